@@ -1,0 +1,10 @@
+"""A checkout on somebody's machine: readable errors, no secrets to configure."""
+
+from config import embedded
+from config.settings.base import *  # noqa: F403
+from config.settings.base import env
+
+DEBUG = True
+SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="only-for-a-checkout-production-refuses-to-start-without-its-own")
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+ADMIN_PASSWORD_FILE = embedded.STATE / "admin-password"  # so that a second start can still say how to log in

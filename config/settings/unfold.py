@@ -1,0 +1,86 @@
+"""The look and the navigation of the admin."""
+
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
+
+UNFOLD = {
+    "SITE_TITLE": _("Ounass Product Management"),
+    "SITE_HEADER": _("Ounass"),
+    "SITE_SUBHEADER": _("Product management"),
+    "SITE_SYMBOL": "diamond",
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "BORDER_RADIUS": "6px",
+    "LOGIN": {"form": "accounts.forms.LoginForm"},
+    "SIDEBAR": {
+        "show_search": True,
+        "show_all_applications": False,
+        "navigation": [
+            {
+                "title": _("Catalogue"),
+                "items": [
+                    {
+                        "title": _("Products"),
+                        "icon": "inventory_2",
+                        "link": reverse_lazy("admin:catalog_product_changelist"),
+                        "permission": lambda request: request.user.has_perm("catalog.view_product"),
+                    },
+                    {
+                        "title": _("Imports"),
+                        "icon": "fact_check",
+                        "link": reverse_lazy("admin:catalog_importrun_changelist"),
+                        "permission": lambda request: request.user.has_perm("catalog.view_importrun"),
+                    },
+                    {
+                        "title": _("Feeds"),
+                        "icon": "rss_feed",
+                        "link": reverse_lazy("admin:catalog_feed_changelist"),
+                        "permission": lambda request: request.user.has_perm("catalog.view_feed"),
+                    },
+                ],
+            },
+            {
+                "title": _("People"),
+                "collapsible": True,
+                "items": [
+                    {
+                        "title": _("Users"),
+                        "icon": "person",
+                        "link": reverse_lazy("admin:accounts_user_changelist"),
+                        "permission": lambda request: request.user.has_perm("accounts.view_user"),
+                    },
+                    {
+                        "title": _("Roles"),
+                        "icon": "group",
+                        "link": reverse_lazy("admin:accounts_rolegroup_changelist"),
+                        "permission": lambda request: request.user.has_perm("auth.view_group"),
+                    },
+                ],
+            },
+            {
+                "title": _("Schedule"),
+                "collapsible": True,
+                "items": [
+                    {
+                        "title": _("Periodic tasks"),
+                        "icon": "schedule",
+                        "link": reverse_lazy("admin:django_celery_beat_periodictask_changelist"),
+                        "permission": lambda request: request.user.has_perm("django_celery_beat.view_periodictask"),
+                    },
+                    {
+                        "title": _("Crontabs"),
+                        "icon": "calendar_month",
+                        "link": reverse_lazy("admin:django_celery_beat_crontabschedule_changelist"),
+                        "permission": lambda request: request.user.has_perm("django_celery_beat.view_crontabschedule"),
+                    },
+                    {
+                        "title": _("Intervals"),
+                        "icon": "timer",
+                        "link": reverse_lazy("admin:django_celery_beat_intervalschedule_changelist"),
+                        "permission": lambda request: request.user.has_perm("django_celery_beat.view_intervalschedule"),
+                    },
+                ],
+            },
+        ],
+    },
+}
