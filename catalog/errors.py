@@ -1,0 +1,22 @@
+"""The one family of errors a person can act on. Each is a sentence: where, what was found, what would do."""
+
+
+class CatalogError(Exception):
+    """Something was refused. `code` is stable and for programs, the message is for people."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class FeedRefused(CatalogError):
+    """The whole file cannot be read; nothing of it will be applied."""
+
+
+class NotPossible(CatalogError):
+    """The operation does not fit the state that the import is in now."""
+
+
+class NotAllowed(CatalogError):
+    """The person lacks the permission."""

@@ -1,0 +1,171 @@
+"""The table of product attributes.
+
+Parsing, cleaning, the columns of the database, exports and error texts all read this one table. Names, lengths and
+values are those of Google's product data specification; the rest are the names this shop's channels use.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Type(StrEnum):
+    """How a value is read. Everything is text until the attribute says otherwise: a GTIN keeps its zeros."""
+
+    TEXT = "text"
+    URL = "URL"
+    URLS = "list of URLs"
+    MONEY = "price"
+    CHOICE = "choice"
+    BOOLEAN = "yes or no"
+    INTEGER = "whole number"
+    GTIN = "GTIN"
+    VERBATIM = "kept as found"  # groups, dates and measures: not a column, not read further
+
+
+class Need(StrEnum):
+    """What an item without the attribute is."""
+
+    REQUIRED = "required"  # invalid
+    RECOMMENDED = "recommended"  # imported with a warning
+    OPTIONAL = "optional"
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One product attribute.
+
+    `aliases` are other element names for it; `choices` maps every accepted spelling (folded: lower case, spaces and
+    hyphens as underscores) to the stored value; `max_length` is the characters that channels
+    accept, of each value when repeated; `limit` is what we accept, so that every value fits every index.
+    """
+
+    name: str
+    type: Type = Type.TEXT
+    help: str = ""
+    need: Need = Need.OPTIONAL
+    max_length: int | None = None
+    limit: int = 10_000
+    aliases: tuple[str, ...] = ()
+    choices: Mapping[str, str] = field(default_factory=dict)
+    column: bool = True
+    repeated: bool = False
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The stored values of a choice, in the order of the specification."""
+        return tuple(dict.fromkeys(self.choices.values()))
+
+
+def _choices(**spellings: str) -> Mapping[str, str]:
+    """`new="brand_new unused"` → both spellings and `new` itself stand for `new`."""
+    return MappingProxyType({s: value for value, others in spellings.items() for s in (value, *others.split())})
+
+
+AVAILABILITY = _choices(
+    in_stock="instock available limited_availability http://schema.org/instock https://schema.org/instock 1",
+    out_of_stock="out_stock outofstock oos sold_out http://schema.org/outofstock https://schema.org/outofstock",
+    preorder="pre_order http://schema.org/preorder https://schema.org/preorder",
+    backorder="back_order http://schema.org/backorder https://schema.org/backorder",
+)
+CONDITION = _choices(new="brand_new", refurbished="renewed", used="pre_owned preowned second_hand")
+GENDER = _choices(
+    male="m man men mens men's male's",
+    female="f woman women womens women's ladies lady",
+    unisex="uni male,female female,male",
+)
+AGE_GROUP = _choices(newborn="", infant="infants", toddler="toddlers", kids="kid", adult="adults")
+
+REQUIRED, RECOMMENDED = Need.REQUIRED, Need.RECOMMENDED
+
+ATTRIBUTES: tuple[Attribute, ...] = (
+    # What it is
+    Attribute("id", help="The shop's own stable key.", need=REQUIRED, max_length=50, limit=500),
+    Attribute("title", help="The name people search for.", need=REQUIRED, max_length=150),
+    Attribute(
+        "description", help="What it is, in up to 5,000 characters.", need=RECOMMENDED, max_length=5000, limit=200_000
+    ),
+    Attribute("brand", help="The maker's name as the maker writes it.", need=RECOMMENDED, max_length=70),
+    Attribute("product_type", help="The shop's own category path.", max_length=750, repeated=True),
+    Attribute("google_product_category", help="Google's category: its number or its full path."),
+    Attribute("condition", Type.CHOICE, "new, refurbished or used.", choices=CONDITION),
+    Attribute("product_class", help="The shop's merchandise class."),
+    Attribute("product_season", help="The season it belongs to."),
+    # Where it is shown
+    Attribute("link", Type.URL, "The product's page.", need=REQUIRED, max_length=2000),
+    Attribute("mobile_link", Type.URL, "The product's page for phones.", max_length=2000),
+    Attribute("image_link", Type.URL, "The main picture.", need=RECOMMENDED, max_length=2000),
+    Attribute("additional_image_link", Type.URLS, "More pictures, up to ten.", max_length=2000, repeated=True),
+    Attribute("additional_images_count", Type.INTEGER, "How many more pictures the shop has."),
+    Attribute("icon_media_url", help="A small picture."),
+    # What it costs
+    Attribute("price", Type.MONEY, "Amount and ISO 4217 currency, as in 155.00 AED.", need=REQUIRED),
+    Attribute("sale_price", Type.MONEY, "The reduced price; lower than the price."),
+    Attribute("old_price", Type.MONEY, "The price before.", aliases=("oldprice",)),
+    Attribute("final_price", Type.MONEY, "The price that is asked.", aliases=("finalprice",)),
+    Attribute("discount_percent", help="The reduction as the shop prints it."),
+    Attribute("sale_price_effective_date", help="When the sale price holds: start/end.", max_length=51),
+    # Whether it can be had
+    Attribute(
+        "availability",
+        Type.CHOICE,
+        "in_stock, out_of_stock, preorder or backorder.",
+        need=REQUIRED,
+        choices=AVAILABILITY,
+    ),
+    Attribute("availability_date", help="When a preorder can be delivered.", max_length=25),
+    Attribute("quantity", Type.INTEGER, "Pieces in stock."),
+    # How it is identified
+    Attribute("gtin", Type.GTIN, "8, 12, 13 or 14 digits with a right check digit.", max_length=50),
+    Attribute("mpn", help="The maker's part number.", max_length=70),
+    Attribute("identifier_exists", Type.BOOLEAN, "no when the maker gives neither GTIN nor part number."),
+    # Who wears it, and how it varies
+    Attribute("item_group_id", help="The same for all variants of one product.", max_length=50),
+    Attribute("gender", Type.CHOICE, "male, female or unisex.", choices=GENDER),
+    Attribute("gender_orig_value", help="The gender as the supplier wrote it."),
+    Attribute("age_group", Type.CHOICE, "newborn, infant, toddler, kids or adult.", choices=AGE_GROUP),
+    Attribute("color", help="Up to three colours: Red/Pink/Blue.", max_length=100),
+    Attribute("size", help="One size.", max_length=100),
+    Attribute("material", help="The main material and up to two more.", max_length=200),
+    Attribute("pattern", help="The pattern or print.", max_length=100),
+    Attribute("all_sizes_skus", help="The ids of all sizes."),
+    Attribute("sizes_of_all_skus", help="The sizes of all ids."),
+    Attribute("options_percentage", help="How many of its sizes are in stock."),
+    Attribute("adult", Type.BOOLEAN, "yes for adults only."),
+    # Labels and apps
+    Attribute("adwords_labels", help="Advertising labels."),
+    *(Attribute(f"custom_label_{n}", help="A label for campaigns.", max_length=100) for n in range(5)),
+    Attribute("ios_url", help="Deep link for iOS."),
+    Attribute("ios_app_store_id", help="The app's number in the App Store."),
+    Attribute("ios_app_name", help="The iOS app's name."),
+    Attribute("iphone_url", help="Deep link for iPhone."),
+    Attribute("iphone_app_store_id", help="The iPhone app's number in the App Store."),
+    Attribute("iphone_app_name", help="The iPhone app's name."),
+    Attribute("android_package", help="The Android app's package."),
+    Attribute("android_app_name", help="The Android app's name."),
+    # Known to Merchant Center, kept in `extra` as found
+    *(
+        Attribute(name, Type.VERBATIM, column=False)
+        for name in (
+            "structured_title short_title structured_description canonical_link lifestyle_image_link video_link "
+            "virtual_model_link document_link expiration_date cost_of_goods_sold auto_pricing_min_price "
+            "maximum_retail_price unit_pricing_measure unit_pricing_base_measure installment subscription_cost "
+            "loyalty_program size_type size_system item_group_title variant_option is_bundle multipack "
+            "product_detail product_highlight question_and_answer related_product popularity_rank product_length "
+            "product_width product_height product_weight certification energy_efficiency_class "
+            "min_energy_efficiency_class max_energy_efficiency_class ads_redirect promotion_id "
+            "excluded_destination included_destination shopping_ads_excluded_country pause external_seller_id "
+            "shipping carrier_shipping free_shipping_threshold minimum_order_value handling_cutoff_time "
+            "shipping_label transit_time_label shipping_weight shipping_length shipping_width shipping_height "
+            "ships_from_country min_handling_time max_handling_time shipping_transit_business_days "
+            "shipping_handling_business_days return return_policy_label tax tax_category ads_labels "
+            "adwords_redirect adwords_grouping ads_grouping android_url"
+        ).split()
+    ),
+)
+
+BY_NAME: Mapping[str, Attribute] = MappingProxyType({a.name: a for a in ATTRIBUTES})
+BY_ALIAS: Mapping[str, Attribute] = MappingProxyType({n: a for a in ATTRIBUTES for n in (a.name, *a.aliases)})
+COLUMNS: tuple[Attribute, ...] = tuple(a for a in ATTRIBUTES if a.column)
+MONEY: tuple[Attribute, ...] = tuple(a for a in COLUMNS if a.type is Type.MONEY)

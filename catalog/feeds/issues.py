@@ -1,0 +1,180 @@
+"""The registry of issues: what can be wrong with an item or a file, how bad it is, and what to do about it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from catalog.feeds.attributes import BY_NAME, COLUMNS, Need
+
+FOUND_MAX = 100  # characters of the found value that an issue keeps
+
+
+class Severity(StrEnum):
+    """`error`: the item is invalid. `warning`: it is imported with a problem. `notice`: read leniently."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTICE = "notice"
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One kind of issue. `title` says what is wrong, `advice` what to do; both are shown to people."""
+
+    name: str
+    severity: Severity
+    title: str
+    advice: str
+
+
+_E, _W, _N = Severity.ERROR, Severity.WARNING, Severity.NOTICE
+
+CODES: tuple[Code, ...] = (
+    *(
+        Code(
+            f"{a.name}.missing",
+            _E if a.need is Need.REQUIRED else _W,
+            f"{a.name} is missing",
+            f"Add {a.name} to every item. {a.help}",
+        )
+        for a in COLUMNS
+        if a.need is not Need.OPTIONAL
+    ),
+    *(
+        Code(
+            f"{a.name}.too_long",
+            _W,
+            f"{a.name} is longer than {a.max_length:,} characters",
+            "Shorten it: channels cut or refuse it. It is imported whole.",
+        )
+        for a in COLUMNS
+        if a.max_length
+    ),
+    *(
+        Code(
+            f"{a.name}.unknown",
+            _E,
+            f"{a.name} has a value outside its list",
+            f"Use one of: {', '.join(a.values)}.",
+        )
+        for a in COLUMNS
+        if a.choices
+    ),
+    Code(
+        "attribute.repeated",
+        _W,
+        "An attribute that can have one value occurs more than once",
+        "Send one value. The first one is used; the others are kept beside it.",
+    ),
+    Code(
+        "attribute.two_names",
+        _N,
+        "Two elements give different values for one attribute",
+        "Send the attribute once. The one in Google's namespace is used; the other is kept beside it.",
+    ),
+    Code(
+        "value.too_large", _E, "The value is far longer than any channel accepts", "Check what writes this attribute."
+    ),
+    Code(
+        "text.control_chars",
+        _W,
+        "The text holds control, private-use or replacement characters",
+        "Check the encoding where the feed is made. The text is imported as it is.",
+    ),
+    Code(
+        "text.markup",
+        _N,
+        "Elements stand inside the text",
+        "Escape them or put the text into CDATA. The text was kept, the elements around it were not.",
+    ),
+    Code(
+        "text.placeholder",
+        _E,
+        "A template placeholder was not filled in",
+        "Look at the template that writes the feed: a variable had no value.",
+    ),
+    Code("id.duplicate", _E, "The id occurs again later in the file", "Give every item its own id. The last one wins."),
+    Code("id.control_chars", _E, "The id holds invisible characters", "Write the id with visible characters only."),
+    Code(
+        "price.format", _E, "This is not an amount of money", "Write it as 155.00 AED: digits, a point, the currency."
+    ),
+    Code(
+        "price.lenient",
+        _W,
+        "The amount is written in an unusual way",
+        "Write it as 155.00 AED. It was understood and imported.",
+    ),
+    Code(
+        "price.ambiguous",
+        _E,
+        "The amount can be read in two ways",
+        "Write thousands without a separator and cents after a point, as in 1234.00 AED.",
+    ),
+    Code(
+        "price.rounded",
+        _W,
+        "The amount has more decimals than its currency",
+        "Round it where the feed is made. It was rounded half up.",
+    ),
+    Code("price.currency", _E, "This is not an ISO 4217 currency", "Use the three-letter code, as in 155.00 AED."),
+    Code(
+        "price.no_currency",
+        _W,
+        "The amount has no currency",
+        "Write the currency after the amount, as in 155.00 AED, or set the feed's default currency.",
+    ),
+    Code(
+        "price.currency_differs",
+        _E,
+        "The amount is in another currency than the price",
+        "Give all amounts of one item in one currency. This one was set aside.",
+    ),
+    Code("price.zero", _E, "The amount is zero", "Leave the item out until it has a price."),
+    Code("price.too_large", _E, "The amount has more than nine digits before the point", "Check the amount."),
+    Code(
+        "sale.not_lower",
+        _W,
+        "The sale price is not lower than the price",
+        "Send the sale price only while the product is reduced.",
+    ),
+    Code("availability.legacy", _N, "An old spelling of the availability", "Write in_stock, out_of_stock and so on."),
+    Code("choice.lenient", _N, "The value is written in an unusual way", "Use the specified value."),
+    Code("boolean.unknown", _E, "This is neither yes nor no", "Write yes or no."),
+    Code("integer.format", _E, "This is not a whole number", "Write digits only, as in 4."),
+    Code("url.scheme", _E, "The address does not begin with http:// or https://", "Write the whole address."),
+    Code("url.format", _E, "This is not a web address", "Write it as https://www.example.com/page."),
+    Code("url.characters", _N, "The address holds characters that need encoding", "Percent-encode spaces and letters."),
+    Code("images.too_many", _W, "More than ten additional pictures", "Send the ten best. All were imported."),
+    Code("gtin.not_digits", _W, "The GTIN holds other characters than digits", "Send digits only."),
+    Code("gtin.length", _W, "A GTIN has 8, 12, 13 or 14 digits", "Check for leading zeros lost in a spreadsheet."),
+    Code("gtin.checksum", _W, "The GTIN's check digit is wrong", "Copy the GTIN from the product or its maker."),
+    Code(
+        "gtin.restricted",
+        _W,
+        "The GTIN is from a range for use inside a company",
+        "Send the maker's GTIN, or leave the attribute out.",
+    ),
+)
+
+BY_CODE: dict[str, Code] = {code.name: code for code in CODES}
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """Something wrong with one item. `found` is the value as it was found, cut to `FOUND_MAX` characters."""
+
+    code: str
+    attribute: str
+    found: str = ""
+
+    @property
+    def severity(self) -> Severity:
+        return severity(self.code, self.attribute)
+
+
+def severity(code: str, attribute: str) -> Severity:
+    """An error on an attribute that is not required does not cost the item: its value is set aside with a warning."""
+    worst = BY_CODE[code].severity
+    known = BY_NAME.get(attribute)
+    if worst is Severity.ERROR and (known is None or known.need is not Need.REQUIRED):
+        return Severity.WARNING
+    return worst

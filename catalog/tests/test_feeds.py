@@ -1,0 +1,172 @@
+"""A file → cleaned items and issues. Each pair in `feeds/` is a feed and what reading it must give."""
+
+import ast
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from catalog import feeds
+from catalog.errors import FeedRefused
+from catalog.feeds.attributes import ATTRIBUTES, BY_ALIAS, COLUMNS, Type
+from catalog.feeds.check import Rules, check
+from catalog.feeds.issues import BY_CODE, CODES, Severity, severity
+from catalog.feeds.items import CHUNK_BYTES, read_items
+
+FEEDS = Path(__file__).parent / "feeds"
+
+
+def read(content: bytes, **rules: str) -> list[dict[str, Any]]:
+    items = (check(raw, Rules(**rules)) for raw in read_items(io.BytesIO(content)))
+    return [
+        {
+            "line": item.line,
+            "values": {
+                name: value if isinstance(value, bool | int | list) else str(value)
+                for name, value in item.values.items()
+            },
+            "extra": item.extra,
+            "issues": [f"{i.severity} {i.code} {i.attribute}" for i in item.issues],
+        }
+        for item in items
+    ]
+
+
+def rss(*fields: str) -> bytes:
+    return (
+        f'<rss xmlns:g="http://base.google.com/ns/1.0"><channel><item>{"".join(fields)}</item></channel></rss>'.encode()
+    )
+
+
+@pytest.mark.parametrize("feed", sorted(FEEDS.glob("*.xml")), ids=lambda path: path.stem)
+def test_a_feed_is_read_as_written_beside_it(feed: Path) -> None:
+    assert read(feed.read_bytes()) == json.loads(feed.with_suffix(".json").read_text())
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "iso-8859-1", "windows-1252", "utf-8-sig"])
+def test_an_encoding_changes_nothing(encoding: str) -> None:
+    name = encoding.removesuffix("-sig")
+    text = f'<?xml version="1.0" encoding="{name[:6] if "16" in name else name}"?>' + rss("<g:id>été</g:id>").decode()
+    assert read(text.encode(encoding)) == read(rss("<g:id>été</g:id>"))
+
+
+def test_an_item_may_lie_across_any_chunk_border() -> None:
+    item = "<item><g:id>%d</g:id><title>é%s</title></item>"
+    long = "".join(item % (n, "x" * (CHUNK_BYTES // 7)) for n in range(40))
+    content = f'<rss xmlns:g="http://base.google.com/ns/1.0"><channel>{long}</channel></rss>'.encode()
+    assert [item["values"]["id"] for item in read(content)] == [str(n) for n in range(40)]
+
+
+def test_the_line_is_known_beyond_65535() -> None:
+    content = rss("<g:id>1</g:id>").replace(b"<item>", b"\n" * 100_000 + b"<item>")
+    assert read(content)[0]["line"] == 100_001
+
+
+REFUSED = {
+    "an empty file": (b"", "feed.empty"),
+    "white space": (b" \n", "feed.empty"),
+    "an HTML page": (b"<!DOCTYPE html><html><body>Log in</body></html>", "feed.html_page"),
+    "an XHTML page": (b'<?xml version="1.0"?><html><item/></html>', "feed.html_page"),
+    "a PNG": (b"\x89PNG\r\n\x1a\n", "feed.image"),
+    "a gzip archive": (b"\x1f\x8b\x08", "feed.gzip"),
+    "JSON": (b'{"items": []}', "feed.json"),
+    "CSV": (b"id,title\n1,a\n", "feed.not_xml"),
+    "another root": (b"<catalog><item/></catalog>", "feed.unknown_root"),
+    "no items": (b"<rss><channel><title>t</title></channel></rss>", "feed.no_items"),
+    "items elsewhere": (b"<rss><item/><channel><x><item/></x></channel></rss>", "feed.no_items"),
+    "a DOCTYPE": (b"<!DOCTYPE rss><rss><channel><item/></channel></rss>", "feed.doctype"),
+    "a DOCTYPE in UTF-16": ("<!DOCTYPE rss><rss/>".encode("utf-16"), "feed.doctype"),
+    "a DOCTYPE after 64 kB": (b"<!--" + b"x" * 70_000 + b"--><!DOCTYPE rss><rss/>", "feed.doctype"),
+    "an external entity": (
+        b'<!DOCTYPE rss [<!ENTITY e SYSTEM "file:///etc/passwd">]><rss><channel><item>&e;</item></channel></rss>',
+        "feed.doctype",
+    ),
+    "an entity bomb": (
+        b'<!DOCTYPE r [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><rss><channel><item>&b;</item></channel></rss>',
+        "feed.doctype",
+    ),
+    "an HTML entity": (rss("<title>a&nbsp;b</title>"), "feed.not_well_formed"),
+    "a bare ampersand": (rss("<title>a & b</title>"), "feed.not_well_formed"),
+    "a file cut off": (rss("<g:id>1</g:id>")[:-20], "feed.not_well_formed"),
+    "two roots": (rss("<g:id>1</g:id>") * 2, "feed.not_well_formed"),
+    "an undeclared prefix": (b"<rss><channel><item><g:id>1</g:id></item></channel></rss>", "feed.not_well_formed"),
+    "Latin-1 under UTF-8": (rss("<title>caf%s</title>").replace(b"%s", b"\xe9"), "feed.not_well_formed"),
+    "UTF-7": (b'<?xml version="1.0" encoding="UTF-7"?><rss/>', "feed.encoding"),
+    "a comment without end": (b"<rss><channel><!--" + b"x" * 12_000_000, "feed.item_too_large"),
+    "an item of 12 MB": (rss("<title>", "<b/>" * 3_000_000, "</title>"), "feed.item_too_large"),
+}
+
+
+@pytest.mark.parametrize(("content", "code"), REFUSED.values(), ids=REFUSED)
+def test_a_bad_file_is_refused_in_one_sentence(content: bytes, code: str) -> None:
+    with pytest.raises(FeedRefused) as refused:
+        list(read_items(io.BytesIO(content)))
+    assert refused.value.code == code
+    assert refused.value.message[0].isupper()
+    assert "\n" not in refused.value.message
+
+
+def test_a_refusal_names_line_column_and_the_usual_cause() -> None:
+    with pytest.raises(FeedRefused, match=r"^Line 2, column \d+: .*bare &"):
+        list(read_items(io.BytesIO(b"<rss>\n<channel><title>A & B</title></channel></rss>")))
+
+
+def test_a_repeated_root_in_a_later_chunk_is_not_taken_for_more_items() -> None:
+    broken = rss("<title>&nbsp;", "x" * CHUNK_BYTES, "</title>") + rss("<g:id>2</g:id>")
+    with pytest.raises(FeedRefused, match="nbsp"):
+        list(read_items(io.BytesIO(broken)))
+
+
+def test_a_default_currency_is_taken_and_named() -> None:
+    (item,) = read(rss("<g:price>155.00</g:price>"), default_currency="AED")
+    assert (item["values"]["price"], item["values"]["currency"]) == ("155.00", "AED")
+    assert "warning price.no_currency price" in item["issues"]
+
+
+def test_a_value_that_no_channel_takes_is_set_aside() -> None:
+    (item,) = read(rss("<g:color>", "x" * 10_001, "</g:color>", "<g:id>", "y" * 501, "</g:id>"))
+    assert "color" not in item["values"]
+    assert len(item["extra"]["color"]) == 10_001
+    assert "warning value.too_large color" in item["issues"]
+    assert "error value.too_large id" in item["issues"]
+
+
+def test_names_in_the_table_are_unique() -> None:
+    assert len(BY_ALIAS) == sum(1 + len(a.aliases) for a in ATTRIBUTES)
+    assert len(BY_CODE) == len(CODES)
+
+
+def test_every_choice_has_its_own_code() -> None:
+    for attribute in COLUMNS:
+        if attribute.type is Type.CHOICE:
+            assert f"{attribute.name}.unknown" in BY_CODE
+
+
+def test_an_error_on_an_optional_attribute_does_not_cost_the_item() -> None:
+    assert severity("price.format", "price") is Severity.ERROR
+    assert severity("price.format", "sale_price") is Severity.WARNING
+
+
+def test_feeds_import_neither_django_nor_anything_that_reaches_out() -> None:
+    allowed = {
+        "catalog",
+        "collections",
+        "codecs",
+        "dataclasses",
+        "decimal",
+        "enum",
+        "functools",
+        "lxml",
+        "re",
+        "types",
+        "typing",
+    }
+    for module in Path(feeds.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for name in names:
+                assert name.split(".")[0] in allowed, f"{module.name} imports {name}"
+                assert not name.startswith("catalog.") or name.startswith(("catalog.feeds", "catalog.errors"))
