@@ -1,0 +1,142 @@
+"""Execute a confirmed plan."""
+
+from typing import Any
+
+from django.db import connection, transaction
+
+from catalog.imports.background import CATALOGUE_LOCK, failing_in_words, held, ring, timed
+from catalog.imports.columns import SHARED, listed, spoken_of
+from catalog.models import CatalogState, ImportRun, Operation, Status
+
+
+def apply(run: ImportRun, *, in_background: bool = True) -> None:
+    """Execute the run's changes in one transaction: all of them or none, once, whatever is delivered how often.
+
+    Nothing is read or decided again. A product whose version moved since the plan is a conflict: left alone, counted.
+    """
+    with held(run) as free, failing_in_words(run):
+        if not free:
+            return
+        with transaction.atomic():
+            _wait_for_other_imports()
+            locked = ImportRun.objects.select_for_update().get(pk=run.pk)
+            if locked.status != Status.APPLYING:
+                return
+            with timed(locked, "apply"):
+                _create_products(locked)
+                _change_products(locked)
+                _archive_products(locked)
+                counts = _settle_conflicts(locked)
+                if locked.has_changes:
+                    CatalogState.bump()
+            locked.move(Status.APPLYING, to=Status.APPLIED, seconds=locked.seconds, **counts)
+            if in_background:
+                ring("catalog.clean_up", locked)
+        run.refresh_from_db()
+
+
+def _execute(sql: str, **parameters: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+
+
+def _wait_for_other_imports() -> None:
+    """One import at a time changes the catalogue: two over the same products end as one after the other."""
+    _execute("SELECT pg_advisory_xact_lock(%(lock)s, 0)", lock=CATALOGUE_LOCK)
+
+
+def _create_products(run: ImportRun) -> None:
+    """New products take the values of their staged items. One that somebody else created since stays as it is."""
+    _execute(
+        f"""
+        WITH done AS (
+            INSERT INTO catalog_product (id, {listed(SHARED)}, extra, feed_id, version, created_at, updated_at)
+            SELECT item.product_id, {listed(SHARED, "item")}, item.extra, %(feed)s, 1, now(), now()
+            FROM catalog_change change
+            JOIN catalog_stageditem item ON item.run_id = change.run_id AND item.position = change.position
+            WHERE change.run_id = %(run)s AND change.operation = 'create'
+            ON CONFLICT (id) DO NOTHING
+            RETURNING id
+        )
+        UPDATE catalog_change change SET outcome = 'applied'
+        FROM done
+        WHERE change.product_id = done.id AND change.run_id = %(run)s
+        """,
+        run=run.pk,
+        feed=run.feed_id,
+    )
+
+
+def _change_products(run: ImportRun) -> None:
+    """Lay the planned values over each product that is still the one the plan was made for."""
+    columns = [*spoken_of(run.names), "extra"]
+    _execute(
+        f"""
+        WITH done AS (
+            UPDATE catalog_product product
+            SET ({listed(columns)}) = (
+                    SELECT {listed(columns, "planned")}
+                    FROM jsonb_populate_record(product, change.after) AS planned
+                ),
+                archived_at = NULL, version = product.version + 1, updated_at = now()
+            FROM catalog_change change
+            WHERE change.run_id = %(run)s AND change.operation IN ('update', 'restore')
+                AND product.id = change.product_id AND product.version = change.base_version
+            RETURNING change.id
+        )
+        UPDATE catalog_change change SET outcome = 'applied'
+        FROM done
+        WHERE change.id = done.id
+        """,
+        run=run.pk,
+    )
+
+
+def _archive_products(run: ImportRun) -> None:
+    _execute(
+        """
+        WITH done AS (
+            UPDATE catalog_product product
+            SET archived_at = now(), version = product.version + 1, updated_at = now()
+            FROM catalog_change change
+            WHERE change.run_id = %(run)s AND change.operation = 'archive'
+                AND product.id = change.product_id AND product.version = change.base_version
+            RETURNING change.id
+        )
+        UPDATE catalog_change change SET outcome = 'applied'
+        FROM done
+        WHERE change.id = done.id
+        """,
+        run=run.pk,
+    )
+
+
+_COUNT_OF = {
+    Operation.CREATE: "created",
+    Operation.UPDATE: "changed",
+    Operation.RESTORE: "changed",
+    Operation.ARCHIVE: "archived",
+}
+
+
+def _settle_conflicts(run: ImportRun) -> dict[str, int]:
+    """What could not be applied is a conflict, and moves from its count to that of the conflicts."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH left_alone AS (
+                UPDATE catalog_change SET outcome = 'conflict'
+                WHERE run_id = %s AND outcome = 'proposed'
+                RETURNING operation
+            )
+            SELECT operation, count(*) FROM left_alone GROUP BY operation
+            """,
+            [run.pk],
+        )
+        conflicts = dict(cursor.fetchall())
+    counts = {name: getattr(run, name) for name in ("created", "changed", "archived")}
+    counts |= {"conflict": 0, "archive_conflict": 0}
+    for operation, number in conflicts.items():
+        counts[_COUNT_OF[operation]] -= number
+        counts["archive_conflict" if operation == Operation.ARCHIVE else "conflict"] += number
+    return counts

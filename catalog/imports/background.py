@@ -1,0 +1,87 @@
+"""Ringing the workers, and holding a run while working on it.
+
+The row is the job and the broker only a doorbell: a lost ring delays work and loses none.
+"""
+
+import logging
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from celery import current_app
+from django.db import OperationalError, connection, transaction
+from kombu.exceptions import OperationalError as BrokerError
+
+from catalog.errors import CatalogError
+from catalog.models import ImportRun, Status
+
+log = logging.getLogger(__name__)
+
+# Advisory locks are numbers shared by the whole database: the first says what kind, the second which one.
+RUN_LOCK = 1
+CATALOGUE_LOCK = 2
+_QUICKLY = {"max_retries": 1, "interval_start": 0, "interval_max": 0.5}
+
+
+def ring(task: str, run: ImportRun) -> None:
+    """Ask a worker to run `task` on the run once the transaction is committed."""
+
+    def send() -> None:
+        try:
+            current_app.send_task(task, args=[run.pk], retry=True, retry_policy=_QUICKLY)
+        except BrokerError:
+            log.exception("The broker does not answer; import %s stays %s", run.pk, run.status)
+
+    transaction.on_commit(send)
+
+
+@contextmanager
+def held(run: ImportRun) -> Iterator[bool]:
+    """Hold the run for this connection. Yields False when another one holds it: a task that was delivered twice."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [RUN_LOCK, run.pk])
+        (free,) = cursor.fetchone()
+    try:
+        yield free
+    finally:
+        if free and not connection.needs_rollback:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [RUN_LOCK, run.pk])
+
+
+@contextmanager
+def failing_in_words(run: ImportRun) -> Iterator[None]:
+    """End the run as failed, with a sentence, when the work on it cannot go on. Every import ends."""
+    try:
+        yield
+    except CatalogError as refused:
+        fail(run, refused.code, refused.message)
+    except OperationalError:
+        raise  # the database is away: nothing can be written, and the run is not at fault
+    except Exception:
+        error_id = uuid.uuid4().hex[:8]
+        log.exception("Import %s failed [%s]", run.pk, error_id)
+        fail(
+            run,
+            "internal_error",
+            f"Something unexpected happened [{error_id}]. No product was changed. Upload the file again; "
+            "if it happens again, pass the number in brackets on to the developers.",
+        )
+        raise
+
+
+def fail(run: ImportRun, code: str, message: str) -> None:
+    """End the run with its reason and forget what it staged and planned."""
+    with transaction.atomic():
+        run.move(Status.RECEIVED, Status.STAGING, Status.APPLYING, to=Status.FAILED, error_code=code, error=message)
+        run.staged.all().delete()
+        run.changes.filter(outcome="proposed").delete()
+
+
+@contextmanager
+def timed(run: ImportRun, step: str) -> Iterator[None]:
+    """Note how long a step took, in seconds, on the instance; the step's own update saves it."""
+    start = time.monotonic()
+    yield
+    run.seconds[step] = round(time.monotonic() - start, 3)

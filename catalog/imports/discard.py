@@ -1,0 +1,32 @@
+"""Throw a plan away, and what an ended run no longer needs."""
+
+from typing import Any
+
+from catalog.errors import NotPossible
+from catalog.imports.background import ring
+from catalog.imports.permissions import require
+from catalog.imports.review import describe
+from catalog.models import ImportRun, Outcome, Status
+from catalog.models.imports import ItemState
+
+
+def discard(run: ImportRun, *, by: Any, in_background: bool = True) -> None:
+    """End a run that is not applied, at any point before; the catalogue stays as it is.
+
+    Raises `NotPossible` when it is too late, `NotAllowed` without permission.
+    """
+    require(by, "catalog.discard_importrun")
+    if not run.move(Status.RECEIVED, Status.STAGING, Status.REVIEW, to=Status.DISCARDED, by=by):
+        raise NotPossible("not_discardable", f"{run} cannot be discarded: {describe(run)}")
+    if in_background:
+        ring("catalog.clean_up", run)
+    else:
+        clean_up(run)
+
+
+def clean_up(run: ImportRun) -> None:
+    """Delete what an ended run staged. Invalid items stay for their list; a plan that was not applied goes."""
+    if run.is_open:
+        return
+    run.staged.exclude(state=ItemState.INVALID).delete()
+    run.changes.filter(outcome=Outcome.PROPOSED).delete()

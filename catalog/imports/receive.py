@@ -1,0 +1,116 @@
+"""Take a file in."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.files.base import File
+from django.core.files.storage import default_storage
+from django.db import connection, transaction
+from django.utils import timezone
+
+from catalog.errors import FeedRefused
+from catalog.feeds.items import check_start
+from catalog.imports.background import ring
+from catalog.imports.permissions import require
+from catalog.models import Feed, ImportRun, Mode
+from catalog.models.imports import OPEN
+
+
+def receive(
+    file: File[bytes],
+    *,
+    feed: Feed,
+    mode: str = "",
+    by: Any = None,
+    auto_apply: bool | None = None,
+    in_background: bool = True,
+) -> ImportRun:
+    """Store the file and make its run; a worker reads it, or the caller when not `in_background`.
+
+    `mode` and `auto_apply` are the feed's unless given. The same bytes with the same settings while an earlier run is
+    open give that run, not a second one. Raises `FeedRefused` when a look at the first bytes is enough to refuse it,
+    `NotAllowed` when `by` may not upload.
+    """
+    require(by, "catalog.add_importrun")
+    mode = Mode(mode or feed.mode)
+    auto_apply = feed.auto_apply if auto_apply is None else auto_apply
+    check_start(file)
+    file.seek(0)
+    content = _Hashed(file, limit=settings.FEED_MAX_BYTES)
+    name = default_storage.save(f"feeds/{timezone.now():%Y/%m}/{uuid.uuid4()}", content)
+    try:
+        _sync_to_disk(name)
+        with transaction.atomic():
+            run = _open_run(content.sha256, feed, mode, auto_apply)
+            if run is None:
+                run = ImportRun.objects.create(
+                    feed=feed,
+                    mode=mode,
+                    auto_apply=auto_apply,
+                    file=name,
+                    file_name=_shown_name(file),
+                    file_size=content.size_read,
+                    sha256=content.sha256,
+                    uploaded_by=by,
+                )
+                name = ""
+            if in_background:
+                ring("catalog.stage", run)
+            return run
+    finally:
+        if name:
+            default_storage.delete(name)
+
+
+def _open_run(sha256: str, feed: Feed, mode: str, auto_apply: bool) -> ImportRun | None:
+    """The open run of the same bytes with the same settings. A second upload waits for the first to be committed."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [sha256])
+    same = ImportRun.objects.filter(sha256=sha256, feed=feed, mode=mode, auto_apply=auto_apply, status__in=OPEN)
+    return same.first()
+
+
+class _Hashed(File):  # type: ignore[type-arg]
+    """The upload, hashed and measured while the storage writes it."""
+
+    def __init__(self, file: File[bytes], limit: int) -> None:
+        super().__init__(file.file, name="feed")
+        self._source = file
+        self.size_read = 0
+        self._limit = limit
+        self._digest = hashlib.sha256()
+
+    def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        while chunk := self._source.read(chunk_size or self.DEFAULT_CHUNK_SIZE):
+            self.size_read += len(chunk)
+            if self.size_read > self._limit:
+                raise FeedRefused(
+                    "feed.too_large",
+                    f"The file is larger than {self._limit:,} bytes. Split the feed, or raise FEED_MAX_BYTES.",
+                )
+            self._digest.update(chunk)
+            yield chunk
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+
+def _sync_to_disk(name: str) -> None:
+    """What was accepted is on the disk. Storages that are not on a disk promise it themselves."""
+    with suppress(NotImplementedError), Path(default_storage.path(name)).open("rb") as stored:
+        os.fsync(stored.fileno())
+
+
+def _shown_name(file: File[bytes]) -> str:
+    """The name the uploader knows the file by, in one line. It is data and never a path."""
+    base = (file.name or "").replace("\\", "/").rpartition("/")[2]
+    return "".join(c for c in base if c.isprintable())[:200] or "feed.xml"

@@ -1,0 +1,20 @@
+"""The rows of the catalogue and their rules."""
+
+from catalog.models.feed import Feed, Mode
+from catalog.models.imports import Change, ImportRun, Operation, Outcome, RunIssue, StagedItem, Status
+from catalog.models.product import CatalogState, ItemFields, Product
+
+__all__ = [
+    "CatalogState",
+    "Change",
+    "Feed",
+    "ImportRun",
+    "ItemFields",
+    "Mode",
+    "Operation",
+    "Outcome",
+    "Product",
+    "RunIssue",
+    "StagedItem",
+    "Status",
+]

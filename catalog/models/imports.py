@@ -1,0 +1,258 @@
+"""An import and what it holds: the run, its staged items, the changes it plans, the issues it found."""
+
+from decimal import Decimal
+from json import JSONDecoder
+from typing import Any
+
+from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.db.models.functions import Now
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from catalog.feeds.issues import BY_CODE, Severity
+from catalog.models.feed import Feed, Mode
+from catalog.models.product import ItemFields
+
+
+class ExactDecoder(JSONDecoder):
+    """Amounts come back as they were written, not as the nearest binary fraction."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, parse_float=Decimal)
+
+
+def exact_json(**options: Any) -> models.JSONField:
+    return models.JSONField(encoder=DjangoJSONEncoder, decoder=ExactDecoder, **options)
+
+
+class Status(models.TextChoices):
+    """Where an import is: received → staging → review → applying → applied, or off the path."""
+
+    RECEIVED = "received", _("Waiting")
+    STAGING = "staging", _("Reading")
+    REVIEW = "review", _("Needs confirmation")
+    APPLYING = "applying", _("Applying")
+    APPLIED = "applied", _("Applied")
+    DISCARDED = "discarded", _("Discarded")
+    FAILED = "failed", _("Failed")
+
+
+OPEN = (Status.RECEIVED, Status.STAGING, Status.REVIEW, Status.APPLYING)
+
+
+class ImportRun(models.Model):
+    """One file on its way into the catalogue.
+
+    The counts of items add up to `items` from review on; the database checks it. `archived` and `archive_conflict`
+    count products that are not in the file, and so stand beside the sum.
+    """
+
+    COUNTS = ("items", "created", "changed", "unchanged", "existing", "duplicate", "invalid", "archived", "conflict")
+
+    feed = models.ForeignKey(Feed, models.PROTECT, related_name="runs", verbose_name=_("feed"))
+    mode = models.TextField(_("mode"), choices=Mode)
+    auto_apply = models.BooleanField(_("apply without asking"), default=False)
+    status = models.TextField(_("status"), choices=Status, default=Status.RECEIVED)
+    history = models.JSONField(default=list, help_text=_("Every status with its time and who caused it."))
+    error_code = models.TextField(blank=True, default="")
+    error = models.TextField(_("error"), blank=True, default="")
+
+    # Uploaded names are data: the file is stored under a name of ours, and `file_name` is shown.
+    file = models.FileField(_("file"), max_length=255)
+    file_name = models.TextField(_("file name"))
+    file_size = models.BigIntegerField(_("size"))
+    sha256 = models.CharField(max_length=64)
+    uploaded_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("uploaded by")
+    )
+    created_at = models.DateTimeField(_("uploaded"), auto_now_add=True)
+    finished_at = models.DateTimeField(_("finished"), null=True)
+
+    bytes_read = models.BigIntegerField(default=0)
+    names = models.JSONField(default=list, help_text=_("The attributes that occur in the file."))
+    plan_hash = models.CharField(max_length=64, blank=True, default="")
+    seconds = models.JSONField(default=dict, help_text=_("How long stage, plan and apply took."))
+
+    items = models.PositiveIntegerField(_("items"), default=0)
+    created = models.PositiveIntegerField(_("new"), default=0)
+    changed = models.PositiveIntegerField(_("changed"), default=0)
+    unchanged = models.PositiveIntegerField(_("unchanged"), default=0)
+    existing = models.PositiveIntegerField(_("existing"), default=0)
+    duplicate = models.PositiveIntegerField(_("duplicates"), default=0)
+    invalid = models.PositiveIntegerField(_("invalid"), default=0)
+    conflict = models.PositiveIntegerField(_("conflicts"), default=0)
+    archived = models.PositiveIntegerField(_("archived"), default=0)
+    archive_conflict = models.PositiveIntegerField(_("archive conflicts"), default=0)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = _("import")
+        default_permissions = ("add", "view")
+        permissions = [
+            ("apply_importrun", "Can confirm an import"),
+            ("discard_importrun", "Can discard an import"),
+        ]
+        indexes = [
+            # receive: the same bytes while an earlier run with the same settings is open
+            models.Index("sha256", name="importrun_open_file", condition=models.Q(status__in=OPEN)),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(status__in=Status.values), name="importrun_status_known"),
+            models.CheckConstraint(condition=models.Q(mode__in=Mode.values), name="importrun_mode_known"),
+            models.CheckConstraint(
+                condition=~models.Q(status__in=[Status.REVIEW, Status.APPLYING, Status.APPLIED])
+                | models.Q(
+                    items=models.F("created")
+                    + models.F("changed")
+                    + models.F("unchanged")
+                    + models.F("existing")
+                    + models.F("duplicate")
+                    + models.F("invalid")
+                    + models.F("conflict")
+                ),
+                name="importrun_counts_add_up",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Import {self.pk}"
+
+    def move(self, *allowed: Status, to: Status, by: Any = None, **fields: Any) -> bool:
+        """Change the status in one conditional UPDATE, with who and when. False when the run is not in an allowed one.
+
+        The instance is refreshed either way, so that the caller can say what the run is in instead.
+        """
+        entry = [{"status": to, "at": timezone.now().isoformat(), "by": str(by) if by else ""}]
+        added = models.Func(
+            models.F("history"),
+            models.Value(entry, models.JSONField()),
+            template="(%(expressions)s)",
+            arg_joiner=" || ",
+        )
+        if to not in OPEN:
+            fields["finished_at"] = Now()
+        moved = ImportRun.objects.filter(pk=self.pk, status__in=allowed).update(status=to, history=added, **fields)
+        self.refresh_from_db()
+        return bool(moved)
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in OPEN
+
+    @property
+    def is_busy(self) -> bool:
+        """Something works on it, or will."""
+        return self.status in (Status.RECEIVED, Status.STAGING, Status.APPLYING)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {name: getattr(self, name) for name in self.COUNTS}
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether confirming would change anything."""
+        return bool(self.created or self.changed or self.archived)
+
+
+class ItemState(models.TextChoices):
+    VALID = "valid", _("Valid")
+    INVALID = "invalid", _("Invalid")
+    DUPLICATE = "duplicate", _("Duplicate")
+
+
+class StagedItem(ItemFields):
+    """One item of the file, cleaned, waiting. Written by COPY, deleted when the run ends; invalid ones stay longer."""
+
+    pk = models.CompositePrimaryKey("run_id", "position")
+    # No constraint: it would be checked row by row while a million rows are copied in.
+    run = models.ForeignKey(ImportRun, models.CASCADE, related_name="staged", db_constraint=False, db_index=False)
+    position = models.PositiveIntegerField()
+    line = models.PositiveIntegerField()
+    product_id = models.TextField(db_collation="C")
+    state = models.TextField(choices=ItemState)
+    issues = models.JSONField(default=list)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"Item {self.position}: {self.product_id}"
+
+
+class Operation(models.TextChoices):
+    CREATE = "create", _("New")
+    UPDATE = "update", _("Changed")
+    ARCHIVE = "archive", _("Archived")
+    RESTORE = "restore", _("Back from the archive")
+
+
+class Outcome(models.TextChoices):
+    PROPOSED = "proposed", _("Proposed")
+    APPLIED = "applied", _("Applied")
+    CONFLICT = "conflict", _("Left alone: edited since the plan")
+
+
+class Change(models.Model):
+    """One product's part of a plan; once applied, a line of the product's history.
+
+    `before` and `after` hold only the fields that differ. A new product has nothing before, and its values are those
+    of the staged item at `position`, which does not change once the plan is made.
+    """
+
+    run = models.ForeignKey(ImportRun, models.CASCADE, related_name="changes", db_index=False)
+    product_id = models.TextField(db_collation="C")
+    operation = models.TextField(choices=Operation)
+    before = exact_json(default=dict)
+    after = exact_json(default=dict)
+    base_version = models.PositiveIntegerField(null=True)
+    position = models.PositiveIntegerField(null=True)
+    line = models.PositiveIntegerField(null=True)
+    outcome = models.TextField(choices=Outcome, default=Outcome.PROPOSED)
+
+    class Meta:
+        default_permissions = ("view",)
+        ordering = ["id"]
+        indexes = [
+            # the Changes tab: one run's changes, all or of one operation, page by page; and apply
+            models.Index("run", "operation", "id", name="change_run_operation"),
+        ]
+        constraints = [
+            # One part of a plan per product; apply finds its changes, and a product's history its lines, by it.
+            models.UniqueConstraint("product_id", "run", name="change_one_per_product"),
+            models.CheckConstraint(condition=models.Q(operation__in=Operation.values), name="change_operation_known"),
+            models.CheckConstraint(condition=models.Q(outcome__in=Outcome.values), name="change_outcome_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_operation_display()}: {self.product_id}"
+
+
+class RunIssue(models.Model):
+    """How often one issue occurs in a run, with a few examples: `{"line", "product_id", "found"}`."""
+
+    EXAMPLES = 5
+
+    run = models.ForeignKey(ImportRun, models.CASCADE, related_name="issues")
+    code = models.TextField()
+    attribute = models.TextField(blank=True)
+    severity = models.TextField(choices=[(s.value, s.value.capitalize()) for s in Severity])
+    count = models.PositiveIntegerField(default=0)
+    examples = models.JSONField(default=list)
+
+    class Meta:
+        default_permissions = ()
+        ordering = ["-count", "code", "attribute"]
+        constraints = [models.UniqueConstraint("run", "code", "attribute", name="runissue_one_per_code")]
+
+    def __str__(self) -> str:
+        return f"{self.code} × {self.count}"
+
+    @property
+    def title(self) -> str:
+        return BY_CODE[self.code].title
+
+    @property
+    def advice(self) -> str:
+        return BY_CODE[self.code].advice

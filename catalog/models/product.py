@@ -1,0 +1,173 @@
+"""Products, and the columns they share with the items of an import."""
+
+from typing import Any
+
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchQuery, SearchVector, SearchVectorField
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from catalog.feeds import attributes
+from catalog.models.feed import Feed
+
+
+def text(label: Any, **options: Any) -> "models.TextField[str, str]":
+    """A text column: never null, and never narrow, since limits live in the attribute table."""
+    return models.TextField(label, blank=True, default="", **options)
+
+
+def money(label: Any) -> "models.DecimalField[Any, Any]":
+    return models.DecimalField(label, max_digits=12, decimal_places=3, null=True, blank=True)
+
+
+def choice(label: Any, attribute: str) -> "models.TextField[str, str]":
+    stored = attributes.BY_NAME[attribute].values
+    return text(label, choices=[(value, value.replace("_", " ").capitalize()) for value in stored])
+
+
+class ItemFields(models.Model):
+    """One column per attribute of `catalog.feeds.attributes.COLUMNS`, but for the id; a test holds the two together.
+
+    Amounts share one `currency`. `extra` keeps every other attribute as it was found.
+    """
+
+    title = text(_("title"))
+    description = text(_("description"))
+    brand = text(_("brand"))
+    product_type = text(_("product type"))
+    google_product_category = text(_("Google product category"))
+    condition = choice(_("condition"), "condition")
+    product_class = text(_("product class"))
+    product_season = text(_("product season"))
+
+    link = text(_("link"))
+    mobile_link = text(_("mobile link"))
+    image_link = text(_("image link"))
+    additional_image_link = ArrayField(
+        models.TextField(), verbose_name=_("additional images"), blank=True, default=list
+    )
+    additional_images_count = models.IntegerField(_("additional images count"), null=True, blank=True)
+    icon_media_url = text(_("icon media URL"))
+
+    price = money(_("price"))
+    sale_price = money(_("sale price"))
+    old_price = money(_("old price"))
+    final_price = money(_("final price"))
+    currency = text(_("currency"))
+    discount_percent = text(_("discount percent"))
+    sale_price_effective_date = text(_("sale price effective date"))
+
+    availability = choice(_("availability"), "availability")
+    availability_date = text(_("availability date"))
+    quantity = models.IntegerField(_("quantity"), null=True, blank=True)
+
+    gtin = text(_("GTIN"))
+    mpn = text(_("MPN"))
+    identifier_exists = models.BooleanField(_("identifier exists"), null=True, blank=True)
+
+    item_group_id = text(_("item group id"))
+    gender = choice(_("gender"), "gender")
+    gender_orig_value = text(_("gender, original value"))
+    age_group = choice(_("age group"), "age_group")
+    color = text(_("colour"))
+    size = text(_("size"))
+    material = text(_("material"))
+    pattern = text(_("pattern"))
+    all_sizes_skus = text(_("all sizes' SKUs"))
+    sizes_of_all_skus = text(_("sizes of all SKUs"))
+    options_percentage = text(_("options percentage"))
+    adult = models.BooleanField(_("adult"), null=True, blank=True)
+
+    adwords_labels = text(_("AdWords labels"))
+    custom_label_0 = text(_("custom label 0"))
+    custom_label_1 = text(_("custom label 1"))
+    custom_label_2 = text(_("custom label 2"))
+    custom_label_3 = text(_("custom label 3"))
+    custom_label_4 = text(_("custom label 4"))
+    ios_url = text(_("iOS URL"))
+    ios_app_store_id = text(_("iOS app store id"))
+    ios_app_name = text(_("iOS app name"))
+    iphone_url = text(_("iPhone URL"))
+    iphone_app_store_id = text(_("iPhone app store id"))
+    iphone_app_name = text(_("iPhone app name"))
+    android_package = text(_("Android package"))
+    android_app_name = text(_("Android app name"))
+
+    extra = models.JSONField(_("other attributes"), blank=True, default=dict)
+
+    class Meta:
+        abstract = True
+
+
+class ProductQuerySet(models.QuerySet["Product"]):
+    def active(self) -> "ProductQuerySet":
+        """Products on sale or soon to be: for every list but the archive."""
+        return self.filter(archived_at=None)
+
+    def search(self, words: str) -> "ProductQuerySet":
+        """Products with every word, or a word that begins so, in their searchable text. For the admin's search box."""
+        terms = [word for word in words.replace("\x00", " ").replace("'", " ").replace("\\", " ").split() if word]
+        for term in terms:
+            self = self.filter(search=SearchQuery(f"'{term}':*", config="simple", search_type="raw"))
+        return self
+
+
+class Product(ItemFields):
+    """One sellable item, keyed by the feed's id.
+
+    `version` grows by one with every change, whoever makes it: a plan made for one version is not applied to another.
+    """
+
+    id = models.TextField(_("id"), primary_key=True, db_collation="C")
+    feed = models.ForeignKey(
+        Feed, models.PROTECT, related_name="products", verbose_name=_("feed"), null=True, blank=True
+    )
+    version = models.PositiveIntegerField(default=1, editable=False)
+    archived_at = models.DateTimeField(_("archived"), null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("updated"), auto_now=True)
+    search = models.GeneratedField(
+        expression=SearchVector("id", "title", "brand", "color", "item_group_id", "gtin", "mpn", config="simple"),
+        output_field=SearchVectorField(),
+        db_persist=True,
+    )
+
+    objects = ProductQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [
+            # ProductQuerySet.search
+            GinIndex("search", name="product_search"),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=~models.Q(id=""), name="product_id_not_empty"),
+            models.CheckConstraint(
+                condition=models.Q(price__gt=0) | models.Q(price=None), name="product_price_positive"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title or self.id
+
+
+class CatalogState(models.Model):
+    """One row. `version` grows whenever any product changes: the key of everything cached about the catalogue."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    version = models.BigIntegerField(default=0)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="catalog_state_one_row")]
+
+    def __str__(self) -> str:
+        return f"catalogue version {self.version}"
+
+    @classmethod
+    def bump(cls) -> None:
+        """Call in the transaction that changes products."""
+        cls.objects.update_or_create(
+            id=1, defaults={"version": models.F("version") + 1}, create_defaults={"version": 1}
+        )

@@ -1,0 +1,30 @@
+"""Background work: take an id, look up, call. Delivered at least once; the operations make it happen once."""
+
+from typing import Any
+
+from celery import shared_task
+
+from catalog.imports.apply import apply
+from catalog.imports.discard import clean_up
+from catalog.imports.review import go_on
+from catalog.imports.stage import stage
+from catalog.models import ImportRun
+
+_DURABLE: dict[str, Any] = {"acks_late": True, "max_retries": 2, "default_retry_delay": 5}
+
+
+@shared_task(name="catalog.stage", **_DURABLE)
+def stage_run(run_id: int) -> None:
+    run = ImportRun.objects.get(pk=run_id)
+    stage(run)
+    go_on(run)
+
+
+@shared_task(name="catalog.apply", **_DURABLE)
+def apply_run(run_id: int) -> None:
+    apply(ImportRun.objects.get(pk=run_id))
+
+
+@shared_task(name="catalog.clean_up", **_DURABLE)
+def clean_up_run(run_id: int) -> None:
+    clean_up(ImportRun.objects.get(pk=run_id))
