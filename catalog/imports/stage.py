@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -25,18 +25,18 @@ from catalog.models import ImportRun, RunIssue, Status
 BATCH_ITEMS = 2000
 
 
-def stage(run: ImportRun) -> None:
+def stage(run: ImportRun, on_progress: Callable[[ImportRun], None] | None = None) -> None:
     """Read the run's file, then plan. Staging changes no product.
 
     The run ends in review, or failed with a reason. A second delivery of the same task does nothing; one after a lost
-    worker starts over.
+    worker starts over. `on_progress` is called after every batch, for a face that watches from this process.
     """
     with held(run) as free, failing_in_words(run):
         if not free or not run.move(Status.RECEIVED, Status.STAGING, to=Status.STAGING):
             return
         with timed(run, "stage"):
             _start_over(run)
-            if not _read(run):
+            if not _read(run, on_progress):
                 return
         plan(run)
 
@@ -46,10 +46,11 @@ def _start_over(run: ImportRun) -> None:
     with transaction.atomic():
         run.staged.all().delete()
         run.issues.all().delete()
-        ImportRun.objects.filter(pk=run.pk).update(items=0, invalid=0, bytes_read=0)
+        run.items = run.invalid = run.bytes_read = 0
+        run.save(update_fields=["items", "invalid", "bytes_read"])
 
 
-def _read(run: ImportRun) -> bool:
+def _read(run: ImportRun, on_progress: Callable[[ImportRun], None] | None) -> bool:
     """Copy every item in. False when the run was discarded meanwhile."""
     rules = Rules(default_currency=run.feed.default_currency)
     names: set[str] = set()
@@ -58,8 +59,9 @@ def _read(run: ImportRun) -> bool:
         while batch := list(islice(items, BATCH_ITEMS)):
             if not _save(run, batch, bytes_read=file.tell()):
                 return False
+            if on_progress:
+                on_progress(run)
     run.names = sorted(names)
-    run.refresh_from_db(fields=["items", "invalid"])
     return True
 
 
@@ -94,7 +96,7 @@ def _save(run: ImportRun, batch: list[Item], bytes_read: int) -> bool:
     progress = ImportRun.objects.filter(pk=run.pk, status=Status.STAGING)
     if not progress.update(items=position, invalid=run.invalid + invalid, bytes_read=bytes_read):
         return False
-    run.invalid += invalid
+    run.items, run.invalid, run.bytes_read = position, run.invalid + invalid, bytes_read
     _copy(run, batch)
     _count_issues(run, batch)
     return True

@@ -1,0 +1,108 @@
+"""Import a feed from the shell: the same operations as in the admin, in this process."""
+
+import json
+import resource
+import sys
+import time
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.files.base import File
+from django.core.management.base import BaseCommand, CommandError
+
+from catalog.errors import CatalogError
+from catalog.imports.here import import_here
+from catalog.models import Feed, ImportRun, Mode, Status
+
+KIB_PER_MB = 1024
+
+
+class Command(BaseCommand):
+    help = "Import a product feed. Exit 0: it was read; 1: it was refused; 2: wrong usage."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", type=Path, help="the feed: RSS 2.0 or Atom")
+        parser.add_argument("--feed", default="main", metavar="SLUG", help="the feed it belongs to (default: main)")
+        parser.add_argument("--mode", choices=Mode.values, default=Mode.UPDATE, help="default: update")
+        parser.add_argument("--dry-run", action="store_true", help="plan, print, and leave the catalogue as it is")
+        parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+
+    def handle(self, *, file: Path, feed: str, mode: str, dry_run: bool, json: bool, **_: Any) -> None:
+        if not file.is_file():
+            raise CommandError(f"There is no file {file}.", returncode=2)
+        run, error = self._import(file, _feed(feed), mode, dry_run)
+        error = error or (run.error if run else "")
+        if json:
+            self.stdout.write(_as_json(run, error))
+        elif run and not error:
+            self.stdout.write(_sentence(run))
+        if error:
+            # With --json the sentence is in the object; standard error repeats it for people.
+            raise CommandError(error, returncode=1)
+
+    def _import(self, file: Path, feed: Feed, mode: str, dry_run: bool) -> tuple[ImportRun | None, str]:
+        progress = _ProgressBar() if sys.stderr.isatty() else None
+        try:
+            with file.open("rb") as stream:
+                upload = File(stream, name=file.name)
+                run = import_here(upload, feed=feed, mode=mode, dry_run=dry_run, on_progress=progress)
+        except CatalogError as refused:
+            return None, refused.message
+        finally:
+            if progress:
+                progress.close()
+        return run, ""
+
+
+def _feed(slug: str) -> Feed:
+    return Feed.objects.get_or_create(slug=slug, defaults={"name": slug.replace("-", " ").capitalize()})[0]
+
+
+def _sentence(run: ImportRun) -> str:
+    """“Import 7 applied: 639 items; 639 new, …”."""
+    numbers = [
+        f"{count:,} {ImportRun._meta.get_field(name).verbose_name}"  # type: ignore[union-attr]
+        for name, count in run.counts.items()
+        if name != "items" and count
+    ]
+    return f"{run} {run.get_status_display().lower()}: {run.items:,} items; {', '.join(numbers) or 'nothing to do'}."
+
+
+def _as_json(run: ImportRun | None, error: str) -> str:
+    """The contract of the shell's `--json`; a file refused at first sight has no run."""
+    counts = run.counts if run else dict.fromkeys(ImportRun.COUNTS, 0)
+    issues = list(run.issues.values("code", "severity", "attribute", "count")) if run else []
+    seconds = {step: run.seconds.get(step, 0.0) if run else 0.0 for step in ("stage", "plan", "apply")}
+    return json.dumps(
+        {
+            "id": run.pk if run else None,
+            "status": run.status if run else Status.FAILED,
+            "counts": counts,
+            "issues": issues,
+            "error": error or None,
+            "seconds": seconds,
+            "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_MB, 1),
+        },
+        ensure_ascii=False,
+    )
+
+
+class _ProgressBar:
+    """One line on the terminal: items, share, speed."""
+
+    WIDTH = 30
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def __call__(self, run: ImportRun) -> None:
+        share = run.bytes_read / max(run.file_size, 1)
+        bar = ("█" * int(share * self.WIDTH)).ljust(self.WIDTH, "·")
+        speed = run.items / max(time.monotonic() - self._start, 0.001)
+        sys.stderr.write(f"\r{bar} {share:4.0%}  {run.items:,} items  {speed:,.0f}/s ")
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
