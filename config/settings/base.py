@@ -10,7 +10,7 @@ from config.settings.unfold import UNFOLD  # noqa: F401
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 
-env: Any = environ.Env()  # type: ignore[no-untyped-call]
+env: Any = environ.Env()
 env.read_env(BASE_DIR / ".env")
 
 # --- security -------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """The look and the navigation of the admin."""
 
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -11,6 +12,11 @@ UNFOLD = {
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "6px",
+    "STYLES": [lambda request: static("catalog/admin.css")],
+    "SCRIPTS": [lambda request: static("catalog/admin.js")],
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("catalog/favicon.svg")},
+    ],
     "LOGIN": {"form": "accounts.forms.LoginForm"},
     "SIDEBAR": {
         "show_search": True,

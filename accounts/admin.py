@@ -1,0 +1,165 @@
+"""People and roles in the admin."""
+
+from typing import Any, cast
+
+from allauth.account.models import EmailAddress
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
+from django.db.models import Count, ManyToManyField, QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+
+from accounts.forms import NewUserForm, RolesField
+from accounts.models import RoleGroup, User
+from accounts.ranks import groups_to_give, may_change
+from accounts.roles import ROLES, description_of
+
+admin.site.unregister(Group)
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin, ModelAdmin):
+    """Rights only a superuser gives by name; everybody else gives roles, and none beyond their own."""
+
+    form = UserChangeForm
+    add_form = NewUserForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ("username", "email", "full_name", "roles", "is_active", "is_staff", "is_superuser", "last_login")
+    list_filter = ("is_active", "is_staff", "is_superuser", "groups")
+    readonly_fields = ("last_login", "date_joined")
+    filter_horizontal = ("user_permissions",)
+    add_fieldsets = (
+        (
+            None,
+            {
+                "classes": ("wide",),
+                "fields": (
+                    "username",
+                    "email",
+                    "first_name",
+                    "last_name",
+                    "usable_password",
+                    "password1",
+                    "password2",
+                ),
+            },
+        ),
+    )
+
+    @admin.display(description=_("name"))
+    def full_name(self, user: User) -> str:
+        return user.get_full_name()
+
+    @admin.display(description=_("roles"))
+    def roles(self, user: User) -> str:
+        return ", ".join(group.name for group in user.groups.all())
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        return super().get_queryset(request).prefetch_related("groups")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
+        for_everyone = tuple(super().get_readonly_fields(request, obj))
+        return for_everyone if request.user.is_superuser else (*for_everyone, "is_superuser", "user_permissions")
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj and not self.has_change_permission(request, obj):
+            return [(None, {"fields": ("username",)}), *fieldsets[1:]]  # no part of a password's hash is for looking at
+        return fieldsets
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_change_permission(request, obj) and _may_touch(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and _may_touch(request, obj)
+
+    def formfield_for_manytomany(self, db_field: ManyToManyField, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "groups":
+            kwargs |= {
+                "form_class": RolesField,
+                "widget": UnfoldAdminCheckboxSelectMultipleWidget,
+                "queryset": groups_to_give(_actor(request)).order_by("name"),
+                "label": _("Roles"),
+                "help_text": _("What this person may do in the admin, which only staff may enter."),
+            }
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: User, form: ModelForm, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if "email" in form.changed_data:
+            # Addresses confirmed through the API open the account too; the replaced one must no longer.
+            EmailAddress.objects.filter(user=obj).exclude(email=obj.email).delete()
+
+
+def _may_touch(request: HttpRequest, person: User | None) -> bool:
+    return person is None or may_change(_actor(request), person)
+
+
+def _actor(request: HttpRequest) -> User:
+    return cast("User", request.user)  # nobody anonymous gets this far into the admin
+
+
+@admin.register(RoleGroup)
+class RoleAdmin(DjangoGroupAdmin, ModelAdmin):
+    """Groups say what others may do, so only superusers edit them; the roles in code nobody edits here."""
+
+    list_display = ("name", "about", "members")
+    fieldsets = ((None, {"fields": ("name", "permissions")}),)
+    role_fieldsets = (
+        (
+            None,
+            {
+                "fields": ("name", "about", "what_it_may_do"),
+                "description": _(
+                    "This role is part of the program: its permissions stand in accounts/roles.py and are put back "
+                    "whenever the database is migrated. Give it to people, or take it away, on their own pages."
+                ),
+            },
+        ),
+    )
+
+    @admin.display(description=_("description"))
+    def about(self, group: Group) -> str:
+        return description_of(group.name)
+
+    @admin.display(description=_("members"), ordering="members")
+    def members(self, group: Group) -> int:
+        return group.members  # type: ignore[attr-defined]  # annotated in get_queryset
+
+    @admin.display(description=_("permissions"))
+    def what_it_may_do(self, group: Group) -> SafeString:
+        permissions = group.permissions.order_by("content_type__app_label", "name").values_list("name")
+        return format_html_join("", "<div>{}</div>", permissions)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).annotate(members=Count("user"))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Group | None = None) -> Any:
+        return self.role_fieldsets if _is_role(obj) else self.fieldsets
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return request.user.has_perm("auth.view_group")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.is_superuser
+
+    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return request.user.is_superuser and not _is_role(obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return request.user.is_superuser and not _is_role(obj)
+
+
+def _is_role(group: Group | None) -> bool:
+    return group is not None and group.name in ROLES

@@ -1,0 +1,20 @@
+from django.apps import AppConfig, apps
+from django.core import checks
+from django.db.models.signals import post_migrate
+from django.utils.translation import gettext_lazy as _
+
+
+class AccountsConfig(AppConfig):
+    """People and what they may do. Knows no other app."""
+
+    name = "accounts"
+    verbose_name = _("People")
+
+    def ready(self) -> None:
+        from accounts.checks import roles_name_real_permissions
+        from accounts.roles import keep_in_step
+
+        checks.register(roles_name_real_permissions)
+        # post_migrate is sent for each app in turn; after the last one the permissions of all exist.
+        last = [config for config in apps.get_app_configs() if config.models_module][-1]
+        post_migrate.connect(keep_in_step, sender=last, dispatch_uid="accounts.roles")

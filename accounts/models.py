@@ -1,0 +1,92 @@
+"""People."""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Collection
+from typing import ClassVar
+
+from django.contrib.auth.models import AbstractUser, Group
+from django.contrib.auth.models import UserManager as DjangoUserManager
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
+
+FIELD_OF_ERROR = {
+    "username_taken": "username",
+    "username_is_an_email": "username",
+    "email_taken": "email",
+}
+
+
+class UserManager(DjangoUserManager["User"]):
+    """Makes people whose e-mail address is in lower case."""
+
+    use_in_migrations = False
+
+    @classmethod
+    def normalize_email(cls, email: str | None) -> str:
+        """The address in lower case, as every lookup at login spells it; `""` for none."""
+        return super().normalize_email(email).lower()
+
+
+class User(AbstractUser):
+    """One person: staff of the back office or a consumer of the API. Logs in by username or e-mail, in any case."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    email = models.EmailField(_("e-mail address"))
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    class Meta(AbstractUser.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                Lower("username"),  # two spellings of one name could neither of them log in
+                name="user_username_unique_any_case",
+                violation_error_code="username_taken",
+                violation_error_message=_("A user with that username already exists. Capitals make no difference."),
+            ),
+            models.UniqueConstraint(
+                Lower("email"),
+                name="user_email_unique_any_case",
+                violation_error_code="email_taken",
+                violation_error_message=_("A user with that e-mail address already exists."),
+            ),
+            models.CheckConstraint(
+                condition=Q(email=Lower("email")) & ~Q(email=""),
+                name="user_email_given_in_lower_case",
+            ),
+            models.CheckConstraint(
+                # What is typed at login is tried as either, so nobody's name may be another person's address.
+                condition=~Q(username__contains="@") | Q(email=Lower("username")),
+                name="user_username_nobody_elses_email",
+                violation_error_code="username_is_an_email",
+                violation_error_message=_("A username with an @ must be the user's own e-mail address."),
+            ),
+        ]
+
+    def validate_constraints(self, exclude: Collection[str] | None = None) -> None:
+        """As Django's, with each error at the field it is about instead of at the top of the form."""
+        try:
+            super().validate_constraints(exclude)
+        except ValidationError as error:
+            raise ValidationError(_at_its_field(error)) from error
+
+
+class RoleGroup(Group):
+    """Django's groups under the name people know them by. The same rows, and the same permissions as `auth.Group`."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        verbose_name = _("role")
+        verbose_name_plural = _("roles")
+
+
+def _at_its_field(error: ValidationError) -> dict[str, list[ValidationError]]:
+    placed: dict[str, list[ValidationError]] = defaultdict(list)
+    for field, problems in error.update_error_dict({}).items():
+        for problem in problems:
+            placed[FIELD_OF_ERROR.get(problem.code or "", field)].append(problem)
+    return dict(placed)

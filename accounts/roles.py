@@ -1,0 +1,81 @@
+"""What people may do, as data. `migrate` keeps one group per role in step with this table."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.apps import apps as installed_apps
+from django.apps.registry import Apps
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import Permission
+
+
+@dataclass(frozen=True)
+class Role:
+    """A group of this name; permissions are spelled "app.codename", so that no other app is imported."""
+
+    name: str
+    description: str
+    permissions: tuple[str, ...]
+
+
+VIEWER = Role(
+    "viewer",
+    "Looks at products, feeds, imports and what they changed.",
+    ("catalog.view_product", "catalog.view_feed", "catalog.view_importrun", "catalog.view_change"),
+)
+IMPORTER = Role(
+    "importer",
+    "Uploads feeds and discards imports, besides what a viewer may do.",
+    (*VIEWER.permissions, "catalog.add_importrun", "catalog.discard_importrun"),
+)
+APPROVER = Role(
+    "approver",
+    "Confirms imports, besides what an importer may do.",
+    (*IMPORTER.permissions, "catalog.apply_importrun"),
+)
+MANAGER = Role(
+    "manager",
+    "Keeps products, feeds, people and schedules, besides what an approver may do.",
+    (
+        *APPROVER.permissions,
+        "catalog.change_product",
+        "catalog.add_feed",
+        "catalog.change_feed",
+        "accounts.view_user",
+        "accounts.add_user",
+        "accounts.change_user",
+        "auth.view_group",
+        "django_celery_beat.view_periodictask",
+        "django_celery_beat.change_periodictask",
+        "django_celery_beat.view_crontabschedule",
+        "django_celery_beat.view_intervalschedule",
+    ),
+)
+ROLES = {role.name: role for role in (VIEWER, IMPORTER, APPROVER, MANAGER)}
+
+
+def description_of(group_name: str) -> str:
+    """What the role is for; `""` for a group that is no role."""
+    return ROLES[group_name].description if group_name in ROLES else ""
+
+
+def keep_in_step(*, using: str, apps: Apps = installed_apps, **_signal: object) -> None:
+    """Give each role's group exactly the role's permissions. Other groups and everybody's memberships stay.
+
+    A permission whose app is not migrated yet is given by the migrate that brings it;
+    one that no model has is an error of `manage.py check`.
+    """
+    try:
+        group_model = apps.get_model("auth", "Group")
+    except LookupError:  # migrated only as far as before there were groups
+        return
+    existing = _permissions_by_name(using, apps)
+    for role in ROLES.values():
+        group, _ = group_model.objects.using(using).get_or_create(name=role.name)
+        group.permissions.set(existing[name] for name in role.permissions if name in existing)
+
+
+def _permissions_by_name(using: str, apps: Apps) -> "dict[str, Permission]":
+    permissions = apps.get_model("auth", "Permission").objects.using(using).select_related("content_type")
+    return {f"{permission.content_type.app_label}.{permission.codename}": permission for permission in permissions}
