@@ -1,7 +1,9 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class CatalogConfig(AppConfig):
     """Products, the feeds they come from, and the imports that change them."""
 
     name = "catalog"
+    verbose_name = _("Catalogue")

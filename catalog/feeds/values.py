@@ -185,3 +185,8 @@ def has_invisible_characters(text: str) -> bool:
 def is_placeholder(text: str) -> bool:
     """A template's variable that was not filled in."""
     return text in _UNFILLED or ("{" in text and _TEMPLATE.search(text) is not None)
+
+
+def shown_money(amount: Decimal, currency: str) -> str:
+    """An amount with its currency's own number of decimals: 155.00 AED, 1.250 KWD, 1,299 JPY."""
+    return f"{amount:,.{DECIMALS.get(currency, 2)}f} {currency}".strip()

@@ -45,8 +45,9 @@ def receive(
     check_start(file)
     file.seek(0)
     content = _Hashed(file, limit=settings.FEED_MAX_BYTES)
-    name = default_storage.save(f"feeds/{timezone.now():%Y/%m}/{uuid.uuid4()}", content)
+    name = f"feeds/{timezone.now():%Y/%m}/{uuid.uuid4()}"
     try:
+        name = default_storage.save(name, content)
         _sync_to_disk(name)
         with transaction.atomic():
             run = _open_run(content.sha256, feed, mode, auto_apply)

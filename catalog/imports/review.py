@@ -1,11 +1,17 @@
 """A plan is made: a person confirms it, or nobody where none is needed."""
 
-from typing import Any
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from django.db.models import Model, QuerySet
 
 from catalog.errors import NotPossible
 from catalog.imports.background import ring
 from catalog.imports.permissions import require
-from catalog.models import ImportRun, Status
+from catalog.models import Change, ImportRun, StagedItem, Status
+from catalog.models.imports import ItemState
 
 
 def confirm(run: ImportRun, *, plan_hash: str, by: Any, in_background: bool = True) -> None:
@@ -33,3 +39,42 @@ def describe(run: ImportRun) -> str:
     last = run.history[-1] if run.history else {}
     by = f" by {last['by']}" if last.get("by") else ""
     return f"it is “{run.get_status_display().lower()}”{by} already."
+
+
+# --- reading the plan ---------------------------------------------------------------------------------
+
+PAGE_ROWS = 50
+
+Row = TypeVar("Row", bound=Model)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Row]):
+    """One page of a long list, found by key: the last of a million rows costs as much as the first."""
+
+    rows: list[Row]
+    has_previous: bool
+    has_next: bool
+
+
+def page(rows: QuerySet[Row], key: str, *, after: int | None = None, before: int | None = None) -> Page[Row]:
+    """The rows whose `key` follows `after`, or precedes `before`; the first page without either.
+
+    `before` beyond every key gives the last page.
+    """
+    if before is None:
+        found = list(rows.filter(**{f"{key}__gt": after or 0}).order_by(key)[: PAGE_ROWS + 1])
+        return Page(found[:PAGE_ROWS], bool(after), len(found) > PAGE_ROWS)
+    found = list(rows.filter(**{f"{key}__lt": before}).order_by(f"-{key}")[: PAGE_ROWS + 1])
+    has_next = rows.filter(**{f"{key}__gte": before}).exists()
+    return Page(found[:PAGE_ROWS][::-1], len(found) > PAGE_ROWS, has_next)
+
+
+def changes(run: ImportRun, *, operation: str = "", outcome: str = "", product_id: str = "") -> QuerySet[Change]:
+    """The run's changes, all or those of one operation, one outcome or one product."""
+    chosen = {"operation": operation, "outcome": outcome, "product_id": product_id}
+    return run.changes.filter(**{name: value for name, value in chosen.items() if value})
+
+
+def invalid_items(run: ImportRun) -> QuerySet[StagedItem]:
+    return run.staged.filter(state=ItemState.INVALID)

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchQuery, SearchVector, SearchVectorField
-from django.db import models
+from django.db import models, transaction
 from django.utils.translation import gettext_lazy as _
 
 from catalog.feeds import attributes
@@ -150,6 +150,15 @@ class Product(ItemFields):
 
     def __str__(self) -> str:
         return self.title or self.id
+
+    def save(self, **options: Any) -> None:
+        """A manual edit makes a new version, so that a plan made before it leaves the product alone."""
+        with transaction.atomic():
+            if not self._state.adding:
+                self.version = models.F("version") + 1  # type: ignore[assignment]
+            super().save(**options)
+            CatalogState.bump()
+        self.refresh_from_db(fields=["version"])
 
 
 class CatalogState(models.Model):

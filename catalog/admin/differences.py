@@ -1,0 +1,125 @@
+"""A change as people read it: old → new for each field. Everything from a feed is escaped."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from diff_match_patch import diff_match_patch
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.text import capfirst
+
+from catalog.feeds.attributes import BY_NAME, MONEY, Type
+from catalog.feeds.values import shown_money
+from catalog.models import Change, Product
+
+MONEY_NAMES = frozenset(a.name for a in MONEY)
+# Comparing is quadratic in the worst case: long texts are shown whole, and others get a fifth of a second.
+LONGEST_COMPARED = 10_000
+COMPARE_SECONDS = 0.2
+# Texts in which a reader looks for the word that changed; all else is read as a whole.
+PROSE = frozenset({"title", "description", "product_type", "google_product_category", "material", "link"})
+_NOTHING = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldDifference:
+    """One field, old and new, ready to show."""
+
+    label: str
+    old: str
+    new: str
+    note: str = ""
+
+
+def differences(change: Change, currency: str) -> Iterator[FieldDifference]:
+    """The fields that the change changes, in the order of the table; amounts in `currency` unless it changes too."""
+    before, after = change.before, change.after
+    for name in [*BY_NAME, "currency"]:
+        if name in after:
+            yield _difference(
+                name, before[name], after[name], before.get("currency", currency), after.get("currency", currency)
+            )
+    yield from _extra(before.get("extra") or {}, after.get("extra") or {})
+
+
+def facts(values: Mapping[str, Any], currency: str) -> Iterator[FieldDifference]:
+    """The filled fields of a new product."""
+    for name in BY_NAME:
+        if values.get(name) not in (None, "", []):
+            yield FieldDifference(_label(name), "", _shown(name, values[name], currency))
+    yield from _extra({}, values.get("extra") or {})
+
+
+def _difference(name: str, old: Any, new: Any, old_currency: str, new_currency: str) -> FieldDifference:
+    if name in PROSE and old and new:
+        return FieldDifference(_label(name), *_compared(old, new))
+    note = _percent(old, new) if name in MONEY_NAMES else ""
+    return FieldDifference(_label(name), _shown(name, old, old_currency), _shown(name, new, new_currency), note)
+
+
+def _extra(before: dict[str, Any], after: dict[str, Any]) -> Iterator[FieldDifference]:
+    for name in sorted(before.keys() | after.keys()):
+        old, new = before.get(name), after.get(name)
+        if old != new:
+            yield FieldDifference(name, *_compared(_as_text(old), _as_text(new)))
+
+
+def _label(name: str) -> str:
+    return capfirst(str(Product._meta.get_field(name).verbose_name))  # type: ignore[union-attr]
+
+
+def _is_picture(name: str) -> bool:
+    return name in ("image_link", "additional_image_link")
+
+
+def _shown(name: str, value: Any, currency: str) -> str:
+    if value in (None, "", []):
+        return _NOTHING
+    if name in MONEY_NAMES:
+        return shown_money(Decimal(value), currency)
+    if name in BY_NAME and BY_NAME[name].type is Type.BOOLEAN:
+        return "yes" if value else "no"
+    if _is_picture(name):
+        urls = value if isinstance(value, list) else [value]
+        return format_html_join("", '<span class="picture">{}<span>{}</span></span>', ((_thumb(u), u) for u in urls))
+    return str(value)
+
+
+def _thumb(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        return ""
+    return format_html('<img class="thumb" src="{}" alt="" loading="lazy" referrerpolicy="no-referrer">', url)
+
+
+def _percent(old: Any, new: Any) -> str:
+    if not old or new is None:
+        return ""
+    share = (Decimal(new) - Decimal(old)) / Decimal(old)
+    return f"{share:+.1%}"
+
+
+def _as_text(value: Any) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value, ensure_ascii=False, indent=1, default=str)
+
+
+def _compared(old: str, new: str) -> tuple[str, str]:
+    """Both texts, with what was taken out and what was put in marked."""
+    if len(old) + len(new) > LONGEST_COMPARED:
+        return old or _NOTHING, new or _NOTHING
+    comparer = diff_match_patch()
+    comparer.Diff_Timeout = COMPARE_SECONDS
+    parts = comparer.diff_main(old, new)
+    comparer.diff_cleanupSemantic(parts)
+    return _marked(parts, -1, "del") or _NOTHING, _marked(parts, 1, "ins") or _NOTHING
+
+
+def _marked(parts: list[tuple[int, str]], side: int, tag: str) -> SafeString:
+    wrap = f"<{tag}>{{}}</{tag}>"
+    return format_html_join(
+        "", "{}", ((format_html(wrap, text) if kind else text,) for kind, text in parts if kind in (0, side))
+    )

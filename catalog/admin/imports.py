@@ -1,0 +1,291 @@
+"""Imports: their list, and the page where a person reads a plan, confirms it and watches it apply."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.forms.models import model_to_dict
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_GET, require_POST
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+
+from catalog.admin.differences import differences, facts
+from catalog.errors import CatalogError, NotAllowed
+from catalog.feeds.issues import BY_CODE, severity
+from catalog.imports import review
+from catalog.imports.discard import discard
+from catalog.models import Change, ImportRun, Operation, Product, StagedItem, Status
+
+LAST = 2**62  # beyond every key: the last page
+
+STATUS_COLORS = {
+    Status.RECEIVED: "info",
+    Status.STAGING: "info",
+    Status.REVIEW: "warning",
+    Status.APPLYING: "info",
+    Status.APPLIED: "success",
+    Status.FAILED: "danger",
+}
+
+
+@admin.register(ImportRun)
+class ImportRunAdmin(ModelAdmin):
+    list_display = [
+        "number",
+        "feed",
+        "file_name",
+        "shown_status",
+        "items",
+        "result",
+        "invalid",
+        "uploaded_by",
+        "created_at",
+    ]
+    list_display_links = ["number", "file_name"]
+    list_filter = ["status", "feed", "mode"]
+    list_select_related = ["feed", "uploaded_by"]
+    list_per_page = 50
+    search_fields = ["file_name", "sha256"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False  # an import begins with a file, on the products' page
+
+    def has_change_permission(self, request: HttpRequest, obj: ImportRun | None = None) -> bool:
+        return False  # only its operations change a run
+
+    def has_delete_permission(self, request: HttpRequest, obj: ImportRun | None = None) -> bool:
+        return False
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        own = [
+            path("<int:pk>/live/", view(require_GET(self.live_view)), name="catalog_importrun_live"),
+            path("<int:pk>/confirm/", view(require_POST(self.confirm_view)), name="catalog_importrun_confirm"),
+            path("<int:pk>/discard/", view(require_POST(self.discard_view)), name="catalog_importrun_discard"),
+        ]
+        return [*own, *super().get_urls()]
+
+    # --- the list ---------------------------------------------------------------------------------
+
+    @display(description=_("import"), ordering="id")
+    def number(self, run: ImportRun) -> str:
+        return f"#{run.pk}"
+
+    @display(description=_("status"), ordering="status", label={s.label: color for s, color in STATUS_COLORS.items()})
+    def shown_status(self, run: ImportRun) -> str:
+        return run.get_status_display()
+
+    @display(description=_("result"))
+    def result(self, run: ImportRun) -> str:
+        if run.status not in (Status.REVIEW, Status.APPLYING, Status.APPLIED):
+            return "–"
+        marks = (("+", run.created), ("~", run.changed), ("−", run.archived))
+        return "  ".join(f"{mark}{count:,}" for mark, count in marks if count) or "–"
+
+    # --- one import -------------------------------------------------------------------------------
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The import's page: what it is doing, or what it would do, or what it did."""
+        run = self._run(request, int(object_id) if object_id.isdigit() else 0)
+        tab = TABS.get(request.GET.get("tab", ""), TABS["changes"])
+        context = {
+            **self.admin_site.each_context(request),
+            **_state(run),
+            "title": f"{run}: {run.file_name}",
+            "opts": self.model._meta,
+            "tabs": TABS.values(),
+            "tab": tab,
+            "can_confirm": request.user.has_perm("catalog.apply_importrun"),
+            "can_discard": request.user.has_perm("catalog.discard_importrun"),
+            **(tab.context(run, request) if not run.is_busy else {}),
+        }
+        return render(request, "admin/catalog/importrun/run.html", context)
+
+    def live_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The moving part of the page, asked for every second while something works on the run."""
+        run = self._run(request, pk)
+        response = render(request, "admin/catalog/importrun/_live.html", _state(run))
+        if not run.is_busy:
+            response["HX-Refresh"] = "true"  # there is more to see now than this part
+        return response
+
+    def confirm_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        plan_hash = request.POST.get("plan_hash", "")
+        return self._operate(request, pk, lambda run: review.confirm(run, plan_hash=plan_hash, by=request.user))
+
+    def discard_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return self._operate(request, pk, lambda run: discard(run, by=request.user))
+
+    def _operate(self, request: HttpRequest, pk: int, operation: Callable[[ImportRun], None]) -> HttpResponse:
+        """Run an operation and show the run again; a refusal is a message there, so a second click is harmless."""
+        run = self._run(request, pk)
+        try:
+            operation(run)
+        except NotAllowed as refused:
+            raise PermissionDenied from refused
+        except CatalogError as refused:
+            messages.warning(request, refused.message)
+        return redirect("admin:catalog_importrun_change", run.pk)
+
+    def _run(self, request: HttpRequest, pk: int) -> ImportRun:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return get_object_or_404(ImportRun.objects.select_related("feed", "uploaded_by"), pk=pk)
+
+
+# --- what the page shows --------------------------------------------------------------------------------
+
+STEPS = (
+    (_("Upload"), ()),
+    (_("Read and compare"), (Status.RECEIVED, Status.STAGING)),
+    (_("Review"), (Status.REVIEW,)),
+    (_("Apply"), (Status.APPLYING,)),
+    (_("Done"), (Status.APPLIED,)),
+)
+
+
+def _state(run: ImportRun) -> dict[str, Any]:
+    """What both the page and its moving part need."""
+    current = next((i for i, (_label, statuses) in enumerate(STEPS) if run.status in statuses), None)
+    return {
+        "run": run,
+        "status_color": STATUS_COLORS.get(Status(run.status), "default"),
+        "steps": [
+            {"label": label, "done": current is not None and i < current, "current": i == current}
+            for i, (label, _statuses) in enumerate(STEPS)
+        ],
+        "progress": _progress(run),
+        "issues": list(run.issues.all()[:5]) if run.is_busy else [],
+        "last": run.history[-1] if run.history else None,
+    }
+
+
+def _progress(run: ImportRun) -> dict[str, Any]:
+    """Numbers of the reading: share, items a second, seconds left."""
+    started = next((h["at"] for h in run.history if h["status"] == Status.STAGING), None)
+    if not run.is_busy or not started:
+        return {}
+    seconds = max((timezone.now() - (parse_datetime(started) or timezone.now())).total_seconds(), 0.001)
+    share = run.bytes_read / max(run.file_size, 1)
+    return {
+        "percent": round(share * 100),
+        "per_second": round(run.items / seconds),
+        "seconds_left": round(seconds / share - seconds) if share else None,
+    }
+
+
+class Tab:
+    """One list of the page, with the filters it knows; the state is in the address."""
+
+    key = ""
+    label: Any = ""
+    filters: tuple[str, ...] = ()
+    template = ""
+
+    def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def chosen(self, request: HttpRequest) -> dict[str, str]:
+        return {name: request.GET[name].replace("\x00", "") for name in self.filters if request.GET.get(name)}
+
+    def page(self, request: HttpRequest, rows: QuerySet[Any], key: str) -> dict[str, Any]:
+        """A page of rows with the addresses of its neighbours."""
+        after, before = _number(request.GET.get("after")), _number(request.GET.get("before"))
+        page = review.page(rows, key, after=after, before=before)
+
+        def link(**position: int) -> str:
+            return "?" + urlencode({"tab": self.key, **self.chosen(request), **position})
+
+        links = {"first": link() if page.has_previous else "", "last": link(before=LAST) if page.has_next else ""}
+        if page.rows:
+            links["previous"] = link(before=getattr(page.rows[0], key)) if page.has_previous else ""
+            links["next"] = link(after=getattr(page.rows[-1], key)) if page.has_next else ""
+        return {"rows": page.rows, "links": links, "chosen": self.chosen(request)}
+
+
+def _number(text: str | None) -> int | None:
+    """A key from the address; what is no key is no position."""
+    return min(int(text), LAST) if text and text.isascii() and text.isdigit() and len(text) < 20 else None
+
+
+class ChangesTab(Tab):
+    key = "changes"
+    label = _("Changes")
+    filters = ("operation", "outcome", "product_id")
+    template = "admin/catalog/importrun/_changes.html"
+
+    def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
+        chosen = self.chosen(request)
+        context = self.page(request, review.changes(run, **chosen), "id")
+        context["rows"] = _with_products(run, context["rows"])
+        context["operations"] = [
+            (value, label, count)
+            for value, label, count in _operation_counts(run)
+            if count or chosen.get("operation") == value
+        ]
+        return context
+
+
+def _operation_counts(run: ImportRun) -> list[tuple[str, Any, int]]:
+    """What the chips over the list say; from the run's counts, so that they cost nothing."""
+    chips = [("create", Operation.CREATE.label, run.created), ("update", Operation.UPDATE.label, run.changed)]
+    return [*chips, ("archive", Operation.ARCHIVE.label, run.archived)]
+
+
+def _with_products(run: ImportRun, changes: list[Change]) -> list[dict[str, Any]]:
+    """Each change with the product as it would be, or is: three queries for the whole page."""
+    products = Product.objects.in_bulk([change.product_id for change in changes])
+    positions = [change.position for change in changes if change.operation == Operation.CREATE and change.position]
+    staged = {item.position: item for item in run.staged.filter(position__in=positions)}
+    rows = []
+    for change in changes:
+        item: Any = staged.get(change.position or 0) or products.get(change.product_id)
+        currency = item.currency if item else ""
+        if change.operation == Operation.CREATE:
+            fields = list(facts(model_to_dict(item) | {"id": change.product_id}, currency)) if item else []
+        else:
+            fields = list(differences(change, currency))
+        rows.append({"change": change, "item": item, "fields": fields, "in_catalogue": change.product_id in products})
+    return rows
+
+
+class IssuesTab(Tab):
+    key = "issues"
+    label = _("Issues")
+    template = "admin/catalog/importrun/_issues.html"
+
+    def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
+        issues = sorted(run.issues.all(), key=lambda i: (["error", "warning", "notice"].index(i.severity), -i.count))
+        return {"rows": [{"issue": issue, "share": issue.count / max(run.items, 1)} for issue in issues]}
+
+
+class InvalidTab(Tab):
+    key = "invalid"
+    label = _("Invalid items")
+    template = "admin/catalog/importrun/_invalid.html"
+
+    def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
+        context = self.page(request, review.invalid_items(run), "position")
+        context["rows"] = [{"item": item, "issues": _worded(item)} for item in context["rows"]]
+        return context
+
+
+def _worded(item: StagedItem) -> list[dict[str, Any]]:
+    return [
+        {"code": BY_CODE[code], "attribute": attribute, "found": found, "severity": severity(code, attribute)}
+        for code, attribute, found in item.issues
+    ]
+
+
+TABS: dict[str, Tab] = {tab.key: tab for tab in (ChangesTab(), IssuesTab(), InvalidTab())}

@@ -1,0 +1,154 @@
+"""Products: look at them, edit them, import and export them."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+from import_export.admin import ImportExportModelAdmin
+from unfold.admin import ModelAdmin
+from unfold.contrib.import_export.forms import ExportForm
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminExpandableTextareaWidget, UnfoldAdminTextInputWidget
+
+from catalog.admin.filters import ArchivedFilter
+from catalog.admin.forms import FeedImportForm
+from catalog.errors import CatalogError
+from catalog.feeds.values import shown_money
+from catalog.imports.receive import receive
+from catalog.models import Feed, Product
+from catalog.models.product import ProductQuerySet
+from catalog.resources import EXPORT_FORMATS, FeedXML, ProductResource
+
+
+@admin.register(Product)
+class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
+    list_display = ["picture", "product", "brand", "shown_price", "shown_availability", "feed", "updated_at"]
+    list_display_links = ["product"]
+    list_filter = [ArchivedFilter, "availability", "condition", "gender", "feed"]
+    list_select_related = ["feed"]
+    list_per_page = 50
+    show_full_result_count = False
+    search_fields = ["search"]  # shows the box; `get_search_results` asks the index
+    search_help_text = _("Beginnings of words in id, title, brand, colour, group, GTIN or MPN")
+    readonly_fields = ["id", "feed", "archived_at", "created_at", "updated_at"]
+    fieldsets = [
+        (None, {"fields": ["id", "title", "description", "brand", "product_type", "google_product_category"]}),
+        (_("Price"), {"fields": [
+            ("price", "sale_price"), ("old_price", "final_price"), ("currency", "discount_percent"),
+            "sale_price_effective_date"]}),
+        (_("Availability"), {"fields": [("availability", "quantity"), "availability_date", "condition"]}),
+        (_("Links and pictures"), {"classes": ["tab"], "fields": [
+            "link", "mobile_link", "image_link", "additional_image_link", "additional_images_count",
+            "icon_media_url"]}),
+        (_("Identifiers"), {"classes": ["tab"], "fields": [("gtin", "mpn"), ("identifier_exists", "item_group_id")]}),
+        (_("Variants"), {"classes": ["tab"], "fields": [
+            ("gender", "gender_orig_value"), ("age_group", "adult"), ("color", "size"), ("material", "pattern"),
+            "all_sizes_skus", "sizes_of_all_skus", "options_percentage", ("product_class", "product_season")]}),
+        (_("Labels and apps"), {"classes": ["tab"], "fields": [
+            "adwords_labels", *(f"custom_label_{n}" for n in range(5)),
+            "ios_url", ("ios_app_name", "ios_app_store_id"), "iphone_url", ("iphone_app_name", "iphone_app_store_id"),
+            ("android_app_name", "android_package")]}),
+        (_("Everything else"), {"classes": ["tab"], "fields": [
+            "extra", "feed", ("created_at", "updated_at"), "archived_at"]}),
+    ]  # fmt: skip
+    formfield_overrides = {
+        models.TextField: {"widget": UnfoldAdminTextInputWidget},
+        ArrayField: {"widget": UnfoldAdminExpandableTextareaWidget},
+    }
+    resource_classes = [ProductResource]
+    export_form_class = ExportForm
+    import_form_class = FeedImportForm
+    import_template_name = "admin/catalog/product/import.html"
+
+    def get_export_formats(self) -> list[type]:
+        return EXPORT_FORMATS
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False  # products come from feeds
+
+    def has_delete_permission(self, request: HttpRequest, obj: Product | None = None) -> bool:
+        return False  # they are archived, so that their history stays
+
+    def has_import_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("catalog.add_importrun"))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: ProductQuerySet, search_term: str
+    ) -> tuple[ProductQuerySet, bool]:
+        return queryset.search(search_term), False
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        if db_field.name == "description":
+            options["widget"] = UnfoldAdminExpandableTextareaWidget
+        return super().formfield_for_dbfield(db_field, request, **options)
+
+    def import_action(self, request: HttpRequest, **_kwargs: Any) -> HttpResponse:
+        """Receive a feed and go to its import's page, where everything else happens."""
+        if not self.has_import_permission(request):
+            raise PermissionDenied
+        form = self.create_import_form(request)
+        if request.method == "POST" and form.is_valid():
+            try:
+                run = receive(
+                    form.cleaned_data["import_file"],
+                    feed=form.cleaned_data["feed"],
+                    mode=form.cleaned_data["mode"],
+                    by=request.user,
+                )
+            except CatalogError as refused:
+                form.add_error("import_file", refused.message)
+            else:
+                return redirect("admin:catalog_importrun_change", run.pk)
+        return render(request, self.import_template_name, self._import_context(request, form))
+
+    def get_import_formats(self) -> list[type]:
+        return [FeedXML]
+
+    def get_import_form_initial(self, request: HttpRequest) -> dict[str, Any]:
+        feed = Feed.objects.order_by("-runs__id").first()
+        return {"feed": feed, "mode": feed.mode} if feed else {}
+
+    def _import_context(self, request: HttpRequest, form: FeedImportForm) -> dict[str, Any]:
+        return {
+            **self.admin_site.each_context(request),
+            "title": _("Import products"),
+            "opts": self.model._meta,
+            "form": form,
+            "media": self.media + form.media,
+            "can_add_feed": request.user.has_perm("catalog.add_feed"),
+        }
+
+    @display(description="")
+    def picture(self, product: Product) -> str:
+        if not product.image_link.startswith(("http://", "https://")):
+            return ""
+        return format_html(
+            '<img class="thumb" src="{}" alt="" loading="lazy" referrerpolicy="no-referrer">', product.image_link
+        )
+
+    @display(description=_("product"), ordering="id", header=True)
+    def product(self, product: Product) -> list[str]:
+        return [product.title or product.id, product.id]
+
+    @display(description=_("price"), ordering="price")
+    def shown_price(self, product: Product) -> str:
+        if product.price is None:
+            return "–"
+        price = shown_money(product.price, product.currency)
+        if product.sale_price is None or product.sale_price >= product.price:
+            return price
+        return format_html("<del>{}</del> {}", price, shown_money(product.sale_price, product.currency))
+
+    @display(
+        description=_("availability"),
+        ordering="availability",
+        label={"In stock": "success", "Out of stock": "danger", "Preorder": "info", "Backorder": "warning"},
+    )
+    def shown_availability(self, product: Product) -> str:
+        return "Archived" if product.archived_at else product.get_availability_display()
