@@ -1,10 +1,6 @@
 """The Celery application. Settings live in `config.settings` under the `CELERY_` prefix."""
 
-import os
-
 from celery import Celery, signals
-
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
 
 app = Celery("config")
 app.config_from_object("django.conf:settings", namespace="CELERY")

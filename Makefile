@@ -1,0 +1,73 @@
+# `make` lists the targets. Everything is installed in .venv, everything else a checkout makes is in .local and media.
+
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export UV_PYTHON_DOWNLOADS := never
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint types check lock shell bench stop reset clean
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+setup: $(READY)  ## Make .venv with everything installed (PYTHON=python3.12 chooses the interpreter)
+	@:
+
+# Anew whenever the lock changes. The stamp comes last, so an interrupted installation is taken up again.
+$(READY): requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "error: Python 3.11 or newer is needed, and $(PYTHON) is $$($(PYTHON) -V 2>/dev/null || echo not there)." \
+	    "Choose another one: make setup PYTHON=python3.12" >&2; exit 1; }
+	@$(RUN) -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV) || { \
+	  echo "error: $(PYTHON) cannot make $(VENV). On Debian and Ubuntu its venv module is a package of its own:" \
+	    "apt-get install python3-venv" >&2; exit 1; }
+	$(RUN) -m pip install --quiet -r requirements/dev.txt
+	@touch $@
+
+run: setup  ## Start PostgreSQL, Valkey, web, worker and beat; Ctrl-C stops them (PORT=8001 chooses the port)
+	$(RUN) manage.py dev $(ARGS)
+
+test: setup  ## Run the tests (ARGS="-k undo" passes options to pytest)
+	$(RUN) -m pytest $(ARGS)
+
+lint: setup  ## Check style, format and who may import whom
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	PYTHONPATH=. $(VENV)/bin/lint-imports
+
+types: setup  ## Check the types
+	$(RUN) -m mypy .
+
+check: lint types  ## Lint, types, missing migrations and Django's own checks
+	$(RUN) manage.py makemigrations --check --dry-run
+	$(RUN) manage.py check
+
+lock: setup  ## Compile requirements/*.in to *.txt, for every Python from 3.11 on (ARGS=--upgrade takes newer releases)
+	$(RUN) -m pip install --quiet --upgrade --target $(VENV)/uv uv
+	for name in base dev production; do \
+	  $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 $(ARGS) \
+	    requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+
+shell: setup  ## Open Django's shell
+	$(RUN) manage.py shell $(ARGS)
+
+bench: setup  ## Measure the import against its floors and its peers
+	$(RUN) -m bench.pipeline $(ARGS)
+
+stop: setup  ## Stop PostgreSQL and Valkey, which tests and single commands leave up
+	$(RUN) -m config.embedded stop
+
+reset: setup  ## Stop the servers and delete .local with all data in it (CONFIRM=yes does not ask)
+	@test "$(CONFIRM)" = yes || { printf 'Delete .local with the database and everything else in it? [y/N] '; \
+	  read answer && test "$$answer" = y; } || { echo; echo 'Nothing was deleted.'; exit 1; }
+	$(RUN) -m config.embedded reset
+	test -n "$$EMBEDDED_DIR" || rm -rf .local
+
+clean:  ## Delete what tools leave behind; .venv and .local stay
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache staticfiles
+	find . -path ./$(VENV) -prune -o -path ./.local -prune -o -type d -name __pycache__ -exec rm -rf {} +

@@ -1,0 +1,225 @@
+"""`manage.py dev`: the whole product in one terminal. It is what `make run` ends in."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import http.client
+import io
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from argparse import ArgumentParser
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.core.management import BaseCommand, CommandError, call_command
+from django.db import connections
+
+from config import embedded
+
+HOST = "127.0.0.1"
+GRACE = 15.0  # how long a worker may go on with its task after Ctrl-C
+COLOURS = {"web": 36, "worker": 33, "beat": 35}
+GREEN, RED, BOLD = 32, 31, 1
+RULE = "-" * 60
+
+
+class Command(BaseCommand):
+    """Prepares the database, runs web, worker and beat until Ctrl-C, then stops the servers it used."""
+
+    help = "Run everything for development: PostgreSQL, Valkey, web, worker and beat. Ctrl-C stops it all."
+    # The checks and the migrations need the servers, which are not up before handle().
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("port", nargs="?", default=os.environ.get("PORT") or "8000", help="default: $PORT, or 8000")
+        parser.add_argument("--keep", action="store_true", help="leave PostgreSQL and Valkey up at the end")
+
+    def handle(self, *, port: str, keep: bool, **_: Any) -> None:
+        """Exit with the code of the child that ended by itself, or with 0 after Ctrl-C, SIGTERM or SIGHUP."""
+        number = free_port(port)
+        for request in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(request, signal.default_int_handler)  # one way to end, however it is asked for
+        code = 0
+        try:
+            with contextlib.suppress(KeyboardInterrupt):
+                login = self.prepare()
+                banner = f"{RULE}\nOpen http://{HOST}:{number}/admin/\n{login}\nCtrl-C stops everything\n{RULE}"
+                code = Processes(self.say).run(number, banner)
+        finally:
+            if not keep and not embedded.stop(unless_used=True):
+                self.say("dev", "another process uses PostgreSQL and Valkey: left up (`make stop` stops them)")
+        self.say("dev", "stopped")
+        if code:
+            sys.exit(code)
+
+    def prepare(self) -> str:
+        """Have a database with its tables, an admin user and something to look at; return how to log in."""
+        self.say("dev", "starting the servers and bringing the database up to date")
+        embedded.ensure()
+        call_command("migrate", interactive=False, verbosity=0)
+        login = io.StringIO()
+        call_command("ensure_admin", stdout=login)
+        self.say("dev", login.getvalue().strip())
+        call_command("demo_data", "--if-empty")
+        connections.close_all()  # from here on this process only watches
+        return login.getvalue().strip()
+
+    def say(self, name: str, text: str, colour: int = GREEN) -> None:
+        """Print lines with the name of who says them in front."""
+        tag = f"{name:>6} |"
+        if self.stdout.isatty() and not os.environ.get("NO_COLOR"):
+            tag = f"\x1b[{colour}m{tag}\x1b[0m"
+        with contextlib.suppress(OSError):  # the terminal may be gone already; stopping must go on
+            self.stdout.write("".join(f"{tag} {line}\n" for line in text.splitlines()), ending="")
+            self.stdout.flush()
+
+
+class Processes:
+    """Web, worker and beat.
+
+    Each has a session of its own, so that Ctrl-C reaches only this process: a worker whose children get the signal too
+    loses the task that it should finish.
+    """
+
+    def __init__(self, say: Callable[[str, str, int], None]) -> None:
+        self.say = say
+        self.running: dict[str, subprocess.Popen[str]] = {}
+        self.relays: list[threading.Thread] = []
+
+    def run(self, port: int, banner: str) -> int:
+        """Run all three until one ends, and return its exit code, never 0. An interrupt ends them and is passed on."""
+        try:
+            for name, command in commands(port).items():
+                self.running[name] = start(command)
+            self.relays = [threading.Thread(target=self.relay, args=[name], daemon=True) for name in self.running]
+            for thread in self.relays:
+                thread.start()
+            return self.watch(port, banner)
+        finally:
+            self.stop()
+
+    def watch(self, port: int, banner: str) -> int:
+        greeted = False
+        while all(process.poll() is None for process in self.running.values()):
+            if not greeted and answers(port):
+                self.say("dev", banner, BOLD)
+                greeted = True
+            time.sleep(0.2)
+        name, process = next(item for item in self.running.items() if item[1].returncode is not None)
+        code = exit_code(process.returncode)
+        self.say(name, f"ended with code {code}; stopping the others", RED)
+        return code
+
+    def stop(self) -> None:
+        """Ask each main process to end, wait for the worker's tasks, then kill what is left.
+
+        A second Ctrl-C skips the wait.
+        """
+        self.say("dev", "stopping; a worker finishes its task first", GREEN)
+        try:
+            for process in self.running.values():
+                if process.poll() is None:
+                    process.terminate()
+            deadline = time.monotonic() + GRACE
+            for name, process in self.running.items():
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(max(0.0, deadline - time.monotonic()))
+                    continue
+                self.say(name, f"still busy after {GRACE:.0f} s: killed", RED)
+        except KeyboardInterrupt:
+            self.say("dev", "not waiting any longer", RED)
+        for process in self.running.values():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)  # its own session: runserver's reloader has a child
+            process.wait()
+        for thread in self.relays:
+            thread.join(1)  # the last words
+
+    def relay(self, name: str) -> None:
+        """Print what a process prints, as it comes."""
+        with contextlib.closing(self.running[name].stdout or io.StringIO()) as output:
+            for line in output:
+                self.say(name, line, COLOURS[name])
+
+
+def commands(port: int) -> dict[str, list[str]]:
+    """The three command lines. The empty pid file names keep Celery from leaving files that stop its next start."""
+    celery = [sys.executable, "-m", "celery", "-A", "config"]
+    return {
+        "web": [sys.executable, "manage.py", "runserver", f"{HOST}:{port}"],
+        "worker": [*celery, "worker", "--loglevel=INFO", "--concurrency=2", "--pidfile="],
+        "beat": [*celery, "beat", "--loglevel=INFO", "--pidfile="],
+    }
+
+
+def start(command: list[str]) -> subprocess.Popen[str]:
+    quiet = "ignore:You're running the worker with superuser privileges"
+    return subprocess.Popen(
+        command,
+        cwd=settings.BASE_DIR,
+        env={"PYTHONWARNINGS": quiet, "DJANGO_RUNSERVER_HIDE_WARNING": "true", **os.environ, "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+        preexec_fn=end_with_parent(os.getpid()),
+    )
+
+
+def end_with_parent(parent: int) -> Callable[[], None] | None:
+    """What a child does to be told to end when this process is killed without a chance to say so. Linux only."""
+    if not sys.platform.startswith("linux"):
+        return None
+    prctl = ctypes.CDLL(None).prctl  # found before the fork
+
+    def bind() -> None:
+        set_parent_death_signal = 1
+        prctl(set_parent_death_signal, signal.SIGTERM)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return bind
+
+
+def answers(port: int) -> bool:
+    """Whether the web process serves requests."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=2)
+    try:
+        connection.request("GET", "/health-check/")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def exit_code(returncode: int) -> int:
+    """As a shell tells it: 128 and the signal's number. A process that ended in good order was not meant to: 1."""
+    return 128 - returncode if returncode < 0 else returncode or 1
+
+
+def free_port(text: str) -> int:
+    """The port that `text` names; CommandError unless it can be listened on now."""
+    port = int(text) if text.isascii() and text.isdigit() else 0
+    if not 0 < port < 65536:
+        raise CommandError(f"PORT is {text!r}: give a number from 1 to 65535, as in `PORT=8001 make run`.")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as runserver does
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            other = port + 1 if 1024 <= port < 65535 else 8001
+            raise CommandError(
+                f"Port {port} cannot be used ({error.strerror}): stop what listens there, or choose another one, as in "
+                f"`PORT={other} make run`."
+            ) from error
+    return port
