@@ -32,7 +32,7 @@ $(READY): requirements/dev.txt
 run: setup  ## Start PostgreSQL, Valkey, web, worker and beat; Ctrl-C stops them (PORT=8001 chooses the port)
 	$(RUN) manage.py dev $(ARGS)
 
-test: setup  ## Run the tests (ARGS="-k undo" passes options to pytest)
+test: setup  ## Run the tests (ARGS="-k plan" passes options to pytest)
 	$(RUN) -m pytest $(ARGS)
 
 lint: setup  ## Check style, format and who may import whom

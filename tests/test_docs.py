@@ -1,0 +1,155 @@
+"""The documentation is held to the code: what one of them names, the other has."""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from django.contrib import admin
+from django.core.management import get_commands
+
+from catalog.feeds.attributes import COLUMNS
+from catalog.models import ItemFields, Product
+from config.embedded import BASE_DIR
+
+PACKAGES = ("accounts", "catalog", "config", "notifications")
+PAGES = sorted([*BASE_DIR.glob("*.md"), *(BASE_DIR / "docs").rglob("*.md")])
+LOCKS = sorted((BASE_DIR / "requirements").glob("*.txt"))
+DEPENDENCIES = "docs/decisions/0008-the-dependencies.md"
+FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
+
+
+def text_of(name: str) -> str:
+    return (BASE_DIR / name).read_text()
+
+
+@cache
+def sources() -> list[Path]:
+    """The program itself: no tests, whose variables are between them and the processes that they start."""
+    modules = chain.from_iterable((BASE_DIR / package).rglob("*.py") for package in PACKAGES)
+    return [BASE_DIR / "manage.py", *(path for path in modules if "tests" not in path.parts)]
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(BASE_DIR))
+
+
+# --- environment variables ----------------------------------------------------------------------------
+READ_BY_OTHERS = {
+    "WEB_CONCURRENCY",  # gunicorn
+}
+THE_SYSTEMS_OWN = {"PATH"}
+
+
+def variables_read() -> set[str]:
+    """What the code, the Makefile's recipes and docker-compose.yml take from the environment."""
+    read = set(chain.from_iterable(_read_in(path) for path in sources()))
+    read.update(re.findall(r"\$\$\{?([A-Z_]+)", text_of("Makefile")))
+    read.update(re.findall(r"(?<!\$)\$\{([A-Z_]+)", text_of("docker-compose.yml")))
+    return read - THE_SYSTEMS_OWN
+
+
+def _read_in(path: Path) -> Iterator[str]:
+    """`env.str("NAME")`, `os.environ.get("NAME")`, `os.environ["NAME"]`, `os.getenv("NAME")`."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and node.args:
+            asked, argument = ast.unparse(node.func), node.args[0]
+        elif isinstance(node, ast.Subscript):
+            asked, argument = ast.unparse(node.value), node.slice
+        else:
+            continue
+        if re.match(r"(env|environ|os\.environ|os\.getenv)\b", asked) and isinstance(argument, ast.Constant):
+            yield str(argument.value)
+
+
+def test_every_environment_variable_is_in_the_example() -> None:
+    documented = re.findall(r"^#? ?([A-Z_]+)=", text_of(".env.example"), re.MULTILINE)
+    assert sorted(documented) == sorted(variables_read() | READ_BY_OTHERS)
+
+
+def test_a_copy_of_the_example_changes_nothing() -> None:
+    assert all(line.startswith("#") for line in text_of(".env.example").splitlines() if line)
+
+
+# --- targets and commands -----------------------------------------------------------------------------
+def targets() -> set[str]:
+    return set(re.findall(r"^([a-z]+):.*## ", text_of("Makefile"), re.MULTILINE))
+
+
+def code_in(page: Path) -> Iterator[str]:
+    """The blocks and the inline pieces of code."""
+    text = page.read_text()
+    yield from FENCED.findall(text)
+    yield from re.findall(r"`([^`]+)`", FENCED.sub("", text))
+
+
+def test_every_make_target_is_explained() -> None:
+    explained = text_of("README.md") + text_of("CONTRIBUTING.md")
+    assert {target for target in targets() if not re.search(rf"\bmake {target}\b", explained)} == set()
+
+
+def test_every_command_of_ours_is_in_the_readme() -> None:
+    folders = [BASE_DIR / package / "management" / "commands" for package in PACKAGES]
+    ours = {path.stem for folder in folders for path in folder.glob("[!_]*.py")}
+    assert {command for command in ours if not re.search(rf"`{command}\b", text_of("README.md"))} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_what_a_page_says_to_type_exists(page: Path) -> None:
+    code = "\n".join(code_in(page))
+    assert {*re.findall(r"\bmake ([a-z]+)", code)} <= targets()
+    assert {*re.findall(r"\bmanage\.py ([a-z_]+)", code)} <= get_commands().keys()
+
+
+# --- dependencies -------------------------------------------------------------------------------------
+def lines_of(path: Path) -> Iterable[str]:
+    """The requirements in a file, without comments and options."""
+    return (line for line in path.read_text().splitlines() if re.match(r"[A-Za-z]", line))
+
+
+def test_every_direct_dependency_has_its_reason() -> None:
+    files = (BASE_DIR / "requirements").glob("*.in")
+    direct = {re.split(r"[^\w.-]", line)[0] for path in files for line in lines_of(path)}
+    justified = re.findall(r"^- `([\w.-]+)(?:\[.*?\])?`: ", text_of(DEPENDENCIES), re.MULTILINE)
+    assert sorted(justified) == sorted(direct)
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=named)
+def test_every_requirement_is_pinned(lock: Path) -> None:
+    assert [line for line in lines_of(lock) if not re.match(r"[\w.-]+(\[[\w,-]+\])?==[\w.]+( ; |$)", line)] == []
+
+
+# --- pages --------------------------------------------------------------------------------------------
+def anchors(page: Path) -> set[str]:
+    """The headings as GitHub makes them into addresses."""
+    headings = re.findall(r"^#+ (.+)$", FENCED.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", FENCED.sub("", page.read_text())):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        aim = (page.parent / name).resolve() if name else page
+        assert aim.exists(), f"{target} is not there"
+        assert not anchor or anchor in anchors(aim), f"{aim.name} has no heading #{anchor}"
+
+
+def test_every_page_that_code_refers_to_exists() -> None:
+    others = [BASE_DIR / name for name in ("Makefile", "Dockerfile", "docker-compose.yml")]
+    for path in [*sources(), *others, *(BASE_DIR / "requirements").glob("*.in")]:
+        for name in re.findall(r"\bdocs/[\w/-]+", path.read_text()):
+            assert [*BASE_DIR.glob(f"{name}*")], f"{named(path)} refers to {name}"
+
+
+# --- the attribute table ------------------------------------------------------------------------------
+def test_every_attribute_is_a_column_and_on_the_products_page() -> None:
+    attributes = {attribute.name for attribute in COLUMNS} | {"currency", "extra"}
+    assert {field.name for field in ItemFields._meta.get_fields()} | {"id"} == attributes
+    shown = str(admin.site.get_model_admin(Product).fieldsets)
+    assert {name for name in attributes if f"'{name}'" not in shown} == set()
