@@ -8,6 +8,7 @@ from catalog.imports.apply import apply
 from catalog.imports.discard import clean_up
 from catalog.imports.review import go_on
 from catalog.imports.stage import stage
+from catalog.imports.sweep import sweep
 from catalog.models import ImportRun
 
 _DURABLE: dict[str, Any] = {"acks_late": True, "max_retries": 2, "default_retry_delay": 5}
@@ -28,3 +29,8 @@ def apply_run(run_id: int) -> None:
 @shared_task(name="catalog.clean_up", **_DURABLE)
 def clean_up_run(run_id: int) -> None:
     clean_up(ImportRun.objects.get(pk=run_id))
+
+
+@shared_task(name="catalog.sweep")
+def sweep_runs() -> None:
+    sweep()

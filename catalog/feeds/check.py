@@ -10,7 +10,7 @@ from catalog.feeds import values as v
 from catalog.feeds.attributes import BY_ALIAS, COLUMNS, MONEY, Attribute, Need, Type
 from catalog.feeds.issues import FOUND_MAX, Issue, Severity
 from catalog.feeds.items import RawItem, RawValue
-from catalog.feeds.values import is_suspicious
+from catalog.feeds.values import UNFILLED
 
 MAX_ADDITIONAL_IMAGES = 10
 
@@ -66,20 +66,11 @@ class Item:
 def check(raw: RawItem, rules: Rules) -> Item:
     """Clean one item: read each value as its attribute's type, report what is wrong, keep what is unknown."""
     item = Item(raw.position, raw.line)
-    values = item.values
-    lesser: list[tuple[_Slot, RawValue]] = []
-    for tag, value in raw.fields.items():
-        slot = _slot(tag)
-        if slot.rank:
-            lesser.append((slot, value))
-        elif slot.short_text and isinstance(value, str) and len(value) <= slot.short_text and not is_suspicious(value):
-            # Most values end here: this branch is the item path's speed.
-            if text := value.strip():
-                values[slot.name] = text
-        else:
-            _take(item, slot, value, rules)
-    if lesser:
-        _take_lesser(item, lesser, rules)
+    slots, contested = _layout(tuple(raw.fields))
+    if contested:
+        _take_by_rank(item, zip(slots, raw.fields.values(), strict=True), rules)
+    else:
+        _take_all(item, zip(slots, raw.fields.values(), strict=True), rules)
     _check_money(item)
     _check_presence(item)
     return item
@@ -100,15 +91,17 @@ _ATOM_ALIASES = {"summary": "description", "content": "description"}
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """Where an element's value goes: an attribute, or a name in `extra`. The lowest `rank` wins a name.
+    """Where an element's text goes and how it is read. The lowest `rank` wins a name.
 
-    `short_text` is the length up to which the attribute's plain text needs no further look, or 0.
+    `plain_text` is the length up to which the attribute's text needs no further look, or 0.
     """
 
     name: str
-    attribute: Attribute | None
+    attribute: Attribute
     rank: int
-    short_text: int = 0
+    read: Callable[[Item, Attribute, str, Rules], None]
+    plain_text: int = 0
+    is_app_link: bool = False
 
     @property
     def other_name(self) -> str:
@@ -120,17 +113,19 @@ class _Slot:
 def _slot(tag: str) -> _Slot:
     namespace, _, local = tag[1:].rpartition("}") if tag.startswith("{") else ("", "", tag)
     rank = _rank(namespace)
+    attribute = _attribute(tag, local, rank)
+    plain_text = (attribute.max_length or attribute.limit) if attribute.type is Type.TEXT else 0
+    is_app_link = local.lower() == "applink"
+    return _Slot(attribute.name, attribute, rank, _READERS[attribute.type], plain_text, is_app_link)
+
+
+def _attribute(tag: str, local: str, rank: int) -> Attribute:
+    """The attribute that an element is; one of its own, kept as found, when it is none of the table."""
     if rank == OTHER:
-        return _Slot(tag, None, OTHER)
+        return Attribute(tag, Type.VERBATIM, column=False)
     if rank == ATOM:
         local = _ATOM_ALIASES.get(local, local)
-    attribute = BY_ALIAS.get(local)
-    if attribute is None:
-        return _Slot(f"c:{local}" if rank == CUSTOM else local, None, rank)
-    if not attribute.column:
-        return _Slot(attribute.name, None, rank)
-    short_text = (attribute.max_length or attribute.limit) if attribute.type is Type.TEXT else 0
-    return _Slot(attribute.name, attribute, rank, short_text)
+    return BY_ALIAS.get(local) or Attribute(f"c:{local}" if rank == CUSTOM else local, Type.VERBATIM, column=False)
 
 
 def _rank(namespace: str) -> int:
@@ -142,15 +137,33 @@ def _rank(namespace: str) -> int:
     return _RANKS.get(namespace, OTHER)
 
 
-def _take_lesser(item: Item, found: list[tuple[_Slot, RawValue]], rules: Rules) -> None:
-    """Take what is not in Google's namespace; where both occur and differ, Google's counts and the other is kept."""
+@lru_cache(maxsize=2_000)  # the items of a feed have the same elements, give or take a few
+def _layout(tags: tuple[str, ...]) -> tuple[tuple[_Slot, ...], bool]:
+    """The slots of an item's elements, and whether two of them may want the same name."""
+    slots = tuple(map(_slot, tags))
+    return slots, len({slot.name for slot in slots}) < len(slots)
+
+
+def _take_all(item: Item, found: Iterable[tuple[_Slot, RawValue]], rules: Rules) -> None:
+    values = item.values
+    for slot, value in found:
+        if not isinstance(value, str):
+            _take_structured(item, slot, value, rules)
+        elif text := value.strip():
+            # Most values end here: this branch is the item path's speed.
+            if len(text) <= slot.plain_text and text.isascii() and "{" not in text and text not in UNFILLED:
+                values[slot.name] = text
+            else:
+                _take(item, slot, text, rules)
+
+
+def _take_by_rank(item: Item, found: Iterable[tuple[_Slot, RawValue]], rules: Rules) -> None:
+    """Where two elements give one attribute and differ, that in Google's namespace counts and the other is kept."""
     for slot, value in sorted(found, key=lambda pair: pair[0].rank):
-        if slot.name.lower() == "applink":
-            _take_app_links(item, slot, value, rules)
-        elif slot.name in item.values or slot.name in item.extra:
+        if slot.name in item.values or slot.name in item.extra:
             _compare(item, slot, value)
         else:
-            _take(item, slot, value, rules)
+            _take_all(item, [(slot, value)], rules)
 
 
 def _compare(item: Item, slot: _Slot, value: RawValue) -> None:
@@ -163,56 +176,49 @@ def _compare(item: Item, slot: _Slot, value: RawValue) -> None:
         item.more_names.add(slot.other_name)
 
 
-def _take_app_links(item: Item, slot: _Slot, value: RawValue, rules: Rules) -> None:
-    """`<appLink property="iphone_url" content="…"/>` is the attribute iphone_url."""
-    links: list[Any] = value if isinstance(value, list) else [value]
-    for link in links:
-        link_property = link.get("@property", "") if isinstance(link, dict) else ""
-        attribute = BY_ALIAS.get(link_property)
-        if attribute is None or attribute.name in item.values:
-            item.keep(slot.name, link)
-        else:
-            item.more_names.add(attribute.name)
-            _take(item, _Slot(attribute.name, attribute, slot.rank), link.get("@content", ""), rules)
-
-
 # --- values: what an element says ---------------------------------------------------------------------
 
 
-def _take(item: Item, slot: _Slot, value: RawValue, rules: Rules) -> None:
-    attribute = slot.attribute
-    if attribute is None:
+def _take(item: Item, slot: _Slot, text: str, rules: Rules) -> None:
+    if len(text) > slot.attribute.limit and slot.attribute.column:
+        item.set_aside("value.too_large", slot.name, text)
+    else:
+        slot.read(item, slot.attribute, text, rules)
+
+
+def _take_structured(item: Item, slot: _Slot, value: RawValue, rules: Rules) -> None:
+    """An element that is repeated, or has attributes or elements inside."""
+    parts: list[Any] = value if isinstance(value, list) else [value]
+    if slot.is_app_link:
+        _take_app_links(item, slot, parts, rules)
+    elif not slot.attribute.column:
         if kept := _stripped(value):
             item.keep(slot.name, kept)
-    elif isinstance(value, str):
-        if text := value.strip():
-            _read(item, attribute, text, rules)
+    elif slot.attribute.type is Type.URLS:
+        for text in filter(None, map(_text_of, parts)):
+            _take(item, slot, text, rules)
     else:
-        _take_structured(item, attribute, value, rules)
+        _take_first(item, slot, parts, rules)
 
 
-def _take_structured(item: Item, attribute: Attribute, value: RawValue, rules: Rules) -> None:
-    """A column's element that is repeated, or has attributes or elements inside."""
-    parts = value if isinstance(value, list) else [value]
-    if attribute.name == "link":
+def _take_first(item: Item, slot: _Slot, parts: list[Any], rules: Rules) -> None:
+    """Of several values for one column the first counts, and the others are kept."""
+    if slot.name == "link":
         parts = _without_other_links(item, parts)
-    texts = [_text_of(part) for part in parts]
-    if isinstance(value, dict) and any(not name.startswith(("@", "#")) for name in value):
-        item.report("text.markup", attribute.name, texts[0])
-    texts = [text for text in texts if text]
-    if not texts:
-        return
-    if attribute.type is Type.URLS:
-        for text in texts:
-            _read(item, attribute, text, rules)
-        return
-    first, *others = texts
-    _read(item, attribute, first, rules)
-    others = [text for text in others if text != first]
-    if others and not attribute.repeated:
-        item.report("attribute.repeated", attribute.name, others[0])
+    if any(isinstance(part, dict) and _has_elements(part) for part in parts):
+        item.report("text.markup", slot.name, _text_of(parts[0]))
+    texts = list(filter(None, map(_text_of, parts)))
+    for text in texts[:1]:
+        _take(item, slot, text, rules)
+    others = [text for text in texts if text != texts[0]]
+    if others and not slot.attribute.repeated:
+        item.report("attribute.repeated", slot.name, others[0])
     for text in others:
-        item.keep(attribute.name, text)
+        item.keep(slot.name, text)
+
+
+def _has_elements(group: dict[str, Any]) -> bool:
+    return any(not name.startswith(("@", "#")) for name in group)
 
 
 def _without_other_links(item: Item, links: list[Any]) -> list[Any]:
@@ -223,6 +229,18 @@ def _without_other_links(item: Item, links: list[Any]) -> list[Any]:
             item.keep("atom:link", link)
             item.more_names.add("atom:link")
     return pages
+
+
+def _take_app_links(item: Item, slot: _Slot, links: list[Any], rules: Rules) -> None:
+    """`<appLink property="iphone_url" content="…"/>` is the attribute iphone_url."""
+    for link in links:
+        link_property = link.get("@property", "") if isinstance(link, dict) else ""
+        attribute = BY_ALIAS.get(link_property)
+        if attribute is None or attribute.name in item.values:
+            item.keep(slot.name, link)
+        else:
+            item.more_names.add(attribute.name)
+            _take_all(item, [(_slot(attribute.name), link.get("@content", ""))], rules)
 
 
 def _text_of(value: RawValue) -> str:
@@ -246,20 +264,14 @@ def _stripped(value: RawValue) -> RawValue:
     return value
 
 
-def _read(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
-    if len(text) > attribute.limit:
-        item.set_aside("value.too_large", attribute.name, text)
-    else:
-        _READERS[attribute.type](item, attribute, text, rules)
+def _read_verbatim(item: Item, attribute: Attribute, text: str, _rules: Rules) -> None:
+    item.keep(attribute.name, text)
 
 
 def _read_text(item: Item, attribute: Attribute, text: str, _rules: Rules) -> None:
     name = attribute.name
     if attribute.max_length and len(text) > attribute.max_length:
         item.report(f"{name}.too_long", name, text)
-    if not is_suspicious(text):
-        item.values[name] = text
-        return
     if v.has_odd_characters(text):
         item.report("text.control_chars", name, text)
     if v.is_placeholder(text):
@@ -276,12 +288,12 @@ def _read_gtin(item: Item, attribute: Attribute, text: str, rules: Rules) -> Non
 
 def _read_url(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
     code = v.url_issue(text)
-    if code in ("", "url.characters"):
-        _read_text(item, attribute, text, rules)
-        if code:
-            item.report(code, attribute.name, text)
-    else:
+    if code in ("url.scheme", "url.format"):
         item.set_aside(code, attribute.name, text)
+        return
+    if code:
+        item.report(code, attribute.name, text)
+    _read_text(item, attribute, text, rules)
 
 
 def _read_url_of_list(item: Item, attribute: Attribute, text: str, _rules: Rules) -> None:
@@ -298,7 +310,7 @@ def _read_url_of_list(item: Item, attribute: Attribute, text: str, _rules: Rules
 
 
 def _read_choice(item: Item, attribute: Attribute, text: str, _rules: Rules) -> None:
-    value = attribute.choices.get(v.choice_key(text))
+    value = attribute.choices.get(text) or attribute.choices.get(v.choice_key(text))
     if value is None:
         item.set_aside(f"{attribute.name}.unknown", attribute.name, text)
         return
@@ -344,6 +356,7 @@ _READERS: dict[Type, Callable[[Item, Attribute, str, Rules], None]] = {
     Type.BOOLEAN: _read_boolean,
     Type.INTEGER: _read_integer,
     Type.GTIN: _read_gtin,
+    Type.VERBATIM: _read_verbatim,
 }
 
 # --- the item as a whole ------------------------------------------------------------------------------

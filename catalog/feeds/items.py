@@ -202,6 +202,10 @@ def _fields(element: Element) -> dict[str, RawValue]:
 def _structured(element: Element) -> dict[str, Any]:
     """A child with children or attributes, losslessly but for the order of differently named children."""
     value: dict[str, Any] = {f"@{name}": text for name, text in element.items()}
+    if not len(element):
+        if text := (element.text or "").strip():
+            value["#text"] = text
+        return value
     for child in element:
         plain = not len(child) and not child.items()
         inner = (child.text or "").strip() if plain else _structured(child)

@@ -41,6 +41,7 @@ _THREE_AFTER_POINT = re.compile(r"(\d+)\.\d{3}", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"(\d+),(\d{1,2})", re.ASCII)
 _GROUPED = re.compile(r"(\d{1,3}(?:([.,'’ ])\d{3})(?:\2\d{3})*)(?:([.,])(\d{1,3}))?", re.ASCII)
 _GROUPED_IN_INDIA = re.compile(r"(\d{1,2}(?:,\d{2})*,\d{3})(\.\d{1,2})", re.ASCII)
+_TOO_LARGE = Decimal(10**9)
 
 
 class Money(NamedTuple):
@@ -98,9 +99,9 @@ def _number(text: str, currency: str) -> tuple[Decimal | None, bool]:
 
 
 def _settled(number: Decimal, currency: str, codes: tuple[str, ...]) -> Money:
-    if number >= 10**9:
+    amount = min(number, _TOO_LARGE).quantize(Decimal(1).scaleb(-DECIMALS.get(currency, 2)), ROUND_HALF_UP)
+    if amount >= _TOO_LARGE:
         return Money(None, codes=("price.too_large",))
-    amount = number.quantize(Decimal(1).scaleb(-DECIMALS.get(currency, 2)), ROUND_HALF_UP)
     if not amount:
         return Money(None, codes=("price.zero",))
     if amount != number:
@@ -131,13 +132,15 @@ def gtin_issue(text: str) -> str:
 
 # --- addresses --------------------------------------------------------------------------------------
 
-_USUAL_URL = re.compile(r"https?://[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?(?:[/?#][!-~]*)?", re.ASCII)
+_USUAL_URL = re.compile(
+    r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::\d{1,5})?(?:[/?#][\w./?#=&%:;,+~!$'()*@\[\]-]*)?", re.ASCII
+)
 _HTTP = re.compile(r"https?://([^/?#]*)", re.IGNORECASE)
 
 
 def url_issue(text: str) -> str:
     """The code of what is wrong with a web address, or "". Nothing is ever fetched."""
-    if _USUAL_URL.fullmatch(text) and "<" not in text:
+    if _USUAL_URL.fullmatch(text):
         return ""
     match = _HTTP.match(text)
     if not match:
@@ -156,7 +159,7 @@ _WHOLE_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 _ODD = re.compile("[\x7f-\x9f\ue000-\uf8ff\ufffd]")
 _INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ue000-\uf8ff\ufffd]")
 _TEMPLATE = re.compile(r"\{\{.*\}\}|\{%.*%\}", re.DOTALL)
-_UNFILLED = frozenset({"undefined", "null", "NaN", "[object Object]"})
+UNFILLED = frozenset({"undefined", "null", "NaN", "[object Object]"})
 
 
 @lru_cache(maxsize=4096)
@@ -169,11 +172,6 @@ def whole_number(text: str) -> int | None:
     return int(text) if _WHOLE_NUMBER.fullmatch(text) else None
 
 
-def is_suspicious(text: str) -> bool:
-    """Quick: False for nearly every text, True for those that the two questions below are worth asking of."""
-    return "{" in text or not text.isascii() or text in _UNFILLED
-
-
 def has_odd_characters(text: str) -> bool:
     return not text.isascii() and _ODD.search(text) is not None
 
@@ -184,7 +182,7 @@ def has_invisible_characters(text: str) -> bool:
 
 def is_placeholder(text: str) -> bool:
     """A template's variable that was not filled in."""
-    return text in _UNFILLED or ("{" in text and _TEMPLATE.search(text) is not None)
+    return text in UNFILLED or ("{" in text and _TEMPLATE.search(text) is not None)
 
 
 def shown_money(amount: Decimal, currency: str) -> str:

@@ -74,9 +74,10 @@ def failing_in_words(run: ImportRun) -> Iterator[None]:
 def fail(run: ImportRun, code: str, message: str) -> None:
     """End the run with its reason and forget what it staged and planned."""
     with transaction.atomic():
-        run.move(Status.RECEIVED, Status.STAGING, Status.APPLYING, to=Status.FAILED, error_code=code, error=message)
-        run.staged.all().delete()
-        run.changes.filter(outcome="proposed").delete()
+        fields = {"error_code": code, "error": message}
+        if run.move(Status.RECEIVED, Status.STAGING, Status.APPLYING, to=Status.FAILED, **fields):
+            run.staged.all().delete()
+            run.changes.filter(outcome="proposed").delete()
 
 
 @contextmanager

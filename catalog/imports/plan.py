@@ -30,7 +30,8 @@ def plan(run: ImportRun) -> None:
         rest = counts["items"] - counts["invalid"] - counts["duplicate"] - counts["created"] - counts["changed"]
         counts["existing" if run.mode == Mode.ADD else "unchanged"] = rest
         fields = {"plan_hash": plan_hash, "names": run.names, "seconds": run.seconds}
-        run.move(Status.STAGING, to=Status.REVIEW, **fields, **counts)
+        if not run.move(Status.STAGING, to=Status.REVIEW, **fields, **counts):
+            transaction.set_rollback(True)  # discarded meanwhile
 
 
 def _execute(sql: str, **parameters: Any) -> int:
@@ -110,6 +111,8 @@ def _plan_changes(run: ImportRun) -> int:
     The same holds for each name in `extra`.
     """
     columns = spoken_of(run.names)
+    if not columns:
+        return 0  # then no item is valid, for a valid one has a title
     extra = "(product.extra - %(names)s::text[]) || item.extra"
     pairs = [f"('{c}', to_jsonb(product.{c}), to_jsonb(item.{c}))" for c in columns]
     pairs.append(f"('extra', product.extra, {extra})")
@@ -130,8 +133,9 @@ def _plan_changes(run: ImportRun) -> int:
         ) AS difference
         WHERE item.run_id = %(run)s AND item.state = 'valid'
             AND (
-                ({listed([*columns, "extra"], "product")})
-                    IS DISTINCT FROM ({listed(columns, "item")}{", " if columns else ""}{extra})
+                ({listed(columns, "product")}) IS DISTINCT FROM ({listed(columns, "item")})
+                -- merging is slow, and equal before it is equal after it
+                OR product.extra <> item.extra AND product.extra <> {extra}
                 OR product.archived_at IS NOT NULL
             )
         ORDER BY item.position

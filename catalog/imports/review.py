@@ -36,8 +36,9 @@ def go_on(run: ImportRun) -> None:
 
 def describe(run: ImportRun) -> str:
     """The run's state with who caused it, as a sentence: for the second person who presses the button."""
-    last = run.history[-1] if run.history else {}
-    by = f" by {last['by']}" if last.get("by") else ""
+    # The worker that applies does so for the one who confirmed.
+    caused = [step for step in run.history if step["status"] != Status.APPLIED]
+    by = f" by {caused[-1]['by']}" if caused and caused[-1]["by"] else ""
     return f"it is “{run.get_status_display().lower()}”{by} already."
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -13,16 +12,16 @@ from django.core.files.base import File
 from django.db import connection, transaction
 
 from catalog.errors import FeedRefused
-from catalog.feeds.attributes import BY_NAME, Type
 from catalog.feeds.check import Item, Rules, check, names_of
 from catalog.feeds.issues import severity
-from catalog.feeds.items import read_items
+from catalog.feeds.items import Stream, read_items
 from catalog.imports.background import failing_in_words, held, timed
-from catalog.imports.columns import SHARED, listed
 from catalog.imports.plan import plan
+from catalog.imports.rows import COPY, row
 from catalog.models import ImportRun, RunIssue, Status
 
 BATCH_ITEMS = 2000
+PIECE_ITEMS = 50  # so many at a time go to PostgreSQL
 
 
 def stage(run: ImportRun, on_progress: Callable[[ImportRun], None] | None = None) -> None:
@@ -37,6 +36,7 @@ def stage(run: ImportRun, on_progress: Callable[[ImportRun], None] | None = None
         with timed(run, "stage"):
             _start_over(run)
             if not _read(run, on_progress):
+                run.refresh_from_db()
                 return
         plan(run)
 
@@ -55,29 +55,51 @@ def _read(run: ImportRun, on_progress: Callable[[ImportRun], None] | None) -> bo
     rules = Rules(default_currency=run.feed.default_currency)
     names: set[str] = set()
     with _opened(run) as file:
-        items = _checked(file, rules, names)
-        while batch := list(islice(items, BATCH_ITEMS)):
-            if not _save(run, batch, bytes_read=file.tell()):
-                return False
+        stream = _Hashed(file)
+        items = _checked(stream, rules, names)
+        while _save(run, items, file):
             if on_progress:
                 on_progress(run)
+        if run.status != Status.STAGING:
+            return False
+        if stream.sha256 != run.sha256:
+            raise FeedRefused("feed.file_changed", "The stored file is not the one that was uploaded. Upload it again.")
     run.names = sorted(names)
     return True
 
 
 def _opened(run: ImportRun) -> File[bytes]:
     try:
+        size = run.file.size
         file = run.file.open("rb")
     except OSError as error:
         raise FeedRefused("feed.file_missing", "The stored file is gone. Upload it again.") from error
-    if file.size != run.file_size:
+    if size != run.file_size:
+        file.close()
         raise FeedRefused(
-            "feed.file_changed", f"The stored file has {file.size} bytes, not {run.file_size}. Upload it again."
+            "feed.file_changed", f"The stored file has {size} bytes, not {run.file_size}. Upload it again."
         )
     return file
 
 
-def _checked(file: File[bytes], rules: Rules, names: set[str]) -> Iterator[Item]:
+class _Hashed:
+    """The stored file, hashed while it is read."""
+
+    def __init__(self, file: File[bytes]) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+
+    def read(self, size: int = -1, /) -> bytes:
+        chunk: bytes = self._file.read(size)
+        self._digest.update(chunk)
+        return chunk
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+
+def _checked(file: Stream, rules: Rules, names: set[str]) -> Iterator[Item]:
     """The cleaned items. `names` grows by the attributes that occur, and is whole when the last item was given."""
     tags: set[str] = set()
     for raw in read_items(file):
@@ -88,66 +110,53 @@ def _checked(file: File[bytes], rules: Rules, names: set[str]) -> Iterator[Item]
     names |= names_of(tags)
 
 
+class _Batch:
+    """The next items of the file, as the stream that COPY reads: PostgreSQL stores rows while we read the next."""
+
+    def __init__(self, run_id: int, items: Iterator[Item]) -> None:
+        self._run_id = run_id
+        self._items = items
+        self.count = self.invalid = 0
+        self.issues: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        self.error: Exception | None = None
+
+    def read(self, _size: int) -> str:
+        """Some more rows, or "" at the end of the batch."""
+        piece = islice(self._items, min(PIECE_ITEMS, BATCH_ITEMS - self.count))
+        try:
+            return "".join(map(self._take, piece))
+        except Exception as error:
+            self.error = error  # psycopg2 would report it as a failure of COPY
+            return ""
+
+    def _take(self, item: Item) -> str:
+        self.count += 1
+        self.invalid += not item.valid
+        for issue in item.issues:
+            example = {"line": item.line, "product_id": item.id, "found": issue.found}
+            self.issues.setdefault((issue.code, issue.attribute), []).append(example)
+        return row(self._run_id, item)
+
+
 @transaction.atomic
-def _save(run: ImportRun, batch: list[Item], bytes_read: int) -> bool:
-    """Add a batch: its items, its issues and the run's progress, all or nothing."""
-    invalid = sum(not item.valid for item in batch)
-    position = batch[-1].position
-    progress = ImportRun.objects.filter(pk=run.pk, status=Status.STAGING)
-    if not progress.update(items=position, invalid=run.invalid + invalid, bytes_read=bytes_read):
+def _save(run: ImportRun, items: Iterator[Item], file: File[bytes]) -> bool:
+    """Add a batch: its items, its issues and the run's progress, all or nothing. False when there is no more to do."""
+    batch = _Batch(run.pk, items)
+    # Of a COPY's errors Django translates none by itself, and a lost connection must be known as one.
+    with connection.cursor() as cursor, connection.wrap_database_errors:
+        cursor.copy_expert(COPY, batch)
+    if batch.error:
+        raise batch.error
+    run.items += batch.count
+    run.invalid += batch.invalid
+    run.bytes_read = file.tell()
+    progress = {"items": run.items, "invalid": run.invalid, "bytes_read": run.bytes_read}
+    if not ImportRun.objects.filter(pk=run.pk, status=Status.STAGING).update(**progress):
+        transaction.set_rollback(True)
+        run.status = Status.DISCARDED
         return False
-    run.items, run.invalid, run.bytes_read = position, run.invalid + invalid, bytes_read
-    _copy(run, batch)
     _count_issues(run, batch)
-    return True
-
-
-# --- items into rows ----------------------------------------------------------------------------------
-
-_NUMERIC = (Type.MONEY, Type.INTEGER, Type.BOOLEAN)
-_TEXTS = [name for name in SHARED if name not in BY_NAME or BY_NAME[name].type not in _NUMERIC]
-_LISTS = [name for name in SHARED if name in BY_NAME and BY_NAME[name].type is Type.URLS]
-# One value per column, in the order of COPY; an item's own values are laid over it.
-_BLANK: dict[str, Any] = {"id": "", **dict.fromkeys(SHARED, ""), **dict.fromkeys(_LISTS, "{}")}
-# CSV knows no difference between NULL and an empty text, so the text columns say that they are never NULL.
-_COPY = f"""
-    COPY catalog_stageditem (run_id, position, line, state, issues, extra, product_id, {listed(SHARED)})
-    FROM STDIN (FORMAT csv, FORCE_NOT_NULL ({listed(["product_id", *_TEXTS])}))
-"""
-
-
-def _copy(run: ImportRun, batch: list[Item]) -> None:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(_rows(run.pk, batch))
-    buffer.seek(0)
-    with connection.cursor() as cursor:
-        cursor.copy_expert(_COPY, buffer, 1024 * 1024)
-
-
-def _rows(run_id: int, batch: list[Item]) -> Iterator[list[Any]]:
-    for item in batch:
-        values = {**_BLANK, **item.values}
-        for name in _LISTS:
-            if name in item.values:
-                values[name] = _array(item.values[name])
-        state = "valid" if item.valid else "invalid"
-        yield [run_id, item.position, item.line, state, _issues(item), _json(item.extra), *values.values()]
-
-
-def _array(texts: Iterable[str]) -> str:
-    """A PostgreSQL array of texts."""
-    quoted = ('"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"' for text in texts)
-    return "{" + ",".join(quoted) + "}"
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False) if value else "{}"
-
-
-def _issues(item: Item) -> str:
-    if not item.issues:
-        return "[]"
-    return json.dumps([[i.code, i.attribute, i.found] for i in item.issues], ensure_ascii=False)
+    return bool(batch.count)
 
 
 # --- issues into counts -------------------------------------------------------------------------------
@@ -161,16 +170,11 @@ _ADD_ISSUES = """
 """
 
 
-def _count_issues(run: ImportRun, batch: list[Item]) -> None:
-    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for item in batch:
-        for issue in item.issues:
-            example = {"line": item.line, "product_id": item.id, "found": issue.found}
-            found.setdefault((issue.code, issue.attribute), []).append(example)
+def _count_issues(run: ImportRun, batch: _Batch) -> None:
     first = f"$[0 to {RunIssue.EXAMPLES - 1}]"
     rows = [
         (run.pk, code, attribute, severity(code, attribute), len(all_), json.dumps(all_[: RunIssue.EXAMPLES]), first)
-        for (code, attribute), all_ in sorted(found.items())
+        for (code, attribute), all_ in sorted(batch.issues.items())
     ]
     if rows:
         with connection.cursor() as cursor:

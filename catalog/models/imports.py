@@ -68,6 +68,7 @@ class ImportRun(models.Model):
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("uploaded by")
     )
     created_at = models.DateTimeField(_("uploaded"), auto_now_add=True)
+    changed_at = models.DateTimeField(db_default=Now(), help_text=_("When it got its status."))
     finished_at = models.DateTimeField(_("finished"), null=True)
 
     bytes_read = models.BigIntegerField(default=0)
@@ -131,6 +132,7 @@ class ImportRun(models.Model):
             template="(%(expressions)s)",
             arg_joiner=" || ",
         )
+        fields["changed_at"] = Now()
         if to not in OPEN:
             fields["finished_at"] = Now()
         moved = ImportRun.objects.filter(pk=self.pk, status__in=allowed).update(status=to, history=added, **fields)
@@ -234,7 +236,7 @@ class RunIssue(models.Model):
 
     EXAMPLES = 5
 
-    run = models.ForeignKey(ImportRun, models.CASCADE, related_name="issues")
+    run = models.ForeignKey(ImportRun, models.CASCADE, related_name="issues", db_index=False)
     code = models.TextField()
     attribute = models.TextField(blank=True)
     severity = models.TextField(choices=[(s.value, s.value.capitalize()) for s in Severity])

@@ -107,7 +107,10 @@ class ProductQuerySet(models.QuerySet["Product"]):
 
     def search(self, words: str) -> "ProductQuerySet":
         """Products with every word, or a word that begins so, in their searchable text. For the admin's search box."""
-        terms = [word for word in words.replace("\x00", " ").replace("'", " ").replace("\\", " ").split() if word]
+        found = words.replace("\x00", " ").replace("'", " ").replace("\\", " ").split()
+        terms = [word for word in found if any(map(str.isalnum, word))]
+        if found and not terms:
+            return self.none()
         for term in terms:
             self = self.filter(search=SearchQuery(f"'{term}':*", config="simple", search_type="raw"))
         return self
@@ -128,7 +131,7 @@ class Product(ItemFields):
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
     search = models.GeneratedField(
-        expression=SearchVector("id", "title", "brand", "color", "item_group_id", "gtin", "mpn", config="simple"),
+        expression=SearchVector("id", "title", "brand", "gtin", "mpn", config="simple"),
         output_field=SearchVectorField(),
         db_persist=True,
     )
@@ -155,7 +158,7 @@ class Product(ItemFields):
         """A manual edit makes a new version, so that a plan made before it leaves the product alone."""
         with transaction.atomic():
             if not self._state.adding:
-                self.version = models.F("version") + 1  # type: ignore[assignment]
+                self.version = models.F("version") + 1
             super().save(**options)
             CatalogState.bump()
         self.refresh_from_db(fields=["version"])

@@ -8,7 +8,7 @@ from django.core.files.base import File
 from django.core.management.base import BaseCommand
 
 from catalog.imports.here import import_here
-from catalog.models import Feed, Product
+from catalog.models import Feed, Mode, Product
 from catalog.samples import write_feed
 
 ITEMS = 300
@@ -16,7 +16,7 @@ SEED = 2026
 
 
 class Command(BaseCommand):
-    help = "Load the demo catalogue. Safe to repeat: the same products are not changed a second time."
+    help = "Load the demo catalogue. Safe to repeat: products that are there are left alone."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--if-empty", action="store_true", help="only when there is no product yet")
@@ -28,5 +28,5 @@ class Command(BaseCommand):
         with tempfile.TemporaryFile() as file:
             write_feed(file, items=ITEMS, seed=SEED, profile="typical")
             file.seek(0)
-            run = import_here(File(file, name="demo.xml"), feed=feed)
-        self.stdout.write(f"Demo catalogue: {run.created} new products, {run.unchanged} already there.")
+            run = import_here(File(file, name="demo.xml"), feed=feed, mode=Mode.ADD)
+        self.stdout.write(f"Demo catalogue: {run.created} new products, {run.existing} already there.")

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.core.files.base import File
 from django.core.management.base import BaseCommand, CommandError
+from django.utils.text import slugify
 
 from catalog.errors import CatalogError
 from catalog.imports.here import import_here
@@ -31,7 +32,11 @@ class Command(BaseCommand):
     def handle(self, *, file: Path, feed: str, mode: str, dry_run: bool, json: bool, **_: Any) -> None:
         if not file.is_file():
             raise CommandError(f"There is no file {file}.", returncode=2)
-        run, error = self._import(file, _feed(feed), mode, dry_run)
+        if slugify(feed) != feed:
+            raise CommandError(
+                f"{feed!r} is no short name: use small letters, digits, - and _.", returncode=2
+            )
+        run, error = self._import(file, self._feed(feed), mode, dry_run)
         error = error or (run.error if run else "")
         if json:
             self.stdout.write(_as_json(run, error))
@@ -40,6 +45,12 @@ class Command(BaseCommand):
         if error:
             # With --json the sentence is in the object; standard error repeats it for people.
             raise CommandError(error, returncode=1)
+
+    def _feed(self, slug: str) -> Feed:
+        feed, made = Feed.objects.get_or_create(slug=slug, defaults={"name": slug.replace("-", " ").capitalize()})
+        if made:
+            self.stderr.write(f"The feed {slug!r} is new.")
+        return feed
 
     def _import(self, file: Path, feed: Feed, mode: str, dry_run: bool) -> tuple[ImportRun | None, str]:
         progress = _ProgressBar() if sys.stderr.isatty() else None
@@ -53,10 +64,6 @@ class Command(BaseCommand):
             if progress:
                 progress.close()
         return run, ""
-
-
-def _feed(slug: str) -> Feed:
-    return Feed.objects.get_or_create(slug=slug, defaults={"name": slug.replace("-", " ").capitalize()})[0]
 
 
 def _sentence(run: ImportRun) -> str:

@@ -1,0 +1,36 @@
+"""Find work that nobody does."""
+
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from catalog.imports.background import held, ring
+from catalog.models import ImportRun, Status
+
+# Long enough for a call to arrive and be taken up; a second call for the same work does nothing.
+PATIENCE = timedelta(minutes=2)
+
+_TASKS = {
+    Status.RECEIVED: "catalog.stage",
+    Status.STAGING: "catalog.stage",
+    Status.APPLYING: "catalog.apply",
+}
+
+
+def sweep() -> list[ImportRun]:
+    """Ring again for each run that waits for a worker while none holds it: the call was lost, or the worker was.
+
+    Whether a run is held is asked of the database, not of a clock: the hold ends with the worker's connection.
+    """
+    waiting = ImportRun.objects.filter(status__in=_TASKS, changed_at__lt=Now() - PATIENCE).order_by("pk")
+    rung = [run for run in waiting if not _is_held(run)]
+    with transaction.atomic():
+        for run in rung:
+            ring(_TASKS[Status(run.status)], run)
+    return rung
+
+
+def _is_held(run: ImportRun) -> bool:
+    with held(run) as free:
+        return not free
