@@ -33,9 +33,7 @@ class Command(BaseCommand):
         if not file.is_file():
             raise CommandError(f"There is no file {file}.", returncode=2)
         if slugify(feed) != feed:
-            raise CommandError(
-                f"{feed!r} is no short name: use small letters, digits, - and _.", returncode=2
-            )
+            raise CommandError(f"{feed!r} is no short name: use small letters, digits, - and _.", returncode=2)
         run, error = self._import(file, self._feed(feed), mode, dry_run)
         error = error or (run.error if run else "")
         if json:

@@ -1,0 +1,179 @@
+"""Receive: what is accepted is stored, once; what is refused leaves nothing."""
+
+import hashlib
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import Celery
+from django.core.files.base import ContentFile, File
+
+from accounts.models import User
+from catalog.errors import FeedRefused, NotAllowed
+from catalog.imports.discard import discard
+from catalog.imports.receive import receive
+from catalog.models import Feed, ImportRun, Mode, Status
+from catalog.tests.conftest import Worker
+from catalog.tests.factories import at_once, feed_of, item, received
+from config import celery_app
+
+CONTENT = feed_of(item("1"))
+
+
+def stored(storage: Path) -> list[Path]:
+    return [path for path in storage.rglob("*") if path.is_file()]
+
+
+def test_an_upload_is_kept_as_it_was_under_a_name_of_ours(feed: Feed, storage: Path) -> None:
+    run = receive(ContentFile(CONTENT, "../../etc/passwd.xml"), feed=feed)
+    (path,) = stored(storage)
+    assert path.relative_to(storage).as_posix() == run.file.name
+    assert run.file.name.startswith("feeds/")
+    assert "passwd" not in run.file.name
+    assert path.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("summer.xml", "summer.xml"),
+        ("../../etc/passwd", "passwd"),
+        (r"C:\feeds\summer.xml", "summer.xml"),
+        ("sum\r\nmer\t\x00\x1b\u202e.xml", "summer.xml"),
+        ("été 👗.xml", "été 👗.xml"),
+        ("x" * 300, "x" * 200),
+        ("\n", "feed.xml"),
+        (None, "feed.xml"),
+    ],
+)
+def test_the_uploaders_name_is_shown_in_one_line(feed: Feed, given: str | None, shown: str) -> None:
+    run = receive(File(io.BytesIO(CONTENT), given), feed=feed)
+    run.refresh_from_db()
+    assert run.file_name == shown
+
+
+def test_the_run_knows_what_was_uploaded_and_by_whom(feed: Feed, alice: User) -> None:
+    run = received(feed, CONTENT, by=alice)
+    run.refresh_from_db()
+    assert (run.status, run.uploaded_by) == (Status.RECEIVED, alice)
+    assert (run.file_size, run.sha256) == (len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
+
+
+def test_the_feeds_settings_hold_unless_others_are_given(feed: Feed) -> None:
+    feed.mode, feed.auto_apply = Mode.SYNC, True
+    own, given = received(feed, CONTENT), received(feed, CONTENT, mode="add", auto_apply=False)
+    assert (own.mode, own.auto_apply) == (Mode.SYNC, True)
+    assert (given.mode, given.auto_apply) == (Mode.ADD, False)
+
+
+# --- once ---------------------------------------------------------------------------------------------
+def test_the_same_bytes_while_open_are_the_same_import(feed: Feed, storage: Path) -> None:
+    first, second = received(feed, CONTENT), received(feed, CONTENT)
+    assert first == second
+    assert len(stored(storage)) == ImportRun.objects.count() == 1
+
+
+@pytest.mark.parametrize("options", [{"mode": "sync"}, {"auto_apply": True}])
+def test_the_same_bytes_with_other_settings_are_another_import(feed: Feed, options: dict[str, Any]) -> None:
+    assert received(feed, CONTENT) != received(feed, CONTENT, **options)
+
+
+def test_the_same_bytes_for_another_feed_are_another_import(feed: Feed, other_feed: Feed) -> None:
+    assert received(feed, CONTENT) != received(other_feed, CONTENT)
+
+
+def test_the_same_bytes_after_the_end_are_another_import(feed: Feed) -> None:
+    first = received(feed, CONTENT)
+    discard(first, by=None, in_background=False)
+    assert received(feed, CONTENT) != first
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_uploads_in_one_instant_are_one_import(feed: Feed, storage: Path) -> None:
+    first, second = at_once(*[lambda: received(feed, CONTENT)] * 2)
+    assert isinstance(first, ImportRun)
+    assert first == second
+    assert len(stored(storage)) == ImportRun.objects.count() == 1
+
+
+# --- refused ------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"<!DOCTYPE html><html><body>Log in</body></html>", "feed.html_page"),
+        (b"", "feed.empty"),
+        (b'<?xml version="1.0"?><!DOCTYPE rss><rss/>', "feed.doctype"),
+        (b"\x89PNG\r\n\x1a\n", "feed.image"),
+    ],
+)
+def test_what_is_refused_at_the_door_leaves_nothing(feed: Feed, storage: Path, content: bytes, code: str) -> None:
+    with pytest.raises(FeedRefused) as refused:
+        received(feed, content)
+    assert refused.value.code == code
+    assert not stored(storage)
+    assert not ImportRun.objects.exists()
+
+
+def test_a_file_over_the_limit_leaves_nothing(feed: Feed, storage: Path, settings: Any) -> None:
+    settings.FEED_MAX_BYTES = len(CONTENT) - 1
+    with pytest.raises(FeedRefused, match=f"larger than {settings.FEED_MAX_BYTES:,} bytes") as refused:
+        received(feed, CONTENT)
+    assert refused.value.code == "feed.too_large"
+    assert not stored(storage)
+    assert not ImportRun.objects.exists()
+
+
+def test_a_file_at_the_limit_is_taken(feed: Feed, settings: Any) -> None:
+    settings.FEED_MAX_BYTES = len(CONTENT)
+    assert received(feed, CONTENT).file_size == len(CONTENT)
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(feed: Feed, storage: Path) -> None:
+    class BreaksOff(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            if self.tell() > 70_000:
+                raise ConnectionError
+            return super().read(70_000)
+
+    with pytest.raises(ConnectionError):
+        receive(File(BreaksOff(feed_of(item("1", description="x" * 100_000)))), feed=feed)
+    assert not stored(storage)
+    assert not ImportRun.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["bob", "charlie"])
+def test_who_may_not_upload_leaves_nothing(
+    feed: Feed, storage: Path, name: str, request: pytest.FixtureRequest
+) -> None:
+    with pytest.raises(NotAllowed, match=f"{name} .*catalog.add_importrun"):
+        received(feed, CONTENT, by=request.getfixturevalue(name))
+    assert not stored(storage)
+    assert not ImportRun.objects.exists()
+
+
+# --- the doorbell -------------------------------------------------------------------------------------
+@pytest.fixture
+def broker_away() -> Iterator[None]:
+    Celery("away", broker="redis+socket:///nowhere/valkey.sock", set_as_current=False).set_current()
+    yield
+    celery_app.set_current()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_upload_while_the_broker_is_away_is_not_lost(feed: Feed, broker_away: None) -> None:
+    run = received(feed, CONTENT, in_background=True)
+    run.refresh_from_db()
+    assert run.status == Status.RECEIVED
+    assert Path(run.file.path).read_bytes() == CONTENT
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_second_upload_rings_again_for_what_waits(feed: Feed, worker: Worker) -> None:
+    first = received(feed, CONTENT, in_background=False)
+    assert worker.work() == []
+    received(feed, CONTENT, in_background=True)
+    assert worker.work() == ["catalog.stage"]
+    first.refresh_from_db()
+    assert first.status == Status.REVIEW

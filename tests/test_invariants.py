@@ -1,0 +1,193 @@
+"""What always holds, as SQL that returns no row: above all that each count is one of rows that can be listed."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connection
+
+from catalog.imports.apply import apply
+from catalog.imports.discard import clean_up, discard
+from catalog.imports.review import confirm
+from catalog.imports.stage import stage
+from catalog.models import Feed, ImportRun, Product, Status
+from catalog.tests.factories import applied, edit, execute, feed_of, item, items, planned, received
+
+INVARIANTS = {
+    "the counts of a plan add up": """
+        SELECT id FROM catalog_importrun
+        WHERE status IN ('review', 'applying', 'applied')
+            AND items <> created + changed + unchanged + existing + duplicate + invalid + conflict
+    """,
+    "what is proposed is what is counted": """
+        SELECT run.id FROM catalog_importrun run LEFT JOIN catalog_change c ON c.run_id = run.id
+        WHERE status IN ('review', 'applying')
+        GROUP BY run.id
+        HAVING created <> count(c) FILTER (WHERE operation = 'create')
+            OR changed <> count(c) FILTER (WHERE operation IN ('update', 'restore'))
+            OR archived <> count(c) FILTER (WHERE operation = 'archive')
+            OR count(c) <> count(c) FILTER (WHERE outcome = 'proposed')
+    """,
+    "what was applied is what is counted": """
+        SELECT run.id FROM catalog_importrun run LEFT JOIN catalog_change c ON c.run_id = run.id
+        WHERE status = 'applied'
+        GROUP BY run.id
+        HAVING created <> count(c) FILTER (WHERE operation = 'create' AND outcome = 'applied')
+            OR changed <> count(c) FILTER (WHERE operation IN ('update', 'restore') AND outcome = 'applied')
+            OR archived <> count(c) FILTER (WHERE operation = 'archive' AND outcome = 'applied')
+            OR conflict <> count(c) FILTER (WHERE operation <> 'archive' AND outcome = 'conflict')
+            OR archive_conflict <> count(c) FILTER (WHERE operation = 'archive' AND outcome = 'conflict')
+    """,
+    "invalid items can be listed": """
+        SELECT run.id FROM catalog_importrun run
+        WHERE status IN ('review', 'applying', 'applied', 'discarded')
+            AND invalid <> (SELECT count(*) FROM catalog_stageditem i WHERE i.run_id = run.id AND state = 'invalid')
+    """,
+    "every item of an open plan can be listed": """
+        SELECT run.id FROM catalog_importrun run LEFT JOIN catalog_stageditem i ON i.run_id = run.id
+        WHERE status IN ('review', 'applying')
+        GROUP BY run.id
+        HAVING items <> count(i.position) OR items <> max(i.position) OR min(i.position) <> 1
+            OR duplicate <> count(i.position) FILTER (WHERE state = 'duplicate')
+    """,
+    "duplicates are an issue": """
+        SELECT run.id FROM catalog_importrun run
+        LEFT JOIN catalog_runissue issue ON issue.run_id = run.id AND code = 'id.duplicate'
+        WHERE status IN ('review', 'applying', 'applied') AND duplicate <> COALESCE(issue.count, 0)
+    """,
+    "issues are counted as often as items have them": """
+        SELECT issue.id FROM catalog_runissue issue JOIN catalog_importrun run ON run.id = issue.run_id
+        WHERE status IN ('review', 'applying') AND code <> 'id.duplicate' AND issue.count <> (
+            SELECT count(*) FROM catalog_stageditem i, jsonb_array_elements(i.issues) one
+            WHERE i.run_id = run.id AND one ->> 0 = issue.code AND one ->> 1 = issue.attribute
+        )
+    """,
+    "an issue has examples, at most five": """
+        SELECT id FROM catalog_runissue WHERE jsonb_array_length(examples) <> least(count, 5)
+    """,
+    "a plan has its hash": """
+        SELECT id FROM catalog_importrun WHERE status IN ('review', 'applying', 'applied') AND length(plan_hash) <> 64
+    """,
+    "what is not applied leaves no plan": """
+        SELECT run.id FROM catalog_importrun run JOIN catalog_change c ON c.run_id = run.id
+        WHERE status IN ('received', 'staging', 'failed', 'discarded')
+    """,
+    "an end has its time, and only an end": """
+        SELECT id FROM catalog_importrun
+        WHERE (status IN ('applied', 'failed', 'discarded')) <> (finished_at IS NOT NULL)
+    """,
+    "a failure has its reason, and only a failure": """
+        SELECT id FROM catalog_importrun
+        WHERE (status = 'failed') <> (error <> '') OR (error <> '') <> (error_code <> '')
+    """,
+    "the history ends with the status": """
+        SELECT id FROM catalog_importrun
+        WHERE status <> COALESCE(history -> -1 ->> 'status', 'received')
+    """,
+    "staged items belong to a run": """
+        SELECT run_id FROM catalog_stageditem WHERE run_id NOT IN (SELECT id FROM catalog_importrun)
+    """,
+    "every version of a product has its change": """
+        SELECT product.id FROM catalog_product product
+        WHERE version < (SELECT count(*) FROM catalog_change WHERE product_id = product.id AND outcome = 'applied')
+    """,
+    "a product is archived by its last change or by hand": """
+        SELECT product.id FROM catalog_product product
+        JOIN LATERAL (
+            SELECT operation FROM catalog_change
+            WHERE product_id = product.id AND outcome = 'applied' ORDER BY id DESC LIMIT 1
+        ) AS last ON version = (
+            SELECT count(*) FROM catalog_change WHERE product_id = product.id AND outcome = 'applied'
+        )
+        WHERE (archived_at IS NOT NULL) <> (last.operation = 'archive')
+    """,
+}
+
+
+def violations() -> dict[str, list[Any]]:
+    found = {}
+    with connection.cursor() as cursor:
+        for name, query in INVARIANTS.items():
+            cursor.execute(query)
+            if rows := cursor.fetchall():
+                found[name] = rows
+    return found
+
+
+@pytest.fixture
+def feed(db: None, settings: Any, tmp_path: Path) -> Feed:
+    settings.MEDIA_ROOT = tmp_path
+    return Feed.objects.create(name="Ounass", slug="ounass")
+
+
+MIXED = [item("1", color="Red"), item("1"), item("free", price="free", gender="Herren"), item("2", brand=None)]
+
+
+@pytest.fixture
+def imports(feed: Feed) -> Feed:
+    """Imports in every state, with every kind of count."""
+    applied(feed, *items(12), *MIXED)
+    with_conflicts(feed)
+    clean_up(applied(feed, *MIXED, mode="sync"))
+    applied(feed, *MIXED, mode="add")
+    refused(feed)
+    broken_off(feed)
+    discard(planned(feed, *MIXED, item("7")), by=None, in_background=False)
+    discard(received(feed, feed_of(item("8"))), by=None, in_background=False)
+    received(feed, feed_of(item("9")))
+    received(feed, feed_of(item("10"))).move(Status.RECEIVED, to=Status.STAGING)
+    planned(feed, *MIXED, *items(12, brand=None), mode="sync")
+    run = planned(feed, *MIXED, item("11"), mode="sync")
+    confirm(run, plan_hash=run.plan_hash, by=None, in_background=False)
+    return feed
+
+
+def with_conflicts(feed: Feed) -> None:
+    run = planned(feed, *MIXED, item("new"), item("newer"), *items(3, color="Blue"), mode="sync")
+    edit("00001", color="Green")
+    edit("00009", color="Green")
+    Product.objects.get(pk="00010").delete()
+    Product.objects.create(id="new", title="By hand")
+    execute(run)
+
+
+def refused(feed: Feed) -> None:
+    run = received(feed, feed_of(*items(2500))[:-10])
+    stage(run)
+    assert run.status == Status.FAILED
+
+
+def broken_off(feed: Feed) -> None:
+    run = planned(feed, item("poison", title="poison"), item("00004", color="Blue"))
+    confirm(run, plan_hash=run.plan_hash, by=None, in_background=False)
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # of the test's own transaction
+        cursor.execute("ALTER TABLE catalog_product ADD CONSTRAINT no_poison CHECK (title <> 'poison')")
+    with pytest.raises(IntegrityError):
+        apply(run)
+    assert run.status == Status.FAILED
+
+
+def test_the_scenario_has_every_state(imports: Feed) -> None:
+    assert {*ImportRun.objects.values_list("status", flat=True)} == {*Status.values}
+
+
+def test_every_invariant_holds(imports: Feed) -> None:
+    assert violations() == {}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "name"),
+    [
+        ("DELETE FROM catalog_stageditem WHERE state = 'invalid'", "invalid items can be listed"),
+        ("DELETE FROM catalog_change WHERE outcome = 'proposed'", "what is proposed is what is counted"),
+        ("DELETE FROM catalog_change WHERE outcome = 'conflict'", "what was applied is what is counted"),
+        ("DELETE FROM catalog_stageditem WHERE position = 1", "every item of an open plan can be listed"),
+        ("UPDATE catalog_runissue SET count = count + 1", "issues are counted as often as items have them"),
+        ("UPDATE catalog_product SET version = 1", "every version of a product has its change"),
+    ],
+)
+def test_an_invariant_that_is_broken_is_noticed(imports: Feed, spoil: str, name: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(spoil)
+    assert name in violations()
