@@ -1,20 +1,33 @@
 """The columns of every export."""
 
+import json
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from import_export import resources
 from import_export.fields import Field
 from import_export.formats.base_formats import CSV, JSON, XLSX, Format
 
-from catalog.feeds.attributes import COLUMNS
+from catalog.feeds.attributes import COLUMNS, MONEY
+from catalog.feeds.values import DECIMALS
 from catalog.models import Product
 
 # A spreadsheet runs a cell that begins so as a formula; a leading apostrophe makes it text.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+MONEY_NAMES = frozenset(a.name for a in MONEY)
 
 
-def safe_cell(value: Any) -> Any:
-    """The cell as a spreadsheet can show it without running it."""
+def cell(value: Any) -> Any:
+    """The value as one cell of a spreadsheet, which shows it and never runs it. Numbers stay numbers."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        value = ",".join(value)
+    elif isinstance(value, dict):
+        value = json.dumps(value, ensure_ascii=False) if value else ""
+    elif isinstance(value, datetime):
+        value = value.isoformat()
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
 
 
@@ -23,12 +36,15 @@ class _ForSpreadsheets:
 
     def export_data(self, dataset: Any, **options: Any) -> Any:
         for index, row in enumerate(dataset):
-            dataset[index] = tuple(map(safe_cell, row))
-        return super().export_data(dataset, **{**options, "escape_formulae": False})  # type: ignore[misc]
+            dataset[index] = tuple(map(cell, row))
+        return super().export_data(dataset, **options)  # type: ignore[misc]
 
 
 class SafeCSV(_ForSpreadsheets, CSV):
-    """CSV whose cells cannot become formulas."""
+    """CSV whose cells cannot become formulas. The mark in front tells Excel that it is UTF-8."""
+
+    def export_data(self, dataset: Any, **options: Any) -> str:
+        return f"\ufeff{super().export_data(dataset, **options)}"
 
 
 class SafeXLSX(_ForSpreadsheets, XLSX):
@@ -52,7 +68,7 @@ class FeedXML(Format):
 
 
 class ProductResource(resources.ModelResource):
-    """A product by the names of its feed attributes, in the order of the attribute table."""
+    """A product by the names of its feed attributes, in the order of the attribute table; values as they are stored."""
 
     archived = Field(attribute="archived_at", column_name="archived")
     feed = Field(attribute="feed__slug", column_name="feed")
@@ -62,3 +78,15 @@ class ProductResource(resources.ModelResource):
         import_id_fields = ["id"]
         fields = (*(a.name for a in COLUMNS), "currency", "extra", "feed", "archived")
         export_order = fields
+
+    def export_field(self, field: Field, instance: Product, **options: Any) -> Any:
+        value = field.get_value(instance)
+        if field.column_name in MONEY_NAMES and value is not None:
+            return with_decimals(value, instance.currency)
+        return value
+
+
+def with_decimals(amount: Decimal, currency: str) -> Decimal:
+    """The amount with its currency's number of decimals, 100.00 AED or 1.250 KWD, but never a rounded one."""
+    rounded = amount.quantize(Decimal(1).scaleb(-DECIMALS.get(currency, 2)))
+    return rounded if rounded == amount else amount

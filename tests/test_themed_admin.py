@@ -6,6 +6,7 @@ import pytest
 from allauth.account.models import EmailAddress
 from celery import shared_task
 from django.contrib import admin
+from django.contrib.admin.utils import quote
 from django.contrib.auth.models import Permission
 from django.db.models import Model
 from django.test import Client, RequestFactory
@@ -14,6 +15,7 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
 
 from accounts.models import RoleGroup, User
+from catalog.models import Feed, ImportRun, Product
 
 pytestmark = pytest.mark.django_db
 
@@ -23,6 +25,10 @@ def tidy_up() -> None:
     """A registered task, as the schedule's form asks for."""
 
 
+def sample_feed() -> Feed:
+    return Feed.objects.create(name="Ounass", slug="ounass")
+
+
 def sample_interval() -> IntervalSchedule:
     return IntervalSchedule.objects.create(every=5, period=IntervalSchedule.MINUTES)
 
@@ -30,6 +36,9 @@ def sample_interval() -> IntervalSchedule:
 # One row of each model, so that its change page can be opened. A new model in the admin needs a line here.
 SAMPLES: dict[str, Callable[[], Model]] = {
     "accounts.User": lambda: User.objects.create_user("carl", "carl@example.com"),
+    "catalog.Feed": sample_feed,
+    "catalog.ImportRun": lambda: ImportRun.objects.create(feed=sample_feed(), mode="update", file_size=1),
+    "catalog.Product": lambda: Product.objects.create(id="205042570_242", title="Silk dress"),
     "accounts.RoleGroup": lambda: RoleGroup.objects.create(name="auditors"),
     "django_celery_beat.CrontabSchedule": lambda: CrontabSchedule.objects.create(hour="4"),
     "django_celery_beat.IntervalSchedule": sample_interval,
@@ -46,7 +55,7 @@ def named_pages(label: str) -> Iterator[tuple[str, str]]:
     row = SAMPLES[label]()
     for pattern in ADMINS[label].get_urls():
         if pattern.name:
-            arguments = dict.fromkeys(pattern.pattern.converters, row.pk)
+            arguments = dict.fromkeys(pattern.pattern.converters, quote(row.pk))
             yield pattern.name, reverse(f"admin:{pattern.name}", kwargs=arguments)
 
 
@@ -142,7 +151,7 @@ def test_only_a_registered_task_is_scheduled(admin_client: Client) -> None:
     add = reverse("admin:django_celery_beat_periodictask_add")
     form = {"name": "odd", "task": "no.such.task", "interval": sample_interval().pk, "args": "[]", "kwargs": "{}"}
     assert "task" in admin_client.post(add, form).context["adminform"].form.errors
-    assert not PeriodicTask.objects.exists()
+    assert not PeriodicTask.objects.filter(name="odd").exists()
 
 
 @pytest.mark.parametrize("action", ["disable_tasks", "toggle_tasks", "run_tasks", "delete_selected"])

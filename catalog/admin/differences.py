@@ -56,7 +56,7 @@ def facts(values: Mapping[str, Any], currency: str) -> Iterator[FieldDifference]
 def _difference(name: str, old: Any, new: Any, old_currency: str, new_currency: str) -> FieldDifference:
     if name in PROSE and old and new:
         return FieldDifference(_label(name), *_compared(old, new))
-    note = _percent(old, new) if name in MONEY_NAMES else ""
+    note = _percent(old, new) if name in MONEY_NAMES and old_currency == new_currency else ""
     return FieldDifference(_label(name), _shown(name, old, old_currency), _shown(name, new, new_currency), note)
 
 

@@ -4,12 +4,14 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.contrib.postgres.forms import SimpleArrayField
 from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.import_export.forms import ImportForm
 from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminSelectWidget
 
 from catalog.models import Feed, Mode
+from catalog.resources import MONEY_NAMES, with_decimals
 
 
 class FeedImportForm(ImportForm):
@@ -38,3 +40,25 @@ class FeedImportForm(ImportForm):
         file.widget.attrs["accept"] = (
             ".xml,.rss,.atom,application/xml,text/xml,application/rss+xml,application/atom+xml"
         )
+
+
+class ProductForm(forms.ModelForm):
+    """A product, its amounts with as many decimals as its currency has."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for name in MONEY_NAMES & self.initial.keys():
+            if (amount := self.initial[name]) is not None:
+                self.initial[name] = with_decimals(amount, self.instance.currency)
+
+
+class LinesField(SimpleArrayField):
+    """A list, one value a line. Web addresses may hold commas, by which lists are separated otherwise."""
+
+    def __init__(self, base_field: forms.Field, **options: Any) -> None:
+        super().__init__(base_field, **{**options, "delimiter": "\n"})
+
+    def to_python(self, value: Any) -> Any:
+        if isinstance(value, str):
+            value = "\n".join(line for line in value.splitlines() if line.strip())
+        return super().to_python(value)

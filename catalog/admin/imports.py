@@ -23,7 +23,7 @@ from catalog.errors import CatalogError, NotAllowed
 from catalog.feeds.issues import BY_CODE, severity
 from catalog.imports import review
 from catalog.imports.discard import discard
-from catalog.models import Change, ImportRun, Operation, Product, StagedItem, Status
+from catalog.models import Change, ImportRun, Operation, Outcome, Product, StagedItem, Status
 
 LAST = 2**62  # beyond every key: the last page
 
@@ -44,9 +44,9 @@ class ImportRunAdmin(ModelAdmin):
         "feed",
         "file_name",
         "shown_status",
-        "items",
+        "shown_items",
         "result",
-        "invalid",
+        "shown_invalid",
         "uploaded_by",
         "created_at",
     ]
@@ -84,6 +84,14 @@ class ImportRunAdmin(ModelAdmin):
     def shown_status(self, run: ImportRun) -> str:
         return run.get_status_display()
 
+    @display(description=_("items"), ordering="items")
+    def shown_items(self, run: ImportRun) -> str:
+        return f"{run.items:,}"
+
+    @display(description=_("invalid"), ordering="invalid")
+    def shown_invalid(self, run: ImportRun) -> str:
+        return f"{run.invalid:,}"
+
     @display(description=_("result"))
     def result(self, run: ImportRun) -> str:
         if run.status not in (Status.REVIEW, Status.APPLYING, Status.APPLIED):
@@ -97,14 +105,14 @@ class ImportRunAdmin(ModelAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The import's page: what it is doing, or what it would do, or what it did."""
-        run = self._run(request, int(object_id) if object_id.isdigit() else 0)
+        run = self._run(request, _number(object_id) or 0)
         tab = TABS.get(request.GET.get("tab", ""), TABS["changes"])
         context = {
             **self.admin_site.each_context(request),
             **_state(run),
             "title": f"{run}: {run.file_name}",
             "opts": self.model._meta,
-            "tabs": TABS.values(),
+            "tabs": [(each, each.count(run)) for each in TABS.values()],
             "tab": tab,
             "can_confirm": request.user.has_perm("catalog.apply_importrun"),
             "can_discard": request.user.has_perm("catalog.discard_importrun"),
@@ -167,7 +175,8 @@ def _state(run: ImportRun) -> dict[str, Any]:
         ],
         "progress": _progress(run),
         "issues": list(run.issues.all()[:5]) if run.is_busy else [],
-        "last": run.history[-1] if run.history else None,
+        # The worker that applies does so for the one who confirmed.
+        "who": next((step["by"] for step in reversed(run.history) if step["by"]), ""),
     }
 
 
@@ -192,6 +201,10 @@ class Tab:
     label: Any = ""
     filters: tuple[str, ...] = ()
     template = ""
+
+    def count(self, run: ImportRun) -> int:
+        """The number beside the tab's name."""
+        raise NotImplementedError
 
     def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
         raise NotImplementedError
@@ -225,6 +238,10 @@ class ChangesTab(Tab):
     filters = ("operation", "outcome", "product_id")
     template = "admin/catalog/importrun/_changes.html"
 
+    def count(self, run: ImportRun) -> int:
+        changes = run.created + run.changed + run.archived + run.conflict + run.archive_conflict
+        return 0 if run.status == Status.DISCARDED else changes
+
     def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
         chosen = self.chosen(request)
         context = self.page(request, review.changes(run, **chosen), "id")
@@ -238,9 +255,17 @@ class ChangesTab(Tab):
 
 
 def _operation_counts(run: ImportRun) -> list[tuple[str, Any, int]]:
-    """What the chips over the list say; from the run's counts, so that they cost nothing."""
-    chips = [("create", Operation.CREATE.label, run.created), ("update", Operation.UPDATE.label, run.changed)]
-    return [*chips, ("archive", Operation.ARCHIVE.label, run.archived)]
+    """What the chips over the list say: the run's own counts. Only the few that return are counted in the table."""
+    if run.status == Status.DISCARDED:
+        return []
+    restored = run.changes.filter(operation=Operation.RESTORE).exclude(outcome=Outcome.CONFLICT).count()
+    numbers = {
+        Operation.CREATE: run.created,
+        Operation.UPDATE: run.changed - restored,
+        Operation.RESTORE: restored,
+        Operation.ARCHIVE: run.archived,
+    }
+    return [(operation.value, operation.label, number) for operation, number in numbers.items()]
 
 
 def _with_products(run: ImportRun, changes: list[Change]) -> list[dict[str, Any]]:
@@ -250,7 +275,9 @@ def _with_products(run: ImportRun, changes: list[Change]) -> list[dict[str, Any]
     staged = {item.position: item for item in run.staged.filter(position__in=positions)}
     rows = []
     for change in changes:
-        item: Any = staged.get(change.position or 0) or products.get(change.product_id)
+        item: Any = staged.get(change.position or 0)
+        if item is None and not _is_somebody_elses(change):
+            item = products.get(change.product_id)
         currency = item.currency if item else ""
         if change.operation == Operation.CREATE:
             fields = list(facts(model_to_dict(item) | {"id": change.product_id}, currency)) if item else []
@@ -260,10 +287,18 @@ def _with_products(run: ImportRun, changes: list[Change]) -> list[dict[str, Any]
     return rows
 
 
+def _is_somebody_elses(change: Change) -> bool:
+    """The product that exists is not the one of the plan: it was created by another import in between."""
+    return change.operation == Operation.CREATE and change.outcome == Outcome.CONFLICT
+
+
 class IssuesTab(Tab):
     key = "issues"
     label = _("Issues")
     template = "admin/catalog/importrun/_issues.html"
+
+    def count(self, run: ImportRun) -> int:
+        return run.issues.count()
 
     def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
         issues = sorted(run.issues.all(), key=lambda i: (["error", "warning", "notice"].index(i.severity), -i.count))
@@ -274,6 +309,9 @@ class InvalidTab(Tab):
     key = "invalid"
     label = _("Invalid items")
     template = "admin/catalog/importrun/_invalid.html"
+
+    def count(self, run: ImportRun) -> int:
+        return run.invalid
 
     def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
         context = self.page(request, review.invalid_items(run), "position")

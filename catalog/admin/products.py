@@ -3,11 +3,13 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import URLPattern
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from import_export.admin import ImportExportModelAdmin
@@ -17,13 +19,19 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminExpandableTextareaWidget, UnfoldAdminTextInputWidget
 
 from catalog.admin.filters import ArchivedFilter
-from catalog.admin.forms import FeedImportForm
+from catalog.admin.forms import FeedImportForm, LinesField, ProductForm
 from catalog.errors import CatalogError
 from catalog.feeds.values import shown_money
 from catalog.imports.receive import receive
-from catalog.models import Feed, Product
+from catalog.models import Feed, ImportRun, Product
 from catalog.models.product import ProductQuerySet
 from catalog.resources import EXPORT_FORMATS, FeedXML, ProductResource
+from catalog.templatetags.catalog import DOT_IDS, product_url
+
+
+class ProductList(ChangeList):
+    def url_for_result(self, result: models.Model) -> str:
+        return product_url(result.pk)
 
 
 @admin.register(Product)
@@ -35,7 +43,7 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
     list_per_page = 50
     show_full_result_count = False
     search_fields = ["search"]  # shows the box; `get_search_results` asks the index
-    search_help_text = _("Beginnings of words in id, title, brand, colour, group, GTIN or MPN")
+    search_help_text = _("Beginnings of words in id, title, brand, GTIN or MPN")
     readonly_fields = ["id", "feed", "archived_at", "created_at", "updated_at"]
     fieldsets = [
         (None, {"fields": ["id", "title", "description", "brand", "product_type", "google_product_category"]}),
@@ -59,8 +67,13 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
     ]  # fmt: skip
     formfield_overrides = {
         models.TextField: {"widget": UnfoldAdminTextInputWidget},
-        ArrayField: {"widget": UnfoldAdminExpandableTextareaWidget},
+        ArrayField: {
+            "form_class": LinesField,
+            "widget": UnfoldAdminExpandableTextareaWidget,
+            "help_text": _("One address a line."),
+        },
     }
+    form = ProductForm
     resource_classes = [ProductResource]
     export_form_class = ExportForm
     import_form_class = FeedImportForm
@@ -68,6 +81,17 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
 
     def get_export_formats(self) -> list[type]:
         return EXPORT_FORMATS
+
+    def get_urls(self) -> list[URLPattern]:
+        """Without import-export's second step, which writes products past every plan."""
+        return [url for url in super().get_urls() if url.name != "catalog_product_process_import"]
+
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
+        return ProductList
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **options: Any) -> HttpResponse:
+        dots = {name: dots for dots, name in DOT_IDS.items()}
+        return super().change_view(request, dots.get(object_id, object_id), *args, **options)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # products come from feeds
@@ -111,8 +135,10 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
         return [FeedXML]
 
     def get_import_form_initial(self, request: HttpRequest) -> dict[str, Any]:
-        feed = Feed.objects.order_by("-runs__id").first()
-        return {"feed": feed, "mode": feed.mode} if feed else {}
+        """The last import's choices; before the first, the first feed's."""
+        last = ImportRun.objects.select_related("feed").first()
+        feed = last.feed if last else Feed.objects.first()
+        return {"feed": feed, "mode": last.mode if last else feed.mode} if feed else {}
 
     def _import_context(self, request: HttpRequest, form: FeedImportForm) -> dict[str, Any]:
         return {

@@ -1,11 +1,22 @@
 """Template filters of the catalogue's pages."""
 
 from django import template
+from django.contrib.admin.utils import quote
 from django.contrib.humanize.templatetags.humanize import intcomma
+from django.urls import reverse
 
 from catalog.models import ImportRun
 
 register = template.Library()
+
+# Browsers take these two out of an address, however they are escaped, so their pages go by other names.
+DOT_IDS = {".": "_2E", "..": "_2E_2E"}
+
+
+@register.filter
+def product_url(product_id: str) -> str:
+    """The product's page in the admin, whatever characters its id has."""
+    return reverse("admin:catalog_product_change", args=[DOT_IDS.get(product_id) or quote(product_id)])
 
 
 @register.filter
@@ -14,20 +25,21 @@ def percent(share: float) -> str:
     return f"{share:.1%}".replace("%", " %") if share == 0 or share >= 0.001 else "< 0.1 %"
 
 
-# The same three verbs in the three sentences that a plan is spoken of.
+# The same verbs in the three sentences that a plan is spoken of; the last one is for a plan that changes nothing.
 _VERBS = {
-    "will": ("will add", "change", "archive"),
-    "did": ("added", "changed", "archived"),
-    "do": ("add", "change", "archive"),
+    "will": ("add", "change", "archive", "will change no"),
+    "did": ("added", "changed", "archived", "changed no"),
+    "do": ("add", "change", "archive", "change no"),
 }
 
 
 @register.filter
 def effect(run: ImportRun, tense: str) -> str:
     """“will add 1,240, change 8,611 and archive 147 products”: what is nothing is not said."""
-    counts = zip(_VERBS[tense], (run.created, run.changed, run.archived), strict=True)
-    parts = [f"{verb} {intcomma(count)}" for verb, count in counts if count]
-    if tense == "will" and parts and not parts[0].startswith("will"):
-        parts[0] = f"will {parts[0]}"
-    what = " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]])) or "changes no"
-    return f"{what} {'product' if run.created + run.changed + run.archived == 1 else 'products'}"
+    *verbs, nothing = _VERBS[tense]
+    numbers = (run.created, run.changed, run.archived)
+    parts = [f"{verb} {intcomma(number)}" for verb, number in zip(verbs, numbers, strict=True) if number]
+    if not parts:
+        return f"{nothing} product"
+    what = " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
+    return f"{'will ' if tense == 'will' else ''}{what} {'product' if sum(numbers) == 1 else 'products'}"

@@ -1,0 +1,347 @@
+"""Products in the admin: finding them, looking at them, editing them."""
+
+from __future__ import annotations
+
+import urllib.parse
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.admin.utils import quote, unquote
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import resolve, reverse
+
+from catalog.models import CatalogState, Feed, Product
+from catalog.tests.factories import applied, item, items, planned
+from catalog.tests.pages import PRODUCTS, active_parts, browser, messages, texts, tree, url
+from catalog.tests.test_admin_imports import PAYLOADS
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def bob(feed: Feed) -> Client:
+    return browser("bob")
+
+
+@pytest.fixture
+def mona(feed: Feed) -> Client:
+    return browser("mona")
+
+
+def page_of(product_id: str) -> str:
+    return reverse("admin:catalog_product_change", args=[quote(product_id)])
+
+
+def listed(client: Client, **query: str) -> list[str]:
+    """Ids of the products in the list, in its order."""
+    page = client.get(PRODUCTS, query)
+    assert page.status_code == 200
+    return [product.pk for product in page.context["cl"].result_list]
+
+
+def product(id: str = "1", **values: Any) -> Product:
+    return Product.objects.create(id=id, **{"title": "Silk dress", "price": "100", "currency": "AED", **values})
+
+
+# --- the list -----------------------------------------------------------------------------------------
+WARDROBE = {
+    "205042570_242": {"title": "Silk Evening Dress", "brand": "Ounass Maison", "gtin": "04006381333931"},
+    "SKU-7/b": {"title": "Шёлковое платье", "brand": "Дом"},
+    "ar": {"title": "فستان سهرة حريري", "brand": "دار"},
+    "O'Neill": {"title": "100% cotton T-shirt & 'tie' | a:b", "brand": "O'Neill", "mpn": "X_1-2"},
+}
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("silk", "205042570_242"),
+        ("SILK EVE", "205042570_242"),
+        ("dress silk", "205042570_242"),
+        ("oun", "205042570_242"),
+        ("205042570_242", "205042570_242"),
+        ("205042", "205042570_242"),
+        ("04006381333931", "205042570_242"),
+        ("040063", "205042570_242"),
+        ("шёлк", "SKU-7/b"),
+        ("ШЁЛКОВОЕ ПЛА", "SKU-7/b"),
+        ("sku-7", "SKU-7/b"),
+        ("فستان", "ar"),
+        ("حرير", "ar"),
+        ("O'Neill", "O'Neill"),
+        ("100% cotton", "O'Neill"),
+        ("T-shirt & tie", "O'Neill"),
+        ("X_1-2", "O'Neill"),
+        ("silk nothing", None),
+        ("ilk", None),
+    ],
+)
+def test_products_are_found_by_the_beginnings_of_their_words(bob: Client, words: str, found: str | None) -> None:
+    for product_id, values in WARDROBE.items():
+        product(product_id, **values)
+    assert listed(bob, q=words) == ([found] if found else [])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *["'", '"', "\\", "%", "_", "*", ":*", "&", "|", "!", "(", ")", "<->", "a & b | !c", "(((", "!!", "':*", "\\'"],
+        *["--", "; DROP TABLE", "a:b", ":A", "\x01", "🙂", "\u202e", "x" * 3000, "a " * 500, "' OR 1=1", *PAYLOADS],
+    ],
+)
+def test_nothing_typed_into_the_search_is_an_error(bob: Client, words: str) -> None:
+    product()
+    page = bob.get(PRODUCTS, {"q": words})
+    assert page.status_code == 200
+    assert [box.get("value") for box in tree(page).xpath("//input[@name='q']")] == [words]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "q=a%00b",
+        "archive=%00",
+        "p=x",
+        "p=-1",
+        "o=9.-99.x",
+        "feed__id__exact=x",
+        "nonsense=1",
+        "title__contains=x",
+        "e=1",
+    ],
+)
+def test_no_address_of_the_list_is_an_error(bob: Client, address: str) -> None:
+    product()
+    assert bob.get(f"{PRODUCTS}?{address}").status_code in (200, 302, 400)
+
+
+def test_the_list_shows_active_products_unless_asked_otherwise(bob: Client, feed: Feed) -> None:
+    applied(feed, *items(2))
+    applied(feed, *items(1), mode="sync")
+    assert listed(bob) == ["00001"]
+    assert listed(bob, archive="archived") == ["00002"]
+    assert sorted(listed(bob, archive="all")) == ["00001", "00002"]
+    assert "Archived" in texts(bob.get(PRODUCTS, {"archive": "archived"}), "//td[contains(@class, 'availability')]")
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ({"price": "1299", "currency": "AED"}, "1,299.00 AED"),
+        ({"price": "1.25", "currency": "KWD"}, "1.250 KWD"),
+        ({"price": "1299", "currency": "JPY"}, "1,299 JPY"),
+        ({"price": None}, "–"),
+        ({"price": "100", "sale_price": "79.5"}, "100.00 AED 79.50 AED"),
+        ({"price": "100", "sale_price": "100"}, "100.00 AED"),
+        ({"price": "100", "sale_price": "120"}, "100.00 AED"),
+    ],
+)
+def test_the_price_is_shown_as_it_is_asked(bob: Client, values: dict[str, Any], shown: str) -> None:
+    product(**values)
+    assert texts(bob.get(PRODUCTS), "//td[contains(@class, 'field-shown_price')]") == [shown]
+
+
+def test_a_reduced_price_strikes_the_old_one_out(bob: Client) -> None:
+    product(price="100", sale_price="80")
+    assert texts(bob.get(PRODUCTS), "//td//del") == ["100.00 AED"]
+
+
+@pytest.mark.parametrize(("address", "shown"), [("https://example.com/a.jpg", 1), ("javascript:alert(1)", 0), ("", 0)])
+def test_a_picture_is_only_ever_a_web_address(bob: Client, address: str, shown: int) -> None:
+    product(image_link=address)
+    pictures = tree(bob.get(PRODUCTS)).xpath("//td//img")
+    assert [picture.get("src") for picture in pictures] == [address] * shown
+
+
+def test_the_list_asks_as_often_for_fifty_products_as_for_one(bob: Client, feed: Feed) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert bob.get(PRODUCTS, {"archive": "all"}).status_code == 200
+        return len(captured)
+
+    applied(feed, *items(1))
+    queries()
+    one = queries()
+    applied(feed, *items(60))
+    assert queries() == one <= 12
+
+
+def test_a_hostile_product_adds_nothing_to_the_pages(bob: Client, mona: Client) -> None:
+    def pages(text: str) -> list[Any]:
+        Product.objects.all().delete()
+        free = ("title", "brand", "description", "image_link", "link", "gtin", "color")
+        product("1", **dict.fromkeys(free, text), additional_image_link=[text], extra={text: [text]})
+        return [
+            client.get(path)
+            for client in (bob, mona)
+            for path in (PRODUCTS, page_of("1"), page_of("1").replace("/change/", "/history/"))
+        ]
+
+    for shown, twin in zip(pages(" ".join(PAYLOADS)), pages("word"), strict=True):
+        assert shown.status_code == 200
+        assert not active_parts(shown) - active_parts(twin), shown.request["PATH_INFO"]
+
+
+# --- ids ----------------------------------------------------------------------------------------------
+ODD_IDS = [
+    "a/b", "a?b=c", "a#b", "...", "add", "import", "export", "_2F", "_2E", "a_b", "%2F", "100%", "👗", "été",
+    "o'neill", '"quoted"', "a b", "a  b", "a&b", "a+b", "a;b", "a:b", "a@b", "a=b", "a,b", "a\\b", "<b>", "[x]", "{x}",
+    "$x", "~", "0", "-1", "../../x", "a/change", "1/change/", "http://x/y", "x" * 500, "NULL", "None",
+]  # fmt: skip
+
+
+def links_to_products(page: Any) -> list[str]:
+    found = tree(page).xpath("//a[contains(@href, '/catalog/product/')][contains(@href, '/change/')]/@href")
+    return [as_a_browser_asks(link.partition("?")[0]) for link in found]
+
+
+@pytest.mark.parametrize("place", ["the list", "the import"])
+def test_every_product_is_linked_whatever_its_id_is(bob: Client, feed: Feed, place: str) -> None:
+    run = applied(feed, *map(item, ODD_IDS))
+    links = links_to_products(bob.get(PRODUCTS if place == "the list" else url(run)))
+    assert sorted(unquote(resolve(urllib.parse.unquote(link)).kwargs["object_id"]) for link in links) == sorted(ODD_IDS)
+
+
+@pytest.mark.parametrize(
+    "product_id", ["a/b", "a?b=c", "..", ".", "add", "_2F", "_2E_2E", "100%", "👗", '"a" b', "a/change/"]
+)
+def test_a_product_opens_whatever_its_id_is(bob: Client, feed: Feed, product_id: str) -> None:
+    product(product_id)
+    (link,) = links_to_products(bob.get(PRODUCTS))
+    (same,) = links_to_products(bob.get(url(planned(feed, item(product_id)))))
+    opened = bob.get(link)
+    assert same == link
+    assert opened.status_code == 200
+    assert opened.context["original"].pk == product_id
+
+
+def as_a_browser_asks(link: str) -> str:
+    """The path that is sent: a browser takes `.` and `..` out of an address, however they are spelled."""
+    path: list[str] = []
+    for part in link.split("/"):
+        spelled = part.lower().replace("%2e", ".")
+        if spelled == "..":
+            path[-1:] = []
+        elif spelled != ".":
+            path.append(part)
+    return "/".join(path)
+
+
+def test_a_product_that_is_not_there_is_a_message_and_no_error(bob: Client) -> None:
+    for product_id in ("nothing", "a/b", "..", "_2E", "x" * 600):
+        answer = bob.get(page_of(product_id), follow=True)
+        assert answer.status_code in (200, 404)
+
+
+# --- one product --------------------------------------------------------------------------------------
+def form_of(client: Client, product_id: str = "1") -> dict[str, Any]:
+    """What the change form would send if nothing were touched."""
+    (form,) = tree(client.get(page_of(product_id))).xpath("//form[@id='product_form']")
+    return {**dict(form.form_values()), "_save": "Save"}
+
+
+FULL: dict[str, Any] = {
+    "title": "Silk dress",
+    "description": "Line one\nLine two\n\n• three",
+    "price": "100.000",
+    "sale_price": "79.5",
+    "availability": "in_stock",
+    "identifier_exists": True,
+    "adult": None,
+    "quantity": 0,
+    "gtin": "04006381333931",
+    "additional_image_link": ["https://example.com/w_1,h_2/a.jpg", "https://example.com/b.jpg?x=1,2"],
+    "extra": {"shipping": [{"country": "AE", "price": "5,00"}], "c:heel": "عالي", "n": 1.10},
+    "image_link": "https://example.com/a b.jpg?x=<y>&z='q'",
+}
+
+
+def test_saving_without_a_change_changes_nothing(mona: Client) -> None:
+    product(**FULL)
+    before: Any = Product.objects.values().get()
+    answer = mona.post(page_of("1"), form_of(mona), follow=True)
+    assert "was changed successfully" in messages(answer)[0]
+    after: Any = Product.objects.values().get()
+    assert {name for name in before if before[name] != after[name]} <= {"version", "updated_at"}
+
+
+@pytest.mark.parametrize(
+    ("price", "currency", "shown"), [("3150", "AED", "3150.00"), ("1.25", "KWD", "1.250"), ("1299", "JPY", "1299")]
+)
+def test_an_amount_is_edited_with_its_currencys_decimals(mona: Client, price: str, currency: str, shown: str) -> None:
+    product(price=price, currency=currency)
+    assert form_of(mona)["price"] == shown
+
+
+def test_an_edit_makes_a_new_version_of_the_product_and_the_catalogue(mona: Client) -> None:
+    product()
+    catalogue = CatalogState.objects.get().version
+    mona.post(page_of("1"), {**form_of(mona), "title": "Linen dress"})
+    edited = Product.objects.get()
+    assert (edited.title, edited.version) == ("Linen dress", 2)
+    assert CatalogState.objects.get().version == catalogue + 1
+    assert LogEntry.objects.get().object_id == "1"
+
+
+def test_an_edit_is_what_a_plan_made_before_it_gives_way_to(mona: Client, feed: Feed) -> None:
+    applied(feed, *items(1))
+    run = planned(feed, *items(1, title="From the feed"))
+    mona.post(page_of("00001"), {**form_of(mona, "00001"), "title": "By hand"})
+    assert run.changes.get().base_version == Product.objects.get().version - 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("availability", "soon"),
+        ("condition", "old"),
+        ("gender", "Male"),
+        ("price", "0"),
+        ("price", "-1"),
+        ("price", "1e99"),
+        ("price", "NaN"),
+        ("price", "1.2345"),
+        ("quantity", "many"),
+        ("quantity", "9" * 20),
+        ("extra", "{not json"),
+        ("title", "a\x00b"),
+    ],
+)
+def test_what_a_field_cannot_hold_is_refused_beside_it(mona: Client, field: str, value: str) -> None:
+    product()
+    answer = mona.post(page_of("1"), {**form_of(mona), field: value})
+    assert answer.status_code == 200
+    assert answer.context["adminform"].form.errors
+    assert Product.objects.get().version == 1
+
+
+@pytest.mark.parametrize("field", ["id", "feed", "version", "archived_at", "search", "created_at"])
+def test_what_is_not_for_editing_is_not_taken_from_a_form(mona: Client, field: str) -> None:
+    product()
+    before = Product.objects.values("id", "feed", "archived_at", "created_at").get()
+    mona.post(page_of("1"), {**form_of(mona), field: "7"})
+    assert Product.objects.values("id", "feed", "archived_at", "created_at").get() == before
+    assert Product.objects.get().version == 2
+
+
+def test_who_may_only_look_gets_no_form(bob: Client) -> None:
+    product()
+    page = bob.get(page_of("1"))
+    assert not tree(page).xpath("//form[@id='product_form']//input[@name='title']|//button[@name='_save']")
+    assert bob.post(page_of("1"), {"title": "x"}).status_code == 403
+
+
+@pytest.mark.parametrize("name", ["mona", "superuser"])
+def test_products_are_neither_added_nor_deleted_by_hand(mona: Client, admin_client: Client, name: str) -> None:
+    product()
+    client = mona if name == "mona" else admin_client
+    for path in (PRODUCTS, page_of("1")):
+        offered = {link.rstrip("/").rpartition("/")[2] for link in tree(client.get(path)).xpath("//a/@href")}
+        assert not offered & {"add", "delete"}
+    assert client.get(f"{PRODUCTS}add/").status_code == 403
+    assert client.post(reverse("admin:catalog_product_delete", args=["1"]), {"post": "yes"}).status_code == 403
+    client.post(PRODUCTS, {"action": "delete_selected", "_selected_action": "1", "post": "yes"})
+    assert Product.objects.exists()

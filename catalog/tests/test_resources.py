@@ -1,0 +1,214 @@
+"""Exports: every column, every value as it is, and no cell that a spreadsheet would run."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import tablib  # type: ignore[import-untyped]
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from catalog.feeds.attributes import COLUMNS
+from catalog.models import Feed, Product
+from catalog.resources import FORMULA_STARTS
+from catalog.tests.factories import applied, item, items
+from catalog.tests.pages import EXPORT, PRODUCTS, browser, tree
+
+pytestmark = pytest.mark.django_db
+
+HEADER = [*(attribute.name for attribute in COLUMNS), "currency", "extra", "feed", "archived"]
+Rows = list[dict[str, Any]]
+
+
+def read_csv(content: bytes) -> Rows:
+    return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+
+
+def read_xlsx(content: bytes) -> Rows:
+    return list(tablib.Dataset().load(content, format="xlsx").dict)
+
+
+def read_json(content: bytes) -> Rows:
+    return list(json.loads(content))
+
+
+READERS: dict[str, Callable[[bytes], Rows]] = {"csv": read_csv, "xlsx": read_xlsx, "json": read_json}
+SPREADSHEETS = ("csv", "xlsx")
+
+
+@pytest.fixture
+def bob(feed: Feed) -> Client:
+    return browser("bob")
+
+
+def export(client: Client, name: str, query: str = "") -> Rows:
+    """The rows of an export in that format, of the list that `query` shows."""
+    answer = client.post(f"{EXPORT}{query}", {"format": list(READERS).index(name), "resource": "0"})
+    assert answer["Content-Disposition"].endswith(f'.{name}"'), answer.content
+    return READERS[name](answer.content)
+
+
+def one(client: Client, name: str) -> dict[str, Any]:
+    (row,) = export(client, name)
+    return row
+
+
+every_format = pytest.mark.parametrize("name", READERS)
+every_spreadsheet = pytest.mark.parametrize("name", SPREADSHEETS)
+
+
+@every_format
+def test_the_columns_are_the_attributes_in_their_order(bob: Client, feed: Feed, name: str) -> None:
+    applied(feed, item("1"))
+    assert list(one(bob, name)) == HEADER
+
+
+TEXT = "Robe «été» 👗, \"silk\"; فستان\nsecond line\t|\\ 'x' 100%  <b>&amp;"
+
+
+@every_format
+def test_text_comes_out_as_it_went_in(bob: Client, feed: Feed, name: str) -> None:
+    applied(feed, item("00012", title=TEXT, description=TEXT * 50, gtin="04006381333931", mpn="603E709"))
+    row = one(bob, name)
+    found = (row["id"], row["title"], row["description"], row["gtin"], row["mpn"], row["feed"])
+    assert found == ("00012", TEXT, TEXT * 50, "04006381333931", "603E709", "ounass")
+
+
+@pytest.mark.parametrize(
+    ("price", "text"), [("1299.50 AED", "1299.50"), ("1.250 KWD", "1.250"), ("1299 JPY", "1299"), ("0.10 AED", "0.10")]
+)
+def test_an_amount_is_exact_and_has_its_currencys_decimals(bob: Client, feed: Feed, price: str, text: str) -> None:
+    applied(feed, item("1", price=price))
+    amounts = {name: one(bob, name)["price"] for name in READERS}
+    assert amounts == {"csv": text, "json": text, "xlsx": pytest.approx(float(text))}
+    assert {one(bob, name)["currency"] for name in READERS} == {price[-3:]}
+
+
+def test_an_amount_with_more_decimals_than_its_currency_keeps_them(bob: Client) -> None:
+    Product.objects.create(id="1", price="1.234", currency="AED")
+    assert one(bob, "csv")["price"] == "1.234"
+
+
+URLS = ["https://www.example.com/a.jpg", "https://www.example.com/b.jpg"]
+FILLED = {"quantity": "3", "adult": "no", "additional_image_link": URLS, "c__heel": "عالٍ", "shipping_label": ["a", "b"]}
+
+
+def test_a_spreadsheet_shows_values_as_a_feed_writes_them(bob: Client, feed: Feed) -> None:
+    applied(feed, item("1", **FILLED))
+    row = one(bob, "csv")
+    assert (row["quantity"], row["adult"], row["identifier_exists"]) == ("3", "no", "")
+    assert row["additional_image_link"] == ",".join(URLS)
+    assert json.loads(row["extra"]) == {"c:heel": "عالٍ", "shipping_label": ["a", "b"]}
+    assert "عالٍ" in row["extra"]
+
+
+def test_json_keeps_the_shape_of_every_value(bob: Client, feed: Feed) -> None:
+    applied(feed, item("1", **FILLED))
+    row = one(bob, "json")
+    assert (row["quantity"], row["adult"], row["identifier_exists"], row["sale_price"]) == (3, False, None, None)
+    assert row["additional_image_link"] == URLS
+    assert row["extra"] == {"c:heel": "عالٍ", "shipping_label": ["a", "b"]}
+
+
+def test_a_workbook_can_reckon_with_its_numbers(bob: Client, feed: Feed) -> None:
+    applied(feed, item("1", **FILLED))
+    row = one(bob, "xlsx")
+    assert (row["price"] + row["quantity"], row["sale_price"]) == (103, None)
+
+
+# --- formulas -----------------------------------------------------------------------------------------
+FORMULAS = [f"{start}1+1" for start in FORMULA_STARTS]
+
+
+@every_spreadsheet
+@pytest.mark.parametrize("text", FORMULAS)
+def test_no_cell_of_a_spreadsheet_is_a_formula(bob: Client, name: str, text: str) -> None:
+    free = ("title", "description", "brand", "custom_label_0", "gtin")
+    Product.objects.create(id=text, **dict.fromkeys(free, text), additional_image_link=[text], extra={"x": text})
+    row = one(bob, name)
+    assert {row[column] for column in ("id", *free, "additional_image_link")} == {f"'{text}"}
+    assert not [value for value in row.values() if str(value).startswith(FORMULA_STARTS)]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_json_has_no_cells_and_leaves_formulas_as_they_are(bob: Client, text: str) -> None:
+    Product.objects.create(id=text, title=text, extra={"x": text})
+    row = one(bob, "json")
+    assert (row["id"], row["title"], row["extra"]) == (text, text, {"x": text})
+
+
+@every_format
+def test_what_only_looks_like_a_formula_inside_stays(bob: Client, name: str) -> None:
+    Product.objects.create(id="1", title="a=b", brand="'=1", mpn=" =1")
+    row = one(bob, name)
+    assert (row["title"], row["brand"], row["mpn"]) == ("a=b", "'=1", " =1")
+
+
+@every_format
+def test_characters_that_a_format_does_not_have_do_not_stop_an_export(bob: Client, name: str) -> None:
+    Product.objects.create(id="1", title="a\x0bb\x1fc", description="x" * 40_000)
+    assert one(bob, name)["title"] == ("a\ufffdb\ufffdc" if name == "xlsx" else "a\x0bb\x1fc")
+
+
+# --- which rows, and for whom -------------------------------------------------------------------------
+@every_format
+def test_an_empty_catalogue_exports_its_header(bob: Client, name: str) -> None:
+    assert export(bob, name) == []
+
+
+def test_the_export_is_of_what_the_list_shows(bob: Client, feed: Feed) -> None:
+    applied(feed, item("1", title="Silk"), item("2", title="Linen"), item("3", title="Wool"))
+    applied(feed, item("1", title="Silk"), item("2", title="Linen"), mode="sync")
+    shown = {query: sorted(row["id"] for row in export(bob, "csv", query)) for query in ("", "?q=lin", "?archive=all")}
+    assert shown == {"": ["1", "2"], "?q=lin": ["2"], "?archive=all": ["1", "2", "3"]}
+
+
+def test_the_button_exports_what_is_filtered(bob: Client, feed: Feed) -> None:
+    applied(feed, item("1"))
+    links = tree(bob.get(PRODUCTS, {"q": "silk", "archive": "all"})).xpath("//a/@href")
+    assert [link for link in links if link.startswith(f"{EXPORT}?") and "q=silk" in link and "archive=all" in link]
+
+
+def test_archived_products_say_since_when(bob: Client, feed: Feed) -> None:
+    applied(feed, *items(2))
+    applied(feed, *items(1), mode="sync")
+    since = Product.objects.get(pk="00002").archived_at
+    assert since
+    for name in READERS:
+        (row,) = export(bob, name, "?archive=archived")
+        assert row["archived"] == since.isoformat()
+
+
+@pytest.mark.parametrize(("who", "status"), [("bob", 200), ("ida", 200), ("alice", 200), ("charlie", 403)])
+def test_who_may_look_may_export(feed: Feed, who: str, status: int) -> None:
+    client = browser(who)
+    assert client.get(EXPORT).status_code == status
+    assert client.post(EXPORT, {"format": "0", "resource": "0"}).status_code == status
+
+
+@pytest.mark.parametrize(
+    "chosen", [{"format": "9", "resource": "0"}, {"format": "", "resource": "0"}, {"resource": "7"}]
+)
+def test_an_odd_choice_is_a_form_error(bob: Client, chosen: dict[str, str]) -> None:
+    answer = bob.post(EXPORT, chosen)
+    assert answer.status_code == 200
+    assert answer.context["form"].errors
+
+
+def test_a_long_export_asks_no_more_often_than_a_short_one(bob: Client, feed: Feed) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            export(bob, "csv")
+        return len(captured)
+
+    applied(feed, *items(1))
+    queries()
+    short = queries()
+    applied(feed, *items(60))
+    assert queries() == short
