@@ -27,7 +27,7 @@ def apply(run: ImportRun, *, in_background: bool = True) -> None:
                 _change_products(locked)
                 _archive_products(locked)
                 counts = _settle_conflicts(locked)
-                if locked.has_changes:
+                if counts["created"] or counts["changed"] or counts["archived"]:
                     CatalogState.bump()
             locked.move(Status.APPLYING, to=Status.APPLIED, seconds=locked.seconds, **counts)
             if in_background:

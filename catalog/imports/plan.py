@@ -15,23 +15,21 @@ def plan(run: ImportRun) -> None:
 
     The run goes from staging to review with its counts and a hash over the plan. No product is changed.
     """
+    _gather_statistics("catalog_stageditem (run_id, position, product_id, state)", "catalog_product (id, feed_id)")
     with transaction.atomic():
         counts: dict[str, int] = {"items": run.items, "invalid": run.invalid}
         with timed(run, "plan"):
-            _gather_statistics(
-                "catalog_stageditem (run_id, position, product_id, state)", "catalog_product (id, feed_id)"
-            )
             counts["duplicate"] = _mark_duplicates(run)
             counts["created"] = _plan_creations(run)
             counts["changed"] = 0 if run.mode == Mode.ADD else _plan_changes(run)
             counts["archived"] = _plan_archiving(run) if run.mode == Mode.SYNC else 0
-            _gather_statistics("catalog_change (run_id, operation, product_id, position)")
             plan_hash = _hash(run)
         rest = counts["items"] - counts["invalid"] - counts["duplicate"] - counts["created"] - counts["changed"]
         counts["existing" if run.mode == Mode.ADD else "unchanged"] = rest
         fields = {"plan_hash": plan_hash, "names": run.names, "seconds": run.seconds}
         if not run.move(Status.STAGING, to=Status.REVIEW, **fields, **counts):
             transaction.set_rollback(True)  # discarded meanwhile
+    _gather_statistics("catalog_change (run_id, operation, product_id, position)")
 
 
 def _execute(sql: str, **parameters: Any) -> int:
@@ -43,11 +41,13 @@ def _execute(sql: str, **parameters: Any) -> int:
 def _gather_statistics(*tables: str) -> None:
     """Rows that were written a moment ago are unknown to the planner, which would then loop over a million of them.
 
-    It needs to know how many there are rather than what is in them, so a small sample does.
+    It needs to know how many there are rather than what is in them, so a small sample does. Each table has a
+    transaction of its own: ANALYZE locks out every other one, and autovacuum, until the commit.
     """
-    _execute("SET LOCAL default_statistics_target = 10")
     for table in tables:
-        _execute(f"ANALYZE {table}")
+        with transaction.atomic():
+            _execute("SET LOCAL default_statistics_target = 10")
+            _execute(f"ANALYZE {table}")
 
 
 def _mark_duplicates(run: ImportRun) -> int:

@@ -37,9 +37,11 @@ def receive(
 
     `mode` and `auto_apply` are the feed's unless given. The same bytes with the same settings while an earlier run is
     open give that run, not a second one. Raises `FeedRefused` when a look at the first bytes is enough to refuse it,
-    `NotAllowed` when `by` may not upload.
+    `NotAllowed` when `by` may not upload, or asks for `auto_apply` and may not confirm.
     """
     require(by, "catalog.add_importrun")
+    if auto_apply:
+        require(by, "catalog.apply_importrun")
     mode = Mode(mode or feed.mode)
     auto_apply = feed.auto_apply if auto_apply is None else auto_apply
     check_start(file)

@@ -6,6 +6,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from catalog.imports.background import held, ring
+from catalog.imports.review import go_on
 from catalog.models import ImportRun, Status
 
 # Long enough for a call to arrive and be taken up; a second call for the same work does nothing.
@@ -21,8 +22,11 @@ _TASKS = {
 def sweep() -> list[ImportRun]:
     """Ring again for each run that waits for a worker while none holds it: the call was lost, or the worker was.
 
-    Whether a run is held is asked of the database, not of a clock: the hold ends with the worker's connection.
+    Whether a run is held is asked of the database, not of a clock: the hold ends with the worker's connection. A plan
+    that needs no person goes on here too, when its worker was lost right after making it.
     """
+    for run in ImportRun.objects.filter(status=Status.REVIEW, changed_at__lt=Now() - PATIENCE):
+        go_on(run)
     waiting = ImportRun.objects.filter(status__in=_TASKS, changed_at__lt=Now() - PATIENCE).order_by("pk")
     rung = [run for run in waiting if not _is_held(run)]
     with transaction.atomic():

@@ -109,7 +109,7 @@ class ProductQuerySet(models.QuerySet["Product"]):
         """Products with every word, or a word that begins so, in their searchable text. For the admin's search box."""
         found = words.replace("\x00", " ").replace("'", " ").replace("\\", " ").split()
         terms = [word for word in found if any(map(str.isalnum, word))]
-        if found and not terms:
+        if words.strip() and not terms:
             return self.none()
         for term in terms:
             self = self.filter(search=SearchQuery(f"'{term}':*", config="simple", search_type="raw"))
@@ -156,6 +156,8 @@ class Product(ItemFields):
 
     def save(self, **options: Any) -> None:
         """A manual edit makes a new version, so that a plan made before it leaves the product alone."""
+        if options.get("update_fields") is not None:
+            options["update_fields"] = {*options["update_fields"], "version", "updated_at"}
         with transaction.atomic():
             if not self._state.adding:
                 self.version = models.F("version") + 1

@@ -16,7 +16,7 @@ from catalog.imports.discard import discard
 from catalog.imports.receive import receive
 from catalog.models import Feed, ImportRun, Mode, Status
 from catalog.tests.conftest import Worker
-from catalog.tests.factories import at_once, feed_of, item, received
+from catalog.tests.factories import at_once, feed_of, item, person, received
 from config import celery_app
 
 CONTENT = feed_of(item("1"))
@@ -177,3 +177,10 @@ def test_a_second_upload_rings_again_for_what_waits(feed: Feed, worker: Worker) 
     assert worker.work() == ["catalog.stage"]
     first.refresh_from_db()
     assert first.status == Status.REVIEW
+
+
+def test_only_who_may_confirm_may_ask_to_apply_without_asking(feed: Feed, alice: User) -> None:
+    ida = person("ida", "add_importrun")
+    with pytest.raises(NotAllowed):
+        receive(ContentFile(CONTENT, "feed.xml"), feed=feed, by=ida, auto_apply=True)
+    assert receive(ContentFile(CONTENT, "feed.xml"), feed=feed, by=alice, auto_apply=True).auto_apply

@@ -53,8 +53,9 @@ def test_a_call_gets_time_to_arrive(feed: Feed, rung: Any) -> None:
 
 
 def test_an_import_that_waits_for_a_person_or_is_over_is_left_alone(feed: Feed, rung: Any) -> None:
-    for status in (Status.REVIEW, Status.APPLIED, Status.FAILED, Status.DISCARDED):
+    for status in (Status.APPLIED, Status.FAILED, Status.DISCARDED):
         waiting(feed, status, minutes=60)
+    ImportRun.objects.filter(pk=waiting(feed, Status.REVIEW, minutes=60).pk).update(items=1, created=1)
     assert rung() == []
 
 
@@ -73,3 +74,9 @@ def test_the_sweep_is_scheduled_once_and_stays_as_staff_left_it() -> None:
     task.save()
     call_command("migrate", verbosity=0)
     assert list(PeriodicTask.objects.filter(task="catalog.sweep").values_list("enabled", flat=True)) == [False]
+
+
+def test_a_plan_that_needs_no_person_goes_on(feed: Feed, rung: Any) -> None:
+    run = waiting(feed, Status.REVIEW, minutes=3)
+    assert rung() == [("catalog.apply", run.pk)]
+    assert ImportRun.objects.get(pk=run.pk).status == Status.APPLYING
