@@ -1,6 +1,7 @@
 """A change as people read it: old → new for each field. Everything from a feed is escaped."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -21,6 +22,7 @@ LONGEST_COMPARED = 10_000
 COMPARE_SECONDS = 0.2
 # Texts in which a reader looks for the word that changed; all else is read as a whole.
 PROSE = frozenset({"title", "description", "product_type", "google_product_category", "material", "link"})
+_WORDS = re.compile(r"\w+|\s+|[^\w\s]")
 _NOTHING = "–"
 
 
@@ -111,11 +113,19 @@ def _compared(old: str, new: str) -> tuple[str, str]:
     """Both texts, with what was taken out and what was put in marked."""
     if len(old) + len(new) > LONGEST_COMPARED:
         return old or _NOTHING, new or _NOTHING
+    parts = _word_by_word(_WORDS.findall(old), _WORDS.findall(new))
+    return _marked(parts, -1, "del") or _NOTHING, _marked(parts, 1, "ins") or _NOTHING
+
+
+def _word_by_word(old: list[str], new: list[str]) -> list[tuple[int, str]]:
+    """The comparer knows characters only, so each word is compared as one character of its own."""
+    words = list(dict.fromkeys([*old, *new]))
+    signs = {word: chr(n) for n, word in enumerate(words)}
     comparer = diff_match_patch()
     comparer.Diff_Timeout = COMPARE_SECONDS
-    parts = comparer.diff_main(old, new)
+    parts = comparer.diff_main("".join(map(signs.__getitem__, old)), "".join(map(signs.__getitem__, new)))
     comparer.diff_cleanupSemantic(parts)
-    return _marked(parts, -1, "del") or _NOTHING, _marked(parts, 1, "ins") or _NOTHING
+    return [(kind, "".join(words[ord(sign)] for sign in text)) for kind, text in parts]
 
 
 def _marked(parts: list[tuple[int, str]], side: int, tag: str) -> SafeString:

@@ -1,10 +1,12 @@
 """The upload form."""
 
+from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.conf import settings
 from django.contrib.postgres.forms import SimpleArrayField
+from django.core.validators import MinValueValidator
 from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.import_export.forms import ImportForm
@@ -12,6 +14,8 @@ from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminSelectWidget
 
 from catalog.models import Feed, Mode
 from catalog.resources import MONEY_NAMES, with_decimals
+
+SMALLEST = Decimal("0.001")
 
 
 class FeedImportForm(ImportForm):
@@ -50,6 +54,8 @@ class ProductForm(forms.ModelForm):
         for name in MONEY_NAMES & self.initial.keys():
             if (amount := self.initial[name]) is not None:
                 self.initial[name] = with_decimals(amount, self.instance.currency)
+        if price := self.fields.get("price"):
+            price.validators.append(MinValueValidator(SMALLEST, _("Leave it empty until there is a price.")))
 
 
 class LinesField(SimpleArrayField):

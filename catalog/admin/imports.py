@@ -16,7 +16,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 from unfold.admin import ModelAdmin
-from unfold.decorators import display
+from unfold.decorators import action, display
 
 from catalog.admin.differences import differences, facts
 from catalog.errors import CatalogError, NotAllowed
@@ -55,6 +55,7 @@ class ImportRunAdmin(ModelAdmin):
     list_select_related = ["feed", "uploaded_by"]
     list_per_page = 50
     search_fields = ["file_name", "sha256"]
+    actions_list = ["upload"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # an import begins with a file, on the products' page
@@ -75,6 +76,13 @@ class ImportRunAdmin(ModelAdmin):
         return [*own, *super().get_urls()]
 
     # --- the list ---------------------------------------------------------------------------------
+
+    def has_upload_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("catalog.add_importrun"))
+
+    @action(description=_("Import"), icon="upload", permissions=["upload"])
+    def upload(self, request: HttpRequest) -> HttpResponse:
+        return redirect("admin:catalog_product_import")
 
     @display(description=_("import"), ordering="id")
     def number(self, run: ImportRun) -> str:
@@ -246,6 +254,7 @@ class ChangesTab(Tab):
         chosen = self.chosen(request)
         context = self.page(request, review.changes(run, **chosen), "id")
         context["rows"] = _with_products(run, context["rows"])
+        context["conflicts"] = run.conflict + run.archive_conflict
         context["operations"] = [
             (value, label, count)
             for value, label, count in _operation_counts(run)

@@ -112,6 +112,10 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
             options["widget"] = UnfoldAdminExpandableTextareaWidget
         return super().formfield_for_dbfield(db_field, request, **options)
 
+    def save_model(self, request: HttpRequest, obj: Product, form: Any, change: bool) -> None:
+        """Write what the person changed, and nothing else: an import may have changed the rest meanwhile."""
+        obj.save(update_fields=form.changed_data)
+
     def import_action(self, request: HttpRequest, **_kwargs: Any) -> HttpResponse:
         """Receive a feed and go to its import's page, where everything else happens."""
         if not self.has_import_permission(request):
@@ -147,6 +151,7 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
             "opts": self.model._meta,
             "form": form,
             "media": self.media + form.media,
+            "has_feed": Feed.objects.exists(),
             "can_add_feed": request.user.has_perm("catalog.add_feed"),
         }
 

@@ -106,6 +106,22 @@ def test_a_new_product_shows_only_what_is_filled() -> None:
 
 
 # --- words --------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("old", "new", "marked_old", "marked_new"),
+    [
+        ("Pointed Toe", "POINTED Toe", "<del>Pointed</del> Toe", "<ins>POINTED</ins> Toe"),
+        ("a silk dress", "a silk evening dress", "a silk dress", "a silk <ins>evening </ins>dress"),
+        ("size 10,5", "size 11", "size <del>10,5</del>", "size <ins>11</ins>"),
+        ("فستان حريري", "فستان قطني", "فستان <del>حريري</del>", "فستان <ins>قطني</ins>"),
+        ("👗 new", "👠 new", "<del>👗</del> new", "<ins>👠</ins> new"),
+        ("https://x.com/a/b.jpg?v=1", "https://x.com/a/b.jpg?v=2", "https://x.com/a/b.jpg?v=<del>1</del>", "https://x.com/a/b.jpg?v=<ins>2</ins>"),
+        ("a  b", "a b", "a<del>  </del>b", "a<ins> </ins>b"),
+    ],
+)  # fmt: skip
+def test_texts_are_compared_word_by_word(old: str, new: str, marked_old: str, marked_new: str) -> None:
+    assert shown("title", old, new) == (marked_old, marked_new)
+
+
 def test_what_was_taken_out_and_put_in_is_marked() -> None:
     assert shown("title", "Red silk dress", "Blue silk dress") == (
         "<del>Red</del> silk dress",
