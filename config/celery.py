@@ -1,6 +1,14 @@
 """The Celery application. Settings live in `config.settings` under the `CELERY_` prefix."""
 
+import os
+import sys
+from pathlib import Path
+
 from celery import Celery, signals
+
+# `celery -A config …` typed in a checkout. Every other entry point has named its settings before it comes here.
+if "celery" in Path(sys.argv[0]).parts[-2:]:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
 
 app = Celery("config")
 app.config_from_object("django.conf:settings", namespace="CELERY")
