@@ -686,7 +686,8 @@ def test_no_address_is_an_error(alice: Client, feed: Feed, tab: str, place: str)
     run = planned(feed, *items(2), item("3", price="?"))
     for text in GARBAGE if place in ("after", "before") else GARBAGE[-3:]:
         query = urlencode({"tab": tab, place: text.encode("utf-8", "surrogatepass")})
-        assert alice.get(f"{url(run)}?{query}").status_code == 200, query
+        wanted = 400 if "\x00" in text else 200
+        assert alice.get(f"{url(run)}?{query}").status_code == wanted, query
 
 
 @pytest.mark.parametrize("query", [{"after": "999999999"}, {"before": "0"}, {"before": "1"}])
