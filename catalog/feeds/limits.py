@@ -19,7 +19,7 @@ class Limits:
     ratio: int = 200
     items: int = 10_000_000
     item_bytes: int = 4 * MIB
-    attributes: int = 1000
+    attributes: int = 5000
     depth: int = 32
     value_chars: int = 1_000_000
 

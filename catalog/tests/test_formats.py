@@ -23,6 +23,9 @@ from catalog.errors import FeedRefused
 from catalog.feeds.check import Rules, check
 from catalog.feeds.items import PLAIN_ROOTS, RawItem, check_start, read_items
 from catalog.feeds.limits import SAFE, SETTINGS, Limits
+from catalog.imports.stage import stage
+from catalog.models import Feed, Status
+from catalog.tests.factories import received
 
 MIB = 1024**2
 RSS = b'<rss xmlns:g="http://base.google.com/ns/1.0"><channel><item><g:id>1</g:id></item></channel></rss>'
@@ -226,6 +229,25 @@ def test_the_door_looks_into_archives() -> None:
     check_start(io.BytesIO(gzip.compress(RSS)))
     with pytest.raises(FeedRefused, match="HTML page"):
         check_start(io.BytesIO(zipped(("feed.xml", b"<!doctype html><p>Log in"))))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("packing", PACKED)
+def test_an_import_takes_a_packed_table(feed: Feed, storage: Path, packing: str) -> None:
+    run = received(feed, PACKED[packing](TABLE))
+    stage(run)
+    assert (run.status, run.error) == (Status.REVIEW, "")
+    assert (run.items, run.bytes_read) == (1, run.file_size)
+    assert run.staged.get().line == 2
+
+
+@pytest.mark.django_db
+def test_an_import_heeds_the_settings(feed: Feed, storage: Path, settings: Any) -> None:
+    run = received(feed, TABLE + b"2,Belt\n")
+    settings.FEED_LIMITS = replace(SAFE, items=1)
+    stage(run)
+    assert run.status == Status.FAILED
+    assert "FEED_MAX_ITEMS" in run.error
 
 
 # --- tables -------------------------------------------------------------------------------------------
