@@ -58,7 +58,7 @@ class FeedXML(Format):
     """The one format that is imported. `catalog.imports` reads it; import-export only shows its name."""
 
     def get_title(self) -> str:
-        return "XML feed (RSS 2.0 or Atom)"
+        return "Product feed (XML, CSV or TSV; gzip or zip)"
 
     def get_extension(self) -> str:
         return "xml"

@@ -16,6 +16,11 @@ from catalog.models import Feed, Mode
 from catalog.resources import MONEY_NAMES, with_decimals
 
 SMALLEST = Decimal("0.001")
+# What the browser offers first; what a file is, its content tells.
+ACCEPTED = (
+    ".xml,.rss,.rdf,.atom,.csv,.tsv,.txt,.gz,.zip,application/xml,text/xml,application/rss+xml,application/rdf+xml,"
+    "application/atom+xml,text/csv,text/tab-separated-values,text/plain,application/gzip,application/zip"
+)
 
 
 class FeedImportForm(ImportForm):
@@ -38,12 +43,12 @@ class FeedImportForm(ImportForm):
         self.fields["format"].required = False
         file = self.fields["import_file"]
         file.label = _("File")
-        file.help_text = _("XML, RSS 2.0 or Atom, up to %(size)s. Nothing is changed until you confirm the plan.") % {
-            "size": filesizeformat(settings.FEED_MAX_BYTES)
-        }
-        file.widget.attrs["accept"] = (
-            ".xml,.rss,.atom,application/xml,text/xml,application/rss+xml,application/atom+xml"
-        )
+        file.help_text = _(
+            "XML (RSS, Atom or a list of products) or a table (CSV, TSV) with the attribute names in its first line, "
+            "up to %(size)s; gzip, or a zip with one feed in it, is unpacked. Nothing is changed until you confirm the "
+            "plan."
+        ) % {"size": filesizeformat(settings.FEED_MAX_BYTES)}
+        file.widget.attrs["accept"] = ACCEPTED
 
 
 class ProductForm(forms.ModelForm):

@@ -66,6 +66,8 @@ class Item:
 def check(raw: RawItem, rules: Rules) -> Item:
     """Clean one item: read each value as its attribute's type, report what is wrong, keep what is unknown."""
     item = Item(raw.position, raw.line)
+    for code, found in raw.faults:
+        item.report(code, "", found)
     slots, contested = _layout(tuple(raw.fields))
     if contested:
         _take_by_rank(item, zip(slots, raw.fields.values(), strict=True), rules)

@@ -2,68 +2,213 @@
 
 import codecs
 import re
+from dataclasses import dataclass
 
 from catalog.errors import FeedRefused
+from catalog.feeds.archives import EMPTY_ZIP, GZIP, ZIP, Stream, Unpacked
+from catalog.feeds.delimited import Header, header_of
+from catalog.feeds.limits import Limits
 
-SNIFF_BYTES = 4096
+SNIFF_BYTES = 64 * 1024  # the names of a thousand columns
 
 # UTF-7 and the ISO-2022 family turn harmless bytes into markup while decoding, so the list is of what is allowed.
 ENCODINGS = frozenset({"utf-8", "utf-16", "iso-8859-1", "windows-1252", "windows-1256", "us-ascii"})
-
+_OTHER_NAMES = {
+    "utf8": "utf-8",
+    "utf16": "utf-16",
+    "utf-16le": "utf-16",
+    "utf-16be": "utf-16",
+    "latin1": "iso-8859-1",
+    "latin-1": "iso-8859-1",
+    "iso8859-1": "iso-8859-1",
+    "cp1252": "windows-1252",
+    "cp1256": "windows-1256",
+    "ascii": "us-ascii",
+}
+_UTF16 = {"utf-16-le": "UTF-16LE", "utf-16-be": "UTF-16BE"}  # as Python and as the parser call them
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_UTF16_WITHOUT_BOM = ((b"<\x00", "utf-16-le"), (b"\x00<", "utf-16-be"))
+_OTHER_ENCODINGS = (
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (b"<\x00\x00\x00", "UTF-32"),
+    (b"\x00\x00\x00<", "UTF-32"),
+    (b"\x4c\x6f\xa7\x94", "EBCDIC"),
+    (b"+/v", "UTF-7"),
+)
 _DECLARED = re.compile(r"""<\?xml[^>]*?\bencoding\s*=\s*["']([^"']+)["']""")
+
 _SIGNATURES = (
-    (b"\x1f\x8b", "gzip", "a gzip archive"),
-    (b"PK\x03\x04", "zip", "a zip archive or an office document"),
     (b"\x89PNG", "image", "a PNG picture"),
     (b"\xff\xd8\xff", "image", "a JPEG picture"),
     (b"GIF8", "image", "a GIF picture"),
+    (b"II*\x00", "image", "a TIFF picture"),
+    (b"MM\x00*", "image", "a TIFF picture"),
     (b"%PDF", "pdf", "a PDF document"),
+    (b"\xd0\xcf\x11\xe0", "office_document", "an office document of an old kind, such as .xls or .doc"),
+    (b"{\\rtf", "office_document", "a formatted text (RTF)"),
+    (b"7z\xbc\xaf", "archive", "a 7z archive"),
+    (b"Rar!", "archive", "a RAR archive"),
+    (b"BZh", "archive", "a bzip2 archive"),
+    (b"\xfd7zXZ", "archive", "an xz archive"),
+    (b"\x28\xb5\x2f\xfd", "archive", "a Zstandard archive"),
+    (b"\x7fELF", "program", "a program"),
+    (b"MZ\x90", "program", "a program"),
+    (b"SQLite format 3", "database", "a database"),
 )
+_ADVICE = {
+    "archive": "Upload the feed unpacked, as gzip, or as a zip with one feed in it.",
+    "office_document": "Save the sheet as CSV in UTF-8, with the attribute names in the first line, and upload that.",
+}
+_USUAL_ADVICE = "Upload the product feed itself: XML (RSS or Atom), CSV or TSV."
+
+# Between the beginning of a feed and of the file stands what a server printed first; the parser will say so.
+_FEED_WITHIN = re.compile(r"<(\?xml|rss|feed|rdf:RDF)\b")
+_HTML = re.compile(r"<(!doctype html|html|head|body|script|div|meta|p|h1|table|br|b)\b", re.IGNORECASE)
+_SCRIPT = re.compile(
+    r"#!|<\?php|<\?=|<%|//|/\*|[\"']use strict[\"']|"
+    r"(import|from|package|using|require|include|const|let|var|function|def|class|public|SELECT|INSERT|CREATE) "
+    r"*[\w\"'(@{*.$\\-]",
+)
+_COMMENTS = re.compile(r"(\s*#(?!!)[^\n]*\n)+\s*")
+_SOME_DELIMITERS = re.compile(r"[^\n]*[\t,;|]")
 
 
-def check_is_xml(head: bytes) -> None:
-    """Refuse a file that is not XML in an encoding we read. `head` is its first `SNIFF_BYTES` bytes or all of it.
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A file that may be a feed: `head` was read of it, and `stream` goes on.
 
-    Raises `FeedRefused` with what the file is and what would do.
+    `header` is that of a table, or None for XML. `encoding` is a table's; of XML it is given only where the file's
+    bytes tell another than its declaration. `has_junk` says that something stands before the feed.
     """
-    if not head.strip(b"\x00 \t\r\n"):
+
+    head: bytes
+    stream: Stream
+    header: Header | None
+    encoding: str | None
+    has_junk: bool = False
+
+
+def opened(stream: Stream, limits: Limits) -> Content:
+    """Unpack a file where it is packed and tell what it is by its first bytes.
+
+    Raises `FeedRefused` with what the file is and what would do, when it cannot be a feed.
+    """
+    head = _head_of(stream)
+    if head.startswith(EMPTY_ZIP):
+        raise FeedRefused("feed.archive_empty", "The zip has no file in it. Pack the feed again.")
+    if head.startswith((GZIP, ZIP)):
+        stream = Unpacked(stream, head, limits)
+        head = _head_of(stream)
+        if head.startswith((GZIP, ZIP, EMPTY_ZIP)) or _is_tar(head):
+            raise FeedRefused("feed.archive_nested", f"The file is an archive in an archive. {_ADVICE['archive']}")
+    _refuse_what_is_no_text(head)
+    bytes_say = _encoding_of(head)
+    text = head.decode(bytes_say or "utf-8", errors="replace").lstrip("\ufeff \t\r\n\x00")
+    if text.startswith("<"):
+        has_junk = _refuse_other_markup(text)
+        return Content(head, stream, None, _encoding_for_parser(text, bytes_say), has_junk)
+    if header := header_of(text):
+        return Content(head, stream, header, bytes_say or "utf-8")
+    _refuse_other_text(text)
+    return Content(head, stream, None, _encoding_for_parser(text, bytes_say), has_junk=True)
+
+
+def _head_of(stream: Stream) -> bytes:
+    """The first bytes; a stream may give fewer at a time than it is asked for."""
+    head = b""
+    while len(head) < SNIFF_BYTES and (piece := stream.read(SNIFF_BYTES - len(head))):
+        head += piece
+    return head
+
+
+# --- bytes ------------------------------------------------------------------------------------------
+
+
+def _refuse_what_is_no_text(head: bytes) -> None:
+    if not head.strip(b"\x00 \t\r\n\xef\xbb\xbf\xff\xfe"):
         raise FeedRefused("feed.empty", "The file is empty. Export the feed again and upload the new file.")
+    for signature, encoding in _OTHER_ENCODINGS:
+        if head.startswith(signature):
+            raise _other_encoding(encoding)
     for signature, code, what in _SIGNATURES:
         if head.startswith(signature):
             raise _not_a_feed(code, what)
-    text = _decoded(head).lstrip("\ufeff \t\r\n")
-    _check_markup(text)
-    _check_encoding(text)
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        raise _not_a_feed("image", "a WebP picture")
+    if _is_tar(head):
+        raise _not_a_feed("archive", "a tar archive")
 
 
-def _decoded(head: bytes) -> str:
-    """The head as text, well enough to recognise markup; the parser decodes the real thing, strictly."""
-    for bom, encoding in (*_BOMS, *_UTF16_WITHOUT_BOM):
+def _is_tar(head: bytes) -> bool:
+    return head[257:262] == b"ustar"
+
+
+def _encoding_of(head: bytes) -> str | None:
+    """What a byte order mark or the place of zeros tells; UTF-8 has the one at most, so None is still open."""
+    for bom, encoding in _BOMS:
         if head.startswith(bom):
-            return head.decode(encoding, errors="replace")
-    return head.decode("latin-1")
+            return encoding
+    even, odd = head[:32:2], head[1:32:2]
+    if odd and not odd.strip(b"\x00") and even.strip(b"\x00"):
+        return "utf-16-le"
+    if odd and not even.strip(b"\x00") and odd.strip(b"\x00"):
+        return "utf-16-be"
+    return None
 
 
-def _check_markup(text: str) -> None:
-    start = text[:200].lower()
-    if start.startswith(("<!doctype html", "<html")):
-        raise _not_a_feed("html_page", "an HTML page, often the login or error page of the shop")
-    if start.startswith(("{", "[")):
-        raise _not_a_feed("json", "JSON")
-    if not start.startswith("<"):
-        raise _not_a_feed("not_xml", "not XML: it does not begin with <")
-
-
-def _check_encoding(text: str) -> None:
+def _encoding_for_parser(text: str, bytes_say: str | None) -> str | None:
+    """What the parser has to be told, where the declaration is missing or wrong. Only what is certain."""
     declared = _DECLARED.match(text)
-    if declared and declared[1].lower() not in ENCODINGS:
+    if not declared:
+        return _UTF16.get(bytes_say or "")
+    found = declared[1].lower()
+    name = _OTHER_NAMES.get(found, found)
+    if name not in ENCODINGS:
+        raise _other_encoding(f"{declared[1][:40]!r}")
+    if bytes_say in _UTF16:
+        return _UTF16[bytes_say]
+    if name == "utf-16":
+        return "utf-8"  # the declaration itself was read byte by byte
+    return name if name != found else None
+
+
+def _other_encoding(name: str) -> FeedRefused:
+    return FeedRefused(
+        "feed.encoding", f"Line 1: the file is in the encoding {name}, which is not read here. Export it as UTF-8."
+    )
+
+
+# --- text -------------------------------------------------------------------------------------------
+
+
+def _refuse_other_markup(text: str) -> bool:
+    """Whether what is left is HTML before a feed, as a server prints its warnings."""
+    if _SCRIPT.match(text):
+        raise _not_a_feed("script", "a program's source text")
+    is_html = _HTML.match(text) is not None
+    if is_html and not _FEED_WITHIN.search(text):
+        raise _not_a_feed("html_page", "an HTML page, often the login or error page of the shop")
+    return is_html
+
+
+def _refuse_other_text(text: str) -> None:
+    if _SCRIPT.match(_COMMENTS.sub("", text, count=1)):
+        raise _not_a_feed("script", "a program's source text")
+    if _FEED_WITHIN.search(text):
+        return
+    if text.startswith(("{", "[")):
+        raise _not_a_feed("json", "JSON")
+    if sum(c == "\ufffd" or not (c.isprintable() or c in "\t\r\n") for c in text[:1000]) > min(len(text), 1000) // 10:
+        raise _not_a_feed("binary", "of no kind that is known here")
+    first_line = "".join(c if c.isprintable() else " " for c in text[:200].splitlines()[0])[:100]
+    if _SOME_DELIMITERS.match(text):
         raise FeedRefused(
-            "feed.encoding",
-            f"Line 1: the file declares the encoding {declared[1][:40]!r}, which is not read here. Export it as UTF-8.",
+            "feed.no_header",
+            f"Line 1: a table begins with the names of its attributes, id among them, not with “{first_line}”. "
+            "Add that line; tab, comma, semicolon or pipe may stand between the names.",
         )
+    raise _not_a_feed("plain_text", f"neither XML nor a table: it begins with “{first_line}”")
 
 
 def _not_a_feed(code: str, what: str) -> FeedRefused:
-    return FeedRefused(f"feed.{code}", f"The file is {what}. Upload the product feed itself, as XML (RSS 2.0 or Atom).")
+    return FeedRefused(f"feed.{code}", f"The file is {what}. {_ADVICE.get(code, _USUAL_ADVICE)}")

@@ -60,6 +60,12 @@ CODES: tuple[Code, ...] = (
         if a.choices
     ),
     Code(
+        "row.cells",
+        _E,
+        "A row of the table has more or fewer cells than there are columns",
+        "Put a cell that holds the delimiter or a line break in quotation marks; an empty cell keeps its delimiter.",
+    ),
+    Code(
         "attribute.repeated",
         _W,
         "An attribute that can have one value occurs more than once",
@@ -172,9 +178,12 @@ class Issue:
 
 
 def severity(code: str, attribute: str) -> Severity:
-    """An error on an attribute that is not required does not cost the item: its value is set aside with a warning."""
+    """An error on an attribute that is not required does not cost the item: its value is set aside with a warning.
+
+    Without an attribute it is the whole item that is wrong.
+    """
     worst = BY_CODE[code].severity
     known = BY_NAME.get(attribute)
-    if worst is Severity.ERROR and (known is None or known.need is not Need.REQUIRED):
+    if worst is Severity.ERROR and attribute and (known is None or known.need is not Need.REQUIRED):
         return Severity.WARNING
     return worst

@@ -1,33 +1,57 @@
-"""An XML feed → raw items, streaming: memory is bounded by the largest item, whatever the file.
+"""A feed → raw items, streaming: memory is bounded by the largest item, whatever the file.
 
-The parser is strict and closed: no DOCTYPE, no external entity, no network, never a path handed to it. Each of these
-settings answers a measured trap; docs/decisions/0004-the-xml-parser.md has them.
+The XML parser is strict and closed: no DOCTYPE, no external entity, no network, never a path handed to it. Each of
+these settings answers a measured trap; docs/decisions/0004-the-xml-parser.md has them.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from itertools import chain
+from typing import Any
 
 from lxml import etree
 
 from catalog.errors import FeedRefused
 from catalog.feeds import formats
+from catalog.feeds.archives import Stream
+from catalog.feeds.delimited import Row, read_rows
+from catalog.feeds.limits import (
+    SAFE,
+    Limits,
+    item_too_large,
+    too_deep,
+    too_many_attributes,
+    too_many_items,
+    value_too_long,
+)
+
+__all__ = ["CHUNK_BYTES", "RawItem", "RawValue", "Stream", "check_start", "read_items"]
 
 CHUNK_BYTES = 64 * 1024
-# libxml2 bounds one text to 10 MB but buffers comments, attributes and CDATA without a bound.
-SILENCE_BYTES = 11 * 1024 * 1024
-
-# The element that is an item, and the local names on the way to it from the root.
-ITEM_PATHS = {"item": ("rss", "channel"), "entry": ("feed",)}
 
 Element = Any  # lxml has no types
 RawValue = str | dict[str, Any] | list[Any]
 
 
-class Stream(Protocol):
-    """Bytes to read once, from the start."""
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where a kind of feed has its items: the local names on the way from the root, and those of an item."""
 
-    def read(self, size: int = ..., /) -> bytes: ...
+    path: tuple[str, ...]
+    items: tuple[str, ...]
+    takes_attributes: bool = False
+
+
+RSS = Layout(("rss", "channel"), ("item",))
+PLAIN_ROOTS = ("products", "items", "offers", "catalog", "catalogue")
+# By the local name of the root. Of plain XML the rule is: a root of these names, its children of these names.
+LAYOUTS = {
+    "rss": RSS,
+    "RDF": Layout(("RDF",), ("item",)),
+    "feed": Layout(("feed",), ("entry",)),
+    **{root: Layout((root,), ("product", "item", "offer"), takes_attributes=True) for root in PLAIN_ROOTS},
+}
+_KNOWN_ROOTS = {"yml_catalog": "Yandex YML", "SHOP": "Heureka", "mywebstore": "Skroutz", "urlset": "a sitemap"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,35 +60,75 @@ class RawItem:
 
     `fields` maps each child's tag in Clark notation (`{namespace}name`) to its text; to a dict when it has children
     or attributes (`{"child": …, "@attribute": …, "#text": …}`); to a list of these when it occurs more than once.
-    `line` is the line of its start tag, `position` counts from 1.
+    The columns of a table are like children without a namespace. `line` is the line of its start tag or of its
+    record's beginning in the unpacked file, `position` counts from 1. `faults` are the codes of issues that only the
+    reader sees, each with what was found.
     """
 
     position: int
     line: int
     fields: dict[str, RawValue]
+    faults: tuple[tuple[str, str], ...] = ()
 
 
-def read_items(stream: Stream) -> Iterator[RawItem]:
-    """Yield the items of an RSS 2.0 or Atom feed in the order of the file.
+def read_items(stream: Stream, limits: Limits = SAFE) -> Iterator[RawItem]:
+    """Yield the items of a feed in the order of the file.
 
-    Raises `FeedRefused` for anything that is not a well-formed feed with at least one item; items that were yielded
-    before must then be thrown away.
+    A feed is XML (RSS 2.0, RSS 1.0, Atom, plain lists of products) or a table (CSV, TSV), as it is, in gzip or zip.
+    Raises `FeedRefused` for anything else, for what is not in order, without items or over a limit; items that were
+    yielded before must then be thrown away. After the last item the stream was read to its end.
     """
-    chunks = check_start(stream)
+    start = check_start(stream, limits)
     position = 0
-    for position, element in enumerate(_elements(chunks, stream), start=1):
-        yield RawItem(position, element.sourceline or 0, _fields(element))
+    for position, item in enumerate(_items_of(start, limits), start=1):
+        if position > limits.items:
+            raise too_many_items(item.line, limits)
+        yield item
     if not position:
         raise FeedRefused(
             "feed.no_items", "The feed has no items. If the shop really sells nothing, there is nothing to import."
         )
 
 
-def check_start(stream: Stream) -> list[bytes]:
-    """Refuse what can be told from the file's beginning, up to its outermost element. Returns the chunks read."""
-    head = stream.read(formats.SNIFF_BYTES)
-    formats.check_is_xml(head)
-    return _check_prolog(head, stream)
+@dataclass(slots=True)
+class Start:
+    """A feed of which the beginning was read: `chunks`, and `stream` goes on. `layout` is that of XML."""
+
+    content: formats.Content
+    chunks: list[bytes]
+    layout: Layout = RSS
+
+    def all_chunks(self) -> Iterator[bytes]:
+        while self.chunks:
+            yield self.chunks.pop(0)
+        while chunk := self.content.stream.read(CHUNK_BYTES):
+            yield chunk
+
+
+def check_start(stream: Stream, limits: Limits = SAFE) -> Start:
+    """Refuse what can be told from the file's beginning, up to the outermost element or a table's header."""
+    content = formats.opened(stream, limits)
+    start = Start(content, [content.head])
+    if content.header is None:
+        start.layout = _check_prolog(start, limits)
+    elif len(content.header.names) > limits.attributes:
+        raise too_many_attributes(1, limits)
+    return start
+
+
+def _items_of(start: Start, limits: Limits) -> Iterator[RawItem]:
+    content = start.content
+    if content.header is None:
+        for position, element in enumerate(_elements(start, limits), start=1):
+            yield RawItem(position, element.sourceline or 0, _fields(element, start.layout, limits))
+    else:
+        rows = read_rows(start.all_chunks(), content.encoding or "utf-8", content.header, limits)
+        for position, row in enumerate(rows, start=1):
+            yield RawItem(position, row.line, row.fields, _faults(row, len(content.header.names)))
+
+
+def _faults(row: Row, columns: int) -> tuple[tuple[str, str], ...]:
+    return () if row.width is None else (("row.cells", f"{row.width} cells, {columns} columns"),)
 
 
 # --- before the first element ----------------------------------------------------------------------
@@ -80,7 +144,9 @@ class _RootSeen(Exception):
 class _Prolog:
     """A parser target that stops at the first start tag and refuses a DOCTYPE before any entity is defined."""
 
-    def doctype(self, *_: Any) -> None:
+    def doctype(self, name: str, *_: Any) -> None:
+        if name.lower() == "html":
+            raise _html_page()
         raise FeedRefused(
             "feed.doctype", "The file has a <!DOCTYPE …> declaration. Remove it: feeds need none, and it is unsafe."
         )
@@ -92,38 +158,41 @@ class _Prolog:
         """Called by lxml at the end of input."""
 
 
-def _check_prolog(head: bytes, stream: Stream) -> list[bytes]:
-    """Read up to the root element and check it. Returns the chunks consumed, for the real parse from byte 0."""
-    chunks = [head]
-    parser = etree.XMLParser(target=_Prolog(), **_SAFE)
+def _check_prolog(start: Start, limits: Limits) -> Layout:
+    """Read up to the root element and check it; the chunks are kept for the real parse from byte 0."""
+    parser = etree.XMLParser(target=_Prolog(), encoding=start.content.encoding, **_SAFE)
     try:
-        parser.feed(head)
-        while chunk := stream.read(CHUNK_BYTES):
-            chunks.append(chunk)
-            if len(chunks) * CHUNK_BYTES > SILENCE_BYTES:
-                raise _too_quiet(1)
+        parser.feed(start.chunks[0])
+        while chunk := start.content.stream.read(CHUNK_BYTES):
+            start.chunks.append(chunk)
+            if len(start.chunks) * CHUNK_BYTES > limits.item_bytes:
+                raise item_too_large(1, limits)
             parser.feed(chunk)
         parser.close()
     except _RootSeen as seen:
-        _check_root(etree.QName(seen.tag).localname)
-        return chunks
+        return RSS if start.content.has_junk else _layout_of(etree.QName(seen.tag).localname)
     except etree.XMLSyntaxError:
-        return chunks  # the real parse says what and where
+        return RSS  # the real parse says what and where
     raise FeedRefused("feed.empty", "The file has no element. Export the feed again and upload the new file.")
 
 
-def _check_root(name: str) -> None:
-    roots = [path[0] for path in ITEM_PATHS.values()]
-    if name in roots:
-        return
-    if name.lower() == "html":
-        raise FeedRefused(
-            "feed.html_page",
-            "The file is an HTML page, often the login or error page of the shop. Upload the product feed itself.",
-        )
+def _layout_of(root: str) -> Layout:
+    if layout := LAYOUTS.get(root):
+        return layout
+    if root.lower() == "html":
+        raise _html_page()
+    known = f" ({_KNOWN_ROOTS[root]})" if root in _KNOWN_ROOTS else ""
     raise FeedRefused(
         "feed.unknown_root",
-        f"The outermost element is <{name[:40]}>. A feed begins with <rss> (RSS 2.0) or <feed> (Atom).",
+        f"The outermost element is <{root[:40]}>{known}. A feed begins with <rss> (RSS 2.0), <rdf:RDF> (RSS 1.0), "
+        f"<feed> (Atom), or <{'>, <'.join(PLAIN_ROOTS)}> with <product>, <item> or <offer> in it.",
+    )
+
+
+def _html_page() -> FeedRefused:
+    return FeedRefused(
+        "feed.html_page",
+        "The file is an HTML page, often the login or error page of the shop. Upload the product feed itself.",
     )
 
 
@@ -140,40 +209,45 @@ _SAFE: dict[str, Any] = {
 }
 
 
-def _elements(head: list[bytes], stream: Stream) -> Iterator[Element]:
+def _elements(start: Start, limits: Limits) -> Iterator[Element]:
     """The item elements, each valid until the next is asked for."""
-    parser = etree.XMLPullParser(events=("end",), tag=[f"{{*}}{name}" for name in ITEM_PATHS], **_SAFE)
+    layout = start.layout
+    tags = [f"{{*}}{name}" for name in layout.items]
+    parser = etree.XMLPullParser(events=("end",), tag=tags, encoding=start.content.encoding, **_SAFE)
     container: Element | None = None
     quiet = 0
     line = 1
-    for chunk in _chunks(head, stream):
+    for chunk in start.all_chunks():
         quiet += len(chunk)
-        _parse(parser, parser.feed, chunk)
+        _parse(parser, limits, parser.feed, chunk)
         for _, element in parser.read_events():
             parent = element.getparent()
-            if parent is None or (parent is not container and not _is_container(element, parent)):
+            if parent is None or (parent is not container and not _is_container(parent, layout)):
                 continue
             container = parent
+            line = element.sourceline or line
+            if quiet + CHUNK_BYTES > limits.value_chars:  # else no value in it can be so long
+                _check_values(element, limits)
             yield element
-            quiet, line = 0, element.sourceline or line
+            quiet = 0
             _forget(element, container)
-        if quiet > SILENCE_BYTES:
-            raise _too_quiet(line)
-    _parse(parser, parser.close)
+        if quiet > limits.item_bytes:
+            # libxml2 bounds one text to 10 MB but buffers comments, attributes and CDATA without a bound.
+            raise item_too_large(line, limits)
+    _parse(parser, limits, parser.close)
 
 
-def _chunks(head: list[bytes], stream: Stream) -> Iterator[bytes]:
-    while head:
-        yield head.pop(0)
-    while chunk := stream.read(CHUNK_BYTES):
-        yield chunk
+def _check_values(element: Element, limits: Limits) -> None:
+    for inner in element.iter():
+        values = chain((inner.text or "", inner.tail or ""), inner.attrib.values())
+        if any(len(value) > limits.value_chars for value in values):
+            raise value_too_long(inner.sourceline or 0, limits)
 
 
-def _is_container(element: Element, parent: Element) -> bool:
+def _is_container(parent: Element, layout: Layout) -> bool:
     """An `item` nested in an item, or one of a page that only looks like a feed, is no item."""
     path = [parent, *parent.iterancestors()]
-    names = tuple(etree.QName(e).localname for e in reversed(path))
-    return ITEM_PATHS[etree.QName(element).localname] == names
+    return layout.path == tuple(etree.QName(e).localname for e in reversed(path))
 
 
 def _forget(element: Element, container: Element) -> None:
@@ -183,10 +257,13 @@ def _forget(element: Element, container: Element) -> None:
         del container[0]
 
 
-def _fields(element: Element) -> dict[str, RawValue]:
+def _fields(element: Element, layout: Layout, limits: Limits) -> dict[str, RawValue]:
+    if len(element) > limits.attributes:
+        raise too_many_attributes(element.sourceline or 0, limits)
     fields: dict[str, RawValue] = {}
     for child in element:
-        value: RawValue = (child.text or "") if not len(child) and not child.items() else _structured(child)
+        plain = not len(child) and not child.items()
+        value: RawValue = (child.text or "") if plain else _structured(child, limits)
         tag: str = child.tag
         if tag not in fields:
             fields[tag] = value
@@ -196,11 +273,18 @@ def _fields(element: Element) -> dict[str, RawValue]:
             earlier.append(value)
         else:
             fields[tag] = [earlier, value]
+    if layout.takes_attributes:
+        for name, text in element.items():
+            fields[f"@{name}" if name in fields else name] = text
     return fields
 
 
-def _structured(element: Element) -> dict[str, Any]:
+def _structured(element: Element, limits: Limits, depth: int = 1) -> dict[str, Any]:
     """A child with children or attributes, losslessly but for the order of differently named children."""
+    if depth > limits.depth:
+        raise too_deep(element.sourceline or 0, limits)
+    if len(element.attrib) + len(element) > limits.attributes:
+        raise too_many_attributes(element.sourceline or 0, limits)
     value: dict[str, Any] = {f"@{name}": text for name, text in element.items()}
     if not len(element):
         if text := (element.text or "").strip():
@@ -208,7 +292,7 @@ def _structured(element: Element) -> dict[str, Any]:
         return value
     for child in element:
         plain = not len(child) and not child.items()
-        inner = (child.text or "").strip() if plain else _structured(child)
+        inner = (child.text or "").strip() if plain else _structured(child, limits, depth + 1)
         name = child.tag.rpartition("}")[2]
         if name not in value:
             value[name] = inner
@@ -225,10 +309,12 @@ def _structured(element: Element) -> dict[str, Any]:
 # --- what goes wrong ---------------------------------------------------------------------------------
 
 
-def _parse(parser: Any, step: Callable[..., Any], *arguments: Any) -> None:
+def _parse(parser: Any, limits: Limits, step: Callable[..., Any], *arguments: Any) -> None:
     try:
         step(*arguments)
     except etree.XMLSyntaxError as error:
+        if "depth" in str(error):
+            raise too_deep(error.position[0], limits) from None
         raise _not_well_formed(parser, error.position) from None
     if any(entry.level >= etree.ErrorLevels.ERROR for entry in parser.feed_error_log):
         # An undeclared prefix raises nothing until the end, and its elements would arrive with unreadable names.
@@ -261,12 +347,4 @@ def _not_well_formed(parser: Any, position: tuple[int, int]) -> FeedRefused:
     return FeedRefused(
         "feed.not_well_formed",
         f"Line {line}, column {column}: the XML is not well-formed ({message}). {hint}".strip(),
-    )
-
-
-def _too_quiet(line: int) -> FeedRefused:
-    megabytes = SILENCE_BYTES // 1024**2
-    return FeedRefused(
-        "feed.item_too_large",
-        f"After line {line}: {megabytes} MB without the end of an item. Is an element left open, or is this a feed?",
     )

@@ -44,7 +44,7 @@ def receive(
         require(by, "catalog.apply_importrun")
     mode = Mode(mode or feed.mode)
     auto_apply = feed.auto_apply if auto_apply is None else auto_apply
-    check_start(file)
+    check_start(file, settings.FEED_LIMITS)
     file.seek(0)
     content = _Hashed(file, limit=settings.FEED_MAX_BYTES)
     name = f"feeds/{timezone.now():%Y/%m}/{uuid.uuid4()}"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
+from django.conf import settings
 from django.core.files.base import File
 from django.db import connection, transaction
 
@@ -102,7 +103,7 @@ class _Hashed:
 def _checked(file: Stream, rules: Rules, names: set[str]) -> Iterator[Item]:
     """The cleaned items. `names` grows by the attributes that occur, and is whole when the last item was given."""
     tags: set[str] = set()
-    for raw in read_items(file):
+    for raw in read_items(file, settings.FEED_LIMITS):
         tags.update(raw.fields)
         item = check(raw, rules)
         names |= item.more_names

@@ -40,7 +40,7 @@ def rss(*fields: str) -> bytes:
     )
 
 
-@pytest.mark.parametrize("feed", sorted(FEEDS.glob("*.xml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("feed", sorted({*FEEDS.iterdir()} - {*FEEDS.glob("*.json")}), ids=lambda path: path.stem)
 def test_a_feed_is_read_as_written_beside_it(feed: Path) -> None:
     assert read(feed.read_bytes()) == json.loads(feed.with_suffix(".json").read_text())
 
@@ -70,10 +70,9 @@ REFUSED = {
     "an HTML page": (b"<!DOCTYPE html><html><body>Log in</body></html>", "feed.html_page"),
     "an XHTML page": (b'<?xml version="1.0"?><html><item/></html>', "feed.html_page"),
     "a PNG": (b"\x89PNG\r\n\x1a\n", "feed.image"),
-    "a gzip archive": (b"\x1f\x8b\x08", "feed.gzip"),
+    "a gzip archive": (b"\x1f\x8b\x08", "feed.archive_cut_off"),
     "JSON": (b'{"items": []}', "feed.json"),
-    "CSV": (b"id,title\n1,a\n", "feed.not_xml"),
-    "another root": (b"<catalog><item/></catalog>", "feed.unknown_root"),
+    "another root": (b"<shop><item/></shop>", "feed.unknown_root"),
     "no items": (b"<rss><channel><title>t</title></channel></rss>", "feed.no_items"),
     "items elsewhere": (b"<rss><item/><channel><x><item/></x></channel></rss>", "feed.no_items"),
     "a DOCTYPE": (b"<!DOCTYPE rss><rss><channel><item/></channel></rss>", "feed.doctype"),
@@ -154,14 +153,18 @@ def test_feeds_import_neither_django_nor_anything_that_reaches_out() -> None:
         "catalog",
         "collections",
         "codecs",
+        "csv",
         "dataclasses",
         "decimal",
         "enum",
         "functools",
+        "io",
+        "itertools",
         "lxml",
         "re",
         "types",
         "typing",
+        "zlib",
     }
     for module in Path(feeds.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(module.read_text())):

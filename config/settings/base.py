@@ -5,6 +5,7 @@ from typing import Any
 
 import environ
 
+from catalog.feeds.limits import Limits
 from config import embedded
 from config.settings.unfold import UNFOLD  # noqa: F401
 
@@ -152,6 +153,15 @@ IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "view"
 # Formulas are catalog.resources' matter: the package's own setting cuts the sign off, in JSON too.
 IMPORT_EXPORT_ESCAPE_ILLEGAL_CHARS_ON_EXPORT = True  # XLSX has no control characters
 FEED_MAX_BYTES = env.int("FEED_MAX_BYTES", default=4 * 1024**3)  # as Merchant Center: 4 GB a file
+FEED_LIMITS = Limits(
+    unpacked_bytes=env.int("FEED_MAX_UNPACKED_BYTES", default=Limits.unpacked_bytes),
+    ratio=env.int("FEED_MAX_RATIO", default=Limits.ratio),
+    items=env.int("FEED_MAX_ITEMS", default=Limits.items),
+    item_bytes=env.int("FEED_MAX_ITEM_BYTES", default=Limits.item_bytes),
+    attributes=env.int("FEED_MAX_ATTRIBUTES", default=Limits.attributes),
+    depth=env.int("FEED_MAX_DEPTH", default=Limits.depth),
+    value_chars=env.int("FEED_MAX_VALUE_CHARS", default=Limits.value_chars),
+)
 
 # --- logs -----------------------------------------------------------------------------------------
 LOGGING = {

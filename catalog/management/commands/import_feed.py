@@ -23,7 +23,11 @@ class Command(BaseCommand):
     help = "Import a product feed. Exit 0: it was read; 1: it was refused; 2: wrong usage."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("file", type=Path, help="the feed: RSS 2.0 or Atom")
+        parser.add_argument(
+            "file",
+            type=Path,
+            help="the feed: XML (RSS, Atom, a list of products), CSV or TSV, as it is, in gzip or in a zip",
+        )
         parser.add_argument("--feed", default="main", metavar="SLUG", help="the feed it belongs to (default: main)")
         parser.add_argument("--mode", choices=Mode.values, default=Mode.UPDATE, help="default: update")
         parser.add_argument("--dry-run", action="store_true", help="plan, print, and leave the catalogue as it is")

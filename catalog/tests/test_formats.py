@@ -1,0 +1,530 @@
+"""What a file is, is told by its content; every way to pack one feed gives the same items, and the rest is refused."""
+
+import csv
+import gzip
+import io
+import random
+import re
+import struct
+import time
+import zipfile
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import fields as fields_of
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+import pytest
+
+from catalog.errors import FeedRefused
+from catalog.feeds.check import Rules, check
+from catalog.feeds.items import PLAIN_ROOTS, RawItem, check_start, read_items
+from catalog.feeds.limits import SAFE, SETTINGS, Limits
+from catalog.imports.stage import stage
+from catalog.models import Feed, Status
+from catalog.tests.factories import received
+
+MIB = 1024**2
+RSS = b'<rss xmlns:g="http://base.google.com/ns/1.0"><channel><item><g:id>1</g:id></item></channel></rss>'
+BEGIN, ITEM, END = RSS.partition(b"<item><g:id>1</g:id></item>")
+IN_ITEM = BEGIN + b"<item>"
+TABLE = b"id,title\n1,Scarf\n"
+
+
+class Slow(io.BytesIO):
+    """A stream that gives as few bytes at a time as it likes."""
+
+    def __init__(self, content: bytes, most: int) -> None:
+        super().__init__(content)
+        self._most = most
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(self._most if size is None or size < 0 else min(size, self._most))
+
+
+class Endless:
+    """A beginning, then the same bytes again and again, then the end. It holds none of it."""
+
+    def __init__(self, begin: bytes, again: bytes, times: int) -> None:
+        self._pieces = iter((begin, *[again] * times))
+        self._rest = b""
+
+    def read(self, size: int = -1, /) -> bytes:
+        piece = self._rest or next(self._pieces, b"")
+        self._rest = piece[size:]
+        return piece[:size]
+
+
+def read(content: bytes, limits: Limits = SAFE) -> list[RawItem]:
+    return list(read_items(io.BytesIO(content), limits))
+
+
+def ids(content: bytes) -> list[Any]:
+    return [check(raw, Rules()).id for raw in read(content)]
+
+
+def zipped(*files: tuple[str, bytes], **options: Any) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", **{"compression": zipfile.ZIP_DEFLATED, **options}) as archive:
+        for name, content in files:
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+class Unseekable(io.BytesIO):
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, *_: Any) -> int:
+        raise OSError
+
+    def tell(self) -> int:
+        raise OSError
+
+
+def zipped_in_one_go(content: bytes, method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """As a program writes it that cannot go back: sizes and checksum stand behind the file."""
+    out = Unseekable()
+    with zipfile.ZipFile(out, "w", method) as archive, archive.open("feed.xml", "w", force_zip64=True) as member:
+        member.write(content)
+    return out.getvalue()
+
+
+def refusal(content: bytes, limits: Limits = SAFE) -> FeedRefused:
+    with pytest.raises(FeedRefused) as refused:
+        read(content, limits)
+    return refused.value
+
+
+# --- one feed, many ways ------------------------------------------------------------------------------
+LETTERS = "ab &<>\"',;|\tZ09éßعربى€–\n"
+
+
+def products(dice: random.Random) -> list[dict[str, str]]:
+    """Items of which every attribute has a value, in any script, with whatever delimits a table."""
+    names = ["id", "title", "description", "color", *dice.sample(["size", "material", "mpn", "shipping", "pattern"], 2)]
+    return [{name: _text(dice, n) for name in names} for n in range(1, dice.randint(2, 30))]
+
+
+def _text(dice: random.Random, number: int) -> str:
+    return f"{number}{''.join(dice.choices(LETTERS, k=dice.randint(0, 40)))}x"
+
+
+def as_xml(items: list[dict[str, str]], begin: str, end: str, item: str, prefix: str = "") -> str:
+    body = "\n".join(
+        f"<{item}>" + "".join(f"<{prefix}{k}>{escape(v)}</{prefix}{k}>" for k, v in i.items()) + f"</{item}>"
+        for i in items
+    )
+    return f"{begin}{body}{end}"
+
+
+def as_rss(items: list[dict[str, str]]) -> str:
+    return as_xml(
+        items, '<rss xmlns:g="http://base.google.com/ns/1.0"><channel>', "</channel></rss>", "item", prefix="g:"
+    )
+
+
+def as_table(items: list[dict[str, str]], delimiter: str, newline: str = "\r\n") -> str:
+    out = io.StringIO(newline="")
+    writer = csv.DictWriter(out, list(items[0]), delimiter=delimiter, lineterminator=newline)
+    writer.writeheader()
+    writer.writerows(items)
+    return out.getvalue()
+
+
+ROUTES: dict[str, Callable[[list[dict[str, str]]], bytes]] = {
+    "RSS without a namespace": lambda i: as_xml(i, "<rss><channel>", "</channel></rss>", "item").encode(),
+    "RSS with another prefix": lambda i: as_rss(i).replace("g:", "x:").replace("xmlns:g", "xmlns:x").encode(),
+    "RSS with a byte order mark": lambda i: as_rss(i).encode("utf-8-sig"),
+    "RSS in UTF-16": lambda i: as_rss(i).encode("utf-16"),
+    "RSS in UTF-16 without a mark": lambda i: as_rss(i).encode("utf-16-be"),
+    "RSS in UTF-16 that says UTF-8": lambda i: ('<?xml version="1.0" encoding="UTF-8"?>' + as_rss(i)).encode("utf-16"),
+    "the same without a mark": lambda i: ('<?xml version="1.0" encoding="UTF-8"?>' + as_rss(i)).encode("utf-16-le"),
+    "RSS in UTF-8 that says UTF-16": lambda i: ('<?xml version="1.0" encoding="UTF-16"?>' + as_rss(i)).encode(),
+    "RSS in ASCII": lambda i: ('<?xml version="1.0" encoding="ascii"?>' + as_rss(i)).encode(
+        "ascii", "xmlcharrefreplace"
+    ),
+    "RSS in windows-1252": lambda i: ('<?xml version="1.0" encoding="cp1252"?>' + as_rss(i)).encode(
+        "cp1252", "xmlcharrefreplace"
+    ),
+    "RSS in windows-1256": lambda i: ('<?xml version="1.0" encoding="windows-1256"?>' + as_rss(i)).encode(
+        "cp1256", "xmlcharrefreplace"
+    ),
+    "RSS in ISO-8859-1": lambda i: ('<?xml version="1.0" encoding="ISO-8859-1"?>' + as_rss(i)).encode(
+        "latin-1", "xmlcharrefreplace"
+    ),
+    "RSS 1.0": lambda i: as_xml(
+        i,
+        '<r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns="http://purl.org/rss/1.0/"><channel/>',
+        "</r:RDF>",
+        "item",
+    ).encode(),
+    "Atom": lambda i: as_xml(
+        i,
+        '<feed xmlns="http://www.w3.org/2005/Atom" xmlns:g="http://base.google.com/ns/1.0">',
+        "</feed>",
+        "entry",
+        "g:",
+    ).encode(),
+    **{
+        f"plain {root}": lambda i, root=root: as_xml(i, f"<{root}>", f"</{root}>", "product").encode()  # type: ignore[misc]
+        for root in PLAIN_ROOTS
+    },
+    "CSV": lambda i: as_table(i, ",").encode(),
+    "CSV with a byte order mark": lambda i: as_table(i, ",").encode("utf-8-sig"),
+    "CSV in UTF-16": lambda i: as_table(i, ",").encode("utf-16"),
+    "CSV in UTF-16 without a mark": lambda i: as_table(i, ",").encode("utf-16-le"),
+    "TSV": lambda i: as_table(i, "\t", "\n").encode(),
+    "semicolons": lambda i: as_table(i, ";").encode(),
+    "pipes": lambda i: as_table(i, "|").encode(),
+}
+PACKED: dict[str, Callable[[bytes], bytes]] = {
+    "as it is": bytes,
+    "gzip": gzip.compress,
+    "gzip in two parts": lambda c: gzip.compress(c[: len(c) // 2]) + gzip.compress(c[len(c) // 2 :]) + bytes(512),
+    "zip": lambda c: zipped(("folder/", b""), ("folder/feed.xml", c)),
+    "zip, stored": lambda c: zipped(("feed.xml", c), compression=zipfile.ZIP_STORED),
+    "zip in one go": zipped_in_one_go,
+    "zip from macOS": lambda c: zipped(("feed.xml", c), ("__MACOSX/._feed.xml", b"\x00\x05\x16\x07")),
+}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_feed_is_the_same_by_every_route(route: str) -> None:
+    dice = random.Random(route)  # noqa: S311 - the same every time
+    for _ in range(8):
+        items = products(dice)
+        packing = dice.choice(sorted(PACKED))
+        content = PACKED[packing](ROUTES[route](items))
+        stream = Slow(content, dice.choice([1, 2, 7, 100, 4096, 10**6]))
+        found = [check(raw, Rules()) for raw in read_items(stream)]
+        assert [{**item.extra, **item.values} for item in found] == [
+            {name: value.strip() for name, value in item.items()} for item in items
+        ], packing
+        assert stream.read() == b""
+
+
+@pytest.mark.parametrize("packing", PACKED)
+@pytest.mark.parametrize("most", [1, 1000, 10**6])
+def test_packing_changes_neither_items_nor_lines(packing: str, most: int) -> None:
+    feed = as_rss(products(random.Random(5))).encode()  # noqa: S311
+    stream = Slow(PACKED[packing](feed), most)
+    assert list(read_items(stream)) == read(feed)
+    assert stream.tell() == len(PACKED[packing](feed))
+
+
+def test_progress_through_an_archive_is_progress_through_the_upload() -> None:
+    noise = random.Random(1)  # noqa: S311
+    feed = as_rss([{"id": str(n), "title": noise.randbytes(400).hex()} for n in range(5000)]).encode()
+    packed = gzip.compress(feed)
+    stream = io.BytesIO(packed)
+    shares = [stream.tell() / len(packed) for _ in read_items(stream)]
+    assert 0.45 < shares[len(shares) // 2] < 0.6
+
+
+def test_the_door_looks_into_archives() -> None:
+    check_start(io.BytesIO(gzip.compress(RSS)))
+    with pytest.raises(FeedRefused, match="HTML page"):
+        check_start(io.BytesIO(zipped(("feed.xml", b"<!doctype html><p>Log in"))))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("packing", PACKED)
+def test_an_import_takes_a_packed_table(feed: Feed, storage: Path, packing: str) -> None:
+    run = received(feed, PACKED[packing](TABLE))
+    stage(run)
+    assert (run.status, run.error) == (Status.REVIEW, "")
+    assert (run.items, run.bytes_read) == (1, run.file_size)
+    assert run.staged.get().line == 2
+
+
+@pytest.mark.django_db
+def test_an_import_heeds_the_settings(feed: Feed, storage: Path, settings: Any) -> None:
+    run = received(feed, TABLE + b"2,Belt\n")
+    settings.FEED_LIMITS = replace(SAFE, items=1)
+    stage(run)
+    assert run.status == Status.FAILED
+    assert "FEED_MAX_ITEMS" in run.error
+
+
+# --- tables -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "name", ["image link", "image_link", "Image Link", "g:image_link", " IMAGE-LINK ", "G:Image Link"]
+)
+def test_a_columns_name_is_known_however_it_is_written(name: str) -> None:
+    (item,) = read(f"id,{name}\n1,https://shop.example/1.jpg\n".encode())
+    assert item.fields == {"id": "1", "image_link": "https://shop.example/1.jpg"}
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("Colour Code", "Colour Code"),
+        ("g:fit", "fit"),
+        ("c:fit", "c:fit"),
+        ("shipping(country:price)",) * 2,
+        (" ", "column 3"),
+    ],
+)
+def test_an_unknown_column_is_kept_under_its_name(name: str, kept: str) -> None:
+    (item,) = read(f"id\ttitle\t{name}\n1\tScarf\tAE:0 AED\n".encode())
+    assert item.fields[kept] == "AE:0 AED"
+
+
+def test_a_repeated_column_is_like_a_repeated_element() -> None:
+    (one, two) = read(b"id,product type,product_type\n1,Home,Scarves\n2,,Belts\n")
+    assert one.fields["product_type"] == ["Home", "Scarves"]
+    assert two.fields["product_type"] == "Belts"
+
+
+def test_the_delimiter_is_the_one_that_gives_known_names() -> None:
+    (item,) = read(b"id;title;sizes, all;price|old\n1;Scarf;S, M;10\n")
+    assert item.fields == {"id": "1", "title": "Scarf", "sizes, all": "S, M", "price|old": "10"}
+
+
+def test_a_rows_line_is_that_of_its_beginning() -> None:
+    table = b'\r\nid,title\r\n1,"a\r\nb\n\nc"\r\n\r\n2,d\r\n3,"e"'
+    assert [item.line for item in read(table)] == [3, 8, 9]
+    assert [item.line for item in read(b"id,title\r1,a\r2,b\r")] == [2, 3]
+
+
+@pytest.mark.parametrize("row", [b"2,too,many", b"2"])
+def test_a_row_that_does_not_fit_costs_only_itself(row: bytes) -> None:
+    items = [check(raw, Rules()) for raw in read(b"id,title\n1,a\n" + row + b"\n3,c\n4,d,,\n")]
+    assert [[i.code for i in item.issues if i.code == "row.cells"] for item in items] == [[], ["row.cells"], [], []]
+    assert [item.id for item in items] == ["1", "2", "3", "4"]
+    assert not items[1].valid
+
+
+def test_a_table_is_never_guessed_to_be_in_another_encoding() -> None:
+    broken = b"id,title\n1,a\n2,caf\xe9\n"
+    assert str(refusal(broken)) == str(refusal(gzip.compress(broken)))
+    assert refusal(broken).message.startswith("Line 3: the byte 0xE9 is not UTF-8.")
+
+
+def test_nothing_is_taken_for_a_number_or_a_formula() -> None:
+    (item,) = read(b'id,title,gtin\n007,=1+1,"00012345600012"\n')
+    assert item.fields == {"id": "007", "title": "=1+1", "gtin": "00012345600012"}
+
+
+# --- refused ------------------------------------------------------------------------------------------
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+TAR = b"feed.xml".ljust(257, b"\0") + b"ustar\x0000" + bytes(250)
+WITH_PASSWORD = zipped(("feed.xml", RSS)).replace(b"PK\x03\x04\x14\0\0\0", b"PK\x03\x04\x14\0\1\0", 1)
+REFUSED: dict[str, tuple[bytes, str, str]] = {
+    "nothing": (b"", "empty", "The file is empty."),
+    "a mark only": (b"\xef\xbb\xbf", "empty", "The file is empty."),
+    "zeros": (bytes(5000), "empty", "The file is empty."),
+    "nothing in gzip": (gzip.compress(b""), "empty", "The file is empty."),
+    "a table without rows": (b"id,title\n", "no_items", "The feed has no items."),
+    "a list without products": (b"<products><x/></products>", "no_items", "The feed has no items."),
+    "a login page": (b"\n<html lang=en><p>Log in", "html_page", "an HTML page, often the login"),
+    "a piece of HTML": (b"<div>Service unavailable</div>", "html_page", "an HTML page"),
+    "HTML after a comment": (b"<!-- --><!DOCTYPE html><html/>", "html_page", "an HTML page"),
+    "JSON": (b' {"products": []}', "json", "The file is JSON."),
+    "a list in JSON": (b'[\n {"id": 1}]', "json", "The file is JSON."),
+    "JSON in UTF-16": ('{"id": 1}'.encode("utf-16"), "json", "The file is JSON."),
+    "a Python script": (b'# feed\nimport os\nprint("<rss>")\n', "script", "a program's source text"),
+    "a shell script": (b"#!/bin/sh\ncurl x > feed.xml\n", "script", "a program's source text"),
+    "PHP": (b"<?php echo '<rss>';", "script", "a program's source text"),
+    "JavaScript": (b"const feed = 1;\n", "script", "a program's source text"),
+    "SQL": (b"INSERT INTO products VALUES (1);\n", "script", "a program's source text"),
+    "PNG": (b"\x89PNG\r\n\x1a\n", "image", "a PNG picture"),
+    "JPEG": (b"\xff\xd8\xff\xe0", "image", "a JPEG picture"),
+    "WebP": (b"RIFF\0\0\0\0WEBPVP8 ", "image", "a WebP picture"),
+    "PDF": (b"%PDF-1.7", "pdf", "a PDF document"),
+    "an old workbook": (OLE, "office_document", "Save the sheet as CSV in UTF-8"),
+    "a workbook": (zipped(("[Content_Types].xml", b"<a/>"), ("xl/a.xml", b"")), "office_document", "Save the sheet"),
+    "a spreadsheet": (zipped(("mimetype", b"application/vnd.oasis"), ("content.xml", b"")), "office_document", "CSV"),
+    "RTF": (rb"{\rtf1 id}", "office_document", "a formatted text (RTF)"),
+    "a RAR archive": (b"Rar!\x1a\x07\0", "archive", "a RAR archive. Upload the feed unpacked"),
+    "a tar archive": (TAR, "archive", "a tar archive"),
+    "a tar archive in gzip": (gzip.compress(TAR), "archive_nested", "an archive in an archive"),
+    "gzip in gzip": (gzip.compress(gzip.compress(RSS)), "archive_nested", "an archive in an archive"),
+    "zip in zip": (zipped(("a.zip", zipped(("feed.xml", RSS)))), "archive_nested", "an archive in an archive"),
+    "a zip of nothing": (zipped(), "archive_empty", "no file in it"),
+    "a zip of a folder": (zipped(("feeds/", b"")), "archive_empty", "no file in it"),
+    "a zip of two feeds": (zipped(("a.xml", RSS), ("../b.xml", RSS)), "archive_several", "“a.xml”, “../b.xml”"),
+    "a zip of a thousand folders": (zipped(*((f"{n}/", b"") for n in range(1000))), "archive_several", "“0/”"),
+    "a zip with a password": (WITH_PASSWORD, "archive_protected", "“feed.xml” in the zip has a password"),
+    "a zip with LZMA": (zipped(("f", RSS), compression=zipfile.ZIP_LZMA), "archive_method", "the method 14"),
+    "a zip that is stored in one go": (zipped_in_one_go(RSS, zipfile.ZIP_STORED), "archive_method", "deflate"),
+    "gzip cut off": (gzip.compress(RSS)[:-9], "archive_cut_off", "ends too early"),
+    "zip cut off": (zipped(("a.xml", RSS))[:80], "archive_cut_off", "ends too early"),
+    "zip without its directory": (zipped(("a.xml", RSS)).partition(b"PK\1\2")[0], "archive_cut_off", "ends too early"),
+    "gzip of another checksum": (gzip.compress(RSS)[:-8] + bytes(8), "archive_damaged", "not in order"),
+    "gzip with something behind": (gzip.compress(RSS) + b"hello", "archive_damaged", "follows its end"),
+    "gzip of no parts": (gzip.compress(b"") * 200 + gzip.compress(RSS), "archive_damaged", "empty parts"),
+    "zip of another checksum": (
+        zipped(("a.xml", RSS)).replace(struct.pack("<I", zlib.crc32(RSS)), b"abcd"),
+        "archive_damaged",
+        "“a.xml” is not what was packed",
+    ),
+    "zip that lists another name": (
+        zipped(("a.xml", RSS))[:-60].replace(b"PK\1\2", b"PK\1\2") + zipped(("b.xml", RSS))[-60:],
+        "archive_damaged",
+        "names other files",
+    ),
+    "UTF-32": ("<rss/>".encode("utf-32"), "encoding", "in the encoding UTF-32"),
+    "EBCDIC": ("<?xml version='1.0'?>".encode("cp037"), "encoding", "in the encoding EBCDIC"),
+    "UTF-7 by its mark": (b"+/v8-<rss/>", "encoding", "in the encoding UTF-7"),
+    "Shift_JIS": (b'<?xml version="1.0" encoding="Shift_JIS"?><rss/>', "encoding", "the encoding 'Shift_JIS'"),
+    "GB18030": (b"<?xml version='1.0' encoding='GB18030'?><rss/>", "encoding", "the encoding 'GB18030'"),
+    "Yandex": (b"<yml_catalog><shop/></yml_catalog>", "unknown_root", "<yml_catalog> (Yandex YML)"),
+    "capital letters": (b"<Products><Product/></Products>", "unknown_root", "<products>"),
+    "a table without names": (b"1,Scarf,10.00\n2,Belt,5.00\n", "no_header", "not with “1,Scarf,10.00”"),
+    "a table without id": (b"title,price\nScarf,10\n", "no_header", "id among them"),
+    "a note": (b"Dear team,\nthe feed comes tomorrow.\n", "no_header", "“Dear team,”"),
+    "plain text": (b"404 Not Found\n", "plain_text", "neither XML nor a table: it begins with “404 Not Found”"),
+    "noise": (bytes(range(128, 160)) * 90, "binary", "of no kind that is known"),
+    "an open quotation mark": (b'id,title\n1,a\n2,"b\n3,c\n', "quotes", "Line 3: in the record that begins here"),
+    "a quotation mark inside": (b'id,title\n1,"a" b\n', "quotes", "is followed by more text"),
+    "a control character": (b"id,title\n1,a\n2,\x01\n", "control_character", "Line 3: the character U+0001"),
+}
+
+
+@pytest.mark.parametrize(("content", "code", "sentence"), REFUSED.values(), ids=REFUSED)
+def test_what_is_no_feed_is_refused_by_name(content: bytes, code: str, sentence: str) -> None:
+    refused = refusal(content)
+    assert refused.code == f"feed.{code}"
+    assert sentence in refused.message
+    assert refused.message.endswith(".")
+    assert refused.message.isprintable()
+
+
+def test_a_name_in_a_zip_is_shown_in_one_line_and_cut() -> None:
+    refused = refusal(zipped(("a\n\u202e" + "x" * 5000, RSS), ("b", RSS)))
+    assert len(refused.message) < 400
+    assert refused.message.isprintable()
+
+
+def test_junk_before_a_feed_is_left_to_the_parser() -> None:
+    assert refusal(b"Warning: deprecated in feed.php\n" + RSS).code == "feed.not_well_formed"
+    assert refusal(b"<br />\n<b>Notice</b>: x\n<?xml version='1.0'?>" + RSS).code == "feed.not_well_formed"
+
+
+# --- limits -------------------------------------------------------------------------------------------
+NESTED = RSS.replace(b"</item>", b"<a><b><c>1</c></b></a></item>")
+LIMITS: dict[str, tuple[str, int, bytes, str, str]] = {
+    "a long value": ("value_chars", 20, RSS.replace(b"1<", b"x" * 21 + b"<"), "value_too_long", "more than 20 char"),
+    "a long cell": ("value_chars", 20, TABLE + b"2," + b"x" * 21, "value_too_long", "Line 3: "),
+    "a long attribute of an element": (
+        "value_chars", 20, RSS.replace(b"<g:id>", b'<g:id x="' + b"x" * 21 + b'">'), "value_too_long", "Line 1: "
+    ),
+    "many elements": ("attributes", 3, RSS.replace(b"</item>", b"<a/>" * 3 + b"</item>"), "too_many_attributes", "3 a"),
+    "many inner elements": (
+        "attributes", 3, RSS.replace(b"</item>", b"<a>" + b"<b/>" * 4 + b"</a></item>"), "too_many_attributes", "3 a"
+    ),
+    "many columns": ("attributes", 2, b"id,title,a\n1,2,3\n", "too_many_attributes", "more than 2 attributes"),
+    "deep elements": ("depth", 1, NESTED, "too_deep", "more than 1 deep"),
+    "many items": ("items", 1, TABLE + b"2,Belt\n", "too_many_items", "Line 3: the feed has more than 1 items"),
+    "a large item": ("item_bytes", 100_000, IN_ITEM + b"<x/>" * 50_000, "item_too_large", "100,000 bytes without"),
+    "a large record": ("item_bytes", 1000, TABLE + b'2,"' + b"x\n" * 600, "item_too_large", "without the end"),
+    "much unpacked": ("unpacked_bytes", 5000, gzip.compress(RSS + b" " * 5000), "unpacked_too_large", "5,000 bytes"),
+    "too tightly packed": (
+        "ratio", 200, gzip.compress(BEGIN + ITEM * 200_000 + END), "ratio", "more than 200 times its size"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("limit", "value", "content", "code", "sentence"), LIMITS.values(), ids=LIMITS)
+def test_a_file_over_a_limit_is_told_which(limit: str, value: int, content: bytes, code: str, sentence: str) -> None:
+    refused = refusal(content, replace(SAFE, **{limit: value}))
+    assert refused.code == f"feed.{code}"
+    assert sentence in refused.message
+    assert refused.message.endswith(f", or raise {SETTINGS[limit]}.")
+
+
+def test_a_file_at_a_limit_is_read() -> None:
+    tight = Limits(
+        unpacked_bytes=len(NESTED), ratio=1, items=1, item_bytes=len(NESTED), attributes=2, depth=2, value_chars=1
+    )
+    assert len(read(gzip.compress(NESTED), tight)) == 1
+
+
+def test_every_limit_has_a_setting_and_is_tried_here() -> None:
+    names = {field.name for field in fields_of(Limits)}
+    assert set(SETTINGS) == names == {limit for limit, *_ in LIMITS.values()}
+
+
+def test_a_limit_below_one_is_a_sentence() -> None:
+    with pytest.raises(ValueError, match=r"^FEED_MAX_ITEMS is a number from 1, not 0\.$"):
+        Limits(items=0)
+
+
+# --- bombs: bounded in memory and time -----------------------------------------------------------------
+def bomb(begin: bytes, again: bytes, megabytes: int) -> bytes:
+    """gzip of far more than it seems."""
+    packer = zlib.compressobj(9, wbits=31)
+    return packer.compress(begin) + b"".join(packer.compress(again) for _ in range(megabytes)) + packer.flush()
+
+
+BLANK, LETTER = b" " * MIB, b"x" * MIB
+HUGE: dict[str, tuple[Callable[[], Any], str]] = {
+    "gzip": (lambda: io.BytesIO(bomb(BEGIN, ITEM * 40_000, 20)), "ratio"),
+    "gzip of blanks": (lambda: io.BytesIO(bomb(RSS, BLANK, 300)), "item_too_large"),
+    "zip": (lambda: io.BytesIO(zipped(("a.csv", TABLE + b"2,Belt\n" * 2 * MIB))), "ratio"),
+    "a skipped file": (lambda: io.BytesIO(zipped(("__MACOSX/a", BLANK * 50), ("a", RSS))), "archive_damaged"),
+    "a comment": (lambda: Endless(IN_ITEM + b"<!--", LETTER, 300), "item_too_large"),
+    "an attribute": (lambda: Endless(IN_ITEM + b'<a b="', LETTER, 300), "item_too_large"),
+    "CDATA": (lambda: Endless(IN_ITEM + b"<![CDATA[", LETTER, 300), "item_too_large"),
+    "white space first": (lambda: Endless(b"<!-- -->", BLANK, 300), "item_too_large"),
+    "many attributes": (
+        lambda: Endless(IN_ITEM + b"<x ", b" ".join(b'a%d=""' % n for n in range(1_000_000)), 1),
+        "item_too_large",
+    ),
+    "many elements": (lambda: Endless(IN_ITEM, b"<x/>" * 250_000, 300), "item_too_large"),
+    "a line of a table": (lambda: Endless(TABLE, LETTER, 300), "item_too_large"),
+    "a cell of a table": (lambda: Endless(TABLE + b'2,"', b"x\n" * MIB, 300), "item_too_large"),
+    "a record of a table": (lambda: Endless(TABLE, b",x" * MIB, 300), "item_too_large"),
+    "a header": (lambda: Endless(b"id,title,", b"x," * MIB, 300), "too_many_attributes"),
+    "depth": (lambda: Endless(IN_ITEM, b"<x>" * 1000, 1000), "too_deep"),
+}
+
+
+@pytest.mark.parametrize(("stream", "code"), HUGE.values(), ids=HUGE)
+def test_a_huge_file_is_refused_soon_and_in_little_memory(stream: Callable[[], Any], code: str) -> None:
+    file = stream()
+    before, start = Peak(), time.perf_counter()
+    with pytest.raises(FeedRefused) as refused:
+        for _ in read_items(file):
+            pass
+    assert refused.value.code == f"feed.{code}"
+    assert before.grown_by() < 250 * MIB
+    assert time.perf_counter() - start < 10  # on a busy machine; alone it is well under two
+
+
+class Peak:
+    """The most memory that this process held since then, which counts the parser's own."""
+
+    def __init__(self) -> None:
+        Path("/proc/self/clear_refs").write_text("5")
+        self._before = self._highest()
+
+    def grown_by(self) -> int:
+        return self._highest() - self._before
+
+    def _highest(self) -> int:
+        (line,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        return int(line) * 1024
+
+
+def test_blank_rows_of_a_table_are_read_in_little_memory() -> None:
+    before = Peak()
+    assert sum(1 for _ in read_items(Endless(TABLE, b",\n" * 100_000, 20))) == 1
+    assert before.grown_by() < 10 * MIB
+
+
+def test_what_is_damaged_anywhere_is_refused_and_never_a_traceback() -> None:
+    dice = random.Random(3)  # noqa: S311
+    whole = as_rss(products(dice)).encode()
+    for packed in (gzip.compress(whole), zipped(("a.xml", whole)), zipped_in_one_go(whole), TABLE * 5, whole):
+        for _ in range(150):
+            content = bytearray(packed)
+            for _ in range(dice.randint(1, 3)):
+                content[dice.randrange(len(content))] = dice.randrange(256)
+            with suppress(FeedRefused):
+                read(bytes(content[: dice.randint(1, len(content))] if dice.random() < 0.3 else content))
