@@ -71,7 +71,7 @@ def _columns(values: Mapping[str, Any], extra: Mapping[str, Content]) -> Iterato
         name = column.name
         contents = [*_told(values.get(name), values.get("currency", "")), *_listed(extra.get(name))]
         tag = f"g:{name}"
-        if name == "link" and _is_also_another_link(contents, extra):
+        if name == "link" and _needs_its_kind(contents, extra):
             tag = "atom:link"
         elif name in _PLAIN and f"rss:{name}" not in extra:
             tag = name
@@ -89,13 +89,16 @@ def _told(value: Any, currency: str) -> list[str]:
     return [amount(value, currency) if isinstance(value, Decimal) else str(value)]
 
 
-def _is_also_another_link(links: list[Content], extra: Mapping[str, Content]) -> bool:
-    """Whether one of Atom's other links (`rel="self"`) has the address of the product's page.
+def _needs_its_kind(links: list[Content], extra: Mapping[str, Content]) -> bool:
+    """Whether Atom's other links (`rel="self"`) are kept only among links of their kind.
 
-    Beside a plain link it would be taken for the same thing said twice; among links of its kind it is kept.
+    Beside a plain link one without an address, or with that of the product's page, would say nothing of its own.
     """
-    others = [link.get("@href") for link in _listed(extra.get("atom:link")) if isinstance(link, dict)]
-    return any(link in others for link in links)
+    others = _listed(extra.get("atom:link"))
+    if not all(isinstance(link, dict) and link.get("@rel", "alternate") != "alternate" for link in others):
+        return False  # these were kept beside a plain link
+    addresses = [_flat(link) or str(link.get("@href", "")).strip() for link in others]
+    return any(not address or address in links for address in addresses)
 
 
 def _others(values: Mapping[str, Any], extra: Mapping[str, Content]) -> Iterator[str]:

@@ -101,14 +101,14 @@ TAGS = [
 
 def random_element(draw: random.Random, tag: str, depth: int = 0) -> str:
     name = tag.rpartition(":")[2]
-    nested = draw.choices([0, 1, 2], [6, 1, 1])[0] if depth < 3 else 0
+    nested = 0 if name == "link" else draw.choices([0, 1, 2], [6, 1, 1])[0] if depth < 3 else 0
     inside = "".join(f"<k{n}>{escape(draw.choice(TEXTS))}</k{n}>" for n in range(nested))
     attribute = f' {draw.choice(["rel", "href", "k"])}="{escape(draw.choice(TEXTS))}"' if draw.random() < 0.2 else ""
     text = escape(draw.choice(["Shoes", *TEXTS]), {"\r": "&#13;"})
     return f"<{tag}{attribute}>{text}{inside}</{tag}>" if name else ""
 
 
-@pytest.mark.parametrize("seed", range(300))
+@pytest.mark.parametrize("seed", range(500))
 def test_random_items_come_back_as_they_were(seed: int) -> None:
     draw = random.Random(seed)  # noqa: S311
     content = "".join(random_element(draw, draw.choice(TAGS)) for _ in range(draw.randint(1, 12)))
