@@ -1,37 +1,19 @@
 """The columns and the formats of every export."""
 
-import json
 from collections.abc import Iterator
-from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from import_export import resources
 from import_export.fields import Field
 from import_export.formats.base_formats import CSV, JSON, XLSX, Format
 
+from catalog.cells import cell
 from catalog.feeds import write
 from catalog.feeds.attributes import COLUMNS, MONEY
-from catalog.feeds.values import DECIMALS
 from catalog.models import Product
 from catalog.models.product import ProductQuerySet
 
-# A spreadsheet runs a cell that begins so as a formula; a leading apostrophe makes it text.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 MONEY_NAMES = frozenset(a.name for a in MONEY)
-
-
-def cell(value: Any) -> Any:
-    """The value as one cell of a spreadsheet, which shows it and never runs it. Numbers stay numbers."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        value = ",".join(value)
-    elif isinstance(value, dict):
-        value = json.dumps(value, ensure_ascii=False) if value else ""
-    elif isinstance(value, datetime):
-        value = value.isoformat()
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
 
 
 class _ForSpreadsheets:
@@ -113,11 +95,5 @@ class ProductResource(resources.ModelResource):
     def export_field(self, field: Field, instance: Product, **options: Any) -> Any:
         value = field.get_value(instance)
         if field.column_name in MONEY_NAMES and value is not None:
-            return with_decimals(value, instance.currency)
+            return write.with_decimals(value, instance.currency)
         return value
-
-
-def with_decimals(amount: Decimal, currency: str) -> Decimal:
-    """The amount with its currency's number of decimals, 100.00 AED or 1.250 KWD, but never a rounded one."""
-    rounded = amount.quantize(Decimal(1).scaleb(-DECIMALS.get(currency, 2)))
-    return rounded if rounded == amount else amount

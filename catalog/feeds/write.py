@@ -56,10 +56,10 @@ def item(values: Mapping[str, Any], extra: Mapping[str, Content], notes: Iterabl
     return f"<item>\n{''.join(lines)}</item>\n"
 
 
-def amount(value: Decimal, currency: str) -> str:
-    """155.00 AED, 1.250 KWD, 1299 JPY; more decimals than the currency has when the value has them."""
-    rounded = value.quantize(Decimal(1).scaleb(-DECIMALS.get(currency, 2)))
-    return f"{rounded if rounded == value else value.normalize():f} {currency}".rstrip()
+def with_decimals(amount: Decimal, currency: str) -> Decimal:
+    """The amount with its currency's number of decimals, 100.00 AED or 1.250 KWD, but never a rounded one."""
+    rounded = amount.quantize(Decimal(1).scaleb(-DECIMALS.get(currency, 2)))
+    return rounded if rounded == amount else amount
 
 
 # --- the elements of an item --------------------------------------------------------------------------
@@ -86,7 +86,7 @@ def _told(value: Any, currency: str) -> list[str]:
         return value
     if isinstance(value, bool):
         return ["yes" if value else "no"]
-    return [amount(value, currency) if isinstance(value, Decimal) else str(value)]
+    return [f"{with_decimals(value, currency):f} {currency}".rstrip() if isinstance(value, Decimal) else str(value)]
 
 
 def _needs_its_kind(links: list[Content], extra: Mapping[str, Content]) -> bool:

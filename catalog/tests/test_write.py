@@ -77,7 +77,8 @@ ODD = {
     "text around elements": "<g:note>one <b>two</b> three<i>four</i><b> five</b></g:note>",
     "groups in groups": '<g:tax id="1">1<g:a x:k="v" xml:lang="ar">2<g:b>3</g:b><g:b/></g:a></g:tax>',
     "attributes with white space": '<x:note k="a&#10;b&#9;&quot;&lt;&amp;">v</x:note>',
-    "text that needs escaping": "<title>]]&gt; &lt;!--&amp;amp; a&#13;&#10;b\tc</title><g:brand>&#x202e;\U0001f457</g:brand>",
+    "text that needs escaping": "<title>]]&gt; &lt;!--&amp;amp; a&#13;&#10;b\tc</title>"
+    "<g:brand>&#x202e;\U0001f457</g:brand>",
     "app links": '<appLink property="iphone_url" content="a://1"/><appLink property="iphone_url" content="a://2"/>'
     '<appLink property="other" content="o"/><c:appLink property="mine"/>',
     "names in other scripts": "<g:لون>أحمر</g:لون><x:größe>ä</x:größe>",
@@ -92,10 +93,34 @@ def test_odd_items_come_back_as_they_were(content: str) -> None:
     assert told(read(written(item))) == told([item])
 
 
-TEXTS = ["", " a ", "a & <b>", "10 AED", "AED 1,5", "yes", "{{x}}", "https://e.com/1", "ftp://e.com", "in stock", "\xe9\r\n"]
+TEXTS = [
+    "",
+    " a ",
+    "a & <b>",
+    "10 AED",
+    "AED 1,5",
+    "yes",
+    "{{x}}",
+    "https://e.com/1",
+    "ftp://e.com",
+    "in stock",
+    "\xe9\r\n",
+]
 TAGS = [
     *(f"g:{name}" for name in ("id", "title", "price", "sale_price", "adult", "color", "link", "note", "availability")),
-    *("g:additional_image_link", "title", "link", "note", "id", "a:id", "a:title", "a:link", "c:note", "c:color", "x:note"),
+    *(
+        "g:additional_image_link",
+        "title",
+        "link",
+        "note",
+        "id",
+        "a:id",
+        "a:title",
+        "a:link",
+        "c:note",
+        "c:color",
+        "x:note",
+    ),
 ]
 
 
@@ -134,7 +159,9 @@ def test_what_xml_cannot_hold_is_replaced() -> None:
     assert (values, extra) == ({"title": "a\ufffdb\ufffdc"}, {"note": "\ufffd\ufffd", "g": {"@k": "\ufffd"}})
 
 
-@pytest.mark.parametrize("name", ["size (EU)", "", "1a", "x:y", "{}a", "{n}", "a><b", "rss:title", "c:color", "oldprice"])
+@pytest.mark.parametrize(
+    "name", ["size (EU)", "", "1a", "x:y", "{}a", "{n}", "a><b", "rss:title", "c:color", "oldprice"]
+)
 def test_a_name_that_no_element_can_have_is_left_out(name: str) -> None:
     assert again({"id": "1"}, {name: "x", "note": "y"}) == ({"id": "1"}, {"note": "y"})
 

@@ -43,6 +43,12 @@ UNFOLD = {
                         "link": reverse_lazy("admin:catalog_feed_changelist"),
                         "permission": lambda request: request.user.has_perm("catalog.view_feed"),
                     },
+                    {
+                        "title": _("Reference"),
+                        "icon": "menu_book",
+                        "link": reverse_lazy("admin:catalog_reference"),
+                        "permission": lambda request: request.user.has_perm("catalog.view_importrun"),
+                    },
                 ],
             },
             {
