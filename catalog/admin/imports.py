@@ -355,7 +355,7 @@ class InvalidTab(Tab):
 
     def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
         context = self.page(request, review.invalid_items(run), "position")
-        context["rows"] = [{"item": item, "issues": list(downloads.issues_of(item))} for item in context["rows"]]
+        context["rows"] = [{"item": item, "issues": downloads.issues_of(item)} for item in context["rows"]]
         return context
 
 

@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 
 from catalog.cells import cell
 from catalog.feeds import write
-from catalog.feeds.issues import BY_CODE, severity
+from catalog.feeds.issues import BY_CODE, Code, Severity, severity
 from catalog.imports.columns import MONEY_NAMES, SHARED
 from catalog.imports.review import Row, invalid_items
 from catalog.models import Change, ImportRun, Operation, StagedItem
@@ -24,9 +24,10 @@ PAGE_ROWS = 500
 ISSUE_COLUMNS = ("line", "id", "code", "severity", "attribute", "found", "advice")
 CHANGE_COLUMNS = ("id", "operation", "field", "old", "new")
 
+_SEVERITIES = list(Severity)
 _HOW_TO = (
-    "Invalid items of {run}, {name}. A comment above each item says what is wrong with it. Mend the items and upload "
-    "this file to the same feed, to add and change products. Do not archive missing ones: this is only a part."
+    "Invalid items of {run}, {name}. Comments at the top of each item say what is wrong with it. Mend the items and "
+    "upload this file to the same feed, to add and change products. Do not archive missing ones: this is only a part."
 )
 
 
@@ -52,16 +53,22 @@ def changes_csv(run: ImportRun) -> Iterator[str]:
     return _csv(CHANGE_COLUMNS, (line for change in _with_items(run) for line in _lines(*change)))
 
 
-def issues_of(item: StagedItem) -> Iterator[dict[str, Any]]:
-    """The item's issues with their words. Each may have a line of its own."""
-    for code, attribute, found, *line in item.issues:
-        yield {
-            "code": BY_CODE[code],
-            "attribute": attribute,
-            "found": found,
-            "line": line[0] if line else None,
-            "severity": severity(code, attribute),
-        }
+def issues_of(item: StagedItem) -> list[dict[str, Any]]:
+    """The item's issues with their words, the worst first. Each may have a line of its own."""
+    issues = [_worded(*issue) for issue in item.issues]
+    return sorted(issues, key=lambda issue: _SEVERITIES.index(issue["severity"]))
+
+
+def _worded(name: str, attribute: str, found: str, line: int | None = None) -> dict[str, Any]:
+    code = BY_CODE.get(name)
+    return {
+        # an older version may have reported codes that are gone from the registry
+        "code": code or Code(name, Severity.WARNING, name, ""),
+        "attribute": attribute,
+        "found": found,
+        "line": line,
+        "severity": severity(name, attribute) if code else Severity.WARNING,
+    }
 
 
 def _each(rows: QuerySet[Row], key: str) -> Iterator[Row]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from catalog.imports import diagnosis
@@ -152,11 +151,3 @@ def test_hostile_values_are_only_text(feed: Feed) -> None:
     bob = browser("bob")
     pages = [active_parts(bob.get(url(run), {"tab": "issues"})) for run in (plain, hostile)]
     assert pages[0].keys() == pages[1].keys()
-
-
-def test_the_reference_page_is_for_those_who_may_see_imports(feed: Feed) -> None:
-    address = "/admin/catalog/importrun/reference/"
-    answers = {name: browser(name).get(address).status_code for name in ("bob", "ida", "alice", "charlie")}
-    assert answers == {"bob": 200, "ida": 200, "alice": 200, "charlie": 403}
-    assert Client().get(address).status_code == 302
-    assert address in browser("bob").get(url(planned(feed, item("1")))).content.decode()
