@@ -22,6 +22,8 @@ xmlns:atom="http://www.w3.org/2005/Atom">
 """
 _FOOT = "</channel>\n</rss>\n"
 _PLAIN = frozenset({"title", "link", "description"})  # RSS has them itself, without a prefix
+_TAGS = tuple((column.name, f"g:{column.name}") for column in COLUMNS)
+_NOTHING: tuple[Any, ...] = (None, "", [])
 _PREFIXES = {"": "g:", "rss": "", "atom": "atom:", "c": "c:"}
 
 _START = (
@@ -30,6 +32,7 @@ _START = (
 )
 _NAME = re.compile(f"[{_START}][{_START}0-9.\xb7\u0300-\u036f\u203f\u2040-]*")
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_SPECIAL = re.compile("[&<>\r]")
 _XML_NAMESPACE = "http://www.w3.org/XML/1998/namespace"
 
 Content = Any  # a text, a group (`{"child": …, "@attribute": …, "#text": …}`), or a list of these
@@ -67,20 +70,29 @@ def with_decimals(amount: Decimal, currency: str) -> Decimal:
 
 def _columns(values: Mapping[str, Any], extra: Mapping[str, Content]) -> Iterator[str]:
     """Each column's value, and under the same tag what is kept of it in `extra`: of several the first is the value."""
-    for column in COLUMNS:
-        name = column.name
-        contents = [*_told(values.get(name), values.get("currency", "")), *_listed(extra.get(name))]
-        tag = f"g:{name}"
-        if name == "link" and _needs_its_kind(contents, extra):
-            tag = "atom:link"
-        elif name in _PLAIN and f"rss:{name}" not in extra:
-            tag = name
-        yield from (f"{_element(tag, content)}\n" for content in contents)
+    currency = values.get("currency", "")
+    for name, usual in _TAGS:
+        value = values.get(name)
+        if not value and value in _NOTHING and name not in extra:
+            continue
+        tag = usual if name not in _PLAIN else _plain_tag(name, value, extra)
+        if type(value) is str and name not in extra:
+            yield f"<{tag}>{_text(value)}</{tag}>\n"  # most are such
+        else:
+            for content in (*_told(value, currency), *_listed(extra.get(name))):
+                yield f"{_element(tag, content)}\n"
+
+
+def _plain_tag(name: str, value: Any, extra: Mapping[str, Content]) -> str:
+    """RSS's own element, unless something else needs it to stay apart."""
+    if name == "link" and "atom:link" in extra and _needs_its_kind([value, *_listed(extra.get(name))], extra):
+        return "atom:link"
+    return f"g:{name}" if f"rss:{name}" in extra else name
 
 
 def _told(value: Any, currency: str) -> list[str]:
     """A column's value as a feed writes it."""
-    if value in (None, "", []):
+    if value in _NOTHING:
         return []
     if isinstance(value, list):
         return value
@@ -214,7 +226,9 @@ def _plain(value: Any) -> str:
 
 def _text(value: Any) -> str:
     """Escaped; `\\r` by its number, since a parser takes a bare one for a line's end. What XML lacks becomes U+FFFD."""
-    text = _plain(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")
+    text = value if type(value) is str else _plain(value)
+    if _SPECIAL.search(text):
+        text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")
     return text if text.isprintable() else _NOT_IN_XML.sub("\ufffd", text)
 
 
