@@ -12,8 +12,9 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.import_export.forms import ImportForm
 from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminSelectWidget
 
+from catalog.feeds.write import with_decimals
 from catalog.models import Feed, Mode
-from catalog.resources import MONEY_NAMES, with_decimals
+from catalog.resources import MONEY_NAMES
 
 SMALLEST = Decimal("0.001")
 # What the browser offers first; what a file is, its content tells.

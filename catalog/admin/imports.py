@@ -1,6 +1,7 @@
 """Imports: their list, and the page where a person reads a plan, confirms it and watches it apply."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -8,7 +9,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.forms.models import model_to_dict
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path
 from django.utils import timezone
@@ -20,10 +21,10 @@ from unfold.decorators import action, display
 
 from catalog.admin.differences import differences, facts
 from catalog.errors import CatalogError, NotAllowed
-from catalog.feeds.issues import BY_CODE, severity
-from catalog.imports import review
+from catalog.feeds import reference
+from catalog.imports import diagnosis, downloads, review
 from catalog.imports.discard import discard
-from catalog.models import Change, ImportRun, Operation, Outcome, Product, StagedItem, Status
+from catalog.models import Change, ImportRun, Operation, Outcome, Product, Status
 
 LAST = 2**62  # beyond every key: the last page
 
@@ -69,6 +70,11 @@ class ImportRunAdmin(ModelAdmin):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
         own = [
+            path("reference/", view(require_GET(self.reference_view)), name="catalog_reference"),
+            *(
+                path(f"<int:pk>/{name}", view(require_GET(partial(self.download_view, name=name))), name=url_name)
+                for name, url_name in DOWNLOADS.items()
+            ),
             path("<int:pk>/live/", view(require_GET(self.live_view)), name="catalog_importrun_live"),
             path("<int:pk>/confirm/", view(require_POST(self.confirm_view)), name="catalog_importrun_confirm"),
             path("<int:pk>/discard/", view(require_POST(self.discard_view)), name="catalog_importrun_discard"),
@@ -136,6 +142,29 @@ class ImportRunAdmin(ModelAdmin):
             response["HX-Refresh"] = "true"  # there is more to see now than this part
         return response
 
+    def download_view(self, request: HttpRequest, pk: int, name: str) -> StreamingHttpResponse:
+        """The run's invalid items or its changes as a file, sent while it is made."""
+        run = self._run(request, pk)
+        make, content_type = CONTENTS[name]
+        response = StreamingHttpResponse(make(run), content_type=content_type)
+        response["Content-Disposition"] = f'attachment; filename="import-{run.pk}-{name}"'
+        response["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    def reference_view(self, request: HttpRequest) -> HttpResponse:
+        """Every attribute and every issue, from the tables that the reading itself follows."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Reference"),
+            "attributes": reference.attributes(),
+            "codes": [(code, reference.severity_of(code)) for code in reference.codes()],
+            "introduction": reference.INTRODUCTION,
+            "severities": reference.SEVERITIES,
+        }
+        return render(request, "admin/catalog/reference.html", context)
+
     def confirm_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         plan_hash = request.POST.get("plan_hash", "")
         return self._operate(request, pk, lambda run: review.confirm(run, plan_hash=plan_hash, by=request.user))
@@ -158,6 +187,17 @@ class ImportRunAdmin(ModelAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         return get_object_or_404(ImportRun.objects.select_related("feed", "uploaded_by"), pk=pk)
+
+
+# --- downloads ----------------------------------------------------------------------------------------
+
+CONTENTS: dict[str, tuple[Callable[[ImportRun], Iterator[Any]], str]] = {
+    "invalid.xml": (downloads.invalid_xml, "application/xml"),
+    "invalid.csv": (downloads.invalid_csv, "text/csv; charset=utf-8"),
+    "changes.csv": (downloads.changes_csv, "text/csv; charset=utf-8"),
+}
+# The end of each address, and its name.
+DOWNLOADS = {name: f"catalog_importrun_{name.replace('.', '_')}" for name in CONTENTS}
 
 
 # --- what the page shows --------------------------------------------------------------------------------
@@ -183,6 +223,7 @@ def _state(run: ImportRun) -> dict[str, Any]:
         ],
         "progress": _progress(run),
         "issues": list(run.issues.all()[:5]) if run.is_busy else [],
+        "early": diagnosis.early_verdict(run),
         # The worker that applies does so for the one who confirmed.
         "who": next((step["by"] for step in reversed(run.history) if step["by"]), ""),
     }
@@ -310,8 +351,7 @@ class IssuesTab(Tab):
         return run.issues.count()
 
     def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
-        issues = sorted(run.issues.all(), key=lambda i: (["error", "warning", "notice"].index(i.severity), -i.count))
-        return {"rows": [{"issue": issue, "share": issue.count / max(run.items, 1)} for issue in issues]}
+        return {"diagnosis": diagnosis.diagnose(run)}
 
 
 class InvalidTab(Tab):
@@ -324,15 +364,8 @@ class InvalidTab(Tab):
 
     def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
         context = self.page(request, review.invalid_items(run), "position")
-        context["rows"] = [{"item": item, "issues": _worded(item)} for item in context["rows"]]
+        context["rows"] = [{"item": item, "issues": downloads.issues_of(item)} for item in context["rows"]]
         return context
-
-
-def _worded(item: StagedItem) -> list[dict[str, Any]]:
-    return [
-        {"code": BY_CODE[code], "attribute": attribute, "found": found, "severity": severity(code, attribute)}
-        for code, attribute, found in item.issues
-    ]
 
 
 TABS: dict[str, Tab] = {tab.key: tab for tab in (ChangesTab(), IssuesTab(), InvalidTab())}

@@ -1,8 +1,14 @@
 """The look and the navigation of the admin."""
 
+from django.http import HttpRequest
 from django.templatetags.static import static
-from django.urls import reverse_lazy
+from django.urls import reverse, reverse_lazy
 from django.utils.translation import gettext_lazy as _
+
+
+def _is_below(page: str, request: HttpRequest) -> bool:
+    return request.path.startswith(reverse(page))
+
 
 UNFOLD = {
     "SITE_TITLE": _("Ounass Product Management"),
@@ -35,6 +41,11 @@ UNFOLD = {
                         "title": _("Imports"),
                         "icon": "fact_check",
                         "link": reverse_lazy("admin:catalog_importrun_changelist"),
+                        # Else it would be lit on the reference too, whose address is below its own.
+                        "active": lambda request: (
+                            _is_below("admin:catalog_importrun_changelist", request)
+                            and not _is_below("admin:catalog_reference", request)
+                        ),
                         "permission": lambda request: request.user.has_perm("catalog.view_importrun"),
                     },
                     {
@@ -42,6 +53,12 @@ UNFOLD = {
                         "icon": "rss_feed",
                         "link": reverse_lazy("admin:catalog_feed_changelist"),
                         "permission": lambda request: request.user.has_perm("catalog.view_feed"),
+                    },
+                    {
+                        "title": _("Reference"),
+                        "icon": "menu_book",
+                        "link": reverse_lazy("admin:catalog_reference"),
+                        "permission": lambda request: request.user.has_perm("catalog.view_importrun"),
                     },
                 ],
             },
