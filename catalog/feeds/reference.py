@@ -51,11 +51,13 @@ class Entry:
 
     @property
     def limits(self) -> str:
-        """“150 characters; more than 10,000 are set aside”."""
+        """“150 characters; set aside above 10,000”."""
         if not self.attribute.column or self.attribute.type in _SHORT:
             return ""
-        asked = f"{self.attribute.max_length:,} characters; " if self.attribute.max_length else ""
-        return f"{asked}more than {self.attribute.limit:,} are set aside"
+        limit = f"set aside above {self.attribute.limit:,}"
+        return (
+            f"{self.attribute.max_length:,} characters; {limit}" if self.attribute.max_length else f"{limit} characters"
+        )
 
     @property
     def help(self) -> str:
