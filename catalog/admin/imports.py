@@ -20,7 +20,8 @@ from unfold.decorators import display
 
 from catalog.admin.differences import differences, facts
 from catalog.errors import CatalogError, NotAllowed
-from catalog.feeds.issues import BY_CODE, severity
+from catalog.feeds.attributes import expected
+from catalog.feeds.issues import BY_CODE, Issue
 from catalog.imports import review
 from catalog.imports.discard import discard
 from catalog.models import Change, ImportRun, Operation, Outcome, Product, StagedItem, Status
@@ -302,7 +303,12 @@ class IssuesTab(Tab):
 
     def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
         issues = sorted(run.issues.all(), key=lambda i: (["error", "warning", "notice"].index(i.severity), -i.count))
-        return {"rows": [{"issue": issue, "share": issue.count / max(run.items, 1)} for issue in issues]}
+        return {
+            "rows": [
+                {"issue": issue, "share": issue.count / max(run.items, 1), "expected": expected(issue.attribute)}
+                for issue in issues
+            ]
+        }
 
 
 class InvalidTab(Tab):
@@ -320,10 +326,9 @@ class InvalidTab(Tab):
 
 
 def _worded(item: StagedItem) -> list[dict[str, Any]]:
-    return [
-        {"code": BY_CODE[code], "attribute": attribute, "found": found, "severity": severity(code, attribute)}
-        for code, attribute, found in item.issues
-    ]
+    """An item's issues with their texts."""
+    issues = (Issue(*stored) for stored in item.issues)
+    return [{"issue": issue, "code": BY_CODE[issue.code], "expected": expected(issue.attribute)} for issue in issues]
 
 
 TABS: dict[str, Tab] = {tab.key: tab for tab in (ChangesTab(), IssuesTab(), InvalidTab())}

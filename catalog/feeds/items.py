@@ -5,7 +5,8 @@ settings answers a measured trap; docs/decisions/0004-the-xml-parser.md has them
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Protocol
 
 from lxml import etree
@@ -36,12 +37,24 @@ class RawItem:
 
     `fields` maps each child's tag in Clark notation (`{namespace}name`) to its text; to a dict when it has children
     or attributes (`{"child": …, "@attribute": …, "#text": …}`); to a list of these when it occurs more than once.
-    `line` is the line of its start tag, `position` counts from 1.
+    `line` is the line of its start tag, `position` counts from 1. `element` is what it was read from.
     """
 
     position: int
     line: int
     fields: dict[str, RawValue]
+    element: Element = field(default=None, repr=False, compare=False)
+
+    def line_of(self, tag: str, occurrence: int = 0) -> int:
+        """The line of a child, looked up only now; that of the item where it has no such child or is no XML.
+
+        To be asked before the next item is read: the element is emptied then.
+        """
+        if self.element is not None:
+            child = next(islice(self.element.iterchildren(tag), occurrence, None), None)
+            if child is not None and child.sourceline and self.element.sourceline:
+                return self.line + int(child.sourceline - self.element.sourceline)
+        return self.line
 
 
 def read_items(stream: Stream) -> Iterator[RawItem]:
@@ -53,7 +66,7 @@ def read_items(stream: Stream) -> Iterator[RawItem]:
     chunks = check_start(stream)
     position = 0
     for position, element in enumerate(_elements(chunks, stream), start=1):
-        yield RawItem(position, element.sourceline or 0, _fields(element))
+        yield RawItem(position, element.sourceline or 0, _fields(element), element)
     if not position:
         raise FeedRefused(
             "feed.no_items", "The feed has no items. If the shop really sells nothing, there is nothing to import."
