@@ -171,9 +171,8 @@ class _Slot:
 @lru_cache(maxsize=10_000)
 def _slot(tag: str, aliases: tuple[tuple[str, str], ...] = ()) -> _Slot:
     namespace, _, local = tag[1:].rpartition("}") if tag.startswith("{") else ("", "", tag)
-    if aliased := dict(aliases).get(local):
-        attribute = BY_NAME[aliased]
-        return _Slot(aliased, attribute, OTHER, _READERS[attribute.type], alias=local)
+    if aliased := BY_NAME.get(dict(aliases).get(local, "")):
+        return _Slot(aliased.name, aliased, OTHER, _READERS[aliased.type], alias=local)
     rank = _rank(namespace)
     attribute = _attribute(tag, local, rank)
     plain_text = (attribute.max_length or attribute.limit) if attribute.type is Type.TEXT else 0

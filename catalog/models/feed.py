@@ -30,7 +30,7 @@ def validate_aliases(aliases: Any) -> None:
 
 def _problem_of(name: str, attribute: Any) -> str:
     told = {"name": name[:100], "attribute": str(attribute)[:100]}
-    if not name.strip() or name != name.strip() or any(c in name for c in " <>&{}:"):
+    if not name or not name.isprintable() or any(c in name for c in " <>&{}:"):
         return _('"%(name)s" is no element\'s name. Write it as in the feed, without prefix, as artikelnummer.') % told
     if name in BY_ALIAS:
         return _('"%(name)s" is an attribute itself and cannot stand for another.') % told
@@ -70,8 +70,8 @@ class Feed(models.Model):
         default="",
         validators=[
             RegexValidator(
-                r"\A[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+\Z",
-                _("Only the domain in small letters, as example.com: no https://, no path."),
+                r"(?i)\A[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+\Z",
+                _("Only the domain, as example.com: no https://, no path."),
             )
         ],
         help_text=_("A link that is neither on it nor below it gets a warning, as example.com."),
@@ -95,4 +95,4 @@ class Feed(models.Model):
     @property
     def rules(self) -> Rules:
         """How its files are read."""
-        return Rules(self.default_currency, self.base_url, self.domain, tuple(sorted(self.aliases.items())))
+        return Rules(self.default_currency, self.base_url, self.domain.lower(), tuple(sorted(self.aliases.items())))
