@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from catalog.models import Feed
 
@@ -22,7 +22,10 @@ class FeedForm(forms.ModelForm):
 class FeedAdmin(ModelAdmin):
     form = FeedForm
     list_display = ["name", "slug", "mode", "auto_apply", "default_currency", "domain"]
-    formfield_overrides = {models.TextField: {"widget": UnfoldAdminTextInputWidget}}
+    formfield_overrides = {
+        models.TextField: {"widget": UnfoldAdminTextInputWidget},
+        models.JSONField: {"widget": UnfoldAdminTextareaWidget(attrs={"rows": 4})},
+    }
     search_fields = ["name", "slug"]
     prepopulated_fields = {"slug": ["name"]}
     fieldsets = [

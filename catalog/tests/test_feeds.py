@@ -64,6 +64,11 @@ def test_the_line_is_known_beyond_65535() -> None:
     assert read(content)[0]["line"] == 100_001
 
 
+def test_the_line_of_an_issue_is_known_beyond_65535() -> None:
+    content = rss("\n" * 70_000, "<g:price>free</g:price>").replace(b"<item>", b"\n" * 70_000 + b"<item>")
+    assert "error price.format price 140001" in read(content)[0]["issues"]
+
+
 REFUSED = {
     "an empty file": (b"", "feed.empty"),
     "white space": (b" \n", "feed.empty"),
