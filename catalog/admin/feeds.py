@@ -1,21 +1,35 @@
 """Feeds and their settings."""
 
+from typing import Any
+
+from django import forms
 from django.contrib import admin
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from catalog.models import Feed
 
 
+class FeedForm(forms.ModelForm):
+    def clean_aliases(self) -> dict[str, Any]:
+        """An empty field is no names, not no object."""
+        return self.cleaned_data["aliases"] or {}
+
+
 @admin.register(Feed)
 class FeedAdmin(ModelAdmin):
-    list_display = ["name", "slug", "mode", "auto_apply", "default_currency"]
-    formfield_overrides = {models.TextField: {"widget": UnfoldAdminTextInputWidget}}
+    form = FeedForm
+    list_display = ["name", "slug", "mode", "auto_apply", "default_currency", "domain"]
+    formfield_overrides = {
+        models.TextField: {"widget": UnfoldAdminTextInputWidget},
+        models.JSONField: {"widget": UnfoldAdminTextareaWidget(attrs={"rows": 4})},
+    }
     search_fields = ["name", "slug"]
     prepopulated_fields = {"slug": ["name"]}
     fieldsets = [
         (None, {"fields": ["name", "slug"]}),
-        (_("Its imports"), {"fields": ["mode", "auto_apply", "default_currency"]}),
+        (_("Its imports"), {"fields": ["mode", "auto_apply"]}),
+        (_("How its files are read"), {"fields": ["default_currency", "base_url", "domain", "aliases"]}),
     ]

@@ -21,7 +21,10 @@ class Type(StrEnum):
     BOOLEAN = "yes or no"
     INTEGER = "whole number"
     GTIN = "GTIN"
-    VERBATIM = "kept as found"  # groups, dates and measures: not a column, not read further
+    DATE = "date"
+    PERIOD = "start and end"
+    MEASURE = "number and unit"
+    VERBATIM = "kept as found"  # groups and the like: not read further
 
 
 class Need(StrEnum):
@@ -38,7 +41,8 @@ class Attribute:
 
     `aliases` are other element names for it; `choices` maps every accepted spelling (folded: lower case, spaces and
     hyphens as underscores) to the stored value; `max_length` is the characters that channels
-    accept, of each value when repeated; `limit` is what we accept, so that every value fits every index.
+    accept, of each value when repeated; `limit` is what we accept, so that every value fits every index. `parts` are
+    the elements that a group must have inside.
     """
 
     name: str
@@ -51,11 +55,36 @@ class Attribute:
     choices: Mapping[str, str] = field(default_factory=dict)
     column: bool = True
     repeated: bool = False
+    parts: tuple[str, ...] = ()
+
+    @property
+    def expected(self) -> str:
+        """What a right value looks like, as a sentence for people."""
+        if self.choices:
+            return f"One of: {', '.join(self.values)}."
+        what = f"A group with {', '.join(self.parts)}" if self.parts else _EXPECTED[self.type]
+        return f"{what}, up to {self.max_length:,} characters." if self.max_length else f"{what}."
 
     @property
     def values(self) -> tuple[str, ...]:
         """The stored values of a choice, in the order of the specification."""
         return tuple(dict.fromkeys(self.choices.values()))
+
+
+_EXPECTED = {
+    Type.TEXT: "Text",
+    Type.URL: "A whole web address, as https://www.example.com/page",
+    Type.URLS: "Whole web addresses, one in each element",
+    Type.MONEY: "An amount and an ISO 4217 currency, as 155.00 AED",
+    Type.CHOICE: "A value of its list",
+    Type.BOOLEAN: "yes or no",
+    Type.INTEGER: "A whole number of up to nine digits, as 4",
+    Type.GTIN: "8, 12, 13 or 14 digits, the last of them the check digit",
+    Type.DATE: "A day or a time of ISO 8601, as 2026-11-22T14:30+0400",
+    Type.PERIOD: "A start and an end of ISO 8601, as 2026-11-22T00:00+0400/2026-11-30T23:59+0400",
+    Type.MEASURE: "A number and a unit, as 3.5 kg",
+    Type.VERBATIM: "A value as Google's specification has it",
+}
 
 
 def _choices(**spellings: str) -> Mapping[str, str]:
@@ -105,7 +134,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("old_price", Type.MONEY, "The price before.", aliases=("oldprice",)),
     Attribute("final_price", Type.MONEY, "The price that is asked.", aliases=("finalprice",)),
     Attribute("discount_percent", help="The reduction as the shop prints it."),
-    Attribute("sale_price_effective_date", help="When the sale price holds: start/end.", max_length=51),
+    Attribute("sale_price_effective_date", Type.PERIOD, "When the sale price holds: start/end.", max_length=51),
     # Whether it can be had
     Attribute(
         "availability",
@@ -114,7 +143,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         need=REQUIRED,
         choices=AVAILABILITY,
     ),
-    Attribute("availability_date", help="When a preorder can be delivered.", max_length=25),
+    Attribute("availability_date", Type.DATE, "When a preorder can be delivered.", max_length=25),
     Attribute("quantity", Type.INTEGER, "Pieces in stock."),
     # How it is identified
     Attribute("gtin", Type.GTIN, "8, 12, 13 or 14 digits with a right check digit.", max_length=50),
@@ -146,21 +175,47 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("android_app_name", help="The Android app's name."),
     # Known to Merchant Center, kept in `extra` as found
     *(
+        Attribute(name, Type.VERBATIM, column=False, parts=tuple(parts))
+        for name, *parts in (
+            line.split()
+            for line in """
+            structured_title content
+            structured_description content
+            installment months amount
+            subscription_cost period period_length amount
+            variant_option name value
+            product_detail attribute_name attribute_value
+            question_and_answer question answer
+            related_product relationship_type identifier_type identifier
+            shipping country
+            free_shipping_threshold country price_threshold
+            minimum_order_value country price
+            handling_cutoff_time cutoff_time
+            shipping_transit_business_days business_days
+            shipping_handling_business_days business_days
+            return country item_condition method shipping_fee
+            """.strip().splitlines()
+        )
+    ),
+    Attribute("expiration_date", Type.DATE, column=False),
+    *(
+        Attribute(name, Type.MEASURE, column=False)
+        for name in (
+            "unit_pricing_measure unit_pricing_base_measure product_length product_width product_height "
+            "product_weight shipping_weight shipping_length shipping_width shipping_height"
+        ).split()
+    ),
+    *(
         Attribute(name, Type.VERBATIM, column=False)
         for name in (
-            "structured_title short_title structured_description canonical_link lifestyle_image_link video_link "
-            "virtual_model_link document_link expiration_date cost_of_goods_sold auto_pricing_min_price "
-            "maximum_retail_price unit_pricing_measure unit_pricing_base_measure installment subscription_cost "
-            "loyalty_program size_type size_system item_group_title variant_option is_bundle multipack "
-            "product_detail product_highlight question_and_answer related_product popularity_rank product_length "
-            "product_width product_height product_weight certification energy_efficiency_class "
-            "min_energy_efficiency_class max_energy_efficiency_class ads_redirect promotion_id "
-            "excluded_destination included_destination shopping_ads_excluded_country pause external_seller_id "
-            "shipping carrier_shipping free_shipping_threshold minimum_order_value handling_cutoff_time "
-            "shipping_label transit_time_label shipping_weight shipping_length shipping_width shipping_height "
-            "ships_from_country min_handling_time max_handling_time shipping_transit_business_days "
-            "shipping_handling_business_days return return_policy_label tax tax_category ads_labels "
-            "adwords_redirect adwords_grouping ads_grouping android_url"
+            "short_title canonical_link lifestyle_image_link video_link virtual_model_link document_link "
+            "cost_of_goods_sold auto_pricing_min_price maximum_retail_price loyalty_program size_type size_system "
+            "item_group_title is_bundle multipack product_highlight popularity_rank certification "
+            "energy_efficiency_class min_energy_efficiency_class max_energy_efficiency_class ads_redirect "
+            "promotion_id excluded_destination included_destination shopping_ads_excluded_country pause "
+            "external_seller_id carrier_shipping shipping_label transit_time_label ships_from_country "
+            "min_handling_time max_handling_time return_policy_label tax tax_category ads_labels adwords_redirect "
+            "adwords_grouping ads_grouping android_url"
         ).split()
     ),
 )
@@ -168,4 +223,19 @@ ATTRIBUTES: tuple[Attribute, ...] = (
 BY_NAME: Mapping[str, Attribute] = MappingProxyType({a.name: a for a in ATTRIBUTES})
 BY_ALIAS: Mapping[str, Attribute] = MappingProxyType({n: a for a in ATTRIBUTES for n in (a.name, *a.aliases)})
 COLUMNS: tuple[Attribute, ...] = tuple(a for a in ATTRIBUTES if a.column)
+ORIGINAL = "_orig_value"
+"""Behind an attribute's name: its value as it was found, kept in `extra`, where the stored one was changed."""
+
+
+def is_known(name: str) -> bool:
+    """Whether a name is in the table, or that of an attribute's value as it was found."""
+    return name in BY_NAME or name.removesuffix(ORIGINAL) in BY_NAME
+
+
+def expected(name: str) -> str:
+    """What the attribute, or the element of a group as in shipping.country, should hold; "" for what is unknown."""
+    known = BY_NAME.get(name.partition(".")[0])
+    return known.expected if known else ""
+
+
 MONEY: tuple[Attribute, ...] = tuple(a for a in COLUMNS if a.type is Type.MONEY)

@@ -7,19 +7,38 @@ from functools import lru_cache
 from typing import Any
 
 from catalog.feeds import values as v
-from catalog.feeds.attributes import BY_ALIAS, COLUMNS, MONEY, Attribute, Need, Type
+from catalog.feeds.attributes import (
+    BY_ALIAS,
+    BY_NAME,
+    COLUMNS,
+    MONEY,
+    ORIGINAL,
+    Attribute,
+    Need,
+    Type,
+    is_known,
+)
+from catalog.feeds.categories import category
 from catalog.feeds.issues import FOUND_MAX, Issue, Severity
 from catalog.feeds.items import RawItem, RawValue
 from catalog.feeds.values import UNFILLED
 
 MAX_ADDITIONAL_IMAGES = 10
+MAX_UNKNOWN_NAMES = 200  # of one file are reported; a file with more has its data in its names
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a feed's settings add to the rules that hold for all."""
+    """What a feed's settings add to the rules that hold for all.
+
+    `base_url` completes relative addresses; links belong on `domain` or below it; `aliases` are pairs of an element's
+    name in this shop and the attribute that it is.
+    """
 
     default_currency: str = ""
+    base_url: str = ""
+    domain: str = ""
+    aliases: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True)
@@ -33,6 +52,8 @@ class Item:
 
     position: int
     line: int
+    _raw: RawItem = field(repr=False, compare=False)
+    _layout: "_Layout" = field(repr=False, compare=False)
     values: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
     issues: list[Issue] = field(default_factory=list)
@@ -47,7 +68,19 @@ class Item:
         return not any(issue.severity is Severity.ERROR for issue in self.issues)
 
     def report(self, code: str, attribute: str, found: str = "") -> None:
-        self.issues.append(Issue(code, attribute, found[:FOUND_MAX]))
+        """Say what is wrong, where it stands and what was found there."""
+        self.issues.append(Issue(code, attribute, found[:FOUND_MAX], self._line_of(attribute, found)))
+
+    def _line_of(self, attribute: str, found: str) -> int:
+        """The line of the attribute's element, of several that with this text; the item's own when it has none."""
+        tags = self._layout.tags.get(attribute.partition(".")[0])
+        if tags is None:
+            return self.line
+        if len(tags) == 1 and isinstance(self._raw.fields[tags[0]], str):
+            return self._raw.line_of(tags[0])
+        places = [(tag, n, part) for tag in tags for n, part in enumerate(_parts(self._raw.fields[tag]))]
+        tag, occurrence, _part = next((place for place in places if _text_of(place[2]) == found), places[0])
+        return self._raw.line_of(tag, occurrence)
 
     def keep(self, name: str, value: Any) -> None:
         """Keep a value that no column takes. Nothing that was found is lost."""
@@ -65,22 +98,42 @@ class Item:
 
 def check(raw: RawItem, rules: Rules) -> Item:
     """Clean one item: read each value as its attribute's type, report what is wrong, keep what is unknown."""
-    item = Item(raw.position, raw.line)
+    layout = _layout(tuple(raw.fields), rules.aliases)
+    item = Item(raw.position, raw.line, raw, layout)
     for code, found in raw.faults:
         item.report(code, "", found)
-    slots, contested = _layout(tuple(raw.fields))
-    if contested:
-        _take_by_rank(item, zip(slots, raw.fields.values(), strict=True), rules)
+    if layout.contested:
+        _take_by_rank(item, zip(layout.slots, raw.fields.values(), strict=True), rules)
     else:
-        _take_all(item, zip(slots, raw.fields.values(), strict=True), rules)
+        _take_all(item, zip(layout.slots, raw.fields.values(), strict=True), rules)
     _check_money(item)
     _check_presence(item)
+    _check_texts(item)
+    _check_offer(item)
+    _check_identifiers(item)
+    _check_category(item)
+    if rules.domain:
+        _check_domain(item, rules.domain)
     return item
 
 
-def names_of(tags: Iterable[str]) -> set[str]:
+def names_of(tags: Iterable[str], rules: Rules) -> set[str]:
     """The attributes that occur in a file, of the tags that occur in it."""
-    return {_slot(tag).name for tag in tags}
+    slots = [_slot(tag, rules.aliases) for tag in tags]
+    # A file that speaks of an address speaks of how it was found, too, also where none of its own had to be changed.
+    originals = {slot.name + ORIGINAL for slot in slots if slot.attribute.type in (Type.URL, Type.URLS)}
+    return {slot.name for slot in slots} | originals
+
+
+def report_unknown(item: Item, raw: RawItem, tags: set[str], rules: Rules) -> None:
+    """Add an item's tags to those that the file had before, and report the new ones that no attribute goes by."""
+    if raw.fields.keys() <= tags:
+        return
+    for tag in [tag for tag in raw.fields if tag not in tags]:
+        slot = _slot(tag, rules.aliases)
+        tags.add(tag)
+        if not slot.known and len(tags) <= MAX_UNKNOWN_NAMES:
+            item.report("attribute.unknown", slot.name, _text_of(raw.fields[tag]))
 
 
 # --- names: which attribute an element is ------------------------------------------------------------
@@ -89,6 +142,10 @@ GOOGLE, PLAIN, ATOM, CUSTOM, OTHER = range(5)
 _PREFIXES = {PLAIN: "rss:", ATOM: "atom:", CUSTOM: "c:"}
 _RANKS = {"": PLAIN, "http://purl.org/rss/1.0/": PLAIN, "http://www.w3.org/2005/Atom": ATOM}
 _ATOM_ALIASES = {"summary": "description", "content": "description"}
+# What RSS and Atom give an item of their own accord.
+_OF_THE_CONTAINER = frozenset(
+    "author category comments contributor enclosure guid published pubDate rights source updated".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,21 +161,27 @@ class _Slot:
     read: Callable[[Item, Attribute, str, Rules], None]
     plain_text: int = 0
     is_app_link: bool = False
+    known: bool = True
+    alias: str = ""
 
     @property
     def other_name(self) -> str:
-        """Where a value goes that lost its name to a better namespace."""
-        return f"{_PREFIXES.get(self.rank, '')}{self.name}"
+        """Where a value goes that lost its name to a better namespace, or to the name of the table."""
+        return self.alias or f"{_PREFIXES.get(self.rank, '')}{self.name}"
 
 
 @lru_cache(maxsize=10_000)
-def _slot(tag: str) -> _Slot:
+def _slot(tag: str, aliases: tuple[tuple[str, str], ...] = ()) -> _Slot:
     namespace, _, local = tag[1:].rpartition("}") if tag.startswith("{") else ("", "", tag)
+    if aliased := BY_NAME.get(dict(aliases).get(local, "")):
+        return _Slot(aliased.name, aliased, OTHER, _READERS[aliased.type], alias=local)
     rank = _rank(namespace)
     attribute = _attribute(tag, local, rank)
     plain_text = (attribute.max_length or attribute.limit) if attribute.type is Type.TEXT else 0
     is_app_link = local.lower() == "applink"
-    return _Slot(attribute.name, attribute, rank, _READERS[attribute.type], plain_text, is_app_link)
+    known = is_known(attribute.name) or rank == CUSTOM or is_app_link
+    known = known or (rank in (PLAIN, ATOM) and local in _OF_THE_CONTAINER)
+    return _Slot(attribute.name, attribute, rank, _READERS[attribute.type], plain_text, is_app_link, known)
 
 
 def _attribute(tag: str, local: str, rank: int) -> Attribute:
@@ -139,11 +202,22 @@ def _rank(namespace: str) -> int:
     return _RANKS.get(namespace, OTHER)
 
 
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where an item's elements go: their slots, whether two may want the same name, and the tags of each name."""
+
+    slots: tuple[_Slot, ...]
+    contested: bool
+    tags: dict[str, list[str]]
+
+
 @lru_cache(maxsize=2_000)  # the items of a feed have the same elements, give or take a few
-def _layout(tags: tuple[str, ...]) -> tuple[tuple[_Slot, ...], bool]:
-    """The slots of an item's elements, and whether two of them may want the same name."""
-    slots = tuple(map(_slot, tags))
-    return slots, len({slot.name for slot in slots}) < len(slots)
+def _layout(tags: tuple[str, ...], aliases: tuple[tuple[str, str], ...]) -> _Layout:
+    slots = tuple(_slot(tag, aliases) for tag in tags)
+    tags_of: dict[str, list[str]] = {}
+    for tag, slot in zip(tags, slots, strict=True):
+        tags_of.setdefault(slot.name, []).append(tag)
+    return _Layout(slots, len(tags_of) < len(slots), tags_of)
 
 
 def _take_all(item: Item, found: Iterable[tuple[_Slot, RawValue]], rules: Rules) -> None:
@@ -157,6 +231,8 @@ def _take_all(item: Item, found: Iterable[tuple[_Slot, RawValue]], rules: Rules)
                 values[slot.name] = text
             else:
                 _take(item, slot, text, rules)
+        elif slot.attribute.column and slot.attribute.need is Need.OPTIONAL:  # of the others it is said that they miss
+            item.report("attribute.empty", slot.name)
 
 
 def _take_by_rank(item: Item, found: Iterable[tuple[_Slot, RawValue]], rules: Rules) -> None:
@@ -190,12 +266,14 @@ def _take(item: Item, slot: _Slot, text: str, rules: Rules) -> None:
 
 def _take_structured(item: Item, slot: _Slot, value: RawValue, rules: Rules) -> None:
     """An element that is repeated, or has attributes or elements inside."""
-    parts: list[Any] = value if isinstance(value, list) else [value]
+    parts = value if isinstance(value, list) else [value]
     if slot.is_app_link:
         _take_app_links(item, slot, parts, rules)
     elif not slot.attribute.column:
         if kept := _stripped(value):
             item.keep(slot.name, kept)
+        if slot.attribute.parts:
+            _check_groups(item, slot.attribute, parts)
     elif slot.attribute.type is Type.URLS:
         for text in filter(None, map(_text_of, parts)):
             _take(item, slot, text, rules)
@@ -217,6 +295,19 @@ def _take_first(item: Item, slot: _Slot, parts: list[Any], rules: Rules) -> None
         item.report("attribute.repeated", slot.name, others[0])
     for text in others:
         item.keep(slot.name, text)
+
+
+def _parts(value: RawValue) -> list[Any]:
+    """The values of an element, one for each time it occurs."""
+    return value if isinstance(value, list) else [value]
+
+
+def _check_groups(item: Item, attribute: Attribute, groups: list[Any]) -> None:
+    """A group may be written with colons in one text; one with elements must have all that the table asks for."""
+    for group in groups:
+        for name in attribute.parts:
+            if isinstance(group, dict) and not group.get(name) and _has_elements(group):
+                item.report("group.subattribute_missing", f"{attribute.name}.{name}", _text_of(group))
 
 
 def _has_elements(group: dict[str, Any]) -> bool:
@@ -242,7 +333,8 @@ def _take_app_links(item: Item, slot: _Slot, links: list[Any], rules: Rules) -> 
             item.keep(slot.name, link)
         else:
             item.more_names.add(attribute.name)
-            _take_all(item, [(_slot(attribute.name), link.get("@content", ""))], rules)
+            if text := link.get("@content", "").strip():
+                _take(item, _slot(attribute.name), text, rules)
 
 
 def _text_of(value: RawValue) -> str:
@@ -290,25 +382,63 @@ def _read_gtin(item: Item, attribute: Attribute, text: str, rules: Rules) -> Non
 
 def _read_url(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
     code = v.url_issue(text)
-    if code in ("url.scheme", "url.format"):
-        item.set_aside(code, attribute.name, text)
-        return
-    if code:
-        item.report(code, attribute.name, text)
-    _read_text(item, attribute, text, rules)
+    if not code and len(text) <= (attribute.max_length or attribute.limit):
+        item.values[attribute.name] = text  # plain ASCII, and no template could be in it
+    elif url := _address(item, attribute.name, text, code, rules):
+        _read_text(item, attribute, url, rules)
 
 
-def _read_url_of_list(item: Item, attribute: Attribute, text: str, _rules: Rules) -> None:
+def _read_url_of_list(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
     code = v.url_issue(text)
-    if code in ("url.scheme", "url.format"):
-        item.set_aside(code, attribute.name, text)
-        return
+    url = _address(item, attribute.name, text, code, rules) if code else text
+    if url:
+        urls = item.values.setdefault(attribute.name, [])
+        urls.append(url)
+        if attribute.max_length and len(url) > attribute.max_length:
+            item.report(f"{attribute.name}.too_long", attribute.name, text)
+        if len(urls) == MAX_ADDITIONAL_IMAGES + 1:
+            item.report("images.too_many", attribute.name, text)
+
+
+def _address(item: Item, name: str, text: str, code: str, rules: Rules) -> str:
+    """The address, completed and encoded where it must be; "" when it is none and was set aside."""
+    if v.is_placeholder(text):
+        code = "text.placeholder"
+    url = text
+    if code == "url.scheme" and rules.base_url and (resolved := v.resolved(text, rules.base_url)):
+        item.report("url.relative", name, text)
+        url, code = resolved, v.url_issue(resolved)
+    if code in ("url.scheme", "url.format", "text.placeholder"):
+        item.set_aside(code, name, text)
+        return ""
     if code:
-        item.report(code, attribute.name, text)
-    urls = item.values.setdefault(attribute.name, [])
-    urls.append(text)
-    if len(urls) == MAX_ADDITIONAL_IMAGES + 1:
-        item.report("images.too_many", attribute.name, text)
+        item.report(code, name, text)
+        url = v.percent_encoded(url)
+    if url != text:
+        item.keep(name + ORIGINAL, text)
+    return url
+
+
+def _read_date(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
+    _read_kept(item, attribute, text, rules)
+    if not v.is_moment(text) and not v.is_placeholder(text):
+        item.report("date.format", attribute.name, text)
+
+
+def _read_period(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
+    _read_kept(item, attribute, text, rules)
+    if not v.is_period(text) and not v.is_placeholder(text):
+        item.report("sale.date_format", attribute.name, text)
+
+
+def _read_measure(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
+    _read_kept(item, attribute, text, rules)
+    if not v.is_measure(text):
+        item.report("measure.format", attribute.name, text)
+
+
+def _read_kept(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
+    (_read_text if attribute.column else _read_verbatim)(item, attribute, text, rules)
 
 
 def _read_choice(item: Item, attribute: Attribute, text: str, _rules: Rules) -> None:
@@ -358,6 +488,9 @@ _READERS: dict[Type, Callable[[Item, Attribute, str, Rules], None]] = {
     Type.BOOLEAN: _read_boolean,
     Type.INTEGER: _read_integer,
     Type.GTIN: _read_gtin,
+    Type.DATE: _read_date,
+    Type.PERIOD: _read_period,
+    Type.MEASURE: _read_measure,
     Type.VERBATIM: _read_verbatim,
 }
 
@@ -365,6 +498,7 @@ _READERS: dict[Type, Callable[[Item, Attribute, str, Rules], None]] = {
 
 _MONEY_NAMES = tuple(a.name for a in MONEY)
 _NEEDED = tuple(a.name for a in COLUMNS if a.need is not Need.OPTIONAL)
+_NEEDED_AT_ALL = frozenset(_NEEDED)
 
 
 def _check_money(item: Item) -> None:
@@ -393,8 +527,79 @@ def _plain(amount: Decimal) -> str:
 
 
 def _check_presence(item: Item) -> None:
-    for name in _NEEDED:
-        if name not in item.values and name not in item.extra:
-            item.report(f"{name}.missing", name)
-    if "id" in item.values and v.has_invisible_characters(item.id):
+    values = item.values
+    if not values.keys() >= _NEEDED_AT_ALL:
+        for name in _NEEDED:
+            if name not in values and name not in item.extra:
+                item.report(f"{name}.missing", name)
+    if "id" in values and v.has_invisible_characters(values["id"]):
         item.report("id.control_chars", "id", item.id)
+
+
+def _check_texts(item: Item) -> None:
+    values = item.values
+    title, description, brand = values.get("title", ""), values.get("description", ""), values.get("brand", "")
+    if title.isupper() and v.is_all_capitals(title):
+        item.report("title.all_caps", "title", title)
+    if description and len(description) == len(title) and description.casefold() == title.casefold():
+        item.report("description.equals_title", "description", description)
+    if "<" in description and v.has_tags(description):
+        item.report("description.html", "description", description)  # in which entities have their place
+    elif "&" in description and v.has_entities(description):
+        item.report("text.double_escaped", "description", description)
+    if "&" in title and v.has_entities(title):
+        item.report("text.double_escaped", "title", title)
+    if "&" in brand and v.has_entities(brand):
+        item.report("text.double_escaped", "brand", brand)
+    if brand.lower() in v.GENERIC_BRANDS:
+        item.report("brand.generic", "brand", brand)
+    if v.is_placeholder_picture(values.get("image_link", "")):
+        item.report("image.placeholder", "image_link", values["image_link"])
+
+
+def _check_offer(item: Item) -> None:
+    values = item.values
+    if values.get("availability") == "preorder" and "availability_date" not in values:
+        item.report("availability.date_missing", "availability_date")
+    if "sale_price_effective_date" in values and "sale_price" not in values and "sale_price" not in item.extra:
+        item.report("sale.date_without_price", "sale_price_effective_date", str(values["sale_price_effective_date"]))
+
+
+def _check_identifiers(item: Item) -> None:
+    """A value that was set aside is wrong, not missing."""
+    values = item.values
+    none_exists = values.get("identifier_exists") is False
+    if "gtin" in values:
+        if none_exists:
+            item.report("identifiers.contradiction", "identifier_exists", "no")
+    elif "mpn" not in values and not none_exists and not {"gtin", "mpn"} & item.extra.keys():
+        item.report("identifiers.missing", "gtin")
+    group = values.get("item_group_id")
+    if group is not None and group == values.get("id"):
+        item.report("group.equals_id", "item_group_id", group)
+
+
+def _check_category(item: Item) -> None:
+    """What a category is, and what it asks for; whether a colour is one."""
+    values = item.values
+    if "color" in values and v.is_bad_color(values["color"]):
+        item.report("color.bad", "color", values["color"])
+    if "google_product_category" not in values:
+        return
+    known, apparel, sized = category(values["google_product_category"])
+    if not known:
+        item.report("category.unknown", "google_product_category", values["google_product_category"])
+    if apparel:
+        for name in _OF_SIZED if sized else _OF_APPAREL:
+            if name not in values and name not in item.extra:
+                item.report(f"apparel.{name}", name)
+
+
+_OF_APPAREL = ("color", "gender", "age_group")
+_OF_SIZED = (*_OF_APPAREL, "size")
+
+
+def _check_domain(item: Item, domain: str) -> None:
+    for name in ("link", "mobile_link"):
+        if name in item.values and not v.is_on_domain(item.values[name], domain):
+            item.report("url.domain", name, item.values[name])

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from catalog.feeds.attributes import BY_NAME, COLUMNS, Need
 
@@ -98,6 +99,93 @@ CODES: tuple[Code, ...] = (
         "A template placeholder was not filled in",
         "Look at the template that writes the feed: a variable had no value.",
     ),
+    Code(
+        "text.double_escaped",
+        _N,
+        "A character reference such as &amp; is still in the text",
+        "Escape the text once where the feed is made. It is imported as it is.",
+    ),
+    Code(
+        "title.all_caps",
+        _W,
+        "The title is written in capitals only",
+        "Write it as a sentence or a name: channels turn capitals down.",
+    ),
+    Code("description.html", _N, "The description holds HTML", "Nothing needs to be done: it is shown as text."),
+    Code(
+        "description.equals_title",
+        _W,
+        "The description only repeats the title",
+        "Describe the product: what it is made of, how it fits, what is special.",
+    ),
+    Code(
+        "attribute.empty",
+        _N,
+        "The element is empty",
+        "Leave the element out where there is no value. The product's value is cleared.",
+    ),
+    Code(
+        "attribute.unknown",
+        _N,
+        "An element that no attribute goes by; said once for each name",
+        "Correct its name, or say in the feed's settings which attribute it is. It is kept as found.",
+    ),
+    Code(
+        "group.subattribute_missing",
+        _W,
+        "A group lacks one of its elements",
+        "Add the element, as <g:country>AE</g:country> inside <g:shipping>. The group is kept as found.",
+    ),
+    Code(
+        "group.equals_id",
+        _N,
+        "The item_group_id is the item's own id",
+        "Give all variants of one product the same group, and leave it out where there are none.",
+    ),
+    Code(
+        "category.unknown",
+        _W,
+        "This is neither the number nor the path of one of Google's categories",
+        "Write the number, as 2271, or the path, as Apparel & Accessories > Clothing > Dresses.",
+    ),
+    Code(
+        "brand.generic",
+        _W,
+        "This is no brand",
+        "Send the maker's name, or leave the brand out and send identifier_exists no.",
+    ),
+    Code(
+        "color.bad",
+        _W,
+        "This does not name a colour",
+        "Write up to three names with slashes between, as Red/Pink/Blue; no codes, numbers or multicolor.",
+    ),
+    *(
+        Code(
+            f"apparel.{name}",
+            _W,
+            f"{what} has no {name}",
+            f"Add {name} to every item of this category: channels show it less without.",
+        )
+        for name, what in (
+            ("color", "An item of apparel"),
+            ("gender", "An item of apparel"),
+            ("age_group", "An item of apparel"),
+            ("size", "Clothing or a shoe"),
+        )
+    ),
+    Code(
+        "identifiers.missing",
+        _W,
+        "The item has neither GTIN nor mpn",
+        "Send one of them, or identifier_exists no when the maker gives neither.",
+    ),
+    Code(
+        "identifiers.contradiction",
+        _W,
+        "identifier_exists is no, and there is a GTIN",
+        "Leave out one of the two.",
+    ),
     Code("id.duplicate", _E, "The id occurs again later in the file", "Give every item its own id. The last one wins."),
     Code("id.control_chars", _E, "The id holds invisible characters", "Write the id with visible characters only."),
     Code(
@@ -142,13 +230,78 @@ CODES: tuple[Code, ...] = (
         "The sale price is not lower than the price",
         "Send the sale price only while the product is reduced.",
     ),
+    Code(
+        "sale.date_format",
+        _W,
+        "These are not two dates with a slash between, the earlier one first",
+        "Write start/end, as 2026-11-22T00:00+0400/2026-11-30T23:59+0400. The text was imported as it is.",
+    ),
+    Code(
+        "sale.date_without_price",
+        _W,
+        "There are dates of a sale and no sale price",
+        "Send sale_price too, or leave sale_price_effective_date out.",
+    ),
+    Code(
+        "availability.date_missing",
+        _W,
+        "A preorder has no availability_date",
+        "Say when it can be delivered, as 2026-11-22T14:30+0400.",
+    ),
+    Code(
+        "date.format",
+        _W,
+        "This is not a date of ISO 8601",
+        "Write it as 2026-11-22 or 2026-11-22T14:30+0400. The text was imported as it is.",
+    ),
+    Code(
+        "measure.format",
+        _W,
+        "This is not a number with a unit",
+        "Write it as 3.5 kg. It is kept as found.",
+    ),
     Code("availability.legacy", _N, "An old spelling of the availability", "Write in_stock, out_of_stock and so on."),
     Code("choice.lenient", _N, "The value is written in an unusual way", "Use the specified value."),
     Code("boolean.unknown", _E, "This is neither yes nor no", "Write yes or no."),
     Code("integer.format", _E, "This is not a whole number", "Write digits only, as in 4."),
     Code("url.scheme", _E, "The address does not begin with http:// or https://", "Write the whole address."),
     Code("url.format", _E, "This is not a web address", "Write it as https://www.example.com/page."),
-    Code("url.characters", _N, "The address holds characters that need encoding", "Percent-encode spaces and letters."),
+    Code(
+        "url.space",
+        _N,
+        "The address holds a space",
+        "Write it as %20. It was encoded; the address as found is kept beside it.",
+    ),
+    Code(
+        "url.non_ascii",
+        _N,
+        "The address holds letters beyond ASCII",
+        "Percent-encode them. They were encoded; the address as found is kept beside it.",
+    ),
+    Code(
+        "url.characters",
+        _N,
+        "The address holds characters that need encoding",
+        'Percent-encode characters like < > " { } and |. The address was imported as it is.',
+    ),
+    Code(
+        "url.relative",
+        _W,
+        "The address is not whole",
+        "Write it with https:// and the host. It was completed with the base address; as found it is kept too.",
+    ),
+    Code(
+        "url.domain",
+        _W,
+        "The link is not on the shop's domain",
+        "Link to the shop's own pages, or correct the domain in the feed's settings.",
+    ),
+    Code(
+        "image.placeholder",
+        _W,
+        "The picture is a placeholder by its name",
+        "Send a picture of the product, or leave the attribute out until there is one.",
+    ),
     Code("images.too_many", _W, "More than ten additional pictures", "Send the ten best. All were imported."),
     Code("gtin.not_digits", _W, "The GTIN holds other characters than digits", "Send digits only."),
     Code("gtin.length", _W, "A GTIN has 8, 12, 13 or 14 digits", "Check for leading zeros lost in a spreadsheet."),
@@ -159,18 +312,41 @@ CODES: tuple[Code, ...] = (
         "The GTIN is from a range for use inside a company",
         "Send the maker's GTIN, or leave the attribute out.",
     ),
+    Code(
+        "gtin.coupon",
+        _W,
+        "The GTIN is from a range for coupons",
+        "Send the maker's GTIN, or leave the attribute out.",
+    ),
+    Code(
+        "gtin.bulk",
+        _W,
+        "The GTIN is that of goods sold by measure",
+        "Send the GTIN of what is sold; one of 14 digits that begins with 9 names no single product.",
+    ),
+    Code(
+        "gtin.placeholder",
+        _W,
+        "The GTIN is made up",
+        "Send the maker's GTIN, or leave the attribute out.",
+    ),
+    Code("gtin.isbn10", _N, "This is an ISBN of ten digits", "Send the one of 13 digits. It is imported as it is."),
 )
 
 BY_CODE: dict[str, Code] = {code.name: code for code in CODES}
 
 
-@dataclass(frozen=True, slots=True)
-class Issue:
-    """Something wrong with one item. `found` is the value as it was found, cut to `FOUND_MAX` characters."""
+class Issue(NamedTuple):
+    """Something wrong with one item.
+
+    `found` is the value as it was found, cut to `FOUND_MAX` characters; `line` is that of the element in the file, or
+    of the item where the element is missing.
+    """
 
     code: str
     attribute: str
     found: str = ""
+    line: int = 0
 
     @property
     def severity(self) -> Severity:

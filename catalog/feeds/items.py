@@ -5,8 +5,8 @@ these settings answers a measured trap; docs/decisions/0004-the-xml-parser.md ha
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any
 
 from lxml import etree
@@ -62,13 +62,25 @@ class RawItem:
     or attributes (`{"child": …, "@attribute": …, "#text": …}`); to a list of these when it occurs more than once.
     The columns of a table are like children without a namespace. `line` is the line of its start tag or of its
     record's beginning in the unpacked file, `position` counts from 1. `faults` are the codes of issues that only the
-    reader sees, each with what was found.
+    reader sees, each with what was found. `element` is what it was read from, None for a row.
     """
 
     position: int
     line: int
     fields: dict[str, RawValue]
     faults: tuple[tuple[str, str], ...] = ()
+    element: Element = field(default=None, repr=False, compare=False)
+
+    def line_of(self, tag: str, occurrence: int = 0) -> int:
+        """The line of a child, looked up only now; that of the item where it has no such child or is no XML.
+
+        To be asked before the next item is read: the element is emptied then.
+        """
+        if self.element is not None:
+            child = next(islice(self.element.iterchildren(tag), occurrence, None), None)
+            if child is not None and child.sourceline and self.element.sourceline:
+                return self.line + int(child.sourceline - self.element.sourceline)
+        return self.line
 
 
 def read_items(stream: Stream, limits: Limits = SAFE) -> Iterator[RawItem]:
@@ -120,7 +132,8 @@ def _items_of(start: Start, limits: Limits) -> Iterator[RawItem]:
     content = start.content
     if content.header is None:
         for position, element in enumerate(_elements(start, limits), start=1):
-            yield RawItem(position, element.sourceline or 0, _fields(element, start.layout, limits))
+            fields = _fields(element, start.layout, limits)
+            yield RawItem(position, element.sourceline or 0, fields, element=element)
     else:
         rows = read_rows(start.all_chunks(), content.encoding or "utf-8", content.header, limits)
         for position, row in enumerate(rows, start=1):

@@ -8,6 +8,7 @@ import re
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from typing import NamedTuple
+from urllib.parse import urljoin
 
 # --- money ------------------------------------------------------------------------------------------
 
@@ -112,22 +113,43 @@ def _settled(number: Decimal, currency: str, codes: tuple[str, ...]) -> Money:
 # --- identifiers ------------------------------------------------------------------------------------
 
 _GTIN_LENGTHS = frozenset({8, 12, 13, 14})
+_ZERO = ord("0")
+# Ranges of the 13-digit form that no maker's product is in; the longest prefixes decide which rule it is.
 _RESTRICTED_PREFIXES = ("2", "02", "04")
+_COUPON_PREFIXES = ("05", "981", "982", "983", "984", "99")
+_MAKERS_OWN = _RESTRICTED_PREFIXES + _COUPON_PREFIXES
+_FILLER_GTINS = frozenset({"1234567890128", "01234567890128", "12345678", "123456789012", "1234567890123"})
+_ISBN_10 = re.compile(r"\d{9}[\dXx]", re.ASCII)
 
 
 def gtin_issue(text: str) -> str:
     """The code of what is wrong with a GTIN, or "". White space and hyphens do not count."""
     digits = text.replace(" ", "").replace("-", "")
     if not (digits.isascii() and digits.isdigit()):
-        return "gtin.not_digits"
+        return "gtin.isbn10" if _is_isbn_10(digits) else "gtin.not_digits"
+    if digits.count(digits[0]) == len(digits) or digits in _FILLER_GTINS:
+        return "gtin.placeholder"
     if len(digits) not in _GTIN_LENGTHS:
-        return "gtin.length"
-    weighted = 3 * sum(map(int, digits[-2::-2])) + sum(map(int, digits[-3::-2]))
-    if (weighted + int(digits[-1])) % 10:
+        return "gtin.isbn10" if _is_isbn_10(digits) else "gtin.length"
+    codes = digits.encode()
+    weighted = 3 * sum(codes[-2::-2]) + sum(codes[-1::-2]) - _ZERO * (len(codes) + 2 * (len(codes) // 2))
+    if weighted % 10:
         return "gtin.checksum"
-    if len(digits) > 8 and digits.zfill(14)[1:].startswith(_RESTRICTED_PREFIXES):
-        return "gtin.restricted"
+    if len(digits) == 8:
+        return "gtin.restricted" if digits[0] in "02" else ""
+    if digits[0] == "9" and len(digits) == 14:
+        return "gtin.bulk"
+    thirteen = digits.zfill(14)[1:]
+    if thirteen.startswith(_MAKERS_OWN):
+        return "gtin.coupon" if thirteen.startswith(_COUPON_PREFIXES) else "gtin.restricted"
     return ""
+
+
+def _is_isbn_10(text: str) -> bool:
+    if not _ISBN_10.fullmatch(text):
+        return False
+    digits = [10 if c in "Xx" else int(c) for c in text]
+    return sum(weight * digit for weight, digit in zip(range(10, 0, -1), digits, strict=True)) % 11 == 0
 
 
 # --- addresses --------------------------------------------------------------------------------------
@@ -136,27 +158,160 @@ _USUAL_URL = re.compile(
     r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::\d{1,5})?(?:[/?#][\w./?#=&%:;,+~!$'()*@\[\]-]*)?", re.ASCII
 )
 _HTTP = re.compile(r"https?://([^/?#]*)", re.IGNORECASE)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:", re.ASCII)
+_UNSAFE = re.compile(r"[^!-~]")
+_LONG_URL = 250  # a picture glued into an address is longer
 
 
 def url_issue(text: str) -> str:
     """The code of what is wrong with a web address, or "". Nothing is ever fetched."""
-    if _USUAL_URL.fullmatch(text):
+    if _USUAL_URL.fullmatch(text) and not (len(text) > _LONG_URL and ";base64," in text):
         return ""
     match = _HTTP.match(text)
     if not match:
         return "url.scheme"
     host = match[1]
-    if not host or "@" in host or "\\" in host or any(c.isspace() for c in host):
+    if not host or "@" in host or "\\" in host or any(c.isspace() for c in host) or ";base64," in text:
         return "url.format"
-    return "url.characters"
+    if not text.isascii():
+        return "url.non_ascii"
+    return "url.space" if any(c.isspace() for c in text) else "url.characters"
+
+
+def resolved(text: str, base: str) -> str:
+    """A relative or protocol-relative address as seen from `base`; "" when it is neither.
+
+    What may be a host without its scheme, as www.example.com/a, is neither: that would be a guess.
+    """
+    first = text.partition("/")[0].partition("?")[0]
+    if _SCHEME.match(text) or ("." in first and first not in (".", "..")) or any(map(str.isspace, first)):
+        return ""
+    try:
+        return urljoin(base, text)
+    except ValueError:  # an unfinished [IPv6] host
+        return ""
+
+
+def percent_encoded(url: str) -> str:
+    """White space and everything beyond ASCII in the path and behind it percent-encoded; all else as it was."""
+    match = _HTTP.match(url)
+    start = match.end() if match else 0
+    return url[:start] + _UNSAFE.sub(lambda c: "".join(f"%{byte:02X}" for byte in c[0].encode()), url[start:])
+
+
+def is_on_domain(url: str, domain: str) -> bool:
+    """Whether an address is on the domain or below it."""
+    match = _HTTP.match(url)
+    host = match[1].lower().partition(":")[0].rstrip(".") if match else ""
+    return host == domain or host.endswith(f".{domain}")
+
+
+_PLACEHOLDER_PICTURE = re.compile(
+    r"placeholder|(?:^|[/_.-])no[-_ ]?(?:image|img|photo|foto|picture)|(?:image|photo|picture)[-_ ]?"
+    r"(?:coming[-_ ]?soon|not[-_ ]?(?:available|found)|missing|unavailable)|(?:default|missing|dummy)[-_ ]?"
+    r"(?:product[-_ ]?)?(?:image|photo|picture)"
+)
+
+
+def is_placeholder_picture(url: str) -> bool:
+    """A picture that says there is none, by its name."""
+    low = url.lower()
+    # Plain words rule most addresses out, many times quicker than the expression.
+    possible = "image" in low or "placeh" in low or "oto" in low or "img" in low or "picture" in low
+    return possible and _PLACEHOLDER_PICTURE.search(low) is not None
+
+
+# --- texts ------------------------------------------------------------------------------------------
+
+_MIN_CAPITALS = 5  # shorter is a name like BMW or an abbreviation
+_TAG = re.compile(r"</?[A-Za-z][^<>]*>")
+_ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|[A-Za-z]{2,8}|#\d{1,7}|#x[0-9A-Fa-f]{1,6});")
+GENERIC_BRANDS = frozenset(
+    {
+        *("n/a", "na", "n.a.", "none", "generic", "no brand", "no-brand", "nobrand", "no name", "noname", "no-name"),
+        *("unbranded", "unknown", "oem", "does not apply", "not available", "not applicable", "other", "brand", "-"),
+    }
+)
+
+
+def is_all_capitals(text: str) -> bool:
+    """Every letter is a capital one. Scripts without capitals shout nothing."""
+    letters = [c for c in text if c.isalpha()]
+    return len(letters) >= _MIN_CAPITALS and all(map(str.isupper, letters))
+
+
+def has_tags(text: str) -> bool:
+    return _TAG.search(text) is not None
+
+
+def has_entities(text: str) -> bool:
+    """A character reference is still in the text after the XML was read: it was escaped twice."""
+    return _ENTITY.search(text) is not None
+
+
+_HEX_COLOR = re.compile(r"#?(?:[0-9a-f]{3}|[0-9a-f]{6})", re.IGNORECASE)
+_NO_COLORS = frozenset(
+    {"multicolor", "multicolour", "multi-color", "multi-colour", "multi color", "multi colour", "multicolored"}
+    | {"multicoloured", "see image", "various", "assorted", "n/a", "none", "default"}
+)
+_COLORS_MAX, _COLOR_MAX = 3, 40
+
+
+@lru_cache(maxsize=4096)
+def is_bad_color(text: str) -> bool:
+    """A number, a code, one letter or no colour at all; more than three colours, or one of over 40 characters."""
+    colors = [color.strip() for color in text.split("/")]
+    return len(colors) > _COLORS_MAX or any(map(_is_no_color, colors))
+
+
+def _is_no_color(color: str) -> bool:
+    return (
+        len(color) > _COLOR_MAX
+        or not any(map(str.isalpha, color))
+        or (len(color) == 1 and color.isascii())
+        or color.lower() in _NO_COLORS
+        or ((color.startswith("#") or any(map(str.isdigit, color))) and _HEX_COLOR.fullmatch(color) is not None)
+    )
+
+
+# --- dates and measures -----------------------------------------------------------------------------
+
+_MOMENT = re.compile(
+    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
+    r"(?:T(?:[01]\d|2[0-4]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?",
+    re.ASCII,
+)
+_DAY = slice(10)  # of a moment
+_MEASURE = re.compile(
+    r"\d{1,9}(?:[.,]\d{1,9})?\s*"
+    r"(?:mg|g|kg|oz|lbs?|ml|cl|l|cbm|fl\s?oz|pt|qt|gal|mm|cm|m|in|ft|yd|sqft|sqm|ct)\.?",
+    re.ASCII | re.IGNORECASE,
+)
+
+
+def is_moment(text: str) -> bool:
+    """A day or a time of ISO 8601, as 2026-11-22 or 2026-11-22T14:30+0400."""
+    return _MOMENT.fullmatch(text) is not None
+
+
+def is_period(text: str) -> bool:
+    """Two moments joined by a slash, the second not before the first."""
+    start, slash, end = (part.strip() for part in text.partition("/"))
+    return bool(slash) and is_moment(start) and is_moment(end) and start[_DAY] <= end[_DAY]
+
+
+def is_measure(text: str) -> bool:
+    """A number and a unit, as 3 kg or 3,5kg."""
+    return _MEASURE.fullmatch(text) is not None
 
 
 # --- the rest ---------------------------------------------------------------------------------------
 
 BOOLEANS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 _WHOLE_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
-# C1 controls, private use and the replacement character: signs of a wrong decoding somewhere before us.
-_ODD = re.compile("[\x7f-\x9f\ue000-\uf8ff\ufffd]")
+# C1 controls, private use and the replacement character: signs of a wrong decoding somewhere before us. The overrides
+# of direction make a text look like another one.
+_ODD = re.compile("[\x7f-\x9f\u202d\u202e\ue000-\uf8ff\ufffd]")
 _INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ue000-\uf8ff\ufffd]")
 _TEMPLATE = re.compile(r"\{\{.*\}\}|\{%.*%\}", re.DOTALL)
 UNFILLED = frozenset({"undefined", "null", "NaN", "[object Object]"})

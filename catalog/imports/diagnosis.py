@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Subquery
 from django.utils.translation import gettext_lazy as _
 
+from catalog.feeds.attributes import expected
 from catalog.feeds.issues import BY_CODE, Code, Severity
 from catalog.models import ImportRun, RunIssue, Status
 
@@ -34,6 +35,10 @@ class Finding:
     examples: list[dict[str, Any]]
     before: int = 0
     trend: str = ""
+
+    @property
+    def expected(self) -> str:
+        return expected(self.attribute)
 
     @property
     def shown_trend(self) -> Any:

@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 
 from catalog.cells import cell
 from catalog.feeds import write
+from catalog.feeds.attributes import expected
 from catalog.feeds.issues import BY_CODE, Code, Severity, severity
 from catalog.imports.columns import MONEY_NAMES, SHARED
 from catalog.imports.review import Row, invalid_items
@@ -68,6 +69,7 @@ def _worded(name: str, attribute: str, found: str, line: int | None = None) -> d
         "found": found,
         "line": line,
         "severity": severity(name, attribute) if code else Severity.WARNING,
+        "expected": expected(attribute),
     }
 
 

@@ -36,7 +36,7 @@ def row(run_id: int, item: Item) -> str:
         if name in item.values:
             values[name] = _array(item.values[name])
     state = "valid" if item.valid else "invalid"
-    issues = _json([[i.code, i.attribute, i.found] for i in item.issues]) if item.issues else "[]"
+    issues = _json(item.issues) if item.issues else "[]"
     extra = _json(item.extra) if item.extra else "{}"
     cells = [f"{run_id}", f"{item.position}", f"{item.line}", state, issues, extra, *map(str, values.values())]
     line = "\t".join(cells)

@@ -13,7 +13,7 @@ from django.core.files.base import File
 from django.db import connection, transaction
 
 from catalog.errors import FeedRefused
-from catalog.feeds.check import Item, Rules, check, names_of
+from catalog.feeds.check import Item, Rules, check, names_of, report_unknown
 from catalog.feeds.issues import severity
 from catalog.feeds.items import Stream, read_items
 from catalog.imports.background import failing_in_words, held, timed
@@ -53,7 +53,7 @@ def _start_over(run: ImportRun) -> None:
 
 def _read(run: ImportRun, on_progress: Callable[[ImportRun], None] | None) -> bool:
     """Copy every item in. False when the run was discarded meanwhile."""
-    rules = Rules(default_currency=run.feed.default_currency)
+    rules = run.feed.rules
     names: set[str] = set()
     with _opened(run) as file:
         stream = _Hashed(file)
@@ -104,11 +104,11 @@ def _checked(file: Stream, rules: Rules, names: set[str]) -> Iterator[Item]:
     """The cleaned items. `names` grows by the attributes that occur, and is whole when the last item was given."""
     tags: set[str] = set()
     for raw in read_items(file, settings.FEED_LIMITS):
-        tags.update(raw.fields)
         item = check(raw, rules)
+        report_unknown(item, raw, tags, rules)
         names |= item.more_names
         yield item
-    names |= names_of(tags)
+    names |= names_of(tags, rules)
 
 
 class _Batch:
@@ -134,7 +134,7 @@ class _Batch:
         self.count += 1
         self.invalid += not item.valid
         for issue in item.issues:
-            example = {"line": item.line, "product_id": item.id, "found": issue.found}
+            example = {"line": issue.line, "product_id": item.id, "found": issue.found}
             self.issues.setdefault((issue.code, issue.attribute), []).append(example)
         return row(self._run_id, item)
 

@@ -1,8 +1,14 @@
 """Where products come from."""
 
-from django.core.validators import RegexValidator
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator, URLValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+from catalog.feeds.attributes import BY_ALIAS, BY_NAME
+from catalog.feeds.check import Rules
 
 
 class Mode(models.TextChoices):
@@ -11,6 +17,26 @@ class Mode(models.TextChoices):
     ADD = "add", _("Add new products, leave existing ones as they are")
     UPDATE = "update", _("Add new products and change existing ones")
     SYNC = "sync", _("Add, change, and archive this feed's products that are missing from the file")
+
+
+def validate_aliases(aliases: Any) -> None:
+    """A shop's own element names, each with the attribute that it is. Says of each wrong one what would do."""
+    if not isinstance(aliases, dict):
+        raise ValidationError(_('Write an object in braces, as {"artikelnummer": "mpn"}.'))
+    problems = [problem for name, attribute in aliases.items() if (problem := _problem_of(name, attribute))]
+    if problems:
+        raise ValidationError(problems)
+
+
+def _problem_of(name: str, attribute: Any) -> str:
+    told = {"name": name[:100], "attribute": str(attribute)[:100]}
+    if not name or not name.isprintable() or any(c in name for c in " <>&{}:"):
+        return _('"%(name)s" is no element\'s name. Write it as in the feed, without prefix, as artikelnummer.') % told
+    if name in BY_ALIAS:
+        return _('"%(name)s" is an attribute itself and cannot stand for another.') % told
+    if not isinstance(attribute, str) or attribute not in BY_NAME:
+        return _('"%(attribute)s", for "%(name)s", is no attribute. Write one, as mpn or product_type.') % told
+    return ""
 
 
 class Feed(models.Model):
@@ -29,6 +55,34 @@ class Feed(models.Model):
         validators=[RegexValidator(r"\A[A-Z]{3}\Z", _("Three capital letters, as in AED."))],
         help_text=_("The ISO 4217 code for prices that come without one, as in AED."),
     )
+    base_url = models.TextField(
+        _("base address"),
+        blank=True,
+        default="",
+        validators=[
+            URLValidator(schemes=["http", "https"], message=_("A whole web address, as https://example.com/."))
+        ],
+        help_text=_("Completes links and pictures that come without a host, as https://www.example.com/."),
+    )
+    domain = models.TextField(
+        _("domain"),
+        blank=True,
+        default="",
+        validators=[
+            RegexValidator(
+                r"(?i)\A[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+\Z",
+                _("Only the domain, as example.com: no https://, no path."),
+            )
+        ],
+        help_text=_("A link that is neither on it nor below it gets a warning, as example.com."),
+    )
+    aliases = models.JSONField(
+        _("names of its own"),
+        blank=True,
+        default=dict,
+        validators=[validate_aliases],
+        help_text=_('Elements that only this shop calls so, with the attribute: {"artikelnummer": "mpn"}.'),
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -37,3 +91,8 @@ class Feed(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def rules(self) -> Rules:
+        """How its files are read."""
+        return Rules(self.default_currency, self.base_url, self.domain.lower(), tuple(sorted(self.aliases.items())))

@@ -28,6 +28,7 @@ FLAWLESS: dict[str, Any] = {
     "title": "Silk dress",
     "description": "A dress of silk.",
     "brand": "Noor",
+    "mpn": "N-1",
     "link": "https://www.example.com/1",
     "image_link": "https://www.example.com/1.jpg",
     "price": "100.00 AED",

@@ -556,6 +556,7 @@ def test_a_new_product_shows_its_facts(alice: Client, feed: Feed) -> None:
         ("Price", "5.000 KWD"),
         ("Availability", "in_stock"),
         ("Quantity", "0"),
+        ("MPN", "N-1"),
         ("Adult", "no"),
         ("c:heel", "high"),
     ]
@@ -724,6 +725,7 @@ def test_issues_stand_with_count_advice_and_examples_the_worst_first(alice: Clie
     ]
     worst, lenient, _ = tree(page).xpath("//ul[@class='issues']/li")
     assert "Write it as 155.00 AED: digits, a point, the currency." in text_of(worst)
+    assert "Expected: An amount and an ISO 4217 currency, as 155.00 AED." in text_of(worst)
     assert [text_of(cell) for cell in worst.xpath(".//tbody//td")] == ["9", "8", "abc"]
     assert len(lenient.xpath(".//tbody/tr")) == 5
 
@@ -740,10 +742,12 @@ def test_an_invalid_item_says_where_what_and_how_to_fix_it(alice: Client, feed: 
     assert text_of(row.xpath(".//summary")[0]) == "invalid – bad line 4"
     lines = {text_of(line[0]): [text_of(cell) for cell in line[1:]] for line in row.xpath(".//tbody/tr")}
     assert lines["price"][0].startswith("error The amount can be read in two ways")
-    assert lines["price"][1] == "1.234 AED"
-    assert "1234.00 AED" in lines["price"][2]
-    assert lines["availability"][1:] == ["soon", "Use one of: in_stock, out_of_stock, preorder, backorder."]
-    assert "Add title to every item." in lines["title"][2]
+    assert lines["price"][1:3] == ["4", "1.234 AED"]
+    assert "1234.00 AED" in lines["price"][4]
+    choices = "in_stock, out_of_stock, preorder, backorder."
+    assert lines["availability"][1:] == ["4", "soon", f"One of: {choices}", f"Use one of: {choices}"]
+    assert lines["title"][3] == "Text, up to 150 characters."
+    assert "Add title to every item." in lines["title"][4]
 
 
 def test_invalid_items_are_paged(alice: Client, feed: Feed) -> None:

@@ -14,7 +14,7 @@ from catalog.models import Feed, ImportRun, Mode, Product
 from catalog.tests.factories import FLAWLESS, counts, edit, execute, item, planned
 
 IDS = [f"p{n}" for n in range(8)]
-CONSTANT = {name: FLAWLESS[name] for name in ("description", "brand", "link", "image_link", "availability")}
+CONSTANT = {name: FLAWLESS[name] for name in ("description", "brand", "mpn", "link", "image_link", "availability")}
 BLANK = {name: getattr(Product(), name) for name in SHARED}
 MONEY = {"price", "sale_price"}
 IMAGES = ["https://www.example.com/2.jpg", "https://www.example.com/3.jpg"]

@@ -90,8 +90,9 @@ def test_a_gtin_is_checked_and_never_changed(text: str, code: str) -> None:
     [
         ("https://www.example.com/a?b=1&c=2#d", ""),
         ("http://example.com:8080", ""),
-        ("https://www.example.com/straße", "url.characters"),
-        ("https://www.example.com/a b", "url.characters"),
+        ("https://www.example.com/straße", "url.non_ascii"),
+        ("https://www.example.com/a b", "url.space"),
+        ("https://www.example.com/a|b", "url.characters"),
         ("//example.com/a", "url.scheme"),
         ("javascript:alert(1)", "url.scheme"),
         ("data:image/png;base64,AAAA", "url.scheme"),

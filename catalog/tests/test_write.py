@@ -33,7 +33,7 @@ def told(items: list[Item]) -> list[tuple[Any, Any]]:
 
 def again(values: dict[str, Any], extra: dict[str, Any]) -> tuple[Any, Any]:
     """One item written and read."""
-    ((found),) = told(read(written(Item(1, 1, values, extra))))
+    ((found),) = told(read(b"".join(write.feed([write.item(values, extra)]))))
     return found
 
 
