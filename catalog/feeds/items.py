@@ -277,19 +277,20 @@ def _fields(element: Element, layout: Layout, limits: Limits) -> dict[str, RawVa
     for child in element:
         plain = not len(child) and not child.items()
         value: RawValue = (child.text or "") if plain else _structured(child, limits)
-        tag: str = child.tag
-        if tag not in fields:
-            fields[tag] = value
-            continue
-        earlier = fields[tag]
-        if isinstance(earlier, list):
-            earlier.append(value)
-        else:
-            fields[tag] = [earlier, value]
+        _add(fields, child.tag, value)
     if layout.takes_attributes:
         for name, text in element.items():
-            fields[f"@{name}" if name in fields else name] = text
+            _add(fields, name, text)
     return fields
+
+
+def _add(fields: dict[str, RawValue], tag: str, value: RawValue) -> None:
+    if tag not in fields:
+        fields[tag] = value
+    elif isinstance(earlier := fields[tag], list):
+        earlier.append(value)
+    else:
+        fields[tag] = [earlier, value]
 
 
 def _structured(element: Element, limits: Limits, depth: int = 1) -> dict[str, Any]:
