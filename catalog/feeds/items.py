@@ -252,6 +252,9 @@ def _elements(start: Start, limits: Limits) -> Iterator[Element]:
 
 def _check_values(element: Element, limits: Limits) -> None:
     for inner in element.iter():
+        # Before anything lists them: the parser looks each one up, and a hundred thousand would take an hour.
+        if len(inner.attrib) > limits.attributes:
+            raise too_many_attributes(inner.sourceline or 0, limits)
         values = chain((inner.text or "", inner.tail or ""), inner.attrib.values())
         if any(len(value) > limits.value_chars for value in values):
             raise value_too_long(inner.sourceline or 0, limits)
@@ -271,11 +274,11 @@ def _forget(element: Element, container: Element) -> None:
 
 
 def _fields(element: Element, layout: Layout, limits: Limits) -> dict[str, RawValue]:
-    if len(element) > limits.attributes:
+    if len(element) > limits.attributes or len(element.attrib) > limits.attributes:
         raise too_many_attributes(element.sourceline or 0, limits)
     fields: dict[str, RawValue] = {}
     for child in element:
-        plain = not len(child) and not child.items()
+        plain = not len(child) and not child.attrib
         value: RawValue = (child.text or "") if plain else _structured(child, limits)
         _add(fields, child.tag, value)
     if layout.takes_attributes:
@@ -305,7 +308,7 @@ def _structured(element: Element, limits: Limits, depth: int = 1) -> dict[str, A
             value["#text"] = text
         return value
     for child in element:
-        plain = not len(child) and not child.items()
+        plain = not len(child) and not child.attrib
         inner = (child.text or "").strip() if plain else _structured(child, limits, depth + 1)
         name = child.tag.rpartition("}")[2]
         if name not in value:

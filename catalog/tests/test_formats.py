@@ -476,6 +476,10 @@ HUGE: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: Endless(IN_ITEM + b"<x ", b" ".join(b'a%d=""' % n for n in range(1_000_000)), 1),
         "item_too_large",
     ),
+    "many attributes of one element": (
+        lambda: io.BytesIO(IN_ITEM + b"<x " + b" ".join(b'a%d=""' % n for n in range(200_000)) + b"/></item>" + END),
+        "too_many_attributes",
+    ),
     "many elements": (lambda: Endless(IN_ITEM, b"<x/>" * 250_000, 300), "item_too_large"),
     "a line of a table": (lambda: Endless(TABLE, LETTER, 300), "item_too_large"),
     "a cell of a table": (lambda: Endless(TABLE + b'2,"', b"x\n" * MIB, 300), "item_too_large"),
