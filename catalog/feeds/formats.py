@@ -13,6 +13,7 @@ ENCODINGS = frozenset({"utf-8", "utf-16", "iso-8859-1", "windows-1252", "windows
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _UTF16_WITHOUT_BOM = ((b"<\x00", "utf-16-le"), (b"\x00<", "utf-16-be"))
 _DECLARED = re.compile(r"""<\?xml[^>]*?\bencoding\s*=\s*["']([^"']+)["']""")
+_BEGIN_LATE = re.compile(r"<(?:\?xml|rss|feed|rdf:RDF)[\s>]")
 _SIGNATURES = (
     (b"\x1f\x8b", "gzip", "a gzip archive"),
     (b"PK\x03\x04", "zip", "a zip archive or an office document"),
@@ -52,8 +53,17 @@ def _check_markup(text: str) -> None:
         raise _not_a_feed("html_page", "an HTML page, often the login or error page of the shop")
     if start.startswith(("{", "[")):
         raise _not_a_feed("json", "JSON")
-    if not start.startswith("<"):
+    if not start.startswith("<") and not begins_late(text):
         raise _not_a_feed("not_xml", "not XML: it does not begin with <")
+
+
+def begins_late(text: str) -> bool:
+    """Whether something stands before the XML: a warning of the shop's program, for one. Repair drops it."""
+    begin = _BEGIN_LATE.search(text)
+    if begin is None or not text[: begin.start()].strip("\ufeff \t\r\n"):
+        return False
+    # Within other markup only a declaration tells a feed's beginning from an element that is called rss.
+    return not text.lstrip().startswith("<") or begin[0].startswith("<?xml")
 
 
 def _check_encoding(text: str) -> None:

@@ -92,6 +92,60 @@ CODES: tuple[Code, ...] = (
         "A template placeholder was not filled in",
         "Look at the template that writes the feed: a variable had no value.",
     ),
+    Code(
+        "item.not_well_formed",
+        _E,
+        "The item is not well-formed XML",
+        "Is an element left open, closed twice, or closed by another name? The other items were read.",
+    ),
+    Code(
+        "feed.repaired.bare_ampersand",
+        _W,
+        "An & stands for itself",
+        "Write it as &amp; in the feed, or put the text into CDATA. It was read as an &.",
+    ),
+    Code(
+        "feed.repaired.html_entity",
+        _W,
+        "An HTML entity that XML does not know",
+        "Write the character itself. It was read as the character that it is in HTML.",
+    ),
+    Code(
+        "feed.repaired.control_character",
+        _W,
+        "A control character that XML forbids",
+        "Remove it where the feed is made. A space was read in its place.",
+    ),
+    Code(
+        "feed.repaired.foreign_bytes",
+        _W,
+        "Bytes that are not in the file's encoding",
+        "Export the whole feed as UTF-8. Each of these bytes was read as windows-1252: check how the text looks.",
+    ),
+    Code(
+        "feed.repaired.encoding",
+        _W,
+        "The file declares an encoding that it does not have",
+        "Declare the encoding in which the feed is written. It was read as UTF-8.",
+    ),
+    Code(
+        "feed.repaired.junk_before",
+        _W,
+        "Something stands before the XML",
+        "Let the feed begin with <?xml or its outermost element. What stood before was dropped.",
+    ),
+    Code(
+        "feed.repaired.namespace_undeclared",
+        _W,
+        "A prefix is used and not declared",
+        'Write xmlns:g="http://base.google.com/ns/1.0" on the outermost element. It was read as if that were there.',
+    ),
+    Code(
+        "feed.repaired.attribute_twice",
+        _W,
+        "An attribute stands twice in one tag",
+        "Write it once. Both had the same value, so the second was dropped.",
+    ),
     Code("id.duplicate", _E, "The id occurs again later in the file", "Give every item its own id. The last one wins."),
     Code("id.control_chars", _E, "The id holds invisible characters", "Write the id with visible characters only."),
     Code(
@@ -172,9 +226,12 @@ class Issue:
 
 
 def severity(code: str, attribute: str) -> Severity:
-    """An error on an attribute that is not required does not cost the item: its value is set aside with a warning."""
+    """An error on an attribute that is not required does not cost the item: its value is set aside with a warning.
+
+    An issue without an attribute is about the item or the file as a whole.
+    """
     worst = BY_CODE[code].severity
     known = BY_NAME.get(attribute)
-    if worst is Severity.ERROR and (known is None or known.need is not Need.REQUIRED):
+    if attribute and worst is Severity.ERROR and (known is None or known.need is not Need.REQUIRED):
         return Severity.WARNING
     return worst

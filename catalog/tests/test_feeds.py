@@ -158,6 +158,7 @@ def test_feeds_import_neither_django_nor_anything_that_reaches_out() -> None:
         "decimal",
         "enum",
         "functools",
+        "html",
         "lxml",
         "re",
         "types",
