@@ -23,7 +23,8 @@ from catalog.errors import CatalogError, NotAllowed
 from catalog.feeds.issues import BY_CODE, severity
 from catalog.imports import review
 from catalog.imports.discard import discard
-from catalog.models import Change, ImportRun, Operation, Outcome, Product, StagedItem, Status
+from catalog.imports.holds import repairs_of
+from catalog.models import Change, ImportRun, Operation, Outcome, Product, RunIssue, StagedItem, Status
 
 LAST = 2**62  # beyond every key: the last page
 
@@ -114,6 +115,7 @@ class ImportRunAdmin(ModelAdmin):
             "opts": self.model._meta,
             "tabs": [(each, each.count(run)) for each in TABS.values()],
             "tab": tab,
+            "repairs": repairs_of(run) if run.holds else [],
             "can_confirm": request.user.has_perm("catalog.apply_importrun"),
             "can_discard": request.user.has_perm("catalog.discard_importrun"),
             **(tab.context(run, request) if not run.is_busy else {}),
@@ -302,7 +304,12 @@ class IssuesTab(Tab):
 
     def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
         issues = sorted(run.issues.all(), key=lambda i: (["error", "warning", "notice"].index(i.severity), -i.count))
-        return {"rows": [{"issue": issue, "share": issue.count / max(run.items, 1)} for issue in issues]}
+        return {"rows": [{"issue": issue, "share": _share(issue, run)} for issue in issues]}
+
+
+def _share(issue: RunIssue, run: ImportRun) -> float | None:
+    """Of the items; there is none of what is in the file and not in an item."""
+    return None if issue.code.startswith("feed.") else issue.count / max(run.items, 1)
 
 
 class InvalidTab(Tab):
