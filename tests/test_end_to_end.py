@@ -128,7 +128,7 @@ def test_an_import_goes_all_the_way(early: ImportRun, worker: None, feed: Feed, 
 
 def test_uploads_at_once_all_come_to_their_end(worker: None, feed: Feed, alice: User) -> None:
     valid = [received(feed, feed_of(item(f"{n}")), auto_apply=True, in_background=True) for n in range(6)]
-    refused = [received(feed, feed_of(item(f"{n}"))[:-9], in_background=True) for n in range(2)]
+    refused = [received(feed, feed_of(item(f"{n}"))[:-40], in_background=True) for n in range(2)]
     thrown_away = received(feed, feed_of(item("away")), in_background=True)
     for run in valid:
         arrives(run, Status.APPLIED)

@@ -57,7 +57,8 @@ INVARIANTS = {
     """,
     "issues are counted as often as items have them": """
         SELECT issue.id FROM catalog_runissue issue JOIN catalog_importrun run ON run.id = issue.run_id
-        WHERE status IN ('review', 'applying') AND code <> 'id.duplicate' AND issue.count <> (
+        WHERE status IN ('review', 'applying') AND code <> 'id.duplicate' AND NOT starts_with(code, 'feed.')
+            AND issue.count <> (
             SELECT count(*) FROM catalog_stageditem i, jsonb_array_elements(i.issues) one
             WHERE i.run_id = run.id AND one ->> 0 = issue.code AND one ->> 1 = issue.attribute
         )
@@ -152,7 +153,7 @@ def with_conflicts(feed: Feed) -> None:
 
 
 def refused(feed: Feed) -> None:
-    run = received(feed, feed_of(*items(2500))[:-10])
+    run = received(feed, feed_of(*items(2500))[:-10], mode="sync")
     stage(run)
     assert run.status == Status.FAILED
 

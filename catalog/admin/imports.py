@@ -24,6 +24,7 @@ from catalog.errors import CatalogError, NotAllowed
 from catalog.feeds import reference
 from catalog.imports import diagnosis, downloads, review
 from catalog.imports.discard import discard
+from catalog.imports.holds import repairs_of
 from catalog.models import Change, ImportRun, Operation, Outcome, Product, Status
 
 LAST = 2**62  # beyond every key: the last page
@@ -128,6 +129,7 @@ class ImportRunAdmin(ModelAdmin):
             "opts": self.model._meta,
             "tabs": [(each, each.count(run)) for each in TABS.values()],
             "tab": tab,
+            "repairs": repairs_of(run) if run.holds else [],
             "can_confirm": request.user.has_perm("catalog.apply_importrun"),
             "can_discard": request.user.has_perm("catalog.discard_importrun"),
             **(tab.context(run, request) if not run.is_busy else {}),

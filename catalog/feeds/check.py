@@ -117,6 +117,15 @@ def check(raw: RawItem, rules: Rules) -> Item:
     return item
 
 
+def broken(position: int, line: int, id: str, found: str) -> Item:
+    """An item of which nothing can be read, but perhaps what its id looks like."""
+    item = Item(position, line, RawItem(position, line, {}), _layout((), ()))
+    if id:
+        item.values["id"] = id
+    item.issues.append(Issue("item.not_well_formed", "", found[:FOUND_MAX], line))
+    return item
+
+
 def names_of(tags: Iterable[str], rules: Rules) -> set[str]:
     """The attributes that occur in a file, of the tags that occur in it."""
     slots = [_slot(tag, rules.aliases) for tag in tags]

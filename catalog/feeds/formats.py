@@ -87,6 +87,25 @@ class Content:
     encoding: str | None
     has_junk: bool = False
 
+    def from_the_start(self) -> Stream:
+        """The unpacked file as a stream, its first bytes with it."""
+        return _Joined(self.head, self.stream)
+
+
+class _Joined:
+    """Bytes that were read already, and the stream that they came from."""
+
+    def __init__(self, head: bytes, rest: Stream) -> None:
+        self._head = head
+        self._rest = rest
+
+    def read(self, size: int = -1, /) -> bytes:
+        if not self._head:
+            return self._rest.read(size)
+        size = len(self._head) if size < 0 else size
+        piece, self._head = self._head[:size], self._head[size:]
+        return piece
+
 
 def opened(stream: Stream, limits: Limits) -> Content:
     """Unpack a file where it is packed and tell what it is by its first bytes.

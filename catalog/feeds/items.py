@@ -323,6 +323,36 @@ def _structured(element: Element, limits: Limits, depth: int = 1) -> dict[str, A
     return value
 
 
+class ItemBroken(Exception):
+    """One item is not well-formed: `line` counts from 1 within it."""
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
+        self.line = line
+        self.message = message
+
+
+def read_one(item: bytes, *, within: list[bytes], limits: Limits = SAFE) -> dict[str, RawValue]:
+    """The fields of one item that was cut out of a file, parsed `within` the start tags that were open there.
+
+    Raises `ItemBroken` when it is not exactly one well-formed element.
+    """
+    parser = etree.XMLPullParser(events=("end",), **_SAFE)
+    names = [tag[1:].split()[0].rstrip(b">") for tag in within]
+    try:
+        parser.feed(b"".join([*within, item, *(b"</%b>" % name for name in reversed(names))]))
+        root = parser.close()
+    except etree.XMLSyntaxError as error:
+        raise ItemBroken(*_first_fault(parser, error.position)[::2]) from None
+    if any(entry.level >= etree.ErrorLevels.ERROR for entry in parser.feed_error_log):
+        raise ItemBroken(*_first_fault(parser, (1, 1))[::2])
+    for _ in within:
+        if len(root) != 1 or (root.text or "").strip() or (root[0].tail or "").strip():
+            raise ItemBroken(1, "an item begins or ends inside another one")
+        root = root[0]
+    return _fields(root, RSS, limits)
+
+
 # --- what goes wrong ---------------------------------------------------------------------------------
 
 
@@ -356,12 +386,18 @@ _HINTS = (
 
 
 def _not_well_formed(parser: Any, position: tuple[int, int]) -> FeedRefused:
-    # The parser's own log: the exception's log may hold entries of a file that somebody else uploaded before.
-    entry = next((e for e in parser.feed_error_log if e.level >= etree.ErrorLevels.ERROR), None)
-    line, column = (entry.line, entry.column) if entry else position
-    message = " ".join(entry.message.split())[:300] if entry else "no element found"
+    line, column, message = _first_fault(parser, position)
     hint = next((advice for marks, advice in _HINTS if any(mark in message for mark in marks)), "")
     return FeedRefused(
         "feed.not_well_formed",
         f"Line {line}, column {column}: the XML is not well-formed ({message}). {hint}".strip(),
     )
+
+
+def _first_fault(parser: Any, position: tuple[int, int]) -> tuple[int, int, str]:
+    """Line, column and the parser's words."""
+    # The parser's own log: the exception's log may hold entries of a file that somebody else uploaded before.
+    entry = next((e for e in parser.feed_error_log if e.level >= etree.ErrorLevels.ERROR), None)
+    if entry is None:
+        return *position, "no element found"
+    return entry.line, entry.column, " ".join(entry.message.split())[:300]

@@ -31,7 +31,7 @@ class Finding:
     attribute: str
     severity: str
     count: int
-    share: float
+    share: float | None
     examples: list[dict[str, Any]]
     before: int = 0
     trend: str = ""
@@ -60,7 +60,8 @@ def diagnose(run: ImportRun) -> Diagnosis:
     for issue in run.issues.all():
         _severity, count = before.pop((issue.code, issue.attribute), ("", 0))
         trend = ("open" if count else "new") if previous else ""
-        share = min(issue.count / max(run.items, 1), 1)
+        # Of the items; what is in the file and not in an item has none.
+        share = None if issue.code.startswith("feed.") else min(issue.count / max(run.items, 1), 1)
         code = _code(issue.code, issue.severity)
         findings.append(
             Finding(code, issue.attribute, issue.severity, issue.count, share, issue.examples, count, trend)

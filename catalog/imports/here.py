@@ -26,14 +26,15 @@ def import_here(
 ) -> ImportRun:
     """Receive, stage, plan and apply; a dry run is discarded after the plan. Raises `FeedRefused` as `receive` does.
 
-    The run that is returned is applied, discarded or failed, unless somebody else works on the same file right now.
+    The run that is returned is applied, discarded or failed; or in review, when something holds it for a person or
+    somebody else works on the same file right now.
     """
     run = receive(file, feed=feed, mode=mode, by=by, auto_apply=False, in_background=False)
     ours = run.status == Status.RECEIVED
     stage(run, on_progress)
     if dry_run and ours and run.status == Status.REVIEW:
         discard(run, by=by, in_background=False)
-    elif run.status == Status.REVIEW and not dry_run:
+    elif run.status == Status.REVIEW and not dry_run and not run.holds:
         confirm(run, plan_hash=run.plan_hash, by=by, in_background=False)
         apply(run, in_background=False)
         clean_up(run)

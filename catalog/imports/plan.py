@@ -7,6 +7,7 @@ from django.db import connection, transaction
 
 from catalog.imports.background import timed
 from catalog.imports.columns import listed, spoken_of
+from catalog.imports.holds import holds
 from catalog.models import ImportRun, Mode, Operation, Status
 
 
@@ -26,7 +27,7 @@ def plan(run: ImportRun) -> None:
             plan_hash = _hash(run)
         rest = counts["items"] - counts["invalid"] - counts["duplicate"] - counts["created"] - counts["changed"]
         counts["existing" if run.mode == Mode.ADD else "unchanged"] = rest
-        fields = {"plan_hash": plan_hash, "names": run.names, "seconds": run.seconds}
+        fields = {"plan_hash": plan_hash, "names": run.names, "seconds": run.seconds, "holds": holds(run)}
         if not run.move(Status.STAGING, to=Status.REVIEW, **fields, **counts):
             transaction.set_rollback(True)  # discarded meanwhile
     _gather_statistics("catalog_change (run_id, operation, product_id, position)")

@@ -29,8 +29,11 @@ def confirm(run: ImportRun, *, plan_hash: str, by: Any, in_background: bool = Tr
 
 
 def go_on(run: ImportRun) -> None:
-    """Confirm in the system's name what needs no person: a plan without changes, or a run that applies by itself."""
-    if run.status == Status.REVIEW and (run.auto_apply or not run.has_changes):
+    """Confirm in the system's name what needs no person: a plan without changes, or a run that applies by itself.
+
+    A run that something holds waits for one in any case.
+    """
+    if run.status == Status.REVIEW and not run.holds and (run.auto_apply or not run.has_changes):
         confirm(run, plan_hash=run.plan_hash, by=None)
 
 

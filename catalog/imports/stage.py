@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -13,13 +13,16 @@ from django.core.files.base import File
 from django.db import connection, transaction
 
 from catalog.errors import FeedRefused
-from catalog.feeds.check import Item, Rules, check, names_of, report_unknown
+from catalog.feeds import formats
+from catalog.feeds.check import Item, Rules, broken, check, names_of, report_unknown
 from catalog.feeds.issues import severity
-from catalog.feeds.items import Stream, read_items
+from catalog.feeds.items import CHUNK_BYTES, RawItem, Stream, read_items
+from catalog.feeds.repair import Repaired, Repairs
+from catalog.feeds.salvage import BrokenItem, salvage_items
 from catalog.imports.background import failing_in_words, held, timed
 from catalog.imports.plan import plan
 from catalog.imports.rows import COPY, row
-from catalog.models import ImportRun, RunIssue, Status
+from catalog.models import ImportRun, Mode, Reading, RunIssue, Status
 
 BATCH_ITEMS = 2000
 PIECE_ITEMS = 50  # so many at a time go to PostgreSQL
@@ -35,37 +38,69 @@ def stage(run: ImportRun, on_progress: Callable[[ImportRun], None] | None = None
         if not free or not run.move(Status.RECEIVED, Status.STAGING, to=Status.STAGING):
             return
         with timed(run, "stage"):
-            _start_over(run)
             if not _read(run, on_progress):
                 run.refresh_from_db()
                 return
         plan(run)
 
 
-def _start_over(run: ImportRun) -> None:
-    """Forget what a lost attempt left."""
+def _read(run: ImportRun, on_progress: Callable[[ImportRun], None] | None) -> bool:
+    """Read the file as it is; repaired when it is not well-formed; item by item when repairs are not enough.
+
+    False when the run was discarded meanwhile.
+    """
+    refused: FeedRefused | None = None
+    for reading in Reading:
+        if refused and reading == Reading.SALVAGED and run.mode == Mode.SYNC:
+            raise _needs_update(refused)
+        _start_over(run, reading)
+        try:
+            return _read_once(run, on_progress)
+        except FeedRefused as error:
+            if refused and reading == Reading.SALVAGED and error.code == "feed.no_items":
+                raise refused from None  # where it broke and what to look for says more
+            if error.code != "feed.not_well_formed" or reading == Reading.SALVAGED:
+                raise
+            refused = error
+    raise AssertionError("the last way to read a file returns or raises")
+
+
+def _needs_update(refused: FeedRefused) -> FeedRefused:
+    return FeedRefused(
+        "feed.salvage_in_sync",
+        f"{refused.message} Whole items could be read one by one, but sync would archive the products of the others: "
+        "correct the file, or import it in the mode update.",
+    )
+
+
+def _start_over(run: ImportRun, reading: Reading) -> None:
+    """Forget what a lost attempt left, or one that the file was too broken for."""
     with transaction.atomic():
         run.staged.all().delete()
         run.issues.all().delete()
         run.items = run.invalid = run.bytes_read = 0
-        run.save(update_fields=["items", "invalid", "bytes_read"])
+        run.reading = reading
+        run.save(update_fields=["items", "invalid", "bytes_read", "reading"])
 
 
-def _read(run: ImportRun, on_progress: Callable[[ImportRun], None] | None) -> bool:
-    """Copy every item in. False when the run was discarded meanwhile."""
+def _read_once(run: ImportRun, on_progress: Callable[[ImportRun], None] | None) -> bool:
+    """Copy every item in, reading as the run says. False when the run was discarded meanwhile."""
     rules = run.feed.rules
     names: set[str] = set()
     with _opened(run) as file:
         stream = _Hashed(file)
-        items = _checked(stream, rules, names)
+        repairs = Repairs()
+        items = _checked(_raw_items(stream, Reading(run.reading), repairs), rules, names)
         while _save(run, items, file):
             if on_progress:
                 on_progress(run)
         if run.status != Status.STAGING:
             return False
+        stream.read_to_the_end()
         if stream.sha256 != run.sha256:
             raise FeedRefused("feed.file_changed", "The stored file is not the one that was uploaded. Upload it again.")
     run.names = sorted(names)
+    _count_repairs(run, repairs)
     return True
 
 
@@ -95,15 +130,33 @@ class _Hashed:
         self._digest.update(chunk)
         return chunk
 
+    def read_to_the_end(self) -> None:
+        """What stands after the last item belongs to the file, too."""
+        while self.read(CHUNK_BYTES):
+            pass
+
     @property
     def sha256(self) -> str:
         return self._digest.hexdigest()
 
 
-def _checked(file: Stream, rules: Rules, names: set[str]) -> Iterator[Item]:
+def _raw_items(file: Stream, reading: Reading, repairs: Repairs) -> Iterator[RawItem | BrokenItem]:
+    limits = settings.FEED_LIMITS
+    if reading == Reading.STRICT:
+        return read_items(file, limits)
+    unpacked = formats.opened(file, limits).from_the_start()
+    if reading == Reading.REPAIRED:
+        return read_items(Repaired(unpacked, repairs), limits)
+    return salvage_items(unpacked, repairs)
+
+
+def _checked(raw_items: Iterator[RawItem | BrokenItem], rules: Rules, names: set[str]) -> Iterator[Item]:
     """The cleaned items. `names` grows by the attributes that occur, and is whole when the last item was given."""
     tags: set[str] = set()
-    for raw in read_items(file, settings.FEED_LIMITS):
+    for raw in raw_items:
+        if isinstance(raw, BrokenItem):
+            yield broken(raw.position, raw.line, raw.product_id, raw.found)
+            continue
         item = check(raw, rules)
         report_unknown(item, raw, tags, rules)
         names |= item.more_names
@@ -172,10 +225,24 @@ _ADD_ISSUES = """
 
 
 def _count_issues(run: ImportRun, batch: _Batch) -> None:
+    _add_issues(run, {name: (len(examples), examples) for name, examples in batch.issues.items()})
+
+
+def _count_repairs(run: ImportRun, repairs: Repairs) -> None:
+    """What was repaired in the file, beside the issues of its items."""
+    places = {
+        code: [{"line": line, "product_id": "", "found": found} for line, found in examples]
+        for code, examples in repairs.examples.items()
+    }
+    _add_issues(run, {(code, ""): (count, places[code]) for code, count in repairs.counts.items()})
+
+
+def _add_issues(run: ImportRun, found: Mapping[tuple[str, str], tuple[int, list[dict[str, Any]]]]) -> None:
+    """Add to the run's issues: by code and attribute how many, and examples."""
     first = f"$[0 to {RunIssue.EXAMPLES - 1}]"
     rows = [
-        (run.pk, code, attribute, severity(code, attribute), len(all_), json.dumps(all_[: RunIssue.EXAMPLES]), first)
-        for (code, attribute), all_ in sorted(batch.issues.items())
+        (run.pk, code, attribute, severity(code, attribute), count, json.dumps(all_[: RunIssue.EXAMPLES]), first)
+        for (code, attribute), (count, all_) in sorted(found.items())
     ]
     if rows:
         with connection.cursor() as cursor:

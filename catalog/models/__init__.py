@@ -1,7 +1,7 @@
 """The rows of the catalogue and their rules."""
 
 from catalog.models.feed import Feed, Mode
-from catalog.models.imports import Change, ImportRun, Operation, Outcome, RunIssue, StagedItem, Status
+from catalog.models.imports import Change, ImportRun, Operation, Outcome, Reading, RunIssue, StagedItem, Status
 from catalog.models.product import CatalogState, ItemFields, Product
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Operation",
     "Outcome",
     "Product",
+    "Reading",
     "RunIssue",
     "StagedItem",
     "Status",

@@ -39,6 +39,14 @@ class Status(models.TextChoices):
     FAILED = "failed", _("Failed")
 
 
+class Reading(models.TextChoices):
+    """How the file could be read: as it is, after repairs, or its items one by one."""
+
+    STRICT = "strict", _("As it is")
+    REPAIRED = "repaired", _("Repaired")
+    SALVAGED = "salvaged", _("Salvaged item by item")
+
+
 OPEN = (Status.RECEIVED, Status.STAGING, Status.REVIEW, Status.APPLYING)
 
 
@@ -71,6 +79,8 @@ class ImportRun(models.Model):
     changed_at = models.DateTimeField(db_default=Now(), help_text=_("When it got its status."))
     finished_at = models.DateTimeField(_("finished"), null=True)
 
+    reading = models.TextField(_("reading"), choices=Reading, default=Reading.STRICT)
+    holds = models.JSONField(default=list, help_text=_("Why a person has to look: code and message of each reason."))
     bytes_read = models.BigIntegerField(default=0)
     names = models.JSONField(default=list, help_text=_("The attributes that occur in the file."))
     plan_hash = models.CharField(max_length=64, blank=True, default="")
@@ -102,6 +112,7 @@ class ImportRun(models.Model):
         constraints = [
             models.CheckConstraint(condition=models.Q(status__in=Status.values), name="importrun_status_known"),
             models.CheckConstraint(condition=models.Q(mode__in=Mode.values), name="importrun_mode_known"),
+            models.CheckConstraint(condition=models.Q(reading__in=Reading.values), name="importrun_reading_known"),
             models.CheckConstraint(
                 condition=~models.Q(status__in=[Status.REVIEW, Status.APPLYING, Status.APPLIED])
                 | models.Q(

@@ -164,6 +164,7 @@ def test_feeds_import_neither_django_nor_anything_that_reaches_out() -> None:
         "decimal",
         "enum",
         "functools",
+        "html",
         "io",
         "lxml",
         "re",

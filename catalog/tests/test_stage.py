@@ -116,11 +116,12 @@ def test_an_address_as_found_is_forgotten_when_the_shop_writes_it_well(feed: Fee
 
 
 # --- files that cannot be read ------------------------------------------------------------------------
-def test_a_file_cut_off_fails_with_a_sentence_and_leaves_nothing(feed: Feed) -> None:
-    run = received(feed, feed_of(*items(MANY))[:-100])
+def test_a_file_cut_off_is_no_sync_and_leaves_nothing(feed: Feed) -> None:
+    run = received(feed, feed_of(*items(MANY))[:-100], mode="sync")
     stage(run)
-    assert (run.status, run.error_code) == (Status.FAILED, "feed.not_well_formed")
+    assert (run.status, run.error_code) == (Status.FAILED, "feed.salvage_in_sync")
     assert run.error.startswith(f"Line {MANY + 1}, column")
+    assert "mode update" in run.error
     assert run.items == 2 * BATCH_ITEMS  # saved before the end was reached
     assert not StagedItem.objects.exists()
     assert not Product.objects.exists()

@@ -20,7 +20,7 @@ KIB_PER_MB = 1024
 
 
 class Command(BaseCommand):
-    help = "Import a product feed. Exit 0: it was read; 1: it was refused; 2: wrong usage."
+    help = "Import a product feed. Exit 0: it was read, even if it waits now; 1: it was refused; 2: wrong usage."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -75,7 +75,8 @@ def _sentence(run: ImportRun) -> str:
         for name, count in run.counts.items()
         if name != "items" and count
     ]
-    return f"{run} {run.get_status_display().lower()}: {run.items:,} items; {', '.join(numbers) or 'nothing to do'}."
+    said = f"{run} {run.get_status_display().lower()}: {run.items:,} items; {', '.join(numbers) or 'nothing to do'}."
+    return "\n".join([said, *(hold["message"] for hold in run.holds)])
 
 
 def _as_json(run: ImportRun | None, error: str) -> str:
@@ -89,6 +90,7 @@ def _as_json(run: ImportRun | None, error: str) -> str:
             "status": run.status if run else Status.FAILED,
             "counts": counts,
             "issues": issues,
+            "holds": run.holds if run else [],
             "error": error or None,
             "seconds": seconds,
             "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_MB, 1),

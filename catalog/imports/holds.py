@@ -1,0 +1,46 @@
+"""Why a plan waits for a person, whatever was said about applying it by itself."""
+
+from collections.abc import Iterable
+
+from django.db.models import QuerySet
+
+from catalog.models import ImportRun, Reading, RunIssue
+
+REPAIRED = "feed.repaired."
+
+
+def holds(run: ImportRun) -> list[dict[str, str]]:
+    """The reasons that hold the run, of the plan that is being made: a code and a sentence each."""
+    if run.reading == Reading.STRICT:
+        return []
+    repairs = "; ".join(f"{issue.count:,} × {issue.title} ({_lines(issue)})" for issue in repairs_of(run))
+    if run.reading == Reading.REPAIRED:
+        message = f"The file is not well-formed XML and was repaired while it was read: {repairs}."
+        return [_hold("feed.repaired", f"{message} Look at what was repaired, then confirm.")]
+    broken = run.issues.filter(code="item.not_well_formed").first()
+    lost = (
+        f"{broken.count:,} of {run.items:,} not well-formed ({_lines(broken)}) and left out" if broken else "all whole"
+    )
+    message = f"The file is not well-formed XML, and its items were read one by one: {lost}."
+    also = f" Repaired were {repairs}." if repairs else ""
+    return [_hold("feed.salvaged", f"{message}{also} Look at what is left, then confirm.")]
+
+
+def repairs_of(run: ImportRun) -> QuerySet[RunIssue]:
+    """What was repaired in the run's file."""
+    return run.issues.filter(code__startswith=REPAIRED)
+
+
+def _hold(code: str, message: str) -> dict[str, str]:
+    return {"code": code, "message": message}
+
+
+def _lines(issue: RunIssue) -> str:
+    """“line 3” or “lines 3, 8, 12, …”."""
+    lines = list(dict.fromkeys(example["line"] for example in issue.examples))
+    more = ", …" if issue.count > len(issue.examples) else ""
+    return f"{_plural(lines)} {', '.join(f'{line:,}' for line in lines)}{more}"
+
+
+def _plural(lines: Iterable[int]) -> str:
+    return "lines" if len(list(lines)) > 1 else "line"

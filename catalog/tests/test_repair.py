@@ -1,0 +1,222 @@
+"""Repair: what is nearly well-formed becomes well-formed, each repair is told, and no line and no value moves."""
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from catalog.errors import FeedRefused
+from catalog.feeds.issues import BY_CODE
+from catalog.feeds.items import check_start, read_items
+from catalog.feeds.repair import HEAD_BYTES, TAG_MAX, Repaired, Repairs
+
+G = "http://base.google.com/ns/1.0"
+NS = f'xmlns:g="{G}"'
+
+
+def rss(item: str, root: str = NS, before: str = "") -> bytes:
+    """A feed of one item, which stands on line 3."""
+    return f"{before}<rss {root}>\n<channel>\n<item>{item}</item>\n</channel>\n</rss>".encode()
+
+
+class Dripping:
+    """A stream that gives so many bytes at a time, whatever it is asked for."""
+
+    def __init__(self, content: bytes, size: int) -> None:
+        self._bytes = io.BytesIO(content)
+        self._size = size
+
+    def read(self, size: int = -1, /) -> bytes:
+        return self._bytes.read(self._size)
+
+
+def drained(stream: Repaired, size: int) -> Iterator[bytes]:
+    while piece := stream.read(size):
+        yield piece
+
+
+def repaired(content: bytes) -> tuple[bytes, Repairs]:
+    repairs = Repairs()
+    return Repaired(io.BytesIO(content), repairs).read(), repairs
+
+
+def read(content: bytes) -> tuple[dict[str, Any], dict[str, int], int]:
+    """The one item's fields by their local names, what was repaired, and the item's line."""
+    repairs = Repairs()
+    (item,) = read_items(Repaired(io.BytesIO(content), repairs))
+    fields = {tag.rpartition("}")[2]: value for tag, value in item.fields.items()}
+    return fields, {code.rpartition(".")[2]: count for code, count in repairs.counts.items()}, item.line
+
+
+LATIN = rss("<title>caf%s &#233;t%s</title>").replace(b"%s", b"\xe9")
+# What stands in the file, and what the title is then; how often what was repaired.
+BROKEN: dict[str, tuple[bytes, str, dict[str, int]]] = {
+    "a bare ampersand": (rss("<title>Dolce & Gabbana</title>"), "Dolce & Gabbana", {"bare_ampersand": 1}),
+    "one at the end of the text": (rss("<title>R&</title>"), "R&", {"bare_ampersand": 1}),
+    "a reference without its end": (rss("<title>a&nbsp b&amp c</title>"), "a&nbsp b&amp c", {"bare_ampersand": 2}),
+    "an entity that nobody knows": (rss("<title>a&foo;b</title>"), "a&foo;b", {"bare_ampersand": 1}),
+    "HTML entities": (rss("<title>t&ecirc;te&nbsp;&hearts;</title>"), "tête\u00a0♥", {"html_entity": 3}),
+    "HTML entities that are markup": (rss("<title>&LT;b&GT; &AMP;</title>"), "<b> &", {"html_entity": 3}),
+    "a reference in capitals": (rss("<title>&#XE9;</title>"), "é", {"html_entity": 1}),
+    "a control character": (rss("<title>silk\x1ddress</title>"), "silk dress", {"control_character": 1}),
+    "one in CDATA": (rss("<title><![CDATA[a\x0b&b]]></title>"), "a &b", {"control_character": 1}),
+    "a reference to one": (rss("<title>a&#29;b&#x0;c</title>"), "a b c", {"control_character": 2}),
+    "a reference to half a character": (rss("<title>a&#xD83D;b</title>"), "a b", {"control_character": 1}),
+    "Latin-1 under UTF-8": (LATIN, "café été", {"foreign_bytes": 2}),
+    "both in one word": (rss("<title>éÃ%s</title>").replace(b"%s", b"\x80"), "éÃ€", {"foreign_bytes": 1}),
+    "an empty line before": (rss("<title>a</title>", before='\n<?xml version="1.0"?>'), "a", {"junk_before": 1}),
+    "two marks of the order of bytes": (b"\xef\xbb\xbf" * 2 + rss("<title>a</title>"), "a", {"junk_before": 1}),
+    "a warning before": (
+        rss("<title>a</title>", before="Warning: no stock in x.php"),
+        "a",
+        {"junk_before": 1},
+    ),
+    "a warning in HTML before": (
+        rss("<title>a</title>", before='<br />\n<b>Notice</b>: x<br />\n<?xml version="1.0"?>'),
+        "a",
+        {"junk_before": 1},
+    ),
+    "an undeclared prefix": (rss("<g:title>a</g:title><c:x>1</c:x>", root=""), "a", {"namespace_undeclared": 2}),
+    "a namespace declared twice": (rss("<g:title>a</g:title>", root=f"{NS} {NS}"), "a", {"attribute_twice": 1}),
+    "an attribute given twice": (rss("<title>a</title><x b='1' b=\"1\"/>"), "a", {"attribute_twice": 1}),
+    "a bare ampersand in an attribute": (rss('<title>a</title><x y="b&c"/>'), "a", {"bare_ampersand": 1}),
+}
+broken = pytest.mark.parametrize(("content", "title", "repairs"), BROKEN.values(), ids=BROKEN)
+
+
+@broken
+def test_a_broken_file_is_read_as_it_was_meant(content: bytes, title: str, repairs: dict[str, int]) -> None:
+    with pytest.raises(FeedRefused) as refused:
+        list(read_items(io.BytesIO(content)))
+    assert refused.value.code == "feed.not_well_formed"
+    fields, told, _line = read(content)
+    assert (fields["title"], told) == (title, repairs)
+
+
+@broken
+def test_no_line_moves(content: bytes, title: str, repairs: dict[str, int]) -> None:
+    before = content.partition(b"<rss")[0].count(b"\n")
+    assert read(content)[2] == before + 3
+
+
+@broken
+def test_it_may_be_uploaded(content: bytes, title: str, repairs: dict[str, int]) -> None:
+    check_start(io.BytesIO(content))
+
+
+@broken
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 1000])
+def test_any_chunks_give_the_same(content: bytes, title: str, repairs: dict[str, int], size: int) -> None:
+    whole, told = repaired(content)
+    mine = Repairs()
+    pieces = list(drained(Repaired(Dripping(content, size), mine), size))
+    assert max(map(len, pieces)) <= size
+    assert b"".join(pieces) == whole
+    assert mine == told
+
+
+def test_a_long_file_is_the_same_in_any_chunks() -> None:
+    item = "<item><g:title a='1' a='1'>R&D &eacute; \x1d %s</g:title><g:link>https://a.b/?c=1&d=2</g:link></item>"
+    content = f"<rss>{''.join(item % ('x' * n) for n in range(900))}</rss>".encode()
+    assert len(content) > 4 * HEAD_BYTES
+    whole, told = repaired(content)
+    for size in (1009, 65_536, 70_001):
+        mine = Repairs()
+        assert b"".join(drained(Repaired(Dripping(content, size), mine), 4099)) == whole
+        assert mine == told
+    assert told.counts["feed.repaired.bare_ampersand"] == 1800
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a &amp; b &lt; &#169; &#xa9; &quot;&apos;&gt;",
+        "<![CDATA[a & b &nbsp; <b>]]>",
+        "<!-- a & b &nbsp; -->x<?php a & b ?>",
+        "été 👗 \u200b\u0085",
+        "a ' b \" c > d",
+    ],
+)
+def test_what_is_well_formed_stays_as_it_is(text: str) -> None:
+    content = rss(f"<title>{text}</title>", root=f'{NS} version="2.0"')
+    (strict,) = read_items(io.BytesIO(content))
+    repairs = Repairs()
+    assert list(read_items(Repaired(io.BytesIO(content), repairs))) == [strict]
+    assert not repairs.counts
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "iso-8859-1", "windows-1252", "utf-8-sig"])
+def test_a_declared_encoding_is_kept_in_mind(encoding: str) -> None:
+    name = encoding[:6] if "16" in encoding else encoding.removesuffix("-sig")
+    text = rss("<title>été & hiver</title>", before=f'<?xml version="1.0" encoding="{name}"?>\n').decode()
+    fields, told, line = read(text.encode(encoding))
+    assert (fields["title"], told, line) == ("été & hiver", {"bare_ampersand": 1}, 4)
+
+
+@pytest.mark.parametrize("name", ["g:id", "g:price", "g:sale_price"])
+@pytest.mark.parametrize("value", ["1\x1d2", "1&#29;2", "<![CDATA[1\x1d2]]>"])
+def test_a_key_or_an_amount_is_never_repaired_into_another(name: str, value: str) -> None:
+    with pytest.raises(FeedRefused):
+        read(rss(f"<{name}>{value}</{name}>"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        rss("<title>a</g:title>"),
+        rss("<title>a < b</title>"),
+        rss("<title>a</title>", root='xmlns:g="a" xmlns:g="b"'),
+        rss("<title>a</title><x:y>1</x:y>"),
+        rss("<title>%s</title>").replace(b"%s", b"\x81"),
+        rss("<title>a</title>") + b"</xml>",
+    ],
+    ids=["crossed tags", "a bare <", "two namespaces", "an unknown prefix", "a byte that is nothing", "two roots"],
+)
+def test_what_would_be_a_guess_is_left_to_the_parser(content: bytes) -> None:
+    with pytest.raises(FeedRefused) as refused:
+        read(content)
+    assert refused.value.code == "feed.not_well_formed"
+
+
+@pytest.mark.parametrize(
+    ("before", "code"),
+    [
+        ("<!DOCTYPE rss>", "feed.doctype"),
+        ("x <!DOCTYPE rss [<!ENTITY a 'b'>]>\n", "feed.doctype"),
+        ('<!DOCTYPE rss>\n<?xml version="1.0"?>', "feed.doctype"),
+        ('x\n<?xml version="1.0"?><!doctype rss>', "feed.not_well_formed"),
+        ('\n<?xml version="1.0" encoding="UTF-7"?>', "feed.encoding"),
+        ('x <?xml version="1.0" encoding="UTF-7"?>', "feed.encoding"),
+    ],
+)
+def test_a_repair_lets_nothing_in_that_is_refused(before: str, code: str) -> None:
+    with pytest.raises(FeedRefused) as refused:
+        read(rss("<title>a</title>", before=before))
+    assert refused.value.code == code
+
+
+def test_the_first_places_are_told_with_their_lines() -> None:
+    text = "\n".join(f"a{n} & b{n}" for n in range(7))
+    _bytes, repairs = repaired(rss(f"<title>{text}</title>"))
+    code = "feed.repaired.bare_ampersand"
+    assert repairs.counts[code] == 7
+    assert [line for line, _found in repairs.examples[code]] == [3, 4, 5, 6, 7]
+    assert repairs.examples[code][0] == (3, "& b0 a1 & b1 a2 & b2 a3 & b3 a")
+
+
+def test_what_was_found_can_be_shown() -> None:
+    _bytes, repairs = repaired(LATIN + b"\x1d")
+    assert repairs.examples["feed.repaired.foreign_bytes"][0] == (3, "é &#233;té")
+    assert repairs.examples["feed.repaired.control_character"] == [(5, "U+001D")]
+
+
+def test_every_kind_is_an_issue_with_advice() -> None:
+    told = {code for content, _title, _repairs in BROKEN.values() for code in repaired(content)[1].counts}
+    assert told == {code for code in BY_CODE if code.startswith("feed.repaired.")}
+
+
+@pytest.mark.parametrize("content", [b"<" * 300_000, b"<a " + b"b " * TAG_MAX, b"<a b='" * 50_000, b"&" * 300_000])
+def test_what_never_ends_is_passed_on(content: bytes) -> None:
+    text, _repairs = repaired(b"<rss>" + content)
+    assert len(text) >= len(content)

@@ -1,0 +1,243 @@
+"""Files that are not well-formed: read as they are meant, item by item if need be, and never applied unseen."""
+
+import json
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.db import IntegrityError, transaction
+
+from catalog.errors import FeedRefused
+from catalog.imports.background import fail
+from catalog.imports.discard import discard
+from catalog.imports.review import go_on
+from catalog.imports.stage import BATCH_ITEMS, stage
+from catalog.models import Feed, ImportRun, Product, Reading, Status
+from catalog.tests.conftest import Worker
+from catalog.tests.factories import applied, catalogue, counts, execute, feed_of, item, items, received
+from catalog.tests.pages import browser, buttons, heading, text_of, tree, url, with_class
+
+CROSSED = item("2").replace("</g:title>", "</title>")
+
+
+def with_ampersand(id: str) -> str:
+    return item(id, title="%").replace("%", "R & B")
+
+
+def staged(feed: Feed, content: bytes, **options: object) -> ImportRun:
+    run = received(feed, content, **options)
+    stage(run)
+    return run
+
+
+def repaired(feed: Feed, **options: object) -> ImportRun:
+    return staged(feed, feed_of(item("1"), with_ampersand("2")), **options)
+
+
+def salvaged(feed: Feed, **options: object) -> ImportRun:
+    return staged(feed, feed_of(item("1"), CROSSED, item("3")), **options)
+
+
+# --- how it is read -----------------------------------------------------------------------------------
+def test_a_well_formed_file_is_read_as_it_is_and_held_by_nothing(feed: Feed) -> None:
+    run = staged(feed, feed_of(item("1")))
+    assert (run.reading, run.holds) == (Reading.STRICT, [])
+
+
+def test_a_repaired_file_says_what_was_repaired_and_waits(feed: Feed) -> None:
+    run = repaired(feed)
+    assert (run.status, run.reading, run.bytes_read) == (Status.REVIEW, Reading.REPAIRED, run.file_size)
+    assert counts(run) == {"items": 2, "created": 2}
+    issue = run.issues.get()
+    assert (issue.code, issue.attribute, issue.severity, issue.count) == (
+        "feed.repaired.bare_ampersand",
+        "",
+        "warning",
+        1,
+    )
+    assert issue.examples == [{"line": 3, "product_id": "", "found": "& B"}]
+    (hold,) = run.holds
+    assert hold["code"] == "feed.repaired"
+    assert "1 × An & stands for itself (line 3)" in hold["message"]
+    assert run.staged.get(product_id="2").title == "R & B"
+
+
+def test_a_salvaged_file_names_the_items_that_are_lost(feed: Feed) -> None:
+    run = salvaged(feed)
+    assert (run.status, run.reading) == (Status.REVIEW, Reading.SALVAGED)
+    assert counts(run) == {"items": 3, "created": 2, "invalid": 1}
+    lost = run.staged.get(state="invalid")
+    assert (lost.product_id, lost.line, lost.position) == ("2", 3, 2)
+    ((code, attribute, found, line),) = lost.issues
+    assert (code, attribute, line) == ("item.not_well_formed", "", 3)
+    assert found.startswith("Line 3: <item><g:id>2</g:id><g:title>Silk dress</title>")
+    issue = run.issues.get()
+    assert (issue.code, issue.severity, issue.count) == ("item.not_well_formed", "error", 1)
+    (hold,) = run.holds
+    assert hold["code"] == "feed.salvaged"
+    assert "its items were read one by one: 1 of 3 not well-formed (line 3)" in hold["message"]
+
+
+def test_each_way_of_reading_starts_over(feed: Feed) -> None:
+    many = BATCH_ITEMS + 100
+    content = feed_of(*items(many, pattern="x" * 101), with_ampersand("a"), CROSSED)
+    run = staged(feed, content)
+    assert run.reading == Reading.SALVAGED
+    assert counts(run) == {"items": many + 2, "created": many + 1, "invalid": 1}
+    assert run.staged.count() == many + 2
+    assert dict(run.issues.values_list("code", "count")) == {
+        "pattern.too_long": many,
+        "feed.repaired.bare_ampersand": 1,
+        "item.not_well_formed": 1,
+    }
+
+
+def test_what_cannot_be_saved_fails_with_line_column_and_hint(feed: Feed) -> None:
+    run = staged(feed, feed_of(CROSSED))
+    assert (run.status, run.error_code, run.holds) == (Status.FAILED, "feed.not_well_formed", [])
+    assert run.error.startswith("Line 2, column")
+    assert "left open" in run.error
+    assert not run.staged.exists()
+
+
+def test_other_refusals_are_final(feed: Feed) -> None:
+    run = staged(feed, b"<rss><channel><title>none</title></channel></rss>")
+    assert (run.status, run.error_code, run.reading) == (Status.FAILED, "feed.no_items", Reading.STRICT)
+
+
+DOCTYPES = [b"\n<!DOCTYPE rss>", b"Warning <!DOCTYPE rss>", b"x <!DOCTYPE rss>\n<?xml version='1.0'?>"]
+
+
+@pytest.mark.parametrize("before", DOCTYPES)
+def test_a_doctype_is_never_repaired_away(feed: Feed, before: bytes) -> None:
+    try:
+        code = staged(feed, before + feed_of(with_ampersand("1"))).error_code
+    except FeedRefused as at_the_door:
+        code = at_the_door.code
+    assert code == "feed.doctype"
+
+
+def test_a_file_with_something_before_it_may_be_uploaded(feed: Feed) -> None:
+    run = staged(feed, b"<b>Notice</b>: x in y.php\n<?xml version='1.0'?>" + feed_of(item("1")))
+    assert (run.reading, run.staged.get().line) == (Reading.REPAIRED, 3)
+
+
+# --- who decides --------------------------------------------------------------------------------------
+@pytest.mark.parametrize("broken", [repaired, salvaged])
+def test_it_never_applies_by_itself(feed: Feed, broken: object) -> None:
+    run = broken(feed, auto_apply=True)  # type: ignore[operator]
+    go_on(run)
+    run.refresh_from_db()
+    assert run.status == Status.REVIEW
+    assert not Product.objects.exists()
+
+
+def test_it_waits_even_where_nothing_would_change(feed: Feed) -> None:
+    applied(feed, item("1"), item("2", title="R & B"))
+    before = catalogue()
+    run = repaired(feed)
+    go_on(run)
+    assert (run.status, run.has_changes) == (Status.REVIEW, False)
+    execute(run)
+    assert catalogue() == before
+
+
+@pytest.mark.parametrize("broken", [repaired, salvaged])
+def test_a_person_may_confirm_it(feed: Feed, broken: object) -> None:
+    execute(broken(feed))  # type: ignore[operator]
+    assert Product.objects.count() == 2
+
+
+def test_a_repaired_sync_archives_and_a_salvaged_one_is_refused(feed: Feed) -> None:
+    applied(feed, *(item(n) for n in "123"))
+    assert counts(repaired(feed, mode="sync"))["archived"] == 1
+    before = catalogue()
+    run = salvaged(feed, mode="sync")
+    assert (run.status, run.error_code) == (Status.FAILED, "feed.salvage_in_sync")
+    assert "mode update" in run.error
+    assert not run.changes.exists()
+    assert catalogue() == before
+
+
+def test_a_held_import_may_be_discarded(feed: Feed) -> None:
+    run = salvaged(feed)
+    discard(run, by=None, in_background=False)
+    assert not Product.objects.exists()
+
+
+def test_the_database_knows_the_ways_of_reading(feed: Feed) -> None:
+    run = repaired(feed)
+    with pytest.raises(IntegrityError, match="importrun_reading_known"), transaction.atomic():
+        ImportRun.objects.filter(pk=run.pk).update(reading="guessed")
+    fail(run, "x", "y")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_leaves_it_to_a_person(feed: Feed, worker: Worker) -> None:
+    run = received(feed, feed_of(with_ampersand("1")), auto_apply=True, in_background=True)
+    assert worker.work() == ["catalog.stage"]
+    run.refresh_from_db()
+    assert (run.status, run.reading) == (Status.REVIEW, Reading.REPAIRED)
+
+
+# --- the shell ----------------------------------------------------------------------------------------
+def test_the_shell_leaves_it_in_review_and_says_why(
+    db: None, storage: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "broken.xml"
+    file.write_bytes(feed_of(item("1"), with_ampersand("2")))
+    call_command("import_feed", str(file), "--json")
+    answer = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (answer["status"], answer["error"], answer["counts"]["created"]) == ("review", None, 2)
+    assert [hold["code"] for hold in answer["holds"]] == ["feed.repaired"]
+    assert not Product.objects.exists()
+    call_command("import_feed", str(file), "--feed", "other")
+    said = capsys.readouterr().out
+    assert "needs confirmation: 2 items" in said
+    assert "An & stands for itself (line 3)" in said
+
+
+def test_a_dry_run_of_a_broken_file_is_discarded(
+    db: None, storage: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "broken.xml"
+    file.write_bytes(feed_of(item("1"), CROSSED))
+    call_command("import_feed", str(file), "--dry-run", "--json")
+    answer = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (answer["status"], [hold["code"] for hold in answer["holds"]]) == ("discarded", ["feed.salvaged"])
+
+
+# --- the page -----------------------------------------------------------------------------------------
+def card(run: ImportRun, query: str = "") -> str:
+    page = browser("alice").get(url(run) + query)
+    return " ".join(text_of(section) for section in tree(page).xpath(f"//section[{with_class('holds')}]"))
+
+
+def test_the_page_says_what_was_repaired(feed: Feed) -> None:
+    run = repaired(feed)
+    said = card(run)
+    assert "This import waits for a person" in said
+    assert "An & stands for itself 1 line 3: & B" in said
+    issues = browser("alice").get(url(run) + "?tab=issues")
+    assert "feed.repaired.bare_ampersand" in issues.content.decode()
+    execute(run)
+    assert "waited for a person" in card(run)
+
+
+def test_the_page_says_what_was_lost(feed: Feed) -> None:
+    run = salvaged(feed)
+    assert "1 of 3 not well-formed (line 3) and left out" in card(run)
+    invalid = browser("alice").get(url(run) + "?tab=invalid").content.decode()
+    assert "The item is not well-formed XML" in invalid
+    assert "Line 3: &lt;item&gt;" in invalid
+
+
+def test_a_plan_without_changes_can_be_confirmed_all_the_same(feed: Feed) -> None:
+    applied(feed, item("1"), item("2", title="R & B"))
+    page = browser("alice").get(url(repaired(feed)))
+    assert heading(page) == "Confirming will change no product."
+    assert "Confirm: change no product" in buttons(page)
+
+
+def test_a_well_formed_file_has_no_card(feed: Feed) -> None:
+    assert card(staged(feed, feed_of(item("1")))) == ""
