@@ -80,6 +80,11 @@ BROKEN: dict[str, tuple[bytes, str, dict[str, int]]] = {
     "an undeclared prefix": (rss("<g:title>a</g:title><c:x>1</c:x>", root=""), "a", {"namespace_undeclared": 2}),
     "a namespace declared twice": (rss("<g:title>a</g:title>", root=f"{NS} {NS}"), "a", {"attribute_twice": 1}),
     "an attribute given twice": (rss("<title>a</title><x b='1' b=\"1\"/>"), "a", {"attribute_twice": 1}),
+    "an encoding that is not there, and another fault": (
+        rss("<title>é & e</title>", before='<?xml version="1.0" encoding="UTF-16"?>'),
+        "é & e",
+        {"encoding": 1, "bare_ampersand": 1},
+    ),
     "a bare ampersand in an attribute": (rss('<title>a</title><x y="b&c"/>'), "a", {"bare_ampersand": 1}),
 }
 broken = pytest.mark.parametrize(("content", "title", "repairs"), BROKEN.values(), ids=BROKEN)
