@@ -280,17 +280,22 @@ def _fields(element: Element, layout: Layout, limits: Limits) -> dict[str, RawVa
     for child in element:
         plain = not len(child) and not child.attrib
         value: RawValue = (child.text or "") if plain else _structured(child, limits)
-        _add(fields, child.tag, value)
+        tag = child.tag
+        if tag in fields:
+            _add_another(fields, tag, value)
+        else:
+            fields[tag] = value
     if layout.takes_attributes:
         for name, text in element.items():
-            _add(fields, name, text)
+            if name in fields:
+                _add_another(fields, name, text)
+            else:
+                fields[name] = text
     return fields
 
 
-def _add(fields: dict[str, RawValue], tag: str, value: RawValue) -> None:
-    if tag not in fields:
-        fields[tag] = value
-    elif isinstance(earlier := fields[tag], list):
+def _add_another(fields: dict[str, RawValue], tag: str, value: RawValue) -> None:
+    if isinstance(earlier := fields[tag], list):
         earlier.append(value)
     else:
         fields[tag] = [earlier, value]
