@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
@@ -171,7 +172,8 @@ class _Batch:
         self._run_id = run_id
         self._items = items
         self.count = self.invalid = 0
-        self.issues: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        self.issues: Counter[tuple[str, str]] = Counter()
+        self.examples: dict[tuple[str, str], list[dict[str, Any]]] = {}
         self.error: Exception | None = None
 
     def read(self, _size: int) -> str:
@@ -187,8 +189,11 @@ class _Batch:
         self.count += 1
         self.invalid += not item.valid
         for issue in item.issues:
-            example = {"line": issue.line, "product_id": item.id, "found": issue.found}
-            self.issues.setdefault((issue.code, issue.attribute), []).append(example)
+            name = (issue.code, issue.attribute)
+            self.issues[name] += 1
+            if self.issues[name] <= RunIssue.EXAMPLES:
+                example = {"line": issue.line, "product_id": item.id, "found": issue.found}
+                self.examples.setdefault(name, []).append(example)
         return row(self._run_id, item)
 
 
@@ -225,7 +230,7 @@ _ADD_ISSUES = """
 
 
 def _count_issues(run: ImportRun, batch: _Batch) -> None:
-    _add_issues(run, {name: (len(examples), examples) for name, examples in batch.issues.items()})
+    _add_issues(run, {name: (count, batch.examples[name]) for name, count in batch.issues.items()})
 
 
 def _count_repairs(run: ImportRun, repairs: Repairs) -> None:
