@@ -390,6 +390,11 @@ CODES: tuple[Code, ...] = (
 BY_CODE: dict[str, Code] = {code.name: code for code in CODES}
 
 
+def words(name: str, severity: str = Severity.WARNING) -> Code:
+    """The code of that name. One that an older version reported may be gone from the registry; its name is left."""
+    return BY_CODE.get(name) or Code(name, Severity(severity), name, "")
+
+
 class Issue(NamedTuple):
     """Something wrong with one item.
 

@@ -9,7 +9,7 @@ from django.db.models import Subquery
 from django.utils.translation import gettext_lazy as _
 
 from catalog.feeds.attributes import expected
-from catalog.feeds.issues import BY_CODE, Code, Severity
+from catalog.feeds.issues import Code, Severity, words
 from catalog.models import ImportRun, RunIssue, Status
 
 EARLY_ITEMS = 5_000
@@ -62,12 +62,12 @@ def diagnose(run: ImportRun) -> Diagnosis:
         trend = ("open" if count else "new") if previous else ""
         # Of the items; what is in the file and not in an item has none.
         share = None if issue.code.startswith("feed.") else min(issue.count / max(run.items, 1), 1)
-        code = _code(issue.code, issue.severity)
+        code = words(issue.code, issue.severity)
         findings.append(
             Finding(code, issue.attribute, issue.severity, issue.count, share, issue.examples, count, trend)
         )
     for (name, attribute), (severity, count) in before.items():
-        findings.append(Finding(_code(name, severity), attribute, severity, 0, 0, [], count, "resolved"))
+        findings.append(Finding(words(name, severity), attribute, severity, 0, 0, [], count, "resolved"))
     findings.sort(key=lambda f: (f.trend == "resolved", _SEVERITIES.index(Severity(f.severity)), -f.count, -f.before))
     return Diagnosis(findings, previous)
 
@@ -90,8 +90,3 @@ def _before(run: ImportRun) -> tuple[int | None, dict[tuple[str, str], tuple[str
     )
     counts = {(code, attribute): (severity, count) for _pk, code, attribute, severity, count in rows if code}
     return (rows[0][0] if rows else None), counts
-
-
-def _code(name: str, severity: str) -> Code:
-    """The code's words. A code that an older version reported may be gone from the registry."""
-    return BY_CODE.get(name) or Code(name, Severity(severity), name, "")

@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 from catalog.cells import cell
 from catalog.feeds import write
 from catalog.feeds.attributes import expected
-from catalog.feeds.issues import BY_CODE, Code, Severity, severity
+from catalog.feeds.issues import BY_CODE, Severity, severity, words
 from catalog.imports.columns import MONEY_NAMES, SHARED
 from catalog.imports.review import Row, invalid_items
 from catalog.models import Change, ImportRun, Operation, StagedItem
@@ -61,14 +61,12 @@ def issues_of(item: StagedItem) -> list[dict[str, Any]]:
 
 
 def _worded(name: str, attribute: str, found: str, line: int | None = None) -> dict[str, Any]:
-    code = BY_CODE.get(name)
     return {
-        # an older version may have reported codes that are gone from the registry
-        "code": code or Code(name, Severity.WARNING, name, ""),
+        "code": words(name),
         "attribute": attribute,
         "found": found,
         "line": line,
-        "severity": severity(name, attribute) if code else Severity.WARNING,
+        "severity": severity(name, attribute) if name in BY_CODE else Severity.WARNING,
         "expected": expected(attribute),
     }
 

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from catalog.feeds.issues import BY_CODE, Severity
+from catalog.feeds.issues import Severity, words
 from catalog.models.feed import Feed, Mode
 from catalog.models.product import ItemFields
 
@@ -264,8 +264,8 @@ class RunIssue(models.Model):
 
     @property
     def title(self) -> str:
-        return BY_CODE[self.code].title
+        return words(self.code).title
 
     @property
     def advice(self) -> str:
-        return BY_CODE[self.code].advice
+        return words(self.code).advice

@@ -12,7 +12,7 @@ from django.conf import settings as project
 from django.contrib.staticfiles import finders
 from django.test import Client
 
-from catalog.models import Feed, ImportRun
+from catalog.models import Feed, ImportRun, RunIssue
 from catalog.templatetags.catalog import effect, percent, product_url
 from catalog.tests.factories import applied, feed_of, item, items, planned, received
 from catalog.tests.pages import UPLOAD, browser, text_of, tree, upload, url, with_class
@@ -137,3 +137,8 @@ def test_what_changes_by_itself_is_announced_but_not_every_second(parts: dict[st
 @pytest.mark.django_db
 def test_every_page_has_one_title(parts: dict[str, Any]) -> None:
     assert {name: len(part.xpath(".//h1")) for name, part in parts.items()} == dict.fromkeys(parts, 1)
+
+
+def test_an_issue_whose_code_is_gone_is_shown_by_its_name() -> None:
+    issue = RunIssue(code="gone.code", severity="warning")
+    assert (issue.title, issue.advice) == ("gone.code", "")
