@@ -15,11 +15,11 @@ from django.db import connection, transaction
 
 from catalog.errors import FeedRefused
 from catalog.feeds import formats
-from catalog.feeds.check import Item, Rules, broken, check, names_of, report_unknown
+from catalog.feeds.check import Item, Rules, check, names_of, report_unknown
 from catalog.feeds.issues import severity
 from catalog.feeds.items import CHUNK_BYTES, RawItem, Stream, read_items
 from catalog.feeds.repair import Repaired, Repairs
-from catalog.feeds.salvage import BrokenItem, salvage_items
+from catalog.feeds.salvage import SALVAGEABLE, salvage_items
 from catalog.imports.background import failing_in_words, held, timed
 from catalog.imports.plan import plan
 from catalog.imports.rows import COPY, row
@@ -60,7 +60,7 @@ def _read(run: ImportRun, on_progress: Callable[[ImportRun], None] | None) -> bo
         except FeedRefused as error:
             if refused and reading == Reading.SALVAGED and error.code == "feed.no_items":
                 raise refused from None  # where it broke and what to look for says more
-            if error.code != "feed.not_well_formed" or reading == Reading.SALVAGED:
+            if error.code not in SALVAGEABLE or reading == Reading.SALVAGED:
                 raise
             refused = error
     raise AssertionError("the last way to read a file returns or raises")
@@ -141,23 +141,20 @@ class _Hashed:
         return self._digest.hexdigest()
 
 
-def _raw_items(file: Stream, reading: Reading, repairs: Repairs) -> Iterator[RawItem | BrokenItem]:
+def _raw_items(file: Stream, reading: Reading, repairs: Repairs) -> Iterator[RawItem]:
     limits = settings.FEED_LIMITS
     if reading == Reading.STRICT:
         return read_items(file, limits)
     unpacked = formats.opened(file, limits).from_the_start()
     if reading == Reading.REPAIRED:
         return read_items(Repaired(unpacked, repairs), limits)
-    return salvage_items(unpacked, repairs)
+    return salvage_items(unpacked, repairs, limits)
 
 
-def _checked(raw_items: Iterator[RawItem | BrokenItem], rules: Rules, names: set[str]) -> Iterator[Item]:
+def _checked(raw_items: Iterator[RawItem], rules: Rules, names: set[str]) -> Iterator[Item]:
     """The cleaned items. `names` grows by the attributes that occur, and is whole when the last item was given."""
     tags: set[str] = set()
     for raw in raw_items:
-        if isinstance(raw, BrokenItem):
-            yield broken(raw.position, raw.line, raw.product_id, raw.found)
-            continue
         item = check(raw, rules)
         report_unknown(item, raw, tags, rules)
         names |= item.more_names
