@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "django_celery_beat",
     "config",
     "accounts",
+    "schedule",
     "notifications",
     "catalog",
 ]
@@ -145,7 +146,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 30,
     "socket_keepalive": True,
 }
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "schedule.beat:Scheduler"
 
 # --- import and export ----------------------------------------------------------------------------
 IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "import"
