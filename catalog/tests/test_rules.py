@@ -194,7 +194,7 @@ def test_every_code_that_the_rules_name_is_registered() -> None:
     folder = Path(check_module.__file__).parent
     named = {
         node.value
-        for module in ("check.py", "values.py")
+        for module in ("check.py", "readers.py", "values.py")
         for node in ast.walk(ast.parse((folder / module).read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }

@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
-from accounts.models import User
 from schedule.models import JobRun, Outcome
 
 pytestmark = pytest.mark.django_db
@@ -30,7 +30,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def browser(role: str) -> Client:
-    user = User.objects.create_user(role or "vera", f"{role or 'vera'}@example.com", is_staff=True)
+    user = get_user_model().objects.create_user(role or "vera", f"{role or 'vera'}@example.com", is_staff=True)
     user.groups.set(Group.objects.filter(name=role))
     client = Client()
     client.force_login(user)
