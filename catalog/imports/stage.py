@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
@@ -18,6 +19,7 @@ from catalog.feeds import formats
 from catalog.feeds.check import Item, Rules, check, names_of, report_unknown
 from catalog.feeds.issues import severity
 from catalog.feeds.items import CHUNK_BYTES, RawItem, Stream, read_items
+from catalog.feeds.limits import too_slow
 from catalog.feeds.repair import Repaired, Repairs
 from catalog.feeds.salvage import SALVAGEABLE, salvage_items
 from catalog.imports.background import failing_in_words, held, timed
@@ -51,12 +53,13 @@ def _read(run: ImportRun, on_progress: Callable[[ImportRun], None] | None) -> bo
     False when the run was discarded meanwhile.
     """
     refused: FeedRefused | None = None
+    deadline = time.monotonic() + settings.FEED_LIMITS.seconds
     for reading in Reading:
         if refused and reading == Reading.SALVAGED and run.mode == Mode.SYNC:
             raise _needs_update(refused)
         _start_over(run, reading)
         try:
-            return _read_once(run, on_progress)
+            return _read_once(run, on_progress, deadline)
         except FeedRefused as error:
             if refused and reading == Reading.SALVAGED and error.code == "feed.no_items":
                 raise refused from None  # where it broke and what to look for says more
@@ -84,12 +87,12 @@ def _start_over(run: ImportRun, reading: Reading) -> None:
         run.save(update_fields=["items", "invalid", "bytes_read", "reading"])
 
 
-def _read_once(run: ImportRun, on_progress: Callable[[ImportRun], None] | None) -> bool:
+def _read_once(run: ImportRun, on_progress: Callable[[ImportRun], None] | None, deadline: float) -> bool:
     """Copy every item in, reading as the run says. False when the run was discarded meanwhile."""
     rules = run.feed.rules
     names: set[str] = set()
     with _opened(run) as file:
-        stream = _Hashed(file)
+        stream = _Hashed(file, deadline)
         repairs = Repairs()
         items = _checked(_raw_items(stream, Reading(run.reading), repairs), rules, names)
         while _save(run, items, file):
@@ -120,13 +123,16 @@ def _opened(run: ImportRun) -> File[bytes]:
 
 
 class _Hashed:
-    """The stored file, hashed while it is read."""
+    """The stored file, hashed while it is read. Reading it ends at the deadline."""
 
-    def __init__(self, file: File[bytes]) -> None:
+    def __init__(self, file: File[bytes], deadline: float) -> None:
         self._file = file
+        self._deadline = deadline
         self._digest = hashlib.sha256()
 
     def read(self, size: int = -1, /) -> bytes:
+        if time.monotonic() > self._deadline:
+            raise too_slow(settings.FEED_LIMITS)
         chunk: bytes = self._file.read(size)
         self._digest.update(chunk)
         return chunk

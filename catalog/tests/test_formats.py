@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import itertools
 import random
 import re
 import struct
@@ -15,6 +16,7 @@ from dataclasses import fields as fields_of
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from xml.sax.saxutils import escape
 
 import pytest
@@ -252,6 +254,17 @@ def test_an_import_heeds_the_settings(feed: Feed, storage: Path, settings: Any) 
     stage(run)
     assert run.status == Status.FAILED
     assert "FEED_MAX_ITEMS" in run.error
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("content", [RSS, RSS.replace(b"1<", b"1</x><"), gzip.compress(RSS)])
+def test_reading_ends_in_time(feed: Feed, storage: Path, settings: Any, content: bytes) -> None:
+    run = received(feed, content)
+    settings.FEED_LIMITS = replace(SAFE, seconds=1)
+    with patch("catalog.imports.stage.time.monotonic", side_effect=itertools.count(step=2)):
+        stage(run)
+    assert (run.status, run.error_code) == (Status.FAILED, "feed.too_slow")
+    assert run.error == "Reading took longer than 1 seconds. Split the feed, or raise FEED_MAX_SECONDS."
 
 
 # --- tables -------------------------------------------------------------------------------------------
@@ -492,7 +505,7 @@ def test_a_file_at_a_limit_is_read() -> None:
 
 def test_every_limit_has_a_setting_and_is_tried_here() -> None:
     names = {field.name for field in fields_of(Limits)}
-    assert set(SETTINGS) == names == {limit for limit, *_ in [*LIMITS.values(), *LOST.values()]}
+    assert set(SETTINGS) == names == {limit for limit, *_ in [*LIMITS.values(), *LOST.values()]} | {"seconds"}
 
 
 def test_a_limit_below_one_is_a_sentence() -> None:
