@@ -7,3 +7,9 @@ class CatalogConfig(AppConfig):
 
     name = "catalog"
     verbose_name = _("Catalogue")
+
+    def ready(self) -> None:
+        from catalog.imports import messages
+        from notifications import kinds
+
+        kinds.register(*messages.KINDS)

@@ -43,7 +43,7 @@ def tell(
     `person`, who is told. A message that cannot be worded is kept as not delivered, for the admin to show: what the
     caller does must not fail because of its mail.
     """
-    subject_matter = about if isinstance(about, str) else f"{about._meta.label_lower}:{about.pk}"
+    subject_matter = _named(about)
     files = [asdict(Attachment(clean(file.name), file.type, clean(file.text))) for file in attachments]
     Message.objects.bulk_create(
         (
@@ -60,6 +60,15 @@ def tell(
         ignore_conflicts=True,
     )
     transaction.on_commit(ring)
+
+
+def was_told(name: str, about: models.Model | str) -> bool:
+    """Whether anybody was told `name` about this already."""
+    return Message.objects.filter(name=name, about=_named(about)).exists()
+
+
+def _named(about: models.Model | str) -> str:
+    return about if isinstance(about, str) else f"{about._meta.label_lower}:{about.pk}"
 
 
 def _worded(name: str, context: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from django.db import connection, transaction
 
 from catalog.imports.background import CATALOGUE_LOCK, failing_in_words, held, ring, timed
 from catalog.imports.columns import SHARED, listed, spoken_of
+from catalog.imports.messages import tell_applied
 from catalog.models import CatalogState, ImportRun, Operation, Status
 
 
@@ -30,6 +31,7 @@ def apply(run: ImportRun, *, in_background: bool = True) -> None:
                 if counts["created"] or counts["changed"] or counts["archived"]:
                     CatalogState.bump()
             locked.move(Status.APPLYING, to=Status.APPLIED, seconds=locked.seconds, **counts)
+            tell_applied(locked)
             if in_background:
                 ring("catalog.clean_up", locked)
         run.refresh_from_db()

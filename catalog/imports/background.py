@@ -14,6 +14,7 @@ from django.db import OperationalError, connection, transaction
 from kombu.exceptions import OperationalError as BrokerError
 
 from catalog.errors import CatalogError
+from catalog.imports.messages import tell_failed
 from catalog.models import ImportRun, Status
 
 log = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ def fail(run: ImportRun, code: str, message: str) -> None:
         if run.move(Status.RECEIVED, Status.STAGING, Status.APPLYING, to=Status.FAILED, **fields):
             run.staged.all().delete()
             run.changes.filter(outcome="proposed").delete()
+            tell_failed(run)
 
 
 @contextmanager
