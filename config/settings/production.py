@@ -5,7 +5,8 @@ from django.core.exceptions import ImproperlyConfigured
 from config.settings.base import *  # noqa: F403
 from config.settings.base import STORAGES, env
 
-for name in ("DJANGO_SECRET_KEY", "DJANGO_ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL"):
+REQUIRED = "DJANGO_SECRET_KEY DJANGO_ALLOWED_HOSTS DATABASE_URL REDIS_URL EMAIL_URL DEFAULT_FROM_EMAIL".split()
+for name in REQUIRED:
     if not env.str(name, default=""):
         raise ImproperlyConfigured(
             f"Set {name} in the environment: production has no default for it. See .env.example."
