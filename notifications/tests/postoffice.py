@@ -30,7 +30,7 @@ class PostOffice:
         self.commands: list[str] = []
         self.port = 0
         self._loop = asyncio.new_event_loop()
-        self._windows: list[SMTP] = []
+        self._windows: list[Window] = []
         self._up: Future[int] = Future()
         self._thread = threading.Thread(target=self._run)
 
@@ -62,8 +62,7 @@ class PostOffice:
 
     async def _shut(self) -> None:
         for window in self._windows:
-            if window.transport is not None:
-                window.transport.abort()
+            window.cut_off()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
@@ -85,8 +84,8 @@ class PostOffice:
         answer = await asyncio.to_thread(mood) if callable(mood) else mood
         if answer == SILENCE:
             await asyncio.sleep(60)
-        if answer == GONE and server.transport is not None:
-            server.transport.abort()
+        if answer == GONE and isinstance(server, Window):
+            server.cut_off()
         return answer
 
     # --- aiosmtpd's hooks -------------------------------------------------------------------------
@@ -135,6 +134,10 @@ class Window(SMTP):
     def __init__(self, office: PostOffice, **options: Any) -> None:
         super().__init__(office, hostname="postoffice", **options)
         self.office = office
+
+    def cut_off(self) -> None:
+        if isinstance(self.transport, asyncio.Transport):
+            self.transport.abort()
 
     async def _handle_client(self) -> None:
         answer = await self.office.mood(self, "CONNECT")
