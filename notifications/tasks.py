@@ -6,5 +6,7 @@ from notifications.delivery import deliver
 
 
 @shared_task(name="notifications.deliver")
-def deliver_messages() -> None:
-    deliver()
+def deliver_messages() -> str | None:
+    """How many were sent, for the page of the schedule."""
+    sent = deliver()
+    return f"{sent} sent" if sent else None
