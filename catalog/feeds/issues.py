@@ -277,6 +277,7 @@ CODES: tuple[Code, ...] = (
         "Give all amounts of one item in one currency. This one was set aside.",
     ),
     Code("price.zero", _E, "The amount is zero", "Leave the item out until it has a price."),
+    Code("price.negative", _E, "The amount is negative", "Send the amount without a minus, or leave the item out."),
     Code("price.too_large", _E, "The amount has more than nine digits before the point", "Check the amount."),
     Code(
         "sale.not_lower",

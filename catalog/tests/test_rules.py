@@ -79,6 +79,7 @@ RULES: dict[str, tuple[str, dict[str, Any], str]] = {
     "price.no_currency": ("price", {"price": "12.00"}, "12.00"),
     "price.currency_differs": ("sale_price", {"sale_price": "9 USD"}, "9 USD"),
     "price.zero": ("price", {"price": "0.00 AED"}, "0.00 AED"),
+    "price.negative": ("price", {"price": "-5.00 AED"}, "-5.00 AED"),
     "price.too_large": ("price", {"price": "9999999999 AED"}, "9999999999 AED"),
     "sale.not_lower": ("sale_price", {"sale_price": "100.00 AED"}, "100.00"),
     "sale.date_format": (
