@@ -57,13 +57,19 @@ def rings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def office(settings: Any) -> Iterator[PostOffice]:
-    """A real mail server, which this process's mail goes to, and no patience with it."""
+    """A real mail server, which this process's mail goes to."""
     with PostOffice() as office:
         settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", office.port
-        settings.EMAIL_TIMEOUT = 0.25
+        settings.EMAIL_TIMEOUT = 10
         settings.DEFAULT_FROM_EMAIL = "Catalogue <catalogue@shop.example>"
         yield office
+
+
+@pytest.fixture
+def impatience(office: PostOffice, settings: Any) -> None:
+    """A silent server is soon given up."""
+    settings.EMAIL_TIMEOUT = 0.4
 
 
 def time_passes(**duration: float) -> None:

@@ -145,6 +145,7 @@ def test_one_refused_recipient_costs_the_others_nothing(
     assert sorted(Message.objects.values_list("status", flat=True)) == [Status.FAILED, Status.SENT]
 
 
+@pytest.mark.usefixtures("impatience")
 @pytest.mark.parametrize("mood", [SILENCE, GONE])
 @pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA"])
 def test_a_server_that_falls_silent_is_asked_again_later(
@@ -159,6 +160,7 @@ def test_a_server_that_falls_silent_is_asked_again_later(
     assert 1 <= minutes_left(message) <= 1.2
 
 
+@pytest.mark.usefixtures("impatience")
 @pytest.mark.parametrize("mood", [SILENCE, GONE])
 def test_an_answer_that_was_lost_costs_one_second_delivery_under_the_same_name(
     alice: AbstractUser, told: Tell, office: PostOffice, mood: str
@@ -177,6 +179,7 @@ def test_an_answer_that_was_lost_costs_one_second_delivery_under_the_same_name(
     assert state(message)[0] == Status.SENT
 
 
+@pytest.mark.usefixtures("impatience")
 @pytest.mark.parametrize("mood", [SILENCE, GONE, "421 Closing", "500 What?"])
 def test_a_good_bye_that_fails_does_not_undo_a_delivery(
     alice: AbstractUser, told: Tell, office: PostOffice, mood: str
@@ -242,6 +245,7 @@ def test_a_server_that_is_down_costs_no_message_its_attempts(
     assert not Outage.objects.exists()
 
 
+@pytest.mark.usefixtures("impatience")
 @pytest.mark.parametrize(
     ("command", "mood"),
     [
