@@ -77,6 +77,7 @@ def fail(run: ImportRun, code: str, message: str) -> None:
         fields = {"error_code": code, "error": message}
         if run.move(Status.RECEIVED, Status.STAGING, Status.APPLYING, to=Status.FAILED, **fields):
             run.staged.all().delete()
+            run.item_issues.all().delete()
             run.changes.filter(outcome="proposed").delete()
 
 

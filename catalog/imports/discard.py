@@ -3,6 +3,7 @@
 from typing import Any
 
 from catalog.errors import NotPossible
+from catalog.imports import across
 from catalog.imports.background import ring
 from catalog.imports.permissions import require
 from catalog.imports.review import describe
@@ -29,4 +30,5 @@ def clean_up(run: ImportRun) -> None:
     if run.is_open:
         return
     run.staged.exclude(state=ItemState.INVALID).delete()
+    across.forget_items(run)
     run.changes.filter(outcome=Outcome.PROPOSED).delete()

@@ -14,12 +14,13 @@ from catalog.feeds.check import Item, Rules, check, names_of, report_unknown
 from catalog.feeds.issues import BY_CODE, CODES, Severity
 from catalog.feeds.items import read_items
 from catalog.feeds.limits import SAFE
+from catalog.imports.across import ACROSS
 from catalog.tests.factories import feed_of, item
 
 NO_RULES = Rules()
 SHOP = Rules(base_url="https://shop.example/en/", domain="shop.example", aliases=(("Farbe", "color"),))
 # Found by comparing the items of a file, or while the file is read, not by looking at an item.
-ELSEWHERE = {"id.duplicate", "row.cells", "item.not_well_formed"}
+ELSEWHERE = {*ACROSS, "row.cells", "item.not_well_formed"}
 
 
 def read(rules: Rules, *items: str) -> list[Item]:
@@ -219,7 +220,8 @@ def test_what_is_expected_is_said_of_every_attribute() -> None:
 # --- the severities -----------------------------------------------------------------------------------
 NOTICES = (
     "description.html text.double_escaped url.space url.non_ascii url.characters availability.legacy choice.lenient "
-    "attribute.empty attribute.unknown attribute.two_names group.equals_id text.markup gtin.isbn10"
+    "attribute.empty attribute.unknown attribute.two_names group.equals_id group.single text.markup gtin.isbn10 "
+    "feed.supplemental"
 )
 
 
