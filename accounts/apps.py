@@ -11,6 +11,7 @@ class AccountsConfig(AppConfig):
     verbose_name = _("People")
 
     def ready(self) -> None:
+        import accounts.api.schema  # noqa: F401
         from accounts.checks import roles_name_real_permissions
         from accounts.roles import keep_in_step
 

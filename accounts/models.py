@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 FIELD_OF_ERROR = {
@@ -72,6 +73,35 @@ class User(AbstractUser):
             super().validate_constraints(exclude)
         except ValidationError as error:
             raise ValidationError(_at_its_field(error)) from error
+
+
+class LoginSession(models.Model):
+    """One login through the API. Every token of it carries its id and is good while the session is open."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, models.CASCADE, verbose_name=_("user"), related_name="login_sessions")
+    # What the user's password was, in a form that only compares: any other password closes the session.
+    auth_hash = models.CharField(max_length=64, editable=False)
+    refresh_id = models.CharField(max_length=32, editable=False)  # of the one refresh token that is still good
+    created_at = models.DateTimeField(_("logged in"), auto_now_add=True)
+    refreshed_at = models.DateTimeField(_("last refreshed"), default=timezone.now)
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+
+    class Meta:
+        default_permissions = ("view", "change")
+        verbose_name = _("login through the API")
+        verbose_name_plural = _("logins through the API")
+        indexes = [
+            # accounts.sessions.forget_old: what nobody can refresh any more.
+            models.Index(fields=["refreshed_at"], name="login_session_refreshed"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user}, {self.created_at:%Y-%m-%d %H:%M}"
+
+    def end(self) -> None:
+        """Make every token of this login worthless from now on, in every process."""
+        LoginSession.objects.filter(pk=self.pk, ended_at=None).update(ended_at=timezone.now())
 
 
 class RoleGroup(Group):

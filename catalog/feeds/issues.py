@@ -319,6 +319,7 @@ CODES: tuple[Code, ...] = (
         "Send each currency in a feed of its own. The price was imported as it is.",
     ),
     Code("price.zero", _E, "The amount is zero", "Leave the item out until it has a price."),
+    Code("price.negative", _E, "The amount is negative", "Send the amount without a minus, or leave the item out."),
     Code("price.too_large", _E, "The amount has more than nine digits before the point", "Check the amount."),
     Code(
         "sale.not_lower",

@@ -4,13 +4,26 @@ from collections.abc import Iterable
 
 from django.db.models import QuerySet
 
+from catalog.imports import guards
 from catalog.models import ImportRun, Reading, RunIssue
 
 REPAIRED = "feed.repaired."
+GUARD = "guard."
+# What confirming would do to products; the other reasons are about items that are left out or were repaired.
+SERIOUS = frozenset(f"guard.{what}" for what in ("archived", "items", "price_change", "currency", "out_of_stock"))
 
 
 def holds(run: ImportRun) -> list[dict[str, str]]:
     """The reasons that hold the run, of the plan that is being made: a code and a sentence each."""
+    return [*_reading(run), *(_hold(code, message) for code, message in guards.tripped(run))]
+
+
+def asks_why(run: ImportRun) -> bool:
+    """Whether who confirms has to give a reason: a guard was tripped. What was repaired has only to be looked at."""
+    return any(hold["code"].startswith(GUARD) for hold in run.holds)
+
+
+def _reading(run: ImportRun) -> list[dict[str, str]]:
     if run.reading == Reading.STRICT:
         return []
     repairs = "; ".join(f"{issue.count:,} × {issue.title} ({_lines(issue)})" for issue in repairs_of(run))

@@ -37,6 +37,8 @@ def plan(run: ImportRun) -> None:
             plan_hash = _hash(run)
         rest = counts["items"] - counts["invalid"] - counts["duplicate"] - counts["created"] - counts["changed"]
         counts["existing" if run.mode == Mode.ADD else "unchanged"] = rest
+        for name, count in counts.items():
+            setattr(run, name, count)
         fields = {"plan_hash": plan_hash, "names": run.names, "seconds": run.seconds, "holds": holds(run)}
         fields["coverage"] = covered
         if not run.move(Status.STAGING, to=Status.REVIEW, **fields, **counts):

@@ -132,12 +132,14 @@ class ImportRun(models.Model):
     def __str__(self) -> str:
         return f"Import {self.pk}"
 
-    def move(self, *allowed: Status, to: Status, by: Any = None, **fields: Any) -> bool:
-        """Change the status in one conditional UPDATE, with who and when. False when the run is not in an allowed one.
+    def move(self, *allowed: Status, to: Status, by: Any = None, reason: Any = "", **fields: Any) -> bool:
+        """Change the status in one conditional UPDATE, with who, when and, where one was given, why.
 
-        The instance is refreshed either way, so that the caller can say what the run is in instead.
+        False when the run is not in an allowed one. The instance is refreshed either way, so that the caller can say
+        what the run is in instead.
         """
-        entry = [{"status": to, "at": timezone.now().isoformat(), "by": str(by) if by else ""}]
+        step = {"status": to, "at": timezone.now().isoformat(), "by": str(by) if by else ""}
+        entry = [step | ({"reason": reason} if reason else {})]
         added = models.Func(
             models.F("history"),
             models.Value(entry, models.JSONField()),

@@ -79,8 +79,8 @@ def applied(feed: Feed, *items: str, **options: Any) -> ImportRun:
 
 
 def execute(run: ImportRun) -> ImportRun:
-    """Confirm and apply a planned import in this process."""
-    confirm(run, plan_hash=run.plan_hash, by=None, in_background=False)
+    """Confirm and apply a planned import in this process, whatever guard it trips."""
+    confirm(run, plan_hash=run.plan_hash, by=None, reason="Agreed with the supplier", in_background=False)
     apply(run, in_background=False)
     assert run.status == Status.APPLIED, run.error
     return run

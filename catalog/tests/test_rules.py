@@ -80,6 +80,7 @@ RULES: dict[str, tuple[str, dict[str, Any], str]] = {
     "price.no_currency": ("price", {"price": "12.00"}, "12.00"),
     "price.currency_differs": ("sale_price", {"sale_price": "9 USD"}, "9 USD"),
     "price.zero": ("price", {"price": "0.00 AED"}, "0.00 AED"),
+    "price.negative": ("price", {"price": "-5.00 AED"}, "-5.00 AED"),
     "price.too_large": ("price", {"price": "9999999999 AED"}, "9999999999 AED"),
     "sale.not_lower": ("sale_price", {"sale_price": "100.00 AED"}, "100.00"),
     "sale.date_format": (
@@ -195,7 +196,7 @@ def test_every_code_that_the_rules_name_is_registered() -> None:
     folder = Path(check_module.__file__).parent
     named = {
         node.value
-        for module in ("check.py", "values.py")
+        for module in ("check.py", "readers.py", "values.py")
         for node in ast.walk(ast.parse((folder / module).read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }

@@ -1,5 +1,6 @@
 """What holds everywhere. Importing it starts nothing and opens nothing."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,14 @@ INSTALLED_APPS = [
     "import_export",
     "allauth",
     "allauth.account",
+    "rest_framework",
+    "dj_rest_auth",
+    "drf_spectacular",
+    "corsheaders",
     "django_celery_beat",
     "config",
     "accounts",
+    "schedule",
     "notifications",
     "catalog",
 ]
@@ -47,6 +53,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "config.middleware.refuse_nul",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -90,6 +97,62 @@ AUTH_PASSWORD_VALIDATORS = [
 ADMIN_PASSWORD_FILE: Path | None = None  # nowhere but on a developer's machine is a generated password remembered
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
+
+# --- the API --------------------------------------------------------------------------------------
+# Where people reach this site. Mails lead there, never to the host that a request names.
+SITE_URL = env.str("SITE_URL", default=f"http://127.0.0.1:{env.int('PORT', default=8000)}")
+# How many proxies stand before the web server: as many entries of X-Forwarded-For are true. Limits count addresses.
+PROXY_COUNT = env.int("PROXY_COUNT", default=0)
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.sessions.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["config.parsers.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.ScopedRateThrottle"],
+    "DEFAULT_THROTTLE_RATES": {},
+    "EXCEPTION_HANDLER": "config.errors.answer_for",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    "NUM_PROXIES": PROXY_COUNT,
+}
+SIMPLE_JWT = {
+    "ALGORITHM": "HS256",
+    "ISSUER": "ounass-product-management",
+    "AUDIENCE": "ounass-product-management-api",
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=7),
+    "ROTATE_REFRESH_TOKENS": True,
+    "LEEWAY": 5,  # seconds by which two machines' clocks may differ
+    "USER_ID_CLAIM": "sub",
+}
+REST_AUTH = {
+    "USE_JWT": True,
+    "TOKEN_MODEL": None,
+    "SESSION_LOGIN": False,  # else a login through the API opens the admin too
+    "JWT_AUTH_HTTPONLY": False,  # tokens travel in the body and the Authorization header, never in cookies
+    "OLD_PASSWORD_FIELD_ENABLED": True,
+    "LOGOUT_ON_PASSWORD_CHANGE": True,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Ounass Product Management",
+    "DESCRIPTION": "Accounts, products and imports. Log in, then send `Authorization: Bearer <access>`.",
+    "VERSION": "1.0.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
+CORS_URLS_REGEX = r"^/(?!admin/)"
+CORS_ALLOW_HEADERS = (
+    "accept",
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "if-none-match",
+    "prefer",
+)
+CORS_EXPOSE_HEADERS = ("ETag", "Location", "Retry-After")
 
 # --- data -----------------------------------------------------------------------------------------
 DATABASES = {"default": env.db("DATABASE_URL") if env.str("DATABASE_URL", default="") else embedded.database()}
@@ -145,7 +208,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 30,
     "socket_keepalive": True,
 }
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "schedule.beat:Scheduler"
 
 # --- import and export ----------------------------------------------------------------------------
 IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "import"

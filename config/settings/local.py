@@ -2,9 +2,13 @@
 
 from config import embedded
 from config.settings.base import *  # noqa: F403
-from config.settings.base import env
+from config.settings.base import SIMPLE_JWT, env
 
 DEBUG = True
 SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="only-for-a-checkout-production-refuses-to-start-without-its-own")
+SIMPLE_JWT = {
+    **SIMPLE_JWT,
+    "SIGNING_KEY": env.str("JWT_SIGNING_KEY", default="only-for-a-checkout-production-has-a-key-for-its-tokens"),
+}
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 ADMIN_PASSWORD_FILE = embedded.STATE / "admin-password"  # so that a second start can still say how to log in

@@ -3,18 +3,33 @@
 from django.core.exceptions import ImproperlyConfigured
 
 from config.settings.base import *  # noqa: F403
-from config.settings.base import STORAGES, env
+from config.settings.base import REST_FRAMEWORK, SIMPLE_JWT, STORAGES, env
 
-for name in ("DJANGO_SECRET_KEY", "DJANGO_ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL"):
+for name in (
+    "DJANGO_SECRET_KEY",
+    "JWT_SIGNING_KEY",
+    "DJANGO_ALLOWED_HOSTS",
+    "SITE_URL",
+    "DATABASE_URL",
+    "REDIS_URL",
+):
     if not env.str(name, default=""):
         raise ImproperlyConfigured(
             f"Set {name} in the environment: production has no default for it. See .env.example."
         )
 
 SECRET_KEY = env.str("DJANGO_SECRET_KEY")
+JWT_SIGNING_KEY = env.str("JWT_SIGNING_KEY")
+if len(JWT_SIGNING_KEY.encode()) < 32 or JWT_SIGNING_KEY == SECRET_KEY:
+    raise ImproperlyConfigured(
+        "JWT_SIGNING_KEY must be a random text of its own: at least 32 bytes, and not DJANGO_SECRET_KEY."
+    )
+SIMPLE_JWT = {**SIMPLE_JWT, "SIGNING_KEY": JWT_SIGNING_KEY}
 ALLOWED_HOSTS = env.list("DJANGO_ALLOWED_HOSTS")
 CSRF_TRUSTED_ORIGINS = env.list("DJANGO_CSRF_TRUSTED_ORIGINS", default=[])
 
+PROXY_COUNT = env.int("PROXY_COUNT", default=1)
+REST_FRAMEWORK = {**REST_FRAMEWORK, "NUM_PROXIES": PROXY_COUNT}
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_SSL_REDIRECT = env.bool("DJANGO_SSL_REDIRECT", default=True)
 SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365

@@ -1,0 +1,97 @@
+"""Tokens of the API, each bound to the row of its login: ending the row ends them all at once, in every process."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+from rest_framework_simplejwt.authentication import JWTAuthentication
+from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
+from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
+
+from accounts.models import LoginSession, User
+
+CLOSED = "This login has ended. Log in again."
+ODD = "The token is not valid."
+
+
+class BoundToken(Token):
+    """A token of a login. Whatever stands in its claims, a bad one is a `TokenError` and nothing worse."""
+
+    def __init__(self, token: Any = None, verify: bool = True) -> None:
+        try:
+            super().__init__(token, verify)
+        except (ArithmeticError, AttributeError, OSError, TypeError, ValueError) as error:
+            # Only who has our key gets this far: an expiry that is no number, or thousands of years away.
+            raise TokenError(ODD) from error
+
+    @property
+    def session(self) -> LoginSession:
+        """The login, with its user, in one query. Raises `TokenError` unless both are still good."""
+        try:
+            session = LoginSession.objects.select_related("user").get(pk=self["sid"], ended_at=None)
+        except (KeyError, TypeError, ValueError, ValidationError, LoginSession.DoesNotExist) as error:
+            raise TokenError(CLOSED) from error
+        user = session.user
+        same_person = self.get("sub") == str(user.pk)
+        same_password = constant_time_compare(session.auth_hash, user.get_session_auth_hash())
+        if not (user.is_active and same_person and same_password):
+            raise TokenError(CLOSED)
+        return session
+
+
+class SessionAccessToken(BoundToken, AccessToken):
+    """Good for a few minutes, as long as its login is."""
+
+
+class SessionRefreshToken(BoundToken, RefreshToken):
+    """Good for one refresh, which gives the next one. Presented twice, somebody else has it: the login ends."""
+
+    access_token_class = SessionAccessToken
+
+    @classmethod
+    def for_user(cls, user: User) -> "SessionRefreshToken":
+        """Log the person in: a new session, and its first refresh token."""
+        token = super().for_user(user)
+        session = LoginSession.objects.create(
+            user=user, auth_hash=user.get_session_auth_hash(), refresh_id=token["jti"]
+        )
+        token["sid"] = str(session.pk)
+        return token
+
+    def rotate(self) -> None:
+        """Become the login's next refresh token. Of many who try with the same one, the first succeeds."""
+        session, presented = self.session, self["jti"]
+        self.set_jti()
+        self.set_exp()
+        self.set_iat()
+        rotated = LoginSession.objects.filter(pk=session.pk, refresh_id=presented, ended_at=None).update(
+            refresh_id=self["jti"], refreshed_at=timezone.now()
+        )
+        if not rotated:
+            session.end()
+            raise TokenError(CLOSED)
+
+
+class SessionAuthentication(JWTAuthentication):
+    """`Authorization: Bearer <access>`, the person behind it and their login, with one query."""
+
+    def get_validated_token(self, raw_token: bytes) -> SessionAccessToken:
+        try:
+            return SessionAccessToken(raw_token)
+        except TokenError as error:
+            raise InvalidToken(str(error)) from error
+
+    def get_user(self, validated_token: Token) -> User:
+        assert isinstance(validated_token, SessionAccessToken)  # noqa: S101  # as made above
+        try:
+            return validated_token.session.user
+        except TokenError as error:
+            raise InvalidToken(str(error)) from error
+
+
+def forget_old(lifetime: timedelta = SessionRefreshToken.lifetime) -> int:
+    """Delete the logins whose last refresh token has expired; says how many."""
+    deleted, _by_model = LoginSession.objects.filter(refreshed_at__lt=timezone.now() - lifetime).delete()
+    return deleted

@@ -1,0 +1,64 @@
+"""Errors of the API in one shape: `{"detail": "…"}`, or `{"field": ["…"]}` for what one field is wrong with."""
+
+import logging
+from typing import Any
+
+from django.db import InterfaceError, OperationalError
+from rest_framework.exceptions import APIException
+from rest_framework.response import Response
+from rest_framework.settings import api_settings
+from rest_framework.views import exception_handler
+
+from catalog.errors import CatalogError, FeedRefused, NotAllowed, NotPossible
+
+log = logging.getLogger(__name__)
+
+STATUS = {FeedRefused: 400, NotAllowed: 403, NotPossible: 409}
+
+
+class Unavailable(APIException):
+    """The database is away for the moment."""
+
+    status_code = 503
+    default_detail = "The service is busy or being restarted. Try again in half a minute."
+    wait = 30
+
+
+def answer_for(error: Exception, context: dict[str, Any]) -> Response | None:
+    """The answer to an error that a view raised; None for one that nobody foresaw, which is then a 500."""
+    if isinstance(error, CatalogError):
+        return Response({"detail": error.message}, status=_status(error))
+    if isinstance(error, (OperationalError, InterfaceError)):
+        log.error("The database does not answer", exc_info=error)
+        error = Unavailable()
+    answer = exception_handler(error, context)
+    if answer is not None:
+        answer.data = _in_one_shape(answer.data)
+    return answer
+
+
+def _status(error: CatalogError) -> int:
+    return next(status for kind, status in STATUS.items() if isinstance(error, kind))
+
+
+def _in_one_shape(data: Any) -> dict[str, Any]:
+    if isinstance(data, list):
+        return {"detail": _sentence(data)}
+    if "detail" in data:
+        return {"detail": _sentence(data["detail"])}
+    fields = {name: _sentences(problems) for name, problems in data.items()}
+    about_all = fields.pop(api_settings.NON_FIELD_ERRORS_KEY, [])
+    return {**fields, "detail": " ".join(about_all)} if about_all else fields
+
+
+def _sentence(problems: Any) -> str:
+    return " ".join(_sentences(problems))
+
+
+def _sentences(problems: Any) -> list[str]:
+    """The texts in whatever nesting a serializer gives them."""
+    if isinstance(problems, dict):
+        problems = problems.values()
+    elif not isinstance(problems, list):
+        return [str(problems)]
+    return [sentence for problem in problems for sentence in _sentences(problem)]

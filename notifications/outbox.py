@@ -1,0 +1,80 @@
+"""Telling people by e-mail: `tell` writes the messages, and workers send them once they are committed.
+
+The row is the job and the broker only a doorbell, as for imports.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from celery import current_app
+from django.contrib.auth.models import AbstractUser
+from django.db import models, transaction
+from kombu.exceptions import OperationalError as BrokerError
+
+from notifications.models import Message, Status
+from notifications.wording import Wording, clean, word
+
+log = logging.getLogger(__name__)
+
+_QUICKLY = {"max_retries": 1, "interval_start": 0, "interval_max": 0.5}
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A text file that goes with a mail. Every message keeps a copy, so it should be small."""
+
+    name: str
+    type: str
+    text: str
+
+
+def tell(
+    people: Iterable[AbstractUser],
+    name: str,
+    about: models.Model | str,
+    context: Mapping[str, Any],
+    attachments: Iterable[Attachment] = (),
+) -> None:
+    """Write the message `name` to each person, in the caller's transaction; it is sent after the commit.
+
+    Whoever was told `name` about the same thing already is not told again. The templates have `context` and, as
+    `person`, who is told. A message that cannot be worded is kept as not delivered, for the admin to show: what the
+    caller does must not fail because of its mail.
+    """
+    subject_matter = about if isinstance(about, str) else f"{about._meta.label_lower}:{about.pk}"
+    files = [asdict(Attachment(clean(file.name), file.type, clean(file.text))) for file in attachments]
+    Message.objects.bulk_create(
+        (
+            Message(
+                name=name,
+                about=subject_matter,
+                recipient_id=person.pk,
+                address=person.email,
+                attachments=files,
+                **_worded(name, {**context, "person": person}),
+            )
+            for person in people
+        ),
+        ignore_conflicts=True,
+    )
+    transaction.on_commit(ring)
+
+
+def _worded(name: str, context: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        with transaction.atomic():  # a failed query ends with the words, and not with the caller's transaction
+            return word(name, context)._asdict()
+    except Exception as error:
+        log.exception("The message %s could not be worded", name)
+        reason = f"It could not be worded: {type(error).__name__}: {error}"
+        return {**Wording(f"({name})", "", "")._asdict(), "status": Status.FAILED, "last_error": clean(reason)}
+
+
+def ring() -> None:
+    """Ask a worker to send what is due. When nobody hears it, the next sweep does."""
+    try:
+        current_app.send_task("notifications.deliver", retry=True, retry_policy=_QUICKLY)
+    except BrokerError:
+        log.exception("The broker does not answer; messages wait for the next sweep")
