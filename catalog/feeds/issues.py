@@ -217,6 +217,30 @@ CODES: tuple[Code, ...] = (
         "Is an element left open, closed twice, or closed by another name? The other items were read.",
     ),
     Code(
+        "item.too_large",
+        _E,
+        "The item is larger than the limit",
+        "Send less of it, or raise FEED_MAX_ITEM_BYTES. The other items were read.",
+    ),
+    Code(
+        "item.too_many_attributes",
+        _E,
+        "The item has more elements or attributes than the limit",
+        "Send fewer, or raise FEED_MAX_ATTRIBUTES. The other items were read.",
+    ),
+    Code(
+        "item.too_deep",
+        _E,
+        "Elements of the item lie in one another deeper than the limit",
+        "Flatten them, or raise FEED_MAX_DEPTH. The other items were read.",
+    ),
+    Code(
+        "item.value_too_long",
+        _E,
+        "A value of the item is longer than the limit",
+        "Shorten it, or raise FEED_MAX_VALUE_CHARS. The other items were read.",
+    ),
+    Code(
         "feed.repaired.bare_ampersand",
         _W,
         "An & stands for itself",

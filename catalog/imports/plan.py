@@ -1,6 +1,7 @@
 """Decide what an import would change: one SQL statement per decision, all in one transaction."""
 
 import hashlib
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -23,6 +24,7 @@ def plan(run: ImportRun) -> None:
         return
     _gather_statistics("catalog_stageditem (run_id, position, product_id, state)", "catalog_product (id, feed_id)")
     with transaction.atomic():
+        begun = _moment()
         counts: dict[str, int] = {"items": run.items}
         with timed(run, "plan"):
             counts["invalid"] = run.invalid - supplements.accept(run)
@@ -39,11 +41,19 @@ def plan(run: ImportRun) -> None:
         counts["existing" if run.mode == Mode.ADD else "unchanged"] = rest
         for name, count in counts.items():
             setattr(run, name, count)
-        fields = {"plan_hash": plan_hash, "names": run.names, "seconds": run.seconds, "holds": holds(run)}
+        fields = {"plan_hash": plan_hash, "names": run.names, "seconds": run.seconds, "holds": holds(run), **begun}
         fields["coverage"] = covered
         if not run.move(Status.STAGING, to=Status.REVIEW, **fields, **counts):
             transaction.set_rollback(True)  # discarded meanwhile
     _gather_statistics("catalog_change (run_id, operation, product_id, position)")
+
+
+def _moment() -> dict[str, Any]:
+    """When the plan is begun, by the database's clock, and of which version of the catalogue it will be at least."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement_timestamp(), (SELECT version FROM catalog_catalogstate)")
+        planned_at, version = cursor.fetchone()
+    return {"planned_at": planned_at, "catalog_version": version or 0}
 
 
 def _gather_statistics(*tables: str) -> None:

@@ -224,6 +224,7 @@ FEED_LIMITS = Limits(
     attributes=env.int("FEED_MAX_ATTRIBUTES", default=Limits.attributes),
     depth=env.int("FEED_MAX_DEPTH", default=Limits.depth),
     value_chars=env.int("FEED_MAX_VALUE_CHARS", default=Limits.value_chars),
+    seconds=env.int("FEED_MAX_SECONDS", default=Limits.seconds),
 )
 
 # --- logs -----------------------------------------------------------------------------------------
