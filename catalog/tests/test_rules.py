@@ -14,13 +14,15 @@ from catalog.feeds.check import Item, Rules, check, names_of, report_unknown
 from catalog.feeds.issues import BY_CODE, CODES, Severity
 from catalog.feeds.items import read_items
 from catalog.feeds.limits import SAFE
+from catalog.imports.across import ACROSS
 from catalog.tests.factories import feed_of, item
 
 NO_RULES = Rules()
 SHOP = Rules(base_url="https://shop.example/en/", domain="shop.example", aliases=(("Farbe", "color"),))
 # Found by comparing the items of a file, or while the file is read, not by looking at an item.
 ELSEWHERE = {
-    *("id.duplicate", "row.cells", "item.not_well_formed"),
+    *ACROSS,
+    *("row.cells", "item.not_well_formed"),
     *("item.too_large", "item.too_many_attributes", "item.too_deep", "item.value_too_long"),
 }
 
@@ -232,7 +234,8 @@ def test_what_is_expected_is_said_of_every_attribute() -> None:
 # --- the severities -----------------------------------------------------------------------------------
 NOTICES = (
     "description.html text.double_escaped url.space url.non_ascii url.characters availability.legacy choice.lenient "
-    "attribute.empty attribute.unknown attribute.two_names group.equals_id text.markup text.whitespace gtin.isbn10"
+    "attribute.empty attribute.unknown attribute.two_names group.equals_id group.single text.markup text.whitespace "
+    "gtin.isbn10 feed.supplemental"
 )
 
 
