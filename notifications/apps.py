@@ -5,3 +5,8 @@ class NotificationsConfig(AppConfig):
     """E-mails to people. Knows no other app."""
 
     name = "notifications"
+
+    def ready(self) -> None:
+        from notifications import digests
+
+        digests.register(digests.undelivered, digests.PERMISSION)

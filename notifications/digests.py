@@ -17,9 +17,12 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from notifications.kinds import FAILURE_DIGEST
-from notifications.models import Digest, Preference
+from notifications.models import Digest, Message, Preference, Status
 from notifications.outbox import tell
 from notifications.people import preference_of
+
+SHOWN = 20
+PERMISSION = "notifications.view_message"
 
 # What went wrong from the first time on and before the second, as named lists for the template.
 Collect = Callable[[datetime, datetime], Mapping[str, Any]]
@@ -126,3 +129,9 @@ def last_due(preference: Preference, now: datetime) -> datetime:
 def _at(hour: int, day: Any, zone: ZoneInfo) -> datetime:
     local = datetime(day.year, day.month, day.day, hour, tzinfo=zone)
     return local.astimezone(ZoneInfo("UTC"))
+
+
+def undelivered(since: datetime, until: datetime) -> dict[str, Any]:
+    """The messages that were given up in that time, and not sent since."""
+    given_up = Message.objects.filter(status=Status.FAILED, failed_at__gte=since, failed_at__lt=until)
+    return {"undelivered": list(given_up.order_by("failed_at")[:SHOWN]), "undelivered_count": given_up.count()}

@@ -11,6 +11,7 @@ from typing import Any
 from celery import current_app
 from django.contrib.auth.models import AbstractUser
 from django.db import models, transaction
+from django.db.models.functions import Now
 from kombu.exceptions import OperationalError as BrokerError
 
 from notifications.models import Message, Status
@@ -78,7 +79,12 @@ def _worded(name: str, context: Mapping[str, Any]) -> dict[str, Any]:
     except Exception as error:
         log.exception("The message %s could not be worded", name)
         reason = f"It could not be worded: {type(error).__name__}: {error}"
-        return {**Wording(f"({name})", "", "")._asdict(), "status": Status.FAILED, "last_error": clean(reason)}
+        return {
+            **Wording(f"({name})", "", "")._asdict(),
+            "status": Status.FAILED,
+            "failed_at": Now(),
+            "last_error": clean(reason),
+        }
 
 
 def ring() -> None:

@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from catalog.cells import cell
 from catalog.feeds import write
 from catalog.feeds.issues import Severity, words
-from catalog.models import Change, ImportRun, Operation, Outcome, Product, Status
+from catalog.models import ImportRun, Operation, Outcome, Product, Status
 from catalog.models.imports import ItemState
 from notifications.kinds import Kind
 from notifications.links import public_url
@@ -42,6 +42,7 @@ PERMISSION = "catalog.view_importrun"
 KINDS = (
     Kind("import_applied", _("Import applied"), _("What an import added, changed and archived."), PERMISSION),
     Kind("import_failed", _("Import failed"), _("Why an import ended without changing anything."), PERMISSION),
+    Kind("import_undone", _("Import undone"), _("What an undo took back, and what it had to leave."), PERMISSION),
     Kind(
         "import_needs_review",
         _("Import needs review"),
@@ -51,14 +52,31 @@ KINDS = (
 )
 
 
+def tell_outcome(run: ImportRun, step: str) -> None:
+    """What came of the step: apply, undo, or redo, which applies again."""
+    (tell_undone if step == "undo" else tell_applied)(run)
+
+
 def tell_applied(run: ImportRun) -> None:
     """Once for each import that did something, or found something wrong; else only to who uploaded it."""
     eventful = run.has_changes or run.conflict or run.archive_conflict or run.invalid or run.duplicate
     _tell(run, "import_applied", _applied, attach=True, unasked=bool(eventful))
 
 
+def tell_undone(run: ImportRun) -> None:
+    _tell(run, "import_undone", _undone)
+
+
+_FAILED = {
+    Status.FAILED: _("failed"),
+    Status.APPLIED: _("could not be undone"),
+    Status.UNDONE: _("could not be applied again"),
+}
+
+
 def tell_failed(run: ImportRun) -> None:
-    _tell(run, "import_failed", lambda run: {})
+    """For an import that failed, or one that is what it was before, because its undo failed."""
+    _tell(run, "import_failed", lambda run: {"what": _FAILED[Status(run.status)]})
 
 
 def tell_needs_review(run: ImportRun) -> None:
@@ -86,7 +104,13 @@ def _tell(run: ImportRun, name: str, facts: Any, *, attach: bool = False, unaske
     except Exception:
         log.exception("The facts of %s for %s could not be gathered: nobody is told", run, name)
     else:
-        tell(people, name, run, context, attachments)
+        tell(people, name, _occasion(run), context, attachments)
+
+
+def _occasion(run: ImportRun) -> ImportRun | str:
+    """What the message is about: the run, and when it comes to the same state again, also the how manyeth time."""
+    times = sum(step["status"] == run.status for step in run.history)
+    return run if times < 2 else f"{run._meta.label_lower}:{run.pk}#{times}"
 
 
 # --- facts that every message has ---------------------------------------------------------------------
@@ -96,6 +120,7 @@ def _about(run: ImportRun) -> dict[str, Any]:
     issues = _issues(run)
     return {
         "run": run,
+        "again": bool(isinstance(_occasion(run), str)),
         "url": run_url(run),
         "file": line(run.file_name),
         "feed": line(run.feed.name),
@@ -177,6 +202,20 @@ def _applied(run: ImportRun) -> dict[str, Any]:
     }
 
 
+def _undone(run: ImportRun) -> dict[str, Any]:
+    return {
+        "undone_by": line(_who(run, Status.UNDOING)),
+        "lists": [
+            Ids(label, _ended(run, outcome) if count else [], count)
+            for label, outcome, count in (
+                (_("Kept, because they changed since"), Outcome.KEPT, run.kept),
+                (_("Not found any more"), Outcome.GONE, run.gone),
+            )
+            if count
+        ],
+    }
+
+
 def _added(run: ImportRun, most: int) -> Iterator[dict[str, Any]]:
     """The products that the run created, by `KEY_FACTS`, in the order of the file."""
     applied = run.changes.filter(operation=Operation.CREATE, outcome=Outcome.APPLIED).order_by("id")
@@ -239,8 +278,8 @@ def _lists(run: ImportRun) -> Iterator[Ids]:
     yield Ids(_("Archived"), _of(run, Operation.ARCHIVE) if run.archived else [], run.archived)
     yield Ids(_("Existing, left as they are"), _existing(run) if run.existing else [], run.existing)
     conflicts = run.conflict + run.archive_conflict
-    left = run.changes.filter(outcome=Outcome.CONFLICT).order_by("id") if conflicts else Change.objects.none()
-    yield Ids(_("Left alone, edited since the plan"), _first(left.values_list("product_id", flat=True)), conflicts)
+    left = _ended(run, Outcome.CONFLICT) if conflicts else []
+    yield Ids(_("Left alone, edited since the plan"), left, conflicts)
     invalid = run.staged.filter(state=ItemState.INVALID).order_by("position")
     yield Ids(_("Invalid, not imported"), _first(invalid.values_list("product_id", flat=True)), run.invalid)
 
@@ -248,6 +287,10 @@ def _lists(run: ImportRun) -> Iterator[Ids]:
 def _of(run: ImportRun, operation: Operation) -> list[str]:
     changes = run.changes.filter(operation=operation, outcome=Outcome.APPLIED).order_by("id")
     return _first(changes.values_list("product_id", flat=True))
+
+
+def _ended(run: ImportRun, outcome: Outcome) -> list[str]:
+    return _first(run.changes.filter(outcome=outcome).order_by("id").values_list("product_id", flat=True))
 
 
 def _first(ids: Any) -> list[str]:

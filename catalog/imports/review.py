@@ -52,8 +52,8 @@ def go_on(run: ImportRun) -> None:
 
 def describe(run: ImportRun) -> str:
     """The run's state with who caused it, as a sentence: for the second person who presses the button."""
-    # The worker that applies does so for the one who confirmed.
-    caused = [step for step in run.history if step["status"] != Status.APPLIED]
+    # The worker that applies or undoes does so for the one who asked.
+    caused = [step for step in run.history if step["status"] not in (Status.APPLIED, Status.UNDONE)]
     by = f" by {caused[-1]['by']}" if caused and caused[-1]["by"] else ""
     return f"it is “{run.get_status_display().lower()}”{by} already."
 

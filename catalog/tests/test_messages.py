@@ -11,11 +11,13 @@ from django.core.files.base import ContentFile
 from accounts.models import User
 from catalog.imports import messages
 from catalog.imports.apply import apply
+from catalog.imports.background import fail
 from catalog.imports.here import import_here
 from catalog.imports.receive import receive
 from catalog.imports.review import confirm, go_on
 from catalog.imports.stage import stage
 from catalog.imports.sweep import sweep
+from catalog.imports.undo import bring_back, redo, take_back, undo
 from catalog.models import Feed, ImportRun
 from catalog.tests.factories import applied, edit, execute, feed_of, item, items, planned, received
 from notifications.models import Message
@@ -263,3 +265,39 @@ def test_no_message_loads_anything(feed: Feed, root: User) -> None:
     go_on(repaired_run)
     for message in told():
         assert not re.search(r"<(img|link|script|iframe|object|form)|@import|url\(", message.html)
+
+
+# --- undone -------------------------------------------------------------------------------------------
+def undone(run: ImportRun) -> ImportRun:
+    undo(run, by=None, in_background=False)
+    take_back(run, in_background=False)
+    return run
+
+
+def test_an_undo_says_what_it_took_back_and_what_it_had_to_leave(feed: Feed, root: User) -> None:
+    run = applied(feed, *items(3))
+    edit("00002", title="By hand")
+    undone(run)
+    message = only("import_undone")
+    assert message.subject == f"[Catalogue] {run} undone: 2 taken back, 1 kept"
+    assert re.search(r"KEPT, BECAUSE THEY CHANGED SINCE \(1\)\n  00002\n", message.text)
+
+
+def test_each_time_an_import_is_applied_or_undone_is_told(feed: Feed, root: User) -> None:
+    run = undone(applied(feed, item("1")))
+    redo(run, by=None, in_background=False)
+    bring_back(run, in_background=False)
+    undone(run)
+    assert [message.subject.removeprefix(f"[Catalogue] {run} ") for message in told()] == [
+        "applied: +1",
+        "undone: 1 taken back",
+        "applied again: +1",
+        "undone: 1 taken back",
+    ]
+
+
+def test_an_undo_that_failed_is_told(feed: Feed, root: User) -> None:
+    run = applied(feed, item("1"))
+    undo(run, by=None, in_background=False)
+    fail(run, "internal_error", "Something unexpected happened.")
+    assert only("import_failed").subject.startswith(f"[Catalogue] {run} could not be undone")

@@ -19,7 +19,7 @@ def schedule_digests(apps, _schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("notifications", "0002_preference"),
+        ("notifications", "0004_preference"),
         ("django_celery_beat", "0019_alter_periodictasks_options"),
     ]
 
