@@ -229,12 +229,6 @@ def test_the_admin_has_the_same_limit_and_says_it_on_its_page(olga: User) -> Non
     assert attempt("olga", PASSWORD).status_code == 429, "admin and API are counted together"
 
 
-def test_every_process_counts_in_the_same_place() -> None:
-    from config.settings import base
-
-    assert base.CACHES["default"]["BACKEND"].endswith("RedisCache")
-
-
 def test_nobody_is_locked_out_because_the_cache_is_away(carl: User, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(*_: Any, **__: Any) -> None:
         raise CacheAway("no route")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
@@ -15,11 +16,12 @@ from django.db import connection, transaction
 
 from catalog.errors import FeedRefused
 from catalog.feeds import formats
-from catalog.feeds.check import Item, Rules, broken, check, names_of, report_unknown
+from catalog.feeds.check import Item, Rules, check, names_of, report_unknown
 from catalog.feeds.issues import severity
 from catalog.feeds.items import CHUNK_BYTES, RawItem, Stream, read_items
+from catalog.feeds.limits import too_slow
 from catalog.feeds.repair import Repaired, Repairs
-from catalog.feeds.salvage import BrokenItem, salvage_items
+from catalog.feeds.salvage import SALVAGEABLE, salvage_items
 from catalog.imports.background import failing_in_words, held, timed
 from catalog.imports.plan import plan
 from catalog.imports.rows import COPY, row
@@ -51,16 +53,17 @@ def _read(run: ImportRun, on_progress: Callable[[ImportRun], None] | None) -> bo
     False when the run was discarded meanwhile.
     """
     refused: FeedRefused | None = None
+    deadline = time.monotonic() + settings.FEED_LIMITS.seconds
     for reading in Reading:
         if refused and reading == Reading.SALVAGED and run.mode == Mode.SYNC:
             raise _needs_update(refused)
         _start_over(run, reading)
         try:
-            return _read_once(run, on_progress)
+            return _read_once(run, on_progress, deadline)
         except FeedRefused as error:
             if refused and reading == Reading.SALVAGED and error.code == "feed.no_items":
                 raise refused from None  # where it broke and what to look for says more
-            if error.code != "feed.not_well_formed" or reading == Reading.SALVAGED:
+            if error.code not in SALVAGEABLE or reading == Reading.SALVAGED:
                 raise
             refused = error
     raise AssertionError("the last way to read a file returns or raises")
@@ -84,12 +87,12 @@ def _start_over(run: ImportRun, reading: Reading) -> None:
         run.save(update_fields=["items", "invalid", "bytes_read", "reading"])
 
 
-def _read_once(run: ImportRun, on_progress: Callable[[ImportRun], None] | None) -> bool:
+def _read_once(run: ImportRun, on_progress: Callable[[ImportRun], None] | None, deadline: float) -> bool:
     """Copy every item in, reading as the run says. False when the run was discarded meanwhile."""
     rules = run.feed.rules
     names: set[str] = set()
     with _opened(run) as file:
-        stream = _Hashed(file)
+        stream = _Hashed(file, deadline)
         repairs = Repairs()
         items = _checked(_raw_items(stream, Reading(run.reading), repairs), rules, names)
         while _save(run, items, file):
@@ -120,13 +123,16 @@ def _opened(run: ImportRun) -> File[bytes]:
 
 
 class _Hashed:
-    """The stored file, hashed while it is read."""
+    """The stored file, hashed while it is read. Reading it ends at the deadline."""
 
-    def __init__(self, file: File[bytes]) -> None:
+    def __init__(self, file: File[bytes], deadline: float) -> None:
         self._file = file
+        self._deadline = deadline
         self._digest = hashlib.sha256()
 
     def read(self, size: int = -1, /) -> bytes:
+        if time.monotonic() > self._deadline:
+            raise too_slow(settings.FEED_LIMITS)
         chunk: bytes = self._file.read(size)
         self._digest.update(chunk)
         return chunk
@@ -141,23 +147,20 @@ class _Hashed:
         return self._digest.hexdigest()
 
 
-def _raw_items(file: Stream, reading: Reading, repairs: Repairs) -> Iterator[RawItem | BrokenItem]:
+def _raw_items(file: Stream, reading: Reading, repairs: Repairs) -> Iterator[RawItem]:
     limits = settings.FEED_LIMITS
     if reading == Reading.STRICT:
         return read_items(file, limits)
     unpacked = formats.opened(file, limits).from_the_start()
     if reading == Reading.REPAIRED:
         return read_items(Repaired(unpacked, repairs), limits)
-    return salvage_items(unpacked, repairs)
+    return salvage_items(unpacked, repairs, limits)
 
 
-def _checked(raw_items: Iterator[RawItem | BrokenItem], rules: Rules, names: set[str]) -> Iterator[Item]:
+def _checked(raw_items: Iterator[RawItem], rules: Rules, names: set[str]) -> Iterator[Item]:
     """The cleaned items. `names` grows by the attributes that occur, and is whole when the last item was given."""
     tags: set[str] = set()
     for raw in raw_items:
-        if isinstance(raw, BrokenItem):
-            yield broken(raw.position, raw.line, raw.product_id, raw.found)
-            continue
         item = check(raw, rules)
         report_unknown(item, raw, tags, rules)
         names |= item.more_names

@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from catalog.feeds.limits import Limits
 from config import embedded
+from config.mail import mail_settings
 from config.settings.unfold import UNFOLD  # noqa: F401
 
 BASE_DIR = Path(__file__).resolve().parents[2]
@@ -46,6 +47,7 @@ INSTALLED_APPS = [
     "django_celery_beat",
     "config",
     "accounts",
+    "schedule",
     "notifications",
     "catalog",
 ]
@@ -216,7 +218,17 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 30,
     "socket_keepalive": True,
 }
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "schedule.beat:Scheduler"
+
+# Mail has a worker of its own: a mail server that does not answer must not keep imports waiting.
+CELERY_TASK_ROUTES = {"notifications.deliver": {"queue": "mail"}}
+
+# --- mail -----------------------------------------------------------------------------------------
+# In a checkout nothing leaves the machine unless EMAIL_URL says so.
+globals().update(mail_settings(env.str("EMAIL_URL", default="") or (embedded.STATE / "mail").as_uri()))
+EMAIL_TIMEOUT = 10  # for each answer; Django's default is to wait for ever
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Ounass Product Management <catalogue@localhost>")
+SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
 # --- import and export ----------------------------------------------------------------------------
 IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "import"
@@ -232,6 +244,7 @@ FEED_LIMITS = Limits(
     attributes=env.int("FEED_MAX_ATTRIBUTES", default=Limits.attributes),
     depth=env.int("FEED_MAX_DEPTH", default=Limits.depth),
     value_chars=env.int("FEED_MAX_VALUE_CHARS", default=Limits.value_chars),
+    seconds=env.int("FEED_MAX_SECONDS", default=Limits.seconds),
 )
 
 # --- logs -----------------------------------------------------------------------------------------
