@@ -9,7 +9,8 @@ class CatalogConfig(AppConfig):
     verbose_name = _("Catalogue")
 
     def ready(self) -> None:
-        from catalog.imports import messages
-        from notifications import kinds
+        from catalog.imports import failures, messages
+        from notifications import digests, kinds
 
         kinds.register(*messages.KINDS)
+        digests.register(failures.failures, messages.PERMISSION)

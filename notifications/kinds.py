@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
+
 FAILURE_DIGEST = "failure_digest"
 
 
@@ -28,4 +30,6 @@ def register(*kinds: Kind) -> None:
 
 
 def label_of(name: str) -> Any:
+    if name == FAILURE_DIGEST:
+        return _("Digest of what went wrong")
     return KINDS[name].label if name in KINDS else name.replace("_", " ").capitalize()

@@ -68,7 +68,7 @@ def preference_of(person: Any) -> Preference:
 
 def kinds_for(person: AbstractUser) -> list[Kind]:
     """What the person may choose from, the digest apart."""
-    return [kind for kind in KINDS.values() if kind.name != FAILURE_DIGEST and person.has_perm(kind.permission)]
+    return [kind for kind in KINDS.values() if person.has_perm(kind.permission)]
 
 
 def wants(preference: Preference, name: str) -> bool:
