@@ -36,7 +36,6 @@ class MessageAdmin(ModelAdmin):
     list_filter = ["status", "name"]
     list_per_page = 50
     search_fields = ["subject", "address", "about"]
-    show_full_result_count = False
     list_before_template = "admin/notifications/message/_before_list.html"
     actions = ["send_selected_again"]
 
