@@ -1,7 +1,17 @@
 """The rows of the catalogue and their rules."""
 
 from catalog.models.feed import Feed, Mode
-from catalog.models.imports import Change, ImportRun, Operation, Outcome, Reading, RunIssue, StagedItem, Status
+from catalog.models.imports import (
+    Change,
+    ImportRun,
+    ItemIssue,
+    Operation,
+    Outcome,
+    Reading,
+    RunIssue,
+    StagedItem,
+    Status,
+)
 from catalog.models.product import CatalogState, ItemFields, Product
 
 __all__ = [
@@ -10,6 +20,7 @@ __all__ = [
     "Feed",
     "ImportRun",
     "ItemFields",
+    "ItemIssue",
     "Mode",
     "Operation",
     "Outcome",
