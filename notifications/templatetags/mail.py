@@ -1,28 +1,24 @@
-"""What every e-mail's words need."""
+"""A word on the admin's pages when mail does not get out."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from django import template
+from django.conf import settings
+from django.template import Context
 
-from notifications.links import stop_url
+from notifications import trouble
 
 register = template.Library()
 
 
-@register.simple_tag(takes_context=True)
-def stop_link(context: Mapping[str, Any], name: str) -> str:
-    """Where the mail's recipient stops mails of this name, and finds the settings for all."""
-    return stop_url(context["person"], name)
+@register.inclusion_tag("admin/notifications/_trouble.html", takes_context=True)
+def mail_trouble(context: Context) -> dict[str, Any]:
+    """For people who may look at messages; nothing while all is well."""
+    may_look = context["request"].user.has_perm("notifications.view_message")
+    return {"sentences": trouble.sentences() if may_look else []}
 
 
-@register.filter
-def duration(seconds: float) -> str:
-    """“0.4 s”, “12 s”, “3 min 5 s”, “2 h 10 min”."""
-    if seconds < 1:
-        return f"{max(seconds, 0.1):.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+@register.simple_tag
+def mail_stays_here() -> bool:
+    """Whether mails are only caught, as on a developer's machine."""
+    return not settings.EMAIL_BACKEND.endswith(".smtp.EmailBackend")
