@@ -11,43 +11,48 @@ from contextlib import contextmanager
 
 from celery import current_app
 from django.db import OperationalError, connection, transaction
+from django.db.models import Model
 from kombu.exceptions import OperationalError as BrokerError
 
 from catalog.errors import CatalogError
-from catalog.models import ImportRun, Status
+from catalog.imports.stored import forget_chunks
+from catalog.models import Chunk, ImportRun, Status
 
 log = logging.getLogger(__name__)
 
 # Advisory locks are numbers shared by the whole database: the first says what kind, the second which one.
 RUN_LOCK = 1
 CATALOGUE_LOCK = 2
+CHUNK_LOCK = 3
+LOCK_KEYS = 2**31
 _QUICKLY = {"max_retries": 1, "interval_start": 0, "interval_max": 0.5}
 
 
-def ring(task: str, run: ImportRun) -> None:
-    """Ask a worker to run `task` on the run once the transaction is committed."""
+def ring(task: str, row: Model) -> None:
+    """Ask a worker to run `task` on the row once the transaction is committed."""
 
     def send() -> None:
         try:
-            current_app.send_task(task, args=[run.pk], retry=True, retry_policy=_QUICKLY)
+            current_app.send_task(task, args=[row.pk], retry=True, retry_policy=_QUICKLY)
         except BrokerError:
-            log.exception("The broker does not answer; import %s stays %s", run.pk, run.status)
+            log.exception("The broker does not answer; %s waits for the sweep", row)
 
     transaction.on_commit(send)
 
 
 @contextmanager
-def held(run: ImportRun) -> Iterator[bool]:
-    """Hold the run for this connection. Yields False when another one holds it: a task that was delivered twice."""
+def held(row: ImportRun | Chunk) -> Iterator[bool]:
+    """Hold the row for this connection. Yields False when another one holds it: a task that was delivered twice."""
+    lock = [RUN_LOCK if isinstance(row, ImportRun) else CHUNK_LOCK, row.pk % LOCK_KEYS]
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [RUN_LOCK, run.pk])
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", lock)
         (free,) = cursor.fetchone()
     try:
         yield free
     finally:
         if free and not connection.needs_rollback:
             with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [RUN_LOCK, run.pk])
+                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", lock)
 
 
 @contextmanager
@@ -78,6 +83,7 @@ def fail(run: ImportRun, code: str, message: str) -> None:
         if run.move(Status.RECEIVED, Status.STAGING, Status.APPLYING, to=Status.FAILED, **fields):
             run.staged.all().delete()
             run.changes.filter(outcome="proposed").delete()
+            forget_chunks(run)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from catalog.errors import NotPossible
 from catalog.imports.background import ring
 from catalog.imports.permissions import require
 from catalog.imports.review import describe
+from catalog.imports.stored import forget_chunks
 from catalog.models import ImportRun, Outcome, Status
 from catalog.models.imports import ItemState
 
@@ -30,3 +31,4 @@ def clean_up(run: ImportRun) -> None:
         return
     run.staged.exclude(state=ItemState.INVALID).delete()
     run.changes.filter(outcome=Outcome.PROPOSED).delete()
+    forget_chunks(run)

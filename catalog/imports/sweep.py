@@ -2,10 +2,10 @@
 
 from datetime import timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from catalog.imports.background import held, ring
+from catalog.imports.background import CHUNK_LOCK, LOCK_KEYS, RUN_LOCK, ring
 from catalog.imports.review import go_on
 from catalog.models import ImportRun, Status
 
@@ -36,5 +36,15 @@ def sweep() -> list[ImportRun]:
 
 
 def _is_held(run: ImportRun) -> bool:
-    with held(run) as free:
-        return not free
+    """Whether somebody works on the run, or on a chunk of it."""
+    chunks = [pk % LOCK_KEYS for pk in run.chunks.filter(is_read=False).values_list("pk", flat=True)]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT FROM pg_locks
+            WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                AND (classid = %s AND objid = %s OR classid = %s AND objid = ANY (%s::oid[]))
+            """,
+            [RUN_LOCK, run.pk % LOCK_KEYS, CHUNK_LOCK, chunks],
+        )
+        return bool(cursor.rowcount)

@@ -1,12 +1,13 @@
 """The rows of the catalogue and their rules."""
 
 from catalog.models.feed import Feed, Mode
-from catalog.models.imports import Change, ImportRun, Operation, Outcome, Reading, RunIssue, StagedItem, Status
+from catalog.models.imports import Change, Chunk, ImportRun, Operation, Outcome, Reading, RunIssue, StagedItem, Status
 from catalog.models.product import CatalogState, ItemFields, Product
 
 __all__ = [
     "CatalogState",
     "Change",
+    "Chunk",
     "Feed",
     "ImportRun",
     "ItemFields",

@@ -10,7 +10,7 @@ import pytest
 
 from catalog.feeds import check as check_module
 from catalog.feeds.attributes import COLUMNS, Need, Type, expected
-from catalog.feeds.check import Item, Rules, check, names_of, report_unknown
+from catalog.feeds.check import Item, Occurring, Rules, check, names_of
 from catalog.feeds.issues import BY_CODE, CODES, Severity
 from catalog.feeds.items import read_items
 from catalog.feeds.limits import SAFE
@@ -24,11 +24,11 @@ ELSEWHERE = {"id.duplicate", "row.cells", "item.not_well_formed"}
 
 def read(rules: Rules, *items: str) -> list[Item]:
     """The items of a feed as staging takes them."""
-    tags: set[str] = set()
+    occurring = Occurring(rules)
     found = []
     for raw in read_items(io.BytesIO(feed_of(*items))):
         found.append(check(raw, rules))
-        report_unknown(found[-1], raw, tags, rules)
+        occurring.add(raw, found[-1])
     return found
 
 
