@@ -31,8 +31,8 @@ IMPORTER = Role(
 )
 APPROVER = Role(
     "approver",
-    "Confirms imports, besides what an importer may do.",
-    (*IMPORTER.permissions, "catalog.apply_importrun"),
+    "Confirms and undoes imports, besides what an importer may do.",
+    (*IMPORTER.permissions, "catalog.apply_importrun", "catalog.undo_importrun"),
 )
 MANAGER = Role(
     "manager",

@@ -10,7 +10,7 @@ from celery import Celery, signals
 if "celery" in Path(sys.argv[0]).parts[-2:]:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
 
-app = Celery("config")
+app = Celery("config", task_cls="schedule.running:ScheduledTask")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 

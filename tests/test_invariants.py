@@ -10,13 +10,26 @@ from catalog.imports.apply import apply
 from catalog.imports.discard import clean_up, discard
 from catalog.imports.review import confirm
 from catalog.imports.stage import stage
+from catalog.imports.undo import redo, undo
 from catalog.models import Feed, ImportRun, Product, Status
-from catalog.tests.factories import applied, edit, execute, feed_of, item, items, planned, received
+from catalog.tests.factories import (
+    applied,
+    brought_back,
+    edit,
+    execute,
+    feed_of,
+    item,
+    items,
+    planned,
+    received,
+    taken_back,
+)
 
+PLANNED = "('review', 'applying', 'applied', 'undoing', 'undone', 'redoing')"
 INVARIANTS = {
-    "the counts of a plan add up": """
+    "the counts of a plan add up": f"""
         SELECT id FROM catalog_importrun
-        WHERE status IN ('review', 'applying', 'applied')
+        WHERE status IN {PLANNED}
             AND items <> created + changed + unchanged + existing + duplicate + invalid + conflict
     """,
     "what is proposed is what is counted": """
@@ -26,11 +39,12 @@ INVARIANTS = {
         HAVING created <> count(c) FILTER (WHERE operation = 'create')
             OR changed <> count(c) FILTER (WHERE operation IN ('update', 'restore'))
             OR archived <> count(c) FILTER (WHERE operation = 'archive')
-            OR count(c) <> count(c) FILTER (WHERE outcome = 'proposed')
+            OR run.pinned <> count(c) FILTER (WHERE operation = 'keep')
+            OR count(c.id) <> count(c) FILTER (WHERE outcome = 'proposed') + count(c) FILTER (WHERE outcome = 'pinned')
     """,
     "what was applied is what is counted": """
         SELECT run.id FROM catalog_importrun run LEFT JOIN catalog_change c ON c.run_id = run.id
-        WHERE status = 'applied'
+        WHERE status IN ('applied', 'undoing')
         GROUP BY run.id
         HAVING created <> count(c) FILTER (WHERE operation = 'create' AND outcome = 'applied')
             OR changed <> count(c) FILTER (WHERE operation IN ('update', 'restore') AND outcome = 'applied')
@@ -38,9 +52,36 @@ INVARIANTS = {
             OR conflict <> count(c) FILTER (WHERE operation <> 'archive' AND outcome = 'conflict')
             OR archive_conflict <> count(c) FILTER (WHERE operation = 'archive' AND outcome = 'conflict')
     """,
-    "invalid items can be listed": """
+    "what was undone is what is counted": """
+        SELECT run.id FROM catalog_importrun run LEFT JOIN catalog_change c ON c.run_id = run.id
+        WHERE status IN ('undone', 'redoing')
+        GROUP BY run.id
+        HAVING undone <> count(c) FILTER (WHERE outcome = 'undone')
+            OR kept <> count(c) FILTER (WHERE outcome = 'kept')
+            OR gone <> count(c) FILTER (WHERE outcome = 'gone')
+            OR created + changed + archived <> count(c) FILTER (WHERE outcome IN ('undone', 'kept', 'gone'))
+            OR conflict + archive_conflict <> count(c) FILTER (WHERE outcome = 'conflict')
+    """,
+    "only an undone run has counts of the undo": """
+        SELECT id FROM catalog_importrun
+        WHERE status NOT IN ('undone', 'redoing') AND undone + kept + gone <> 0
+    """,
+    "what can come back has its values": """
+        SELECT c.id FROM catalog_change c
+        LEFT JOIN catalog_stageditem i ON i.run_id = c.run_id AND i.position = c.position
+        WHERE c.operation = 'create' AND c.outcome = 'undone' AND i.product_id IS DISTINCT FROM c.product_id
+    """,
+    "what was removed is not there": """
+        SELECT c.id FROM catalog_change c JOIN catalog_product product ON product.id = c.product_id
+        WHERE c.operation = 'create' AND c.outcome = 'undone' AND product.created_at <= c.made_at
+    """,
+    "what was done has its time": """
+        SELECT id FROM catalog_change
+        WHERE outcome IN ('applied', 'undone', 'kept', 'gone') AND made_at IS NULL
+    """,
+    "invalid items can be listed": f"""
         SELECT run.id FROM catalog_importrun run
-        WHERE status IN ('review', 'applying', 'applied', 'discarded')
+        WHERE (status IN {PLANNED} OR status = 'discarded')
             AND invalid <> (SELECT count(*) FROM catalog_stageditem i WHERE i.run_id = run.id AND state = 'invalid')
     """,
     "every item of an open plan can be listed": """
@@ -50,10 +91,10 @@ INVARIANTS = {
         HAVING items <> count(i.position) OR items <> max(i.position) OR min(i.position) <> 1
             OR duplicate <> count(i.position) FILTER (WHERE state = 'duplicate')
     """,
-    "duplicates are an issue": """
+    "duplicates are an issue": f"""
         SELECT run.id FROM catalog_importrun run
         LEFT JOIN catalog_runissue issue ON issue.run_id = run.id AND code = 'id.duplicate'
-        WHERE status IN ('review', 'applying', 'applied') AND duplicate <> COALESCE(issue.count, 0)
+        WHERE status IN {PLANNED} AND duplicate <> COALESCE(issue.count, 0)
     """,
     "issues are counted as often as items have them": """
         SELECT issue.id FROM catalog_runissue issue JOIN catalog_importrun run ON run.id = issue.run_id
@@ -66,8 +107,9 @@ INVARIANTS = {
     "an issue has examples, at most five": """
         SELECT id FROM catalog_runissue WHERE jsonb_array_length(examples) <> least(count, 5)
     """,
-    "a plan has its hash": """
-        SELECT id FROM catalog_importrun WHERE status IN ('review', 'applying', 'applied') AND length(plan_hash) <> 64
+    "a plan has its hash": f"""
+        SELECT id FROM catalog_importrun
+        WHERE status IN {PLANNED} AND length(plan_hash) <> 64
     """,
     "what is not applied leaves no plan": """
         SELECT run.id FROM catalog_importrun run JOIN catalog_change c ON c.run_id = run.id
@@ -75,11 +117,12 @@ INVARIANTS = {
     """,
     "an end has its time, and only an end": """
         SELECT id FROM catalog_importrun
-        WHERE (status IN ('applied', 'failed', 'discarded')) <> (finished_at IS NOT NULL)
+        WHERE (status IN ('received', 'staging', 'review', 'applying')) <> (finished_at IS NULL)
     """,
-    "a failure has its reason, and only a failure": """
+    "a failure has its reason, and only a failure, of an undo too": """
         SELECT id FROM catalog_importrun
-        WHERE (status = 'failed') <> (error <> '') OR (error <> '') <> (error_code <> '')
+        WHERE status = 'failed' AND error = '' OR status NOT IN ('failed', 'applied', 'undone') AND error <> ''
+            OR (error <> '') <> (error_code <> '')
     """,
     "the history ends with the status": """
         SELECT id FROM catalog_importrun
@@ -129,6 +172,7 @@ def imports(feed: Feed) -> Feed:
     """Imports in every state, with every kind of count."""
     applied(feed, *items(12), *MIXED)
     with_conflicts(feed)
+    with_undos(feed)
     clean_up(applied(feed, *MIXED, mode="sync"))
     applied(feed, *MIXED, mode="add")
     refused(feed)
@@ -150,6 +194,26 @@ def with_conflicts(feed: Feed) -> None:
     Product.objects.get(pk="00010").delete()
     Product.objects.create(id="new", title="By hand")
     execute(run)
+
+
+def with_undos(feed: Feed) -> None:
+    """Undone with every kind of count, undone and applied again with conflicts, and on the way either way."""
+    applied(feed, item("u1"), item("u2"), item("u3"), item("u4"))
+    run = applied(feed, *(item(f"u{n}", color="Red") for n in (1, 2, 3, 5, 6, 7)), mode="sync")
+    edit("u2", color="Green")
+    edit("u6", color="Green")
+    Product.objects.filter(id__in=["u3", "u7"]).delete()
+    taken_back(run)
+    edit("u1", color="Green")
+    brought_back(run)
+    taken_back(run)
+    redo(run, by=None, in_background=False)
+    again = applied(feed, item("u8"), item("u9"))
+    clean_up(again)
+    edit("u9", color="Green")
+    taken_back(again)
+    clean_up(again)
+    undo(applied(feed, item("u10")), by=None, in_background=False)
 
 
 def refused(feed: Feed) -> None:
@@ -183,6 +247,8 @@ def test_every_invariant_holds(imports: Feed) -> None:
         ("DELETE FROM catalog_stageditem WHERE state = 'invalid'", "invalid items can be listed"),
         ("DELETE FROM catalog_change WHERE outcome = 'proposed'", "what is proposed is what is counted"),
         ("DELETE FROM catalog_change WHERE outcome = 'conflict'", "what was applied is what is counted"),
+        ("DELETE FROM catalog_change WHERE outcome = 'undone'", "what was undone is what is counted"),
+        ("DELETE FROM catalog_stageditem WHERE state = 'valid'", "what can come back has its values"),
         ("DELETE FROM catalog_stageditem WHERE position = 1", "every item of an open plan can be listed"),
         ("UPDATE catalog_runissue SET count = count + 1", "issues are counted as often as items have them"),
         ("UPDATE catalog_product SET version = 1", "every version of a product has its change"),

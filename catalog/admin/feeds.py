@@ -31,5 +31,23 @@ class FeedAdmin(ModelAdmin):
     fieldsets = [
         (None, {"fields": ["name", "slug"]}),
         (_("Its imports"), {"fields": ["mode", "auto_apply"]}),
+        (
+            _("When a person has to look"),
+            {
+                "description": _(
+                    "Such an import is not applied by itself, and who confirms it has to say why. An empty limit is "
+                    "switched off. A handful of products never holds an import, and a feed's first one is never held."
+                ),
+                "fields": [
+                    "guard_archived",
+                    "guard_items",
+                    ("guard_price_change", "guard_price_products"),
+                    "guard_currency",
+                    "guard_out_of_stock",
+                    "guard_zero_price",
+                    "guard_invalid",
+                ],
+            },
+        ),
         (_("How its files are read"), {"fields": ["default_currency", "base_url", "domain", "aliases"]}),
     ]

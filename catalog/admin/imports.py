@@ -24,8 +24,8 @@ from catalog.errors import CatalogError, NotAllowed
 from catalog.feeds import reference
 from catalog.imports import diagnosis, downloads, review
 from catalog.imports.discard import discard
-from catalog.imports.holds import repairs_of
-from catalog.models import Change, ImportRun, Operation, Outcome, Product, Status
+from catalog.imports.holds import SERIOUS, asks_why, repairs_of
+from catalog.models import Change, ImportRun, Operation, Outcome, Product, Reading, Status
 
 LAST = 2**62  # beyond every key: the last page
 
@@ -129,7 +129,10 @@ class ImportRunAdmin(ModelAdmin):
             "opts": self.model._meta,
             "tabs": [(each, each.count(run)) for each in TABS.values()],
             "tab": tab,
-            "repairs": repairs_of(run) if run.holds else [],
+            "repairs": repairs_of(run) if run.reading != Reading.STRICT else [],
+            "asks_why": asks_why(run),
+            "reason_chars": review.REASON_CHARS,
+            "holds": [(hold["message"], hold["code"] in SERIOUS) for hold in run.holds],
             "can_confirm": request.user.has_perm("catalog.apply_importrun"),
             "can_discard": request.user.has_perm("catalog.discard_importrun"),
             **(tab.context(run, request) if not run.is_busy else {}),
@@ -168,8 +171,10 @@ class ImportRunAdmin(ModelAdmin):
         return render(request, "admin/catalog/reference.html", context)
 
     def confirm_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        plan_hash = request.POST.get("plan_hash", "")
-        return self._operate(request, pk, lambda run: review.confirm(run, plan_hash=plan_hash, by=request.user))
+        plan_hash, reason = request.POST.get("plan_hash", ""), request.POST.get("reason", "")
+        return self._operate(
+            request, pk, lambda run: review.confirm(run, plan_hash=plan_hash, by=request.user, reason=reason)
+        )
 
     def discard_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         return self._operate(request, pk, lambda run: discard(run, by=request.user))
@@ -226,6 +231,7 @@ def _state(run: ImportRun) -> dict[str, Any]:
         "progress": _progress(run),
         "issues": list(run.issues.all()[:5]) if run.is_busy else [],
         "early": diagnosis.early_verdict(run),
+        "reason": next((step["reason"] for step in run.history if "reason" in step), ""),
         # The worker that applies does so for the one who confirmed.
         "who": next((step["by"] for step in reversed(run.history) if step["by"]), ""),
     }

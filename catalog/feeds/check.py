@@ -13,13 +13,15 @@ from catalog.feeds.items import RawItem, RawValue
 from catalog.feeds.names import ATOM, Slot, names_in, names_of, slot_of
 from catalog.feeds.values import UNFILLED
 
-__all__ = ["Item", "Occurring", "Rules", "broken", "check", "names_of"]
+__all__ = ["Item", "Occurring", "Rules", "check", "names_of"]
 
 MAX_UNKNOWN_NAMES = 200  # of one file are reported; a file with more has its data in its names
 
 
 def check(raw: RawItem, rules: Rules) -> Item:
     """Clean one item: read each value as its attribute's type, report what is wrong, keep what is unknown."""
+    if raw.lost:
+        return _lost(raw, rules)
     names = names_in(tuple(raw.fields), rules.aliases)
     item = Item(raw.position, raw.line, raw, names.tags)
     for code, found in raw.faults:
@@ -39,12 +41,14 @@ def check(raw: RawItem, rules: Rules) -> Item:
     return item
 
 
-def broken(position: int, line: int, id: str, found: str) -> Item:
-    """An item of which nothing can be read, but perhaps what its id looks like."""
-    item = Item(position, line, RawItem(position, line, {}), {})
-    if id:
-        item.values["id"] = id
-    item.issues.append(Issue("item.not_well_formed", "", found[:FOUND_MAX], line))
+def _lost(raw: RawItem, rules: Rules) -> Item:
+    """An item of which nothing is known, but perhaps its id. What else may be wrong with it is not said."""
+    names = names_in(tuple(raw.fields), rules.aliases)
+    item = Item(raw.position, raw.line, raw, names.tags)
+    for slot, value in sorted(zip(names.slots, raw.fields.values(), strict=True), key=lambda pair: pair[0].rank):
+        if slot.name == "id" and not item.id:
+            _take(item, slot, text_of(value), rules)
+    item.issues = [Issue(code, "", found[:FOUND_MAX], raw.line) for code, found in raw.faults]
     return item
 
 

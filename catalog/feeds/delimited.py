@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from catalog.errors import FeedRefused
 from catalog.feeds.attributes import BY_ALIAS, Type
-from catalog.feeds.limits import Limits, item_too_large, too_many_attributes, value_too_long
+from catalog.feeds.limits import NAME_CHARS, Limits, record_too_large, too_many_columns
 
 DELIMITERS = "\t,;|"
 # The reader's own limit is one for the whole process and knows no line; `_Lines` bounds the record before it.
@@ -40,11 +40,12 @@ class Header:
 
 
 class Row(NamedTuple):
-    """One record. `line` is that of its beginning; `width` is how many cells it has when that is not one a column."""
+    """One record, with what is wrong with it as a whole: see `RawItem`. `line` is that of its beginning."""
 
     line: int
     fields: dict[str, Any]
-    width: int | None
+    faults: tuple[tuple[str, str], ...] = ()
+    lost: bool = False
 
 
 def header_of(text: str) -> Header | None:
@@ -76,20 +77,23 @@ def read_rows(chunks: Iterable[bytes], encoding: str, header: Header, limits: Li
     """Yield the records below the header; blank ones are skipped.
 
     `encoding` is utf-8, utf-16-le or utf-16-be. Raises `FeedRefused` for bytes of another encoding, characters that
-    are no text, quotation marks that do not match, and what is over a limit.
+    are no text, quotation marks that do not match, and a record over a limit.
     """
     if len(header.names) > limits.attributes:
-        raise too_many_attributes(1, limits)
+        raise too_many_columns(limits)
     lines = _Lines(chunks, encoding, limits)
     records = _records(lines, header.delimiter)
     next(records, None)
     take = _Cells(header.names)
     width = len(header.names)
     for line, cells in records:
-        if lines.record_chars > limits.value_chars and max(map(len, cells)) > limits.value_chars:
-            raise value_too_long(line, limits)
-        fits = len(cells) == width or (len(cells) > width and not any(map(str.strip, cells[width:])))
-        yield Row(line, take(cells), None if fits else len(cells))
+        if lines.record_chars > limits.value_chars and (longest := max(map(len, cells))) > limits.value_chars:
+            names = {name: cell for name, cell in zip(header.names, cells, strict=False) if len(cell) <= NAME_CHARS}
+            yield Row(line, names, (("item.value_too_long", f"a cell of {longest:,} characters"),), lost=True)
+        elif len(cells) == width or (len(cells) > width and not any(map(str.strip, cells[width:]))):
+            yield Row(line, take(cells))
+        else:
+            yield Row(line, take(cells), (("row.cells", f"{len(cells)} cells, {width} columns"),))
 
 
 def _records(lines: "_Lines", delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -153,7 +157,7 @@ class _Lines:
         line = next(self._lines)
         self.record_chars += len(line)
         if self.record_chars > self._limits.item_bytes:
-            raise item_too_large(self.number, self._limits)
+            raise record_too_large(self.number, self._limits)
         self.number += 1
         if match := _NO_TEXT.search(line):
             raise FeedRefused(
@@ -174,7 +178,7 @@ class _Lines:
             begun.append(text[start:])
             length += len(text) - start
             if length > self._limits.item_bytes:
-                raise item_too_large(self.number, self._limits)
+                raise record_too_large(self.number, self._limits)
         if last := "".join(begun):
             yield last
 

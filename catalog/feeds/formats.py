@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from catalog.errors import FeedRefused
 from catalog.feeds.archives import EMPTY_ZIP, GZIP, ZIP, Stream, Unpacked
 from catalog.feeds.delimited import Header, header_of
+from catalog.feeds.layouts import ROOT
 from catalog.feeds.limits import Limits
 
 SNIFF_BYTES = 64 * 1024  # the names of a thousand columns
@@ -62,7 +63,7 @@ _ADVICE = {
 _USUAL_ADVICE = "Upload the product feed itself: XML (RSS or Atom), CSV or TSV."
 
 # Between the beginning of a feed and of the file stands what a server printed first; the parser will say so.
-_FEED_WITHIN = re.compile(r"<(\?xml|rss|feed|rdf:RDF)\b")
+_FEED_WITHIN = re.compile(rf"<\?xml\b|{ROOT}")
 _HTML = re.compile(r"<(!doctype html|html|head|body|script|div|meta|p|h1|table|br|b)\b", re.IGNORECASE)
 _SCRIPT = re.compile(
     r"#!|<\?php|<\?=|<%|//|/\*|[\"']use strict[\"']|"

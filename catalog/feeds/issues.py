@@ -193,6 +193,30 @@ CODES: tuple[Code, ...] = (
         "Is an element left open, closed twice, or closed by another name? The other items were read.",
     ),
     Code(
+        "item.too_large",
+        _E,
+        "The item is larger than the limit",
+        "Send less of it, or raise FEED_MAX_ITEM_BYTES. The other items were read.",
+    ),
+    Code(
+        "item.too_many_attributes",
+        _E,
+        "The item has more elements or attributes than the limit",
+        "Send fewer, or raise FEED_MAX_ATTRIBUTES. The other items were read.",
+    ),
+    Code(
+        "item.too_deep",
+        _E,
+        "Elements of the item lie in one another deeper than the limit",
+        "Flatten them, or raise FEED_MAX_DEPTH. The other items were read.",
+    ),
+    Code(
+        "item.value_too_long",
+        _E,
+        "A value of the item is longer than the limit",
+        "Shorten it, or raise FEED_MAX_VALUE_CHARS. The other items were read.",
+    ),
+    Code(
         "feed.repaired.bare_ampersand",
         _W,
         "An & stands for itself",
@@ -277,6 +301,7 @@ CODES: tuple[Code, ...] = (
         "Give all amounts of one item in one currency. This one was set aside.",
     ),
     Code("price.zero", _E, "The amount is zero", "Leave the item out until it has a price."),
+    Code("price.negative", _E, "The amount is negative", "Send the amount without a minus, or leave the item out."),
     Code("price.too_large", _E, "The amount has more than nine digits before the point", "Check the amount."),
     Code(
         "sale.not_lower",

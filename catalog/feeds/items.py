@@ -4,6 +4,7 @@ The XML parser is strict and closed: no DOCTYPE, no external entity, no network,
 these settings answers a measured trap; docs/decisions/0004-the-xml-parser.md has them.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -14,16 +15,9 @@ from lxml import etree
 from catalog.errors import FeedRefused
 from catalog.feeds import formats
 from catalog.feeds.archives import Stream
-from catalog.feeds.delimited import Row, read_rows
-from catalog.feeds.limits import (
-    SAFE,
-    Limits,
-    item_too_large,
-    too_deep,
-    too_many_attributes,
-    too_many_items,
-    value_too_long,
-)
+from catalog.feeds.delimited import read_rows
+from catalog.feeds.layouts import LAYOUTS, PLAIN_ROOTS, RSS, Layout
+from catalog.feeds.limits import NAME_CHARS, SAFE, Limits, item_too_large, too_deep, too_many_columns, too_many_items
 
 __all__ = ["CHUNK_BYTES", "RawItem", "RawValue", "Stream", "check_start", "read_items"]
 
@@ -32,25 +26,6 @@ CHUNK_BYTES = 64 * 1024
 Element = Any  # lxml has no types
 RawValue = str | dict[str, Any] | list[Any]
 
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Where a kind of feed has its items: the local names on the way from the root, and those of an item."""
-
-    path: tuple[str, ...]
-    items: tuple[str, ...]
-    takes_attributes: bool = False
-
-
-RSS = Layout(("rss", "channel"), ("item",))
-PLAIN_ROOTS = ("products", "items", "offers", "catalog", "catalogue")
-# By the local name of the root. Of plain XML the rule is: a root of these names, its children of these names.
-LAYOUTS = {
-    "rss": RSS,
-    "RDF": Layout(("RDF",), ("item",)),
-    "feed": Layout(("feed",), ("entry",)),
-    **{root: Layout((root,), ("product", "item", "offer"), takes_attributes=True) for root in PLAIN_ROOTS},
-}
 _KNOWN_ROOTS = {"yml_catalog": "Yandex YML", "SHOP": "Heureka", "mywebstore": "Skroutz", "urlset": "a sitemap"}
 
 
@@ -62,13 +37,15 @@ class RawItem:
     or attributes (`{"child": …, "@attribute": …, "#text": …}`); to a list of these when it occurs more than once.
     The columns of a table are like children without a namespace. `line` is the line of its start tag or of its
     record's beginning in the unpacked file, `position` counts from 1. `faults` are the codes of issues that only the
-    reader sees, each with what was found. `element` is what it was read from, None for a row.
+    reader sees, each with what was found. Of an item that is `lost`, not well-formed or over a limit, `fields` are no
+    more than what may tell which it is. `element` is what it was read from, None for a row.
     """
 
     position: int
     line: int
     fields: dict[str, RawValue]
     faults: tuple[tuple[str, str], ...] = ()
+    lost: bool = False
     element: Element = field(default=None, repr=False, compare=False)
 
     def line_of(self, tag: str, occurrence: int = 0) -> int:
@@ -124,7 +101,7 @@ def check_start(stream: Stream, limits: Limits = SAFE) -> Start:
     if content.header is None:
         start.layout = _check_prolog(start, limits)
     elif len(content.header.names) > limits.attributes:
-        raise too_many_attributes(1, limits)
+        raise too_many_columns(limits)
     return start
 
 
@@ -135,7 +112,7 @@ def _items_of(start: Start, limits: Limits) -> Iterator[RawItem]:
     else:
         rows = read_rows(start.all_chunks(), content.encoding or "utf-8", content.header, limits)
         for position, row in enumerate(rows, start=1):
-            yield RawItem(position, row.line, row.fields, _faults(row, len(content.header.names)))
+            yield RawItem(position, row.line, row.fields, row.faults, row.lost)
 
 
 def items_within(
@@ -148,13 +125,25 @@ def items_within(
     encoding: str | None = None,
 ) -> Iterator[RawItem]:
     """The items of the XML that begins after so many lines and places for items."""
-    for position, element in enumerate(_elements(chunks, encoding, layout, limits), start=places + 1):
-        fields = _fields(element, layout, limits)
-        yield RawItem(position, lines + _line_of(element), fields, element=element)
+    for position, (element, size) in enumerate(_elements(chunks, encoding, layout, limits), start=places + 1):
+        yield _item(position, lines + _line_of(element), element, size, layout, limits)
 
 
-def _faults(row: Row, columns: int) -> tuple[tuple[str, str], ...]:
-    return () if row.width is None else (("row.cells", f"{row.width} cells, {columns} columns"),)
+def _item(position: int, line: int, element: Element, size: int, layout: Layout, limits: Limits) -> RawItem:
+    try:
+        if size > limits.value_chars:  # else no value in it can be so long
+            _check_values(element, limits)
+        return RawItem(position, line, _fields(element, layout, limits), element=element)
+    except ItemLost as lost:
+        if lost.code == NOT_WELL_FORMED:
+            raise FeedRefused("feed.not_well_formed", f"Line {lost.line}: {lost.found}.") from None
+        return RawItem(position, line, _names(element), ((lost.code, lost.found),), lost=True, element=element)
+
+
+def _names(element: Element) -> dict[str, RawValue]:
+    """What may tell which item it is: its first short texts."""
+    texts = ((child.tag, child.text or "") for child in islice(element, NAMES_MAX) if not len(child))
+    return {tag: text for tag, text in texts if len(text) <= NAME_CHARS}
 
 
 # --- before the first element ----------------------------------------------------------------------
@@ -237,8 +226,10 @@ _SAFE: dict[str, Any] = {
 }
 
 
-def _elements(chunks: Iterable[bytes], encoding: str | None, layout: Layout, limits: Limits) -> Iterator[Element]:
-    """The item elements, each valid until the next is asked for."""
+def _elements(
+    chunks: Iterable[bytes], encoding: str | None, layout: Layout, limits: Limits
+) -> Iterator[tuple[Element, int]]:
+    """The item elements, each valid until the next is asked for, and how many bytes one has at most."""
     tags = [f"{{*}}{name}" for name in layout.items]
     parser = etree.XMLPullParser(events=("end",), tag=tags, encoding=encoding, **_SAFE)
     container: Element | None = None
@@ -246,22 +237,20 @@ def _elements(chunks: Iterable[bytes], encoding: str | None, layout: Layout, lim
     line = 1
     for chunk in chunks:
         quiet += len(chunk)
-        _parse(parser, limits, parser.feed, chunk)
+        _parse(parser, parser.feed, chunk)
         for _, element in parser.read_events():
             parent = element.getparent()
             if parent is None or (parent is not container and not _is_container(parent, layout)):
                 continue
             container = parent
             line = element.sourceline or line
-            if quiet + CHUNK_BYTES > limits.value_chars:  # else no value in it can be so long
-                _check_values(element, limits)
-            yield element
+            yield element, quiet + CHUNK_BYTES
             quiet = 0
             _forget(element, container)
         if quiet > limits.item_bytes:
             # libxml2 bounds one text to 10 MB but buffers comments, attributes and CDATA without a bound.
             raise item_too_large(line, limits)
-    _parse(parser, limits, parser.close)
+    _parse(parser, parser.close)
 
 
 def _line_of(element: Element) -> int:
@@ -279,10 +268,11 @@ def _check_values(element: Element, limits: Limits) -> None:
     for inner in element.iter():
         # Before anything lists them: the parser looks each one up, and a hundred thousand would take an hour.
         if len(inner.attrib) > limits.attributes:
-            raise too_many_attributes(inner.sourceline or 0, limits)
-        values = chain((inner.text or "", inner.tail or ""), inner.attrib.values())
-        if any(len(value) > limits.value_chars for value in values):
-            raise value_too_long(inner.sourceline or 0, limits)
+            raise _too_many_attributes(inner, len(inner.attrib))
+        for value in chain((inner.text or "", inner.tail or ""), inner.attrib.values()):
+            if len(value) > limits.value_chars:
+                found = f"{etree.QName(inner).localname}: {len(value):,} characters"
+                raise ItemLost("item.value_too_long", inner.sourceline or 0, found)
 
 
 def _is_container(parent: Element, layout: Layout) -> bool:
@@ -300,12 +290,17 @@ def _forget(element: Element, container: Element) -> None:
 
 def _fields(element: Element, layout: Layout, limits: Limits) -> dict[str, RawValue]:
     if len(element) > limits.attributes or len(element.attrib) > limits.attributes:
-        raise too_many_attributes(element.sourceline or 0, limits)
+        raise _too_many_attributes(element, len(element) + len(element.attrib))
     fields: dict[str, RawValue] = {}
     for child in element:
-        plain = not len(child) and not child.attrib
-        value: RawValue = (child.text or "") if plain else _structured(child, limits)
         tag = child.tag
+        value: RawValue
+        if len(child) or child.attrib:
+            value = _structured(child, limits)
+        else:
+            value = text = child.text or ""
+            if "<" in text and _runs_on(tag, text):
+                raise _section_left_open(child)
         if tag in fields:
             _add_another(fields, tag, value)
         else:
@@ -329,17 +324,18 @@ def _add_another(fields: dict[str, RawValue], tag: str, value: RawValue) -> None
 def _structured(element: Element, limits: Limits, depth: int = 1) -> dict[str, Any]:
     """A child with children or attributes, losslessly but for the order of differently named children."""
     if depth > limits.depth:
-        raise too_deep(element.sourceline or 0, limits)
+        name = etree.QName(element).localname
+        raise ItemLost(TOO_DEEP, element.sourceline or 0, f"{name}: {depth} levels and more")
     if len(element.attrib) + len(element) > limits.attributes:
-        raise too_many_attributes(element.sourceline or 0, limits)
+        raise _too_many_attributes(element, len(element) + len(element.attrib))
     value: dict[str, Any] = {f"@{name}": text for name, text in element.items()}
     if not len(element):
-        if text := (element.text or "").strip():
+        if text := _inner_text(element):
             value["#text"] = text
         return value
     for child in element:
         plain = not len(child) and not child.attrib
-        inner = (child.text or "").strip() if plain else _structured(child, limits, depth + 1)
+        inner = _inner_text(child) if plain else _structured(child, limits, depth + 1)
         name = child.tag.rpartition("}")[2]
         if name not in value:
             value[name] = inner
@@ -353,19 +349,33 @@ def _structured(element: Element, limits: Limits, depth: int = 1) -> dict[str, A
     return value
 
 
-class ItemBroken(Exception):
-    """One item is not well-formed: `line` counts from 1 within it."""
+def _inner_text(element: Element) -> str:
+    text = (element.text or "").strip()
+    if "<" in text and _runs_on(element.tag, text):
+        raise _section_left_open(element)
+    return text
 
-    def __init__(self, line: int, message: str) -> None:
-        super().__init__(message)
+
+# --- an item alone -------------------------------------------------------------------------------------
+
+NOT_WELL_FORMED, TOO_DEEP = "item.not_well_formed", "item.too_deep"
+NAMES_MAX = 1000  # of an item that is lost, so many short texts are kept at most
+
+
+class ItemLost(Exception):
+    """One item cannot be read: the code of the issue, its line, and what was found there."""
+
+    def __init__(self, code: str, line: int, found: str) -> None:
+        super().__init__(found)
+        self.code = code
         self.line = line
-        self.message = message
+        self.found = found
 
 
-def read_one(item: bytes, *, within: list[bytes], limits: Limits = SAFE) -> dict[str, RawValue]:
+def read_one(item: bytes, *, within: list[bytes], layout: Layout = RSS, limits: Limits = SAFE) -> dict[str, RawValue]:
     """The fields of one item that was cut out of a file, parsed `within` the start tags that were open there.
 
-    Raises `ItemBroken` when it is not exactly one well-formed element.
+    Raises `ItemLost` when it is not exactly one well-formed element, or over a limit; its lines count from 1 within it.
     """
     parser = etree.XMLPullParser(events=("end",), **_SAFE)
     names = [tag[1:].split()[0].rstrip(b">") for tag in within]
@@ -373,29 +383,56 @@ def read_one(item: bytes, *, within: list[bytes], limits: Limits = SAFE) -> dict
         parser.feed(b"".join([*within, item, *(b"</%b>" % name for name in reversed(names))]))
         root = parser.close()
     except etree.XMLSyntaxError as error:
-        raise ItemBroken(*_first_fault(parser, error.position)[::2]) from None
+        raise _broken(*_first_fault(parser, error.position)) from None
     if any(entry.level >= etree.ErrorLevels.ERROR for entry in parser.feed_error_log):
-        raise ItemBroken(*_first_fault(parser, (1, 1))[::2])
+        raise _broken(*_first_fault(parser, (1, 1)))
     for _ in within:
         if len(root) != 1 or (root.text or "").strip() or (root[0].tail or "").strip():
-            raise ItemBroken(1, "an item begins or ends inside another one")
+            raise _broken(1, 1, "an item begins or ends inside another one")
         root = root[0]
-    return _fields(root, RSS, limits)
+    if len(item) > limits.value_chars:
+        _check_values(root, limits)
+    return _fields(root, layout, limits)
+
+
+def _broken(line: int, _column: int, message: str) -> ItemLost:
+    return ItemLost(TOO_DEEP if _is_depth(message) else NOT_WELL_FORMED, line, message)
+
+
+def _runs_on(tag: str, text: str) -> bool:
+    """Whether a CDATA section was closed by the end of a later one: the text holds the end of its own element."""
+    end = rf"</(?:[\w.-]+:)?{re.escape(tag.rpartition('}')[2])}\s*>.*<!\[CDATA\["
+    return "<![CDATA[" in text and re.search(end, text, re.DOTALL) is not None
+
+
+def _section_left_open(element: Element) -> ItemLost:
+    name = etree.QName(element).localname[:40]
+    found = f"a CDATA section in <{name}> is left open, and the next one's end closes it: write ]]> where it ends"
+    return ItemLost(NOT_WELL_FORMED, element.sourceline or 0, found)
+
+
+def _too_many_attributes(element: Element, number: int) -> ItemLost:
+    name = etree.QName(element).localname
+    return ItemLost("item.too_many_attributes", element.sourceline or 0, f"{name}: {number:,} elements and attributes")
 
 
 # --- what goes wrong ---------------------------------------------------------------------------------
 
 
-def _parse(parser: Any, limits: Limits, step: Callable[..., Any], *arguments: Any) -> None:
+def _parse(parser: Any, step: Callable[..., Any], *arguments: Any) -> None:
     try:
         step(*arguments)
     except etree.XMLSyntaxError as error:
-        if "depth" in str(error):
-            raise too_deep(error.position[0], limits) from None
+        if _is_depth(str(error)):
+            raise too_deep(error.position[0]) from None
         raise _not_well_formed(parser, error.position) from None
     if any(entry.level >= etree.ErrorLevels.ERROR for entry in parser.feed_error_log):
         # An undeclared prefix raises nothing until the end, and its elements would arrive with unreadable names.
         raise _not_well_formed(parser, (1, 1))
+
+
+def _is_depth(message: str) -> bool:
+    return "depth" in message
 
 
 # How the parser's message begins or what it holds → what to look for. The five faults behind nearly every broken feed.

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from catalog.errors import FeedRefused
 
 MIB = 1024**2
+NAME_CHARS = 500  # of an item that is lost, longer texts are not kept
 
 
 @dataclass(frozen=True)
@@ -12,7 +13,8 @@ class Limits:
     """The most that a file may have; the defaults are far above what shops publish.
 
     Memory is bounded by `item_bytes`: libxml2 needs up to thirty times the bytes of one element's attributes.
-    `ratio` is unpacked to packed bytes: real feeds come to 50 at most. Raises `ValueError` for a limit below 1.
+    `ratio` is unpacked to packed bytes: real feeds come to 50 at most. `seconds` bounds the reading of one file, and is
+    for who has a clock. Raises `ValueError` for a limit below 1.
     """
 
     unpacked_bytes: int = 16 * 1024 * MIB
@@ -22,6 +24,7 @@ class Limits:
     attributes: int = 5000
     depth: int = 32
     value_chars: int = 1_000_000
+    seconds: int = 2 * 60 * 60
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -37,6 +40,7 @@ SETTINGS = {
     "attributes": "FEED_MAX_ATTRIBUTES",
     "depth": "FEED_MAX_DEPTH",
     "value_chars": "FEED_MAX_VALUE_CHARS",
+    "seconds": "FEED_MAX_SECONDS",
 }
 
 SAFE = Limits()
@@ -69,32 +73,35 @@ def item_too_large(line: int, limits: Limits) -> FeedRefused:
         "item_too_large",
         "item_bytes",
         f"After line {line}: {limits.item_bytes:,} bytes without the end of an item. "
-        "Is an element or a quotation mark left open, or is this no feed? Mend that",
+        "Is an element left open, or is this no feed? Mend that",
     )
 
 
-def too_many_attributes(line: int, limits: Limits) -> FeedRefused:
+def record_too_large(line: int, limits: Limits) -> FeedRefused:
+    return _over(
+        "record_too_large",
+        "item_bytes",
+        f"After line {line}: {limits.item_bytes:,} characters without the end of a row. "
+        "Is a quotation mark left open, or is this no table? Mend that",
+    )
+
+
+def too_many_columns(limits: Limits) -> FeedRefused:
     return _over(
         "too_many_attributes",
         "attributes",
-        f"Line {line}: the item has more than {limits.attributes:,} attributes. Send fewer",
+        f"Line 1: the table has more than {limits.attributes:,} columns. Send fewer",
     )
 
 
-def too_deep(line: int, limits: Limits) -> FeedRefused:
-    return _over(
-        "too_deep",
-        "depth",
-        f"Line {line}: elements lie in one another more than {limits.depth} deep. Flatten them",
+def too_deep(line: int) -> FeedRefused:
+    return FeedRefused(
+        "feed.too_deep", f"Line {line}: elements lie in one another deeper than any parser follows. Flatten them."
     )
 
 
-def value_too_long(line: int, limits: Limits) -> FeedRefused:
-    return _over(
-        "value_too_long",
-        "value_chars",
-        f"Line {line}: the item has a value of more than {limits.value_chars:,} characters. Shorten it",
-    )
+def too_slow(limits: Limits) -> FeedRefused:
+    return _over("too_slow", "seconds", f"Reading took longer than {limits.seconds:,} seconds. Split the feed")
 
 
 def _over(code: str, limit: str, sentence: str) -> FeedRefused:

@@ -14,6 +14,7 @@ from catalog.feeds import formats
 from catalog.feeds.attributes import BY_ALIAS, Type
 from catalog.feeds.issues import FOUND_MAX
 from catalog.feeds.items import CHUNK_BYTES, Stream
+from catalog.feeds.layouts import ROOT
 
 HEAD_BYTES = 64 * 1024  # within so many the XML has to begin
 TAG_MAX = 64 * 1024  # a longer tag is left as it is
@@ -88,8 +89,9 @@ class Repaired:
 
 _DECLARATION = re.compile(r"<\?xml\s[^>]{0,200}?\?>")
 _DECLARED = re.compile(r"""(\bencoding\s*=\s*["'])([^"']+)""")
-_ROOT = re.compile(r"<(?:rss|feed|rdf:RDF)[\s>]")
-_BEGIN = re.compile(r"<(?:!--|!doctype|rss\b|feed\b|rdf:RDF\b)", re.IGNORECASE)
+_ROOT = re.compile(ROOT)
+_BEGIN = re.compile(rf"<(?:!--|(?i:!doctype))|{ROOT}")
+_ELEMENT = re.compile(r"\s*<[A-Za-z]")
 # What a strict decoder leaves over, byte by byte, and what such a byte is in windows-1252; five are nothing there.
 _FOREIGN = {
     chr(0xDC00 + byte): bytes([byte]).decode("windows-1252")
@@ -175,12 +177,15 @@ class DecodedText:
 def _start(text: str) -> int:
     """Where the XML begins. A DOCTYPE is never dropped: it has to be seen and refused."""
     declared, root, begin = _DECLARATION.search(text), _ROOT.search(text), _BEGIN.search(text)
+    start = 0
     if declared and not (root and root.start() < declared.start()):
-        doctype = text.lower().find("<!doctype", 0, declared.start())
-        return doctype if doctype >= 0 else declared.start()
-    if text.lstrip().startswith("<") or begin is None:
-        return 0
-    return begin.start()
+        start = declared.start()
+    elif root and _ELEMENT.match(text):
+        start = root.start()  # what a server printed before it, as HTML
+    elif begin and not text.lstrip().startswith("<"):
+        start = begin.start()
+    doctype = text.lower().find("<!doctype", 0, start)
+    return doctype if doctype >= 0 else start
 
 
 def _encoding(head: bytes) -> tuple[str, bool]:

@@ -7,48 +7,41 @@ value is exact or its item is invalid: nothing is guessed, and no parser recover
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 from catalog.errors import FeedRefused
 from catalog.feeds.issues import FOUND_MAX
-from catalog.feeds.items import ItemBroken, RawItem, Stream, read_one
-from catalog.feeds.repair import TAG, DecodedText, Repairs, TextRepair
+from catalog.feeds.items import NOT_WELL_FORMED, ItemLost, RawItem, Stream, read_one
+from catalog.feeds.layouts import LAYOUTS, ROOT, Layout
+from catalog.feeds.limits import SAFE, Limits, item_too_large, too_many_items
+from catalog.feeds.repair import TAG, TAG_MAX, DecodedText, Repairs, TextRepair
 
-ITEM_MAX = 11 * 1024 * 1024  # characters without the end of an item
 NESTED_MAX = 64 * 1024  # within so many an item inside an item has to end, or the outer one is taken for left open
 NESTED_DEPTH = 8
 PATIENCE = 1000  # items after which a tenth of them has to be whole
 MARK_MAX = 200  # characters that a tag's beginning or end takes at most
 HEAD_MAX = 64 * 1024  # within so many the root has to begin
+SKIPPED_ITEMS = 8  # after so many times the most of an item without the next one, the rest is not looked at
 
-# The outermost element → the name of its items.
-ITEM_NAMES = {"rss": "item", "feed": "entry", "RDF": "item"}
-
-
-@dataclass(frozen=True, slots=True)
-class BrokenItem:
-    """An item that is not well-formed. `line` is that of its start tag; `found` cites the place of the fault.
-
-    `product_id` is what stands in its id element, for people.
-    """
-
-    position: int
-    line: int
-    product_id: str
-    found: str
+SALVAGEABLE = frozenset({"feed.not_well_formed", "feed.item_too_large", "feed.too_deep"})
+"""What the strict parser gives up at. Items that are cut out one by one may be whole all the same."""
 
 
-def salvage_items(stream: Stream, repairs: Repairs) -> Iterator[RawItem | BrokenItem]:
-    """Yield the items in the order of the file, those that are broken among them.
+def salvage_items(stream: Stream, repairs: Repairs, limits: Limits = SAFE) -> Iterator[RawItem]:
+    """Yield the items in the order of the file. One that is broken is `lost`; its line is that of its start tag.
 
-    Raises `FeedRefused` when not one could be saved, or hardly one of many; items that were yielded before must then
-    be thrown away.
+    Raises `FeedRefused` when not one could be saved, or hardly one of many, or when the file goes on and on without
+    one; items that were yielded before must then be thrown away.
     """
     text = _Window(DecodedText(stream, repairs))
-    shell = _Shell.before_the_items(text, repairs)
+    shell = _Shell.before_the_items(text, repairs, limits)
     position = saved = 0
     for position, (line, cut) in enumerate(_cuts(text, shell), start=1):
+        if position > limits.items:
+            raise too_many_items(line, limits)
         item = shell.read(position, line, cut)
-        saved += isinstance(item, RawItem)
+        saved += not item.lost
         if position > PATIENCE and position > 10 * saved:
             break
         yield item
@@ -87,36 +80,31 @@ class _Window:
 
 # --- what an item stands in -------------------------------------------------------------------------
 
-_ROOT = re.compile(r"<((?:[\w.-]+:)?(rss|feed|RDF))(?=[\s>])")
+_ROOT = re.compile(ROOT)
 _AS_SPACES = str.maketrans("\r\n\t", "   ")
-_CHANNEL = re.compile(r"<channel(?=[\s>])")
 
 
 @dataclass(slots=True)
 class _Shell:
     """The start tags that are open around every item, and what their repair found out."""
 
-    item_name: str
+    layout: Layout
     tags: list[bytes]
     undeclared: set[str]
     repairs: Repairs
+    limits: Limits
 
     @classmethod
-    def before_the_items(cls, window: _Window, repairs: Repairs) -> "_Shell":
+    def before_the_items(cls, window: _Window, repairs: Repairs, limits: Limits) -> "_Shell":
         while len(window.text) < HEAD_MAX and window.grow():
             pass
         root = _ROOT.search(window.text, 0, HEAD_MAX)
         if root is None:
-            raise FeedRefused("feed.no_items", "The file has no <rss> or <feed>.")
-        name = ITEM_NAMES[root[2]]
-        starts = [root.start()]
-        channel = _CHANNEL.search(window.text, root.end(), HEAD_MAX)
-        item = _marks(name).search(window.text, root.end(), HEAD_MAX)
-        if channel and not (item and item.start() < channel.start()) and root[2] == "rss":
-            starts.append(channel.start())
+            raise FeedRefused("feed.no_items", "The file has no outermost element of a feed.")
+        layout = LAYOUTS[root["root"]]
         tags = []
         undeclared: set[str] | None = None
-        for start in starts:
+        for start in _starts(window.text, root, layout):
             tag = TAG.match(window.text, start)
             if tag is None:
                 raise FeedRefused("feed.no_items", "The outermost element has no end.")
@@ -126,34 +114,48 @@ class _Shell:
             undeclared = repair.undeclared
             tags.append(in_one_line.encode("utf-8", "surrogatepass"))
         window.drop(root.end())
-        return cls(name, tags, undeclared or set(), repairs)
+        return cls(layout, tags, undeclared or set(), repairs, limits)
 
-    def read(self, position: int, line: int, cut: str) -> RawItem | BrokenItem:
+    def read(self, position: int, line: int, cut: str) -> RawItem:
         try:
-            if len(cut) > ITEM_MAX:
-                raise ItemBroken(1, "the item does not end")
+            if len(cut) > self.limits.item_bytes:
+                raise ItemLost("item.too_large", 1, f"{len(cut):,} characters and more")
             repair = TextRepair(self.repairs, line=line, undeclared=self.undeclared)
             repaired = repair.feed(cut, last=True).encode("utf-8", "surrogatepass")
-            fields = read_one(repaired, within=self.tags)
-        except ItemBroken as broken:
-            return BrokenItem(position, line, _id_of(cut), _cited(cut, line, broken))
+            fields = read_one(repaired, within=self.tags, layout=self.layout, limits=self.limits)
+        except ItemLost as lost:
+            found = _cited(cut, line, lost) if lost.code == NOT_WELL_FORMED else lost.found
+            return RawItem(position, line, _id_of(cut), ((lost.code, found),), lost=True)
         return RawItem(position, line, fields)
+
+
+def _starts(text: str, root: re.Match[str], layout: Layout) -> Iterator[int]:
+    """Where the start tags begin on the way from the root to the first item, as far as they are there."""
+    items = (mark.start() for mark in _marks(layout).finditer(text, root.end(), HEAD_MAX) if mark["item"])
+    border = next(items, HEAD_MAX)
+    yield root.start()
+    position = root.end()
+    for name in layout.path[1:]:
+        if found := re.compile(rf"<{name}(?=[\s>])").search(text, position, border):
+            yield found.start()
+            position = found.end()
 
 
 _ID = re.compile(r"<(?:\w+:)?id>\s*(?:<!\[CDATA\[)?([^<>&\]]{1,100}?)\s*(?:\]\]>)?\s*</")
 
 
-def _id_of(cut: str) -> str:
+def _id_of(cut: str) -> dict[str, Any]:
+    """What stands in the item's id element, for people."""
     found = _ID.search(cut)
-    return found[1] if found and found[1].isprintable() else ""
+    return {"id": found[1]} if found and found[1].isprintable() else {}
 
 
-def _cited(cut: str, line: int, broken: ItemBroken) -> str:
+def _cited(cut: str, line: int, lost: ItemLost) -> str:
     """`Line 17: <g:gtinc>000123456789</g:gtin>`: the line of the fault, as it stands in the file."""
     lines = cut.split("\n")
-    index = min(max(broken.line, 1), len(lines)) - 1
+    index = min(max(lost.line, 1), len(lines)) - 1
     found = "".join(c if c.isprintable() else " " for c in lines[index]).strip()
-    return f"Line {line + index}: {found or broken.message}"[:FOUND_MAX]
+    return f"Line {line + index}: {found or lost.found}"[:FOUND_MAX]
 
 
 # --- cutting ----------------------------------------------------------------------------------------
@@ -161,72 +163,94 @@ def _cited(cut: str, line: int, broken: ItemBroken) -> str:
 _SECTION_ENDS = {"<![CDATA[": "]]>", "<!--": "-->"}
 
 
-def _marks(name: str) -> re.Pattern[str]:
-    """What matters for cutting: where an item begins, where one ends, and what may hide either."""
-    return re.compile(rf"<!\[CDATA\[|<!--|<(?:[\w.-]+:)?{name}(?=[\s>/])|</(?:[\w.-]+:)?{name}\s*>|</channel\s*>")
+@lru_cache
+def _marks(layout: Layout, name: str = "") -> re.Pattern[str]:
+    """What matters for cutting: where items begin and end, or those of one name; where the element around them does,
+    and what may hide any of these.
+    """
+    item = rf"(?:[\w.-]+:)?(?P<item>{name or '|'.join(layout.items)})"
+    around = rf"(?:[\w.-]+:)?(?P<around>{layout.path[-1]})"
+    return re.compile(rf"<!\[CDATA\[|<!--|</?(?:{item}|{around})(?=[\s>/])")
 
 
 def _cuts(window: _Window, shell: _Shell) -> Iterator[tuple[int, str]]:
     """Each item's line and text. One that is left open ends where the next begins."""
-    cutter = _Cutter(window, _marks(shell.item_name))
-    while cutter.to_next_item():
+    cutter = _Cutter(window, shell.layout, shell.limits)
+    while name := cutter.to_next_item():
         line = window.line
-        whole = cutter.end_of_item()
-        yield line, window.text[:whole]
-        window.drop(whole)
+        end = cutter.end_of_item(name)
+        yield line, window.text[:end]
+        window.drop(end)
 
 
 class _Cutter:
     """Finds where items begin and end; the window begins where it looks."""
 
-    def __init__(self, window: _Window, marks: re.Pattern[str]) -> None:
+    def __init__(self, window: _Window, layout: Layout, limits: Limits) -> None:
         self._window = window
-        self._marks = marks
+        self._layout = layout
+        self._limits = limits
+        self._marks = _marks(layout)
+        self._begun = 0  # offset in the file where the search for the next item began
         self._unended: dict[str, int] = {}  # offsets in the file up to which no section of the kind ends
 
-    def to_next_item(self) -> bool:
-        """Move the window to the next item's start tag. False when there is none."""
+    def to_next_item(self) -> str:
+        """Move the window to the next item's start tag. Its name, or "" when there is none."""
+        self._begun = self._window.offset
+        self._marks = _marks(self._layout)
         while mark := self._next(0):
             if mark[0] in _SECTION_ENDS:
                 self._window.drop(self._end_of_section(mark))
-            elif mark[0].startswith("</"):
-                self._window.drop(mark.end())
-            else:
+            elif mark["item"] and not mark[0].startswith("</"):
                 self._window.drop(mark.start())
-                return True
-        return False
+                return mark["item"]
+            else:
+                self._window.drop(mark.end())
+        return ""
 
-    def end_of_item(self) -> int:
+    def end_of_item(self, name: str) -> int:
         """The offset behind the item at the window's start: its end tag, or where something else begins instead."""
+        self._marks = _marks(self._layout, name)
         left_open = 0
-        depth, position = 0, 0
+        depth, around, position = 0, 0, 0
         while mark := self._next(position):
             position = mark.end()
             if mark[0] in _SECTION_ENDS:
                 position = self._end_of_section(mark)
-            elif mark[0].startswith("</channel"):
-                return left_open or mark.start()
-            elif mark[0].startswith("</"):
-                depth -= 1
+            elif mark["around"]:
+                around += self._step(mark)
+                if around < 0:
+                    return left_open or mark.start()
+            else:
+                step = self._step(mark)
+                depth += step
                 if not depth:
-                    return mark.end()
-            elif not self._is_empty(mark):
-                depth += 1
-                if depth == 2 and not left_open:
+                    return self._end_of_tag(mark)
+                if depth == 2 and step > 0 and not left_open:
                     left_open = mark.start()
-            elif not depth:
-                return self._window.text.index(">", mark.end()) + 1
             if left_open and (depth > NESTED_DEPTH or position > left_open + NESTED_MAX):
                 return left_open
-            if position > ITEM_MAX:
+            if position > self._limits.item_bytes:
                 break
-        return left_open or len(self._window.text)
+        # A mark may lie across the end of what was read, which is not the file's.
+        return left_open or max(position, len(self._window.text) - (0 if self._window.ended else MARK_MAX))
 
-    def _is_empty(self, mark: re.Match[str]) -> bool:
-        """Whether the start tag is `<item/>`."""
-        while (end := self._window.text.find(">", mark.end())) < 0 and self._window.grow():
-            pass
-        return end > 0 and self._window.text[end - 1] == "/"
+    def _step(self, mark: re.Match[str]) -> int:
+        """How many levels deeper it is behind a start or end tag; `<item/>` is both."""
+        if mark[0].startswith("</"):
+            return -1
+        end = self._end_of_tag(mark)
+        return 0 if self._window.text[end - 2 : end] == "/>" else 1
+
+    def _end_of_tag(self, mark: re.Match[str]) -> int:
+        """The offset behind the tag, or behind its name when it has no end."""
+        start = mark.start()
+        while True:
+            text = self._window.text
+            if tag := TAG.match(text, start, start + TAG_MAX):
+                return tag.end()
+            if len(text) > start + TAG_MAX or "<" in text[mark.end() : start + TAG_MAX] or not self._window.grow():
+                return mark.end()
 
     def _next(self, position: int) -> re.Match[str] | None:
         """The next mark that is wholly there. Text in which nothing begins is dropped where no item is being cut."""
@@ -240,7 +264,9 @@ class _Cutter:
             if not mark and not position:
                 self._window.drop(start)
                 start = 0
-            if len(text) - position > ITEM_MAX or not self._window.grow():
+                if self._window.offset - self._begun > SKIPPED_ITEMS * self._limits.item_bytes:
+                    raise item_too_large(self._window.line, self._limits)
+            if len(text) - position > self._limits.item_bytes or not self._window.grow():
                 return mark
 
     def _end_of_section(self, opening: re.Match[str]) -> int:
@@ -253,7 +279,7 @@ class _Cutter:
         hiding = re.compile(f"{re.escape(terminator)}|{self._marks.pattern}")
         start = opening.end()
         other_item = False
-        while start - opening.end() < ITEM_MAX:
+        while start - opening.end() < self._limits.item_bytes:
             mark = hiding.search(self._window.text, start)
             if mark is None or (not self._window.ended and mark.end() == len(self._window.text)):
                 start = mark.start() if mark else max(start, len(self._window.text) - MARK_MAX)

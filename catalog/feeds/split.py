@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from catalog.feeds.items import CHUNK_BYTES, LAYOUTS, Layout, RawItem, Start, Stream, items_within
+from catalog.feeds.items import CHUNK_BYTES, RawItem, Start, Stream, items_within
+from catalog.feeds.layouts import LAYOUTS, Layout
 from catalog.feeds.limits import SAFE, Limits
 
 PIECE_BYTES = 4 * 1024 * 1024

@@ -61,6 +61,8 @@ def money(text: str, default_currency: str = "") -> Money:
     An amount without a currency is in the default one, and named as such.
     """
     match = _AMOUNT.fullmatch(text.replace("\u00a0", " ").replace("\u202f", " "))
+    if not match and text.startswith("-") and money(text[1:], default_currency).amount:
+        return Money(None, codes=("price.negative",))
     if not match or (match[1] and match[4]):
         return Money(None, codes=("price.format",))
     word = match[1] or match[4] or ""

@@ -1,5 +1,6 @@
 """Execute a confirmed plan."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.db import connection, transaction
@@ -14,25 +15,47 @@ def apply(run: ImportRun, *, in_background: bool = True) -> None:
 
     Nothing is read or decided again. A product whose version moved since the plan is a conflict: left alone, counted.
     """
+    carry_out(run, lay_over, Status.APPLYING, to=Status.APPLIED, step="apply", in_background=in_background)
+
+
+def carry_out(
+    run: ImportRun,
+    act: Callable[[ImportRun], dict[str, int]],
+    during: Status,
+    *,
+    to: Status,
+    step: str,
+    in_background: bool,
+) -> None:
+    """Let `act` change the catalogue and return the run's new counts; with them the run goes from `during` to `to`.
+
+    One transaction under the catalogue's lock, and nothing at all when the run is in another status by then.
+    """
     with held(run) as free, failing_in_words(run):
         if not free:
             return
         with transaction.atomic():
             _wait_for_other_imports()
             locked = ImportRun.objects.select_for_update().get(pk=run.pk)
-            if locked.status != Status.APPLYING:
+            if locked.status != during:
                 return
-            with timed(locked, "apply"):
-                _create_products(locked)
-                _change_products(locked)
-                _archive_products(locked)
-                counts = _settle_conflicts(locked)
-                if counts["created"] or counts["changed"] or counts["archived"]:
-                    CatalogState.bump()
-            locked.move(Status.APPLYING, to=Status.APPLIED, seconds=locked.seconds, **counts)
+            with timed(locked, step):
+                counts = act(locked)
+            locked.move(during, to=to, seconds=locked.seconds, **counts)
             if in_background:
                 ring("catalog.clean_up", locked)
         run.refresh_from_db()
+
+
+def lay_over(run: ImportRun) -> dict[str, int]:
+    """Execute the changes that are proposed, or that were undone."""
+    _create_products(run)
+    _change_products(run)
+    _archive_products(run)
+    counts = _settle_conflicts(run)
+    if counts["created"] or counts["changed"] or counts["archived"]:
+        CatalogState.bump()
+    return counts
 
 
 def _execute(sql: str, **parameters: Any) -> None:
@@ -45,20 +68,29 @@ def _wait_for_other_imports() -> None:
     _execute("SELECT pg_advisory_xact_lock(%(lock)s, 0)", lock=CATALOGUE_LOCK)
 
 
+# Versions begin anew when a product was deleted and another one came by its id; that one the plan did not see.
+_AS_PLANNED = "product.version = change.base_version AND product.created_at < %(planned)s"
+# Of the outcomes, these have had their turn. Named instead of the others, because PostgreSQL, which counted the changes
+# when they were new, would take the others for rare, and look each one up.
+_NOT_YET = "change.outcome NOT IN ('applied', 'conflict')"
+
+
 def _create_products(run: ImportRun) -> None:
     """New products take the values of their staged items. One that somebody else created since stays as it is."""
     _execute(
         f"""
         WITH done AS (
-            INSERT INTO catalog_product (id, {listed(SHARED)}, extra, feed_id, version, created_at, updated_at)
-            SELECT item.product_id, {listed(SHARED, "item")}, item.extra, %(feed)s, 1, now(), now()
+            INSERT INTO catalog_product (id, {listed(SHARED)}, extra, pinned, feed_id, version, created_at, updated_at)
+            SELECT
+                item.product_id, {listed(SHARED, "item")}, item.extra, '{{}}', %(feed)s, 1,
+                statement_timestamp(), statement_timestamp()
             FROM catalog_change change
             JOIN catalog_stageditem item ON item.run_id = change.run_id AND item.position = change.position
-            WHERE change.run_id = %(run)s AND change.operation = 'create'
+            WHERE change.run_id = %(run)s AND change.operation = 'create' AND {_NOT_YET}
             ON CONFLICT (id) DO NOTHING
             RETURNING id
         )
-        UPDATE catalog_change change SET outcome = 'applied'
+        UPDATE catalog_change change SET outcome = 'applied', made_at = statement_timestamp()
         FROM done
         WHERE change.product_id = done.id AND change.run_id = %(run)s
         """,
@@ -80,34 +112,36 @@ def _change_products(run: ImportRun) -> None:
                 ),
                 archived_at = NULL, version = product.version + 1, updated_at = now()
             FROM catalog_change change
-            WHERE change.run_id = %(run)s AND change.operation IN ('update', 'restore')
-                AND product.id = change.product_id AND product.version = change.base_version
+            WHERE change.run_id = %(run)s AND change.operation IN ('update', 'restore') AND {_NOT_YET}
+                AND product.id = change.product_id AND {_AS_PLANNED}
             RETURNING change.id
         )
-        UPDATE catalog_change change SET outcome = 'applied'
+        UPDATE catalog_change change SET outcome = 'applied', made_at = statement_timestamp()
         FROM done
         WHERE change.id = done.id
         """,
         run=run.pk,
+        planned=run.planned_at,
     )
 
 
 def _archive_products(run: ImportRun) -> None:
     _execute(
-        """
+        f"""
         WITH done AS (
             UPDATE catalog_product product
             SET archived_at = now(), version = product.version + 1, updated_at = now()
             FROM catalog_change change
-            WHERE change.run_id = %(run)s AND change.operation = 'archive'
-                AND product.id = change.product_id AND product.version = change.base_version
+            WHERE change.run_id = %(run)s AND change.operation = 'archive' AND {_NOT_YET}
+                AND product.id = change.product_id AND {_AS_PLANNED}
             RETURNING change.id
         )
-        UPDATE catalog_change change SET outcome = 'applied'
+        UPDATE catalog_change change SET outcome = 'applied', made_at = statement_timestamp()
         FROM done
         WHERE change.id = done.id
         """,
         run=run.pk,
+        planned=run.planned_at,
     )
 
 
@@ -126,7 +160,7 @@ def _settle_conflicts(run: ImportRun) -> dict[str, int]:
             """
             WITH left_alone AS (
                 UPDATE catalog_change SET outcome = 'conflict'
-                WHERE run_id = %s AND outcome = 'proposed'
+                WHERE run_id = %s AND outcome IN ('proposed', 'undone')
                 RETURNING operation
             )
             SELECT operation, count(*) FROM left_alone GROUP BY operation
@@ -134,8 +168,8 @@ def _settle_conflicts(run: ImportRun) -> dict[str, int]:
             [run.pk],
         )
         conflicts = dict(cursor.fetchall())
-    counts = {name: getattr(run, name) for name in ("created", "changed", "archived")}
-    counts |= {"conflict": 0, "archive_conflict": 0}
+    names = ("created", "changed", "archived", "conflict", "archive_conflict")
+    counts = {name: getattr(run, name) for name in names}
     for operation, number in conflicts.items():
         counts[_COUNT_OF[operation]] -= number
         counts["archive_conflict" if operation == Operation.ARCHIVE else "conflict"] += number

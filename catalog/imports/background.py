@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from celery import current_app
 from django.db import OperationalError, connection, transaction
-from django.db.models import Model
+from django.db.models import F, Model
 from kombu.exceptions import OperationalError as BrokerError
 
 from catalog.errors import CatalogError
@@ -67,22 +67,30 @@ def failing_in_words(run: ImportRun) -> Iterator[None]:
     except Exception:
         error_id = uuid.uuid4().hex[:8]
         log.exception("Import %s failed [%s]", run.pk, error_id)
+        what = "Try again" if run.status in BACK else "Upload the file again"
         fail(
             run,
             "internal_error",
-            f"Something unexpected happened [{error_id}]. No product was changed. Upload the file again; "
+            f"Something unexpected happened [{error_id}]. No product was changed. {what}; "
             "if it happens again, pass the number in brackets on to the developers.",
         )
         raise
 
 
+# An applied import does not fail by an undo that does: it is what it was before.
+BACK = {Status.UNDOING: Status.APPLIED, Status.REDOING: Status.UNDONE}
+
+
 def fail(run: ImportRun, code: str, message: str) -> None:
-    """End the run with its reason and forget what it staged and planned."""
+    """End the run with its reason and forget what it staged and planned; or leave it as it was before an undo."""
     with transaction.atomic():
         fields = {"error_code": code, "error": message}
+        for during, before in BACK.items():
+            if run.move(during, to=before, finished_at=F("finished_at"), **fields):
+                return
         if run.move(Status.RECEIVED, Status.STAGING, Status.APPLYING, to=Status.FAILED, **fields):
             run.staged.all().delete()
-            run.changes.filter(outcome="proposed").delete()
+            run.changes.all().delete()
             forget_chunks(run)
 
 

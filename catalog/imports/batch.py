@@ -10,10 +10,9 @@ from typing import Any
 
 from django.db import connection
 
-from catalog.feeds.check import Item, Occurring, Rules, broken, check
+from catalog.feeds.check import Item, Occurring, Rules, check
 from catalog.feeds.issues import Issue, severity
 from catalog.feeds.items import RawItem
-from catalog.feeds.salvage import BrokenItem
 from catalog.imports.rows import COPY, row
 from catalog.models import ImportRun, RunIssue
 
@@ -23,12 +22,9 @@ Example = dict[str, Any]
 Found = Mapping[tuple[str, str], tuple[int, list[Example]]]
 
 
-def checked(raw_items: Iterator[RawItem | BrokenItem], rules: Rules, occurring: Occurring) -> Iterator[Item]:
+def checked(raw_items: Iterator[RawItem], rules: Rules, occurring: Occurring) -> Iterator[Item]:
     """The cleaned items. `occurring` is whole when the last one was given."""
     for raw in raw_items:
-        if isinstance(raw, BrokenItem):
-            yield broken(raw.position, raw.line, raw.product_id, raw.found)
-            continue
         item = check(raw, rules)
         occurring.add(raw, item)
         yield item

@@ -6,6 +6,7 @@ wrong with it.
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, fields
@@ -46,7 +47,7 @@ def cut(run: ImportRun) -> Iterator[Chunk]:
 
 def _chunks_of(run: ImportRun) -> Iterator[Chunk]:
     with opened(run) as file:
-        stored = Verified(file, run.sha256)
+        stored = Verified(file, run.sha256, time.monotonic() + settings.FEED_LIMITS.seconds)
         start = check_start(stored, settings.FEED_LIMITS)
         if start.content.is_packed:
             yield from _chunks_of_packed(run, start, stored)

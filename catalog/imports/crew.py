@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from multiprocessing import get_context
 
 from django.db import connection, connections
 
 from catalog.imports.chunks import read_chunk
-from catalog.models import Chunk, ImportRun
+from catalog.models import Chunk, ImportRun, Status
 
 _LOOK_AGAIN = 0.5  # seconds
+_A_MOMENT = 0.02
 
 
 class Crew:
@@ -38,17 +41,17 @@ class Crew:
             return
         if self._pool is None:
             self._pool = ProcessPoolExecutor(_cores(), get_context("fork"), _begin)
-        self._reading.add(self._pool.submit(read_chunk, chunk.pk))
+        with suppress(BrokenProcessPool):
+            self._reading.add(self._pool.submit(read_chunk, chunk.pk))
 
     def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
         if self._pool is None:
             return
         try:
             if not failure:
-                self._wait()
-        except BrokenProcessPool:  # somebody killed one: what is left is read here
-            for chunk in self._run.chunks.filter(is_read=False):
-                read_chunk(chunk.pk)
+                with suppress(BrokenProcessPool):
+                    self._wait()
+                self._read_the_rest()
         finally:
             self._pool.shutdown(cancel_futures=True)
 
@@ -58,6 +61,13 @@ class Crew:
             for reading in done:
                 reading.result()
             self._tell()
+
+    def _read_the_rest(self) -> None:
+        """When somebody killed a process, the others end, too."""
+        left = Chunk.objects.filter(run=self._run, is_read=False, run__status=Status.STAGING)
+        while chunk := left.exclude(run__in_chunks=False).first():
+            read_chunk(chunk.pk)
+            time.sleep(_A_MOMENT)  # the one that was killed may still hold it
 
     def _tell(self) -> None:
         if self._on_progress:

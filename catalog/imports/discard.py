@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from django.db import transaction
+
 from catalog.errors import NotPossible
 from catalog.imports.background import ring
 from catalog.imports.permissions import require
 from catalog.imports.review import describe
 from catalog.imports.stored import forget_chunks
-from catalog.models import ImportRun, Outcome, Status
+from catalog.models import ImportRun, Status
 from catalog.models.imports import ItemState
 
 
@@ -25,10 +27,15 @@ def discard(run: ImportRun, *, by: Any, in_background: bool = True) -> None:
         clean_up(run)
 
 
+@transaction.atomic
 def clean_up(run: ImportRun) -> None:
-    """Delete what an ended run staged. Invalid items stay for their list; a plan that was not applied goes."""
-    if run.is_open:
-        return
-    run.staged.exclude(state=ItemState.INVALID).delete()
-    run.changes.filter(outcome=Outcome.PROPOSED).delete()
-    forget_chunks(run)
+    """Delete what an ended run staged. Invalid items stay for their list; a plan that was not applied goes.
+
+    What an undo took out of the catalogue is staged again, and stays: the run may be applied again.
+    """
+    locked = ImportRun.objects.select_for_update().get(pk=run.pk)  # nothing is undone meanwhile
+    if locked.status in (Status.APPLIED, Status.DISCARDED, Status.FAILED):
+        locked.staged.exclude(state=ItemState.INVALID).delete()
+        forget_chunks(locked)
+    if locked.status in (Status.DISCARDED, Status.FAILED):
+        locked.changes.all().delete()

@@ -4,24 +4,39 @@ from collections.abc import Iterable
 
 from django.db.models import QuerySet
 
+from catalog.imports import guards
 from catalog.models import ImportRun, Reading, RunIssue
 
 REPAIRED = "feed.repaired."
+GUARD = "guard."
+_LOST = {"item.not_well_formed": "not well-formed"}
+# What confirming would do to products; the other reasons are about items that are left out or were repaired.
+SERIOUS = frozenset(f"guard.{what}" for what in ("archived", "items", "price_change", "currency", "out_of_stock"))
 
 
 def holds(run: ImportRun) -> list[dict[str, str]]:
     """The reasons that hold the run, of the plan that is being made: a code and a sentence each."""
+    return [*_reading(run), *(_hold(code, message) for code, message in guards.tripped(run))]
+
+
+def asks_why(run: ImportRun) -> bool:
+    """Whether who confirms has to give a reason: a guard was tripped. What was repaired has only to be looked at."""
+    return any(hold["code"].startswith(GUARD) for hold in run.holds)
+
+
+def _reading(run: ImportRun) -> list[dict[str, str]]:
     if run.reading == Reading.STRICT:
         return []
     repairs = "; ".join(f"{issue.count:,} × {issue.title} ({_lines(issue)})" for issue in repairs_of(run))
     if run.reading == Reading.REPAIRED:
         message = f"The file is not well-formed XML and was repaired while it was read: {repairs}."
         return [_hold("feed.repaired", f"{message} Look at what was repaired, then confirm.")]
-    broken = run.issues.filter(code="item.not_well_formed").first()
-    lost = (
-        f"{broken.count:,} of {run.items:,} not well-formed ({_lines(broken)}) and left out" if broken else "all whole"
+    lost = " and ".join(
+        f"{issue.count:,} of {run.items:,} {_LOST.get(issue.code, 'over a limit')} ({_lines(issue)})"
+        for issue in run.issues.filter(code__startswith="item.").order_by("code")
     )
-    message = f"The file is not well-formed XML, and its items were read one by one: {lost}."
+    what = f"{lost} and left out" if lost else "all whole"
+    message = f"The file cannot be read as a whole, and its items were read one by one: {what}."
     also = f" Repaired were {repairs}." if repairs else ""
     return [_hold("feed.salvaged", f"{message}{also} Look at what is left, then confirm.")]
 

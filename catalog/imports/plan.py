@@ -18,6 +18,7 @@ def plan(run: ImportRun) -> None:
     """
     _gather_statistics("catalog_stageditem (run_id, position, product_id, state)", "catalog_product (id, feed_id)")
     with transaction.atomic():
+        begun = _moment()
         counts: dict[str, int] = {"items": run.items, "invalid": run.invalid}
         with timed(run, "plan"):
             counts["duplicate"] = _mark_duplicates(run)
@@ -27,7 +28,9 @@ def plan(run: ImportRun) -> None:
             plan_hash = _hash(run)
         rest = counts["items"] - counts["invalid"] - counts["duplicate"] - counts["created"] - counts["changed"]
         counts["existing" if run.mode == Mode.ADD else "unchanged"] = rest
-        fields = {"plan_hash": plan_hash, "names": run.names, "seconds": run.seconds, "holds": holds(run)}
+        for name, count in counts.items():
+            setattr(run, name, count)
+        fields = {"plan_hash": plan_hash, "names": run.names, "seconds": run.seconds, "holds": holds(run), **begun}
         if not run.move(Status.STAGING, to=Status.REVIEW, **fields, **counts):
             transaction.set_rollback(True)  # discarded meanwhile
     _gather_statistics("catalog_change (run_id, operation, product_id, position)")
@@ -37,6 +40,14 @@ def _execute(sql: str, **parameters: Any) -> int:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         return int(cursor.rowcount)
+
+
+def _moment() -> dict[str, Any]:
+    """When the plan is begun, by the database's clock, and of which version of the catalogue it will be at least."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement_timestamp(), (SELECT version FROM catalog_catalogstate)")
+        planned_at, version = cursor.fetchone()
+    return {"planned_at": planned_at, "catalog_version": version or 0}
 
 
 def _gather_statistics(*tables: str) -> None:

@@ -9,20 +9,30 @@ from django.db.models import Model, QuerySet
 
 from catalog.errors import NotPossible
 from catalog.imports.background import ring
+from catalog.imports.holds import asks_why
 from catalog.imports.permissions import require
 from catalog.models import Change, ImportRun, StagedItem, Status
 from catalog.models.imports import ItemState
 
+REASON_CHARS = 1000
 
-def confirm(run: ImportRun, *, plan_hash: str, by: Any, in_background: bool = True) -> None:
+
+def confirm(run: ImportRun, *, plan_hash: str, by: Any, reason: str = "", in_background: bool = True) -> None:
     """Let the reviewed plan be applied, once. A worker applies it, or the caller when not `in_background`.
 
-    Raises `NotPossible` when the plan is another one now or somebody was quicker, `NotAllowed` without permission.
+    A plan that tripped a guard needs a `reason`, which is kept in the run's history, cut to `REASON_CHARS`.
+    Raises `NotPossible` when the plan is another one now, somebody was quicker or the reason is missing, `NotAllowed`
+    without permission.
     """
     require(by, "catalog.apply_importrun")
     if run.plan_hash != plan_hash:
         raise NotPossible("plan_changed", "The plan has changed since you looked at it. Read it again, then confirm.")
-    if not run.move(Status.REVIEW, to=Status.APPLYING, by=by):
+    reason = " ".join(reason.split())[:REASON_CHARS]
+    if run.status == Status.REVIEW and asks_why(run) and not reason:
+        raise NotPossible(
+            "reason_needed", f"{run} is held by a guard. Say why it should be applied all the same, then confirm."
+        )
+    if not run.move(Status.REVIEW, to=Status.APPLYING, by=by, reason=reason):
         raise NotPossible("not_in_review", f"{run} cannot be confirmed: {describe(run)}")
     if in_background:
         ring("catalog.apply", run)
@@ -39,8 +49,8 @@ def go_on(run: ImportRun) -> None:
 
 def describe(run: ImportRun) -> str:
     """The run's state with who caused it, as a sentence: for the second person who presses the button."""
-    # The worker that applies does so for the one who confirmed.
-    caused = [step for step in run.history if step["status"] != Status.APPLIED]
+    # The worker that applies or undoes does so for the one who asked.
+    caused = [step for step in run.history if step["status"] not in (Status.APPLIED, Status.UNDONE)]
     by = f" by {caused[-1]['by']}" if caused and caused[-1]["by"] else ""
     return f"it is “{run.get_status_display().lower()}”{by} already."
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
@@ -15,7 +16,7 @@ from catalog.feeds import formats
 from catalog.feeds.check import Item, Occurring
 from catalog.feeds.items import RawItem, Stream, read_items
 from catalog.feeds.repair import Repaired, Repairs
-from catalog.feeds.salvage import BrokenItem, salvage_items
+from catalog.feeds.salvage import SALVAGEABLE, salvage_items
 from catalog.imports import chunks
 from catalog.imports.background import failing_in_words, held, ring
 from catalog.imports.batch import Batch, add_issues, add_unknown, checked, examples_of
@@ -98,16 +99,17 @@ def _read(run: ImportRun, on_progress: Watch | None) -> bool:
     False when the run was discarded meanwhile.
     """
     refused: FeedRefused | None = None
+    deadline = time.monotonic() + settings.FEED_LIMITS.seconds
     for reading in Reading:
         if refused and reading == Reading.SALVAGED and run.mode == Mode.SYNC:
             raise _needs_update(refused)
         _start_over(run, reading)
         try:
-            return _read_once(run, on_progress)
+            return _read_once(run, on_progress, deadline)
         except FeedRefused as error:
             if refused and reading == Reading.SALVAGED and error.code == "feed.no_items":
                 raise refused from None  # where it broke and what to look for says more
-            if error.code != "feed.not_well_formed" or reading == Reading.SALVAGED:
+            if error.code not in SALVAGEABLE or reading == Reading.SALVAGED:
                 raise
             refused = error
     raise AssertionError("the last way to read a file returns or raises")
@@ -132,11 +134,11 @@ def _start_over(run: ImportRun, reading: Reading) -> None:
         run.save(update_fields=["items", "invalid", "bytes_read", "reading"])
 
 
-def _read_once(run: ImportRun, on_progress: Watch | None) -> bool:
+def _read_once(run: ImportRun, on_progress: Watch | None, deadline: float) -> bool:
     """Copy every item in, reading as the run says. False when the run was discarded meanwhile."""
     occurring = Occurring(run.feed.rules)
     with opened(run) as file:
-        stored = Verified(file, run.sha256)
+        stored = Verified(file, run.sha256, deadline)
         repairs = Repairs()
         items = checked(_raw_items(stored, Reading(run.reading), repairs), run.feed.rules, occurring)
         while _save(run, items, file):
@@ -152,14 +154,14 @@ def _read_once(run: ImportRun, on_progress: Watch | None) -> bool:
     return True
 
 
-def _raw_items(file: Stream, reading: Reading, repairs: Repairs) -> Iterator[RawItem | BrokenItem]:
+def _raw_items(file: Stream, reading: Reading, repairs: Repairs) -> Iterator[RawItem]:
     limits = settings.FEED_LIMITS
     if reading == Reading.STRICT:
         return read_items(file, limits)
     unpacked = formats.opened(file, limits).from_the_start()
     if reading == Reading.REPAIRED:
         return read_items(Repaired(unpacked, repairs), limits)
-    return salvage_items(unpacked, repairs)
+    return salvage_items(unpacked, repairs, limits)
 
 
 @transaction.atomic

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import time
 
+from django.conf import settings
 from django.core.files.base import File
 
 from catalog.errors import FeedRefused
 from catalog.feeds.items import CHUNK_BYTES
+from catalog.feeds.limits import too_slow
 from catalog.models import ImportRun
 
 
@@ -27,14 +30,17 @@ def opened(run: ImportRun) -> File[bytes]:
 
 
 class Verified:
-    """The stored file as a stream that is hashed while it is read."""
+    """The stored file as a stream, hashed while it is read. Reading ends at the deadline, by `time.monotonic`."""
 
-    def __init__(self, file: File[bytes], sha256: str) -> None:
+    def __init__(self, file: File[bytes], sha256: str, deadline: float) -> None:
         self._file = file
         self._sha256 = sha256
+        self._deadline = deadline
         self._digest = hashlib.sha256()
 
     def read(self, size: int = -1, /) -> bytes:
+        if time.monotonic() > self._deadline:
+            raise too_slow(settings.FEED_LIMITS)
         chunk: bytes = self._file.read(size)
         self._digest.update(chunk)
         return chunk

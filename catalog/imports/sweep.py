@@ -16,6 +16,8 @@ _TASKS = {
     Status.RECEIVED: "catalog.stage",
     Status.STAGING: "catalog.stage",
     Status.APPLYING: "catalog.apply",
+    Status.UNDOING: "catalog.undo",
+    Status.REDOING: "catalog.redo",
 }
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator, URLValidator
+from django.core.validators import MaxValueValidator, RegexValidator, URLValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -37,6 +37,13 @@ def _problem_of(name: str, attribute: Any) -> str:
     if not isinstance(attribute, str) or attribute not in BY_NAME:
         return _('"%(attribute)s", for "%(name)s", is no attribute. Write one, as mpn or product_type.') % told
     return ""
+
+
+def percent(label: Any, default: int, help_text: Any) -> "models.PositiveSmallIntegerField[Any, Any]":
+    """A limit in percent of one of the guards; empty switches it off."""
+    return models.PositiveSmallIntegerField(
+        label, default=default, null=True, blank=True, validators=[MaxValueValidator(1000)], help_text=help_text
+    )
 
 
 class Feed(models.Model):
@@ -83,6 +90,32 @@ class Feed(models.Model):
         validators=[validate_aliases],
         help_text=_('Elements that only this shop calls so, with the attribute: {"artikelnummer": "mpn"}.'),
     )
+    guard_archived = percent(
+        _("archived, in %"),
+        10,
+        _("A person has to look when an import would archive a larger share of this feed's products."),
+    )
+    guard_items = percent(
+        _("more or fewer items, in %"),
+        50,
+        _("In the mode sync: when the file has so many more or fewer items than the one that was applied last."),
+    )
+    guard_price_change = percent(
+        _("change of a price, in %"), 50, _("A price that goes up or down by more counts as a large change.")
+    )
+    guard_price_products = percent(
+        _("products with a large change, in %"), 10, _("When the price of a larger share of the products changes so.")
+    )
+    guard_currency = models.BooleanField(
+        _("new currency"), default=True, help_text=_("When items come in a currency that no product of this feed has.")
+    )
+    guard_out_of_stock = percent(
+        _("turned out of stock, in %"), 30, _("When a larger share of the products would turn out of stock.")
+    )
+    guard_zero_price = percent(
+        _("zero or negative prices, in %"), 1, _("When there are more such prices for each hundred items.")
+    )
+    guard_invalid = percent(_("invalid items, in %"), 30, _("When a larger share of the items cannot be imported."))
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

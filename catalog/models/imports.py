@@ -28,13 +28,19 @@ def exact_json(**options: Any) -> models.JSONField:
 
 
 class Status(models.TextChoices):
-    """Where an import is: received → staging → review → applying → applied, or off the path."""
+    """Where an import is: received → staging → review → applying → applied, or off the path.
+
+    What was applied can be taken back, and that too: applied → undoing → undone → redoing → applied.
+    """
 
     RECEIVED = "received", _("Waiting")
     STAGING = "staging", _("Reading")
     REVIEW = "review", _("Needs confirmation")
     APPLYING = "applying", _("Applying")
     APPLIED = "applied", _("Applied")
+    UNDOING = "undoing", _("Undoing")
+    UNDONE = "undone", _("Undone")
+    REDOING = "redoing", _("Applying again")
     DISCARDED = "discarded", _("Discarded")
     FAILED = "failed", _("Failed")
 
@@ -48,13 +54,24 @@ class Reading(models.TextChoices):
 
 
 OPEN = (Status.RECEIVED, Status.STAGING, Status.REVIEW, Status.APPLYING)
+PLANNED = (
+    Status.REVIEW,
+    Status.APPLYING,
+    Status.APPLIED,
+    Status.UNDOING,
+    Status.UNDONE,
+    Status.REDOING,
+)
+BUSY = (Status.RECEIVED, Status.STAGING, Status.APPLYING, Status.UNDOING, Status.REDOING)
+ENDS = (Status.APPLIED, Status.UNDONE, Status.DISCARDED, Status.FAILED)
 
 
 class ImportRun(models.Model):
     """One file on its way into the catalogue.
 
     The counts of items add up to `items` from review on; the database checks it. `archived` and `archive_conflict`
-    count products that are not in the file, and so stand beside the sum.
+    count products that are not in the file, and so stand beside the sum. `pinned` are unchanged only because a person
+    pinned what differs. Of an import that was undone, `undone`, `kept` and `gone` add up to what it had applied.
     """
 
     COUNTS = ("items", "created", "changed", "unchanged", "existing", "duplicate", "invalid", "archived", "conflict")
@@ -86,6 +103,8 @@ class ImportRun(models.Model):
     spool = models.FileField(max_length=255, blank=True, help_text=_("The unpacked file, while it is read."))
     names = models.JSONField(default=list, help_text=_("The attributes that occur in the file."))
     plan_hash = models.CharField(max_length=64, blank=True, default="")
+    planned_at = models.DateTimeField(null=True)
+    catalog_version = models.BigIntegerField(default=0, help_text=_("The catalogue's, when the plan was begun."))
     seconds = models.JSONField(default=dict, help_text=_("How long stage, plan and apply took."))
 
     items = models.PositiveIntegerField(_("items"), default=0)
@@ -98,6 +117,10 @@ class ImportRun(models.Model):
     conflict = models.PositiveIntegerField(_("conflicts"), default=0)
     archived = models.PositiveIntegerField(_("archived"), default=0)
     archive_conflict = models.PositiveIntegerField(_("archive conflicts"), default=0)
+    pinned = models.PositiveIntegerField(_("kept by pins"), default=0)
+    undone = models.PositiveIntegerField(_("undone"), default=0)
+    kept = models.PositiveIntegerField(_("kept: changed since"), default=0)
+    gone = models.PositiveIntegerField(_("could not be undone"), default=0)
 
     class Meta:
         ordering = ["-id"]
@@ -106,6 +129,7 @@ class ImportRun(models.Model):
         permissions = [
             ("apply_importrun", "Can confirm an import"),
             ("discard_importrun", "Can discard an import"),
+            ("undo_importrun", "Can undo an import, and apply it again"),
         ]
         indexes = [
             # receive: the same bytes while an earlier run with the same settings is open
@@ -116,7 +140,7 @@ class ImportRun(models.Model):
             models.CheckConstraint(condition=models.Q(mode__in=Mode.values), name="importrun_mode_known"),
             models.CheckConstraint(condition=models.Q(reading__in=Reading.values), name="importrun_reading_known"),
             models.CheckConstraint(
-                condition=~models.Q(status__in=[Status.REVIEW, Status.APPLYING, Status.APPLIED])
+                condition=~models.Q(status__in=PLANNED)
                 | models.Q(
                     items=models.F("created")
                     + models.F("changed")
@@ -128,17 +152,30 @@ class ImportRun(models.Model):
                 ),
                 name="importrun_counts_add_up",
             ),
+            models.CheckConstraint(
+                condition=~models.Q(status__in=[Status.UNDONE, Status.REDOING])
+                | models.Q(
+                    undone=models.F("created")
+                    + models.F("changed")
+                    + models.F("archived")
+                    - models.F("kept")
+                    - models.F("gone")
+                ),
+                name="importrun_undo_adds_up",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"Import {self.pk}"
 
-    def move(self, *allowed: Status, to: Status, by: Any = None, **fields: Any) -> bool:
-        """Change the status in one conditional UPDATE, with who and when. False when the run is not in an allowed one.
+    def move(self, *allowed: Status, to: Status, by: Any = None, reason: Any = "", **fields: Any) -> bool:
+        """Change the status in one conditional UPDATE, with who, when and, where one was given, why.
 
-        The instance is refreshed either way, so that the caller can say what the run is in instead.
+        False when the run is not in an allowed one. The instance is refreshed either way, so that the caller can say
+        what the run is in instead.
         """
-        entry = [{"status": to, "at": timezone.now().isoformat(), "by": str(by) if by else ""}]
+        step = {"status": to, "at": timezone.now().isoformat(), "by": str(by) if by else ""}
+        entry = [step | ({"reason": reason} if reason else {})]
         added = models.Func(
             models.F("history"),
             models.Value(entry, models.JSONField()),
@@ -146,8 +183,8 @@ class ImportRun(models.Model):
             arg_joiner=" || ",
         )
         fields["changed_at"] = Now()
-        if to not in OPEN:
-            fields["finished_at"] = Now()
+        if to in ENDS:
+            fields.setdefault("finished_at", Now())
         moved = ImportRun.objects.filter(pk=self.pk, status__in=allowed).update(status=to, history=added, **fields)
         self.refresh_from_db()
         return bool(moved)
@@ -159,7 +196,7 @@ class ImportRun(models.Model):
     @property
     def is_busy(self) -> bool:
         """Something works on it, or will."""
-        return self.status in (Status.RECEIVED, Status.STAGING, Status.APPLYING)
+        return self.status in BUSY
 
     @property
     def counts(self) -> dict[str, int]:
@@ -230,30 +267,42 @@ class Operation(models.TextChoices):
     UPDATE = "update", _("Changed")
     ARCHIVE = "archive", _("Archived")
     RESTORE = "restore", _("Back from the archive")
+    KEEP = "keep", _("Kept: pinned")
 
 
 class Outcome(models.TextChoices):
     PROPOSED = "proposed", _("Proposed")
     APPLIED = "applied", _("Applied")
     CONFLICT = "conflict", _("Left alone: edited since the plan")
+    PINNED = "pinned", _("Kept: pinned")
+    UNDONE = "undone", _("Undone")
+    KEPT = "kept", _("Not undone: changed since")
+    GONE = "gone", _("Not undone: the product is gone")
 
 
 class Change(models.Model):
-    """One product's part of a plan; once applied, a line of the product's history.
+    """One product's part of a plan, once applied a line of the product's history; or an edit by hand, without a run.
 
     `before` and `after` hold only the fields that differ. A new product has nothing before, and its values are those
-    of the staged item at `position`, which does not change once the plan is made.
+    of the staged item at `position`, which does not change once the plan is made. `pinned` holds what the file says of
+    pinned fields that differ; the product keeps its own.
+
+    `base_version` is the version of the product that the change is laid over; it is the next one then. Undoing makes
+    a version of its own, over which the change may be laid again.
     """
 
-    run = models.ForeignKey(ImportRun, models.CASCADE, related_name="changes", db_index=False)
+    run = models.ForeignKey(ImportRun, models.CASCADE, related_name="changes", db_index=False, null=True)
     product_id = models.TextField(db_collation="C")
     operation = models.TextField(choices=Operation)
     before = exact_json(default=dict)
     after = exact_json(default=dict)
+    pinned = exact_json(null=True)
     base_version = models.PositiveIntegerField(null=True)
     position = models.PositiveIntegerField(null=True)
     line = models.PositiveIntegerField(null=True)
     outcome = models.TextField(choices=Outcome, default=Outcome.PROPOSED)
+    made_at = models.DateTimeField(null=True, help_text=_("When it was applied or edited; if undone, when that was."))
+    actor = models.TextField(blank=True, default="", db_default="", help_text=_("Who edited by hand."))
 
     class Meta:
         default_permissions = ("view",)

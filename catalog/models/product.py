@@ -127,6 +127,13 @@ class Product(ItemFields):
         Feed, models.PROTECT, related_name="products", verbose_name=_("feed"), null=True, blank=True
     )
     version = models.PositiveIntegerField(default=1, editable=False)
+    pinned = ArrayField(
+        models.TextField(),
+        verbose_name=_("pinned fields"),
+        blank=True,
+        default=list,
+        help_text=_("Imports leave these as they are; their plans show what the file says instead."),
+    )
     archived_at = models.DateTimeField(_("archived"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)

@@ -49,7 +49,8 @@ def other_feed(feed: Feed) -> Feed:
 
 @pytest.fixture
 def alice(db: None) -> User:
-    return person("alice", "view_importrun", "add_importrun", "apply_importrun", "discard_importrun")
+    may = ("view_importrun", "add_importrun", "apply_importrun", "discard_importrun", "undo_importrun")
+    return person("alice", *may)
 
 
 @pytest.fixture

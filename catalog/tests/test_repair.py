@@ -9,6 +9,7 @@ import pytest
 from catalog.errors import FeedRefused
 from catalog.feeds.issues import BY_CODE
 from catalog.feeds.items import check_start, read_items
+from catalog.feeds.layouts import LAYOUTS, Layout
 from catalog.feeds.repair import HEAD_BYTES, TAG_MAX, Repaired, Repairs
 
 G = "http://base.google.com/ns/1.0"
@@ -77,6 +78,11 @@ BROKEN: dict[str, tuple[bytes, str, dict[str, int]]] = {
         "a",
         {"junk_before": 1},
     ),
+    "a warning in HTML before a feed that declares nothing": (
+        rss("<title>a</title>", before="<br />\n<b>Notice</b>: x<br />\n"),
+        "a",
+        {"junk_before": 1},
+    ),
     "an undeclared prefix": (rss("<g:title>a</g:title><c:x>1</c:x>", root=""), "a", {"namespace_undeclared": 2}),
     "a namespace declared twice": (rss("<g:title>a</g:title>", root=f"{NS} {NS}"), "a", {"attribute_twice": 1}),
     "an attribute given twice": (rss("<title>a</title><x b='1' b=\"1\"/>"), "a", {"attribute_twice": 1}),
@@ -131,6 +137,20 @@ def test_a_long_file_is_the_same_in_any_chunks() -> None:
         assert b"".join(drained(Repaired(Dripping(content, size), mine), 4099)) == whole
         assert mine == told
     assert told.counts["feed.repaired.bare_ampersand"] == 1800
+
+
+@pytest.mark.parametrize(("root", "layout"), LAYOUTS.items(), ids=LAYOUTS)
+def test_every_layout_is_repaired(root: str, layout: Layout) -> None:
+    outer, inner = f"{root} {NS}", layout.path[1:]
+    for name in layout.items:
+        item = f"<{name}><g:title>R&D &eacute;</g:title></{name}>"
+        content = "".join(
+            ["Warning: x\n", f"<{outer}>", *(f"<{n}>" for n in inner), item, *(f"</{n}>" for n in inner), f"</{root}>"]
+        )
+        assert read(content.encode())[:2] == (
+            {"title": "R&D é"},
+            {"junk_before": 1, "bare_ampersand": 1, "html_entity": 1},
+        )
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,10 @@ from catalog.tests.factories import feed_of, item
 NO_RULES = Rules()
 SHOP = Rules(base_url="https://shop.example/en/", domain="shop.example", aliases=(("Farbe", "color"),))
 # Found by comparing the items of a file, or while the file is read, not by looking at an item.
-ELSEWHERE = {"id.duplicate", "row.cells", "item.not_well_formed"}
+ELSEWHERE = {
+    *("id.duplicate", "row.cells", "item.not_well_formed"),
+    *("item.too_large", "item.too_many_attributes", "item.too_deep", "item.value_too_long"),
+}
 
 
 def read(rules: Rules, *items: str) -> list[Item]:
@@ -79,6 +82,7 @@ RULES: dict[str, tuple[str, dict[str, Any], str]] = {
     "price.no_currency": ("price", {"price": "12.00"}, "12.00"),
     "price.currency_differs": ("sale_price", {"sale_price": "9 USD"}, "9 USD"),
     "price.zero": ("price", {"price": "0.00 AED"}, "0.00 AED"),
+    "price.negative": ("price", {"price": "-5.00 AED"}, "-5.00 AED"),
     "price.too_large": ("price", {"price": "9999999999 AED"}, "9999999999 AED"),
     "sale.not_lower": ("sale_price", {"sale_price": "100.00 AED"}, "100.00"),
     "sale.date_format": (

@@ -6,13 +6,15 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
 from catalog.errors import FeedRefused
 from catalog.feeds.items import RawItem, read_items
+from catalog.feeds.layouts import PLAIN_ROOTS
 from catalog.feeds.repair import Repairs
-from catalog.feeds.salvage import BrokenItem, salvage_items
+from catalog.feeds.salvage import salvage_items
 from catalog.tests.test_repair import NS, Dripping
 
 HEAD = f'<?xml version="1.0"?>\n<rss {NS}>\n<channel><title>Shop</title>\n'
@@ -34,16 +36,16 @@ def items(count: int) -> list[str]:
     return [an_item(n) for n in range(1, count + 1)]
 
 
-def salvaged(content: bytes) -> list[RawItem | BrokenItem]:
+def salvaged(content: bytes) -> list[RawItem]:
     return list(salvage_items(io.BytesIO(content), Repairs()))
 
 
 def saved(content: bytes) -> list[str]:
-    return [str(item.fields[f"{{{G}}}id"]) for item in salvaged(content) if isinstance(item, RawItem)]
+    return [str(item.fields[f"{{{G}}}id"]) for item in salvaged(content) if not item.lost]
 
 
-def named(content: bytes) -> list[tuple[int, str, str]]:
-    return [(item.line, item.product_id, item.found) for item in salvaged(content) if isinstance(item, BrokenItem)]
+def named(content: bytes) -> list[tuple[int, Any, str]]:
+    return [(item.line, item.fields.get("id", ""), item.faults[0][1]) for item in salvaged(content) if item.lost]
 
 
 G = "http://base.google.com/ns/1.0"
@@ -133,13 +135,64 @@ def test_atom_entries_are_saved() -> None:
     assert saved(content) == ["1", "3"]
 
 
+@pytest.mark.parametrize("root", PLAIN_ROOTS)
+@pytest.mark.parametrize("name", ["product", "item", "offer"])
+def test_plain_lists_are_saved(root: str, name: str) -> None:
+    whole = [f"<{name} id='{n}' title='a > b'><offers><offer/><item>x</item></offers></{name}>" for n in range(1, 4)]
+    begin, end = f"<{root} {NS}>", f"</{root}>"
+    well_formed = f"{begin}{whole[0]}<{name} id='2'/>{whole[2]}{end}".encode()
+    assert salvaged(well_formed) == list(read_items(io.BytesIO(well_formed)))
+    broken = f"{begin}{whole[0]}{whole[1].replace('</offers>', '')}{whole[2]}".encode()
+    assert [(item.lost, item.fields.get("id")) for item in salvaged(broken)] == [
+        (False, "1"),
+        (True, None),
+        (False, "3"),
+    ]
+
+
+def test_the_element_around_the_items_may_lie_in_one_of_them() -> None:
+    inner = "<related><products><product id='9'/></products></related>"
+    content = f"<products><product id='1'>{inner}</product><product id='2'></x></product></products>".encode()
+    assert [item.lost for item in salvaged(content)] == [False, True]
+
+
+# A CDATA section that is left open, and closed by the end of the next one: well-formed, and wrong.
+RUNS_ON = {
+    "into the next item": feed_of(*items(3)).replace(b"<b>1</b> & co]]>", b"<b>1</b> & co"),
+    "within the item": feed_of(
+        an_item(1, "<x><![CDATA[a</x><g:color>Red</g:color><x><![CDATA[b]]></x>"), an_item(2), an_item(3)
+    ),
+    "in an element with an attribute": feed_of(
+        an_item(1, '<x y="1"><![CDATA[a</x><x><![CDATA[b]]></x>'), an_item(2), an_item(3)
+    ),
+    "in a group": feed_of(an_item(1, "<x><y><![CDATA[a</y></x><x><y><![CDATA[b]]></y></x>"), an_item(2), an_item(3)),
+}
+
+
+@pytest.mark.parametrize("content", RUNS_ON.values(), ids=RUNS_ON)
+def test_a_section_that_runs_on_into_another_one_swallows_nothing_in_silence(content: bytes) -> None:
+    with pytest.raises(FeedRefused, match="a CDATA section in <.> is left open" if b"<x" in content else "in <title>"):
+        list(read_items(io.BytesIO(content)))
+    assert saved(content) == ["2", "3"]
+    assert [product_id for _line, product_id, _found in named(content)] == ["1"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["//&lt;![CDATA[ x //]]&gt; &lt;/title&gt;", "<![CDATA[</b> &lt;![CDATA[]]>", "&lt;/b&gt; &lt;![CDATA[ cut"],
+)
+def test_a_text_about_sections_is_a_text(text: str) -> None:
+    content = feed_of(an_item(1, f"<g:color>{text}</g:color>"))
+    assert salvaged(content) == list(read_items(io.BytesIO(content)))
+
+
 def test_namespaces_are_those_of_the_file() -> None:
     content = (
         b'<rss xmlns:x="http://base.google.com/ns/1.0"><channel xmlns:y="urn:y"><item><x:id>1</x:id><y:z>2</y:z>'
         b"<g:title>3</g:title></item>"
     )
     (item,) = salvaged(content)
-    assert isinstance(item, RawItem)
+    assert not item.lost
     assert list(item.fields) == [f"{{{G}}}id", "{urn:y}z", f"{{{G}}}title"]
 
 
@@ -147,9 +200,9 @@ def test_items_are_repaired_on_the_way() -> None:
     repairs = Repairs()
     content = feed_of(an_item(1, "\n<g:color>R & B&eacute;</g:color>"), an_item(2, "</x>"))
     first, second = salvage_items(io.BytesIO(content), repairs)
-    assert isinstance(first, RawItem)
+    assert not first.lost
     assert first.fields[f"{{{G}}}color"] == "R & Bé"
-    assert isinstance(second, BrokenItem)
+    assert second.lost
     assert repairs.examples["feed.repaired.bare_ampersand"] == [(6, "& B&eacute;")]
 
 
@@ -213,13 +266,11 @@ def test_corrupting_k_of_n_items_leaves_the_others_exactly_as_they_were(seed: in
     strict = {str(item.fields[f"{{{G}}}id"]): item.fields for item in read_items(io.BytesIO(feed_of(*whole)))}
     corrupted = set(chance.sample(range(60), chance.randint(1, 12)))
     content = feed_of(*(chance.choice(SPOILERS)(x, chance) if n in corrupted else x for n, x in enumerate(whole)))
-    read = {str(item.fields[f"{{{G}}}id"]): item.fields for item in salvaged(content) if isinstance(item, RawItem)}
+    read = {str(item.fields[f"{{{G}}}id"]): item.fields for item in salvaged(content) if not item.lost}
     untouched = {str(n) for n in range(60) if n not in corrupted}
     assert untouched == read.keys()
     assert all(read[id_] == strict[id_] for id_ in untouched)
-    assert {item.product_id for item in salvaged(content) if isinstance(item, BrokenItem)} - {""} <= set(
-        map(str, corrupted)
-    )
+    assert {item.fields.get("id", "") for item in salvaged(content) if item.lost} - {""} <= set(map(str, corrupted))
 
 
 # --- hostile ------------------------------------------------------------------------------------------

@@ -1,7 +1,9 @@
 """Files that are not well-formed: read as they are meant, item by item if need be, and never applied unseen."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -98,6 +100,24 @@ def test_what_cannot_be_saved_fails_with_line_column_and_hint(feed: Feed) -> Non
     assert run.error.startswith("Line 2, column")
     assert "left open" in run.error
     assert not run.staged.exists()
+
+
+def test_an_item_that_is_too_large_is_left_out_and_the_others_are_read(feed: Feed, settings: Any) -> None:
+    settings.FEED_LIMITS = replace(settings.FEED_LIMITS, item_bytes=200_000)
+    run = staged(feed, feed_of(item("1"), item("2", pattern=["x"] * 20_000), item("3")))
+    assert (run.status, run.reading) == (Status.REVIEW, Reading.SALVAGED)
+    assert counts(run) == {"items": 3, "created": 2, "invalid": 1}
+    assert [issue.code for issue in run.issues.all()] == ["item.too_large"]
+    assert "read one by one: 1 of 3 over a limit (line 3) and left out" in run.holds[0]["message"]
+
+
+def test_an_item_over_another_limit_costs_only_itself(feed: Feed, settings: Any) -> None:
+    applied(feed, item("1"), item("2"))
+    settings.FEED_LIMITS = replace(settings.FEED_LIMITS, attributes=30)
+    run = staged(feed, feed_of(item("1"), item("2", pattern=["x"] * 30)), mode="sync")
+    assert (run.status, run.reading) == (Status.REVIEW, Reading.STRICT)
+    assert counts(run) == {"items": 2, "unchanged": 1, "invalid": 1}
+    assert dict(run.issues.values_list("code", "severity")) == {"item.too_many_attributes": "error"}
 
 
 def test_other_refusals_are_final(feed: Feed) -> None:

@@ -45,6 +45,7 @@ INSTALLED_APPS = [
     "django_celery_beat",
     "config",
     "accounts",
+    "schedule",
     "notifications",
     "catalog",
 ]
@@ -207,7 +208,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 30,
     "socket_keepalive": True,
 }
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "schedule.beat:Scheduler"
 
 # --- import and export ----------------------------------------------------------------------------
 IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "import"
@@ -223,6 +224,7 @@ FEED_LIMITS = Limits(
     attributes=env.int("FEED_MAX_ATTRIBUTES", default=Limits.attributes),
     depth=env.int("FEED_MAX_DEPTH", default=Limits.depth),
     value_chars=env.int("FEED_MAX_VALUE_CHARS", default=Limits.value_chars),
+    seconds=env.int("FEED_MAX_SECONDS", default=Limits.seconds),
 )
 
 # --- logs -----------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('catalog', '0005_import_reading'),
+        ('catalog', '0007_undo_history_pins'),
     ]
 
     operations = [

@@ -1,0 +1,219 @@
+"""Take an applied import back, and bring it back again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
+
+from catalog.errors import NotPossible
+from catalog.imports.apply import carry_out, lay_over
+from catalog.imports.background import ring
+from catalog.imports.columns import SHARED, listed, spoken_of
+from catalog.imports.permissions import require
+from catalog.imports.review import describe
+from catalog.models import CatalogState, Change, ImportRun, Operation, Outcome, Status
+
+# What decides about each applied change. The preview counts and lists by the very words that the undo acts by.
+_APPLIED = "change.run_id = %(run)s AND change.operation <> 'keep' AND change.outcome <> 'conflict'"
+# The product is as the change left it: nobody edited it, no later import, and it is no other one by the same id.
+_UNTOUCHED = "product.version = COALESCE(change.base_version, 0) + 1 AND product.created_at <= change.made_at"
+_VERDICT = f"CASE WHEN product.id IS NULL THEN 'gone' WHEN {_UNTOUCHED} THEN 'undone' ELSE 'kept' END"
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What an undo would do, in products: take back, keep because they changed since, not find any more."""
+
+    undone: int = 0
+    kept: int = 0
+    gone: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.undone}-{self.kept}-{self.gone}"
+
+
+def prospect(run: ImportRun) -> Prospect:
+    """What undoing the run would do now. Changes nothing."""
+    return Prospect(
+        **_counts(
+            f"""
+            SELECT {_VERDICT}, count(*)
+            FROM catalog_change change LEFT JOIN catalog_product product ON product.id = change.product_id
+            WHERE {_APPLIED}
+            GROUP BY 1
+            """,
+            run,
+        )
+    )
+
+
+def changes_by_verdict(run: ImportRun, verdict: str) -> QuerySet[Change]:
+    """The applied changes that an undo would take back (`undone`), keep (`kept`) or not find (`gone`)."""
+    own = f"""(
+        SELECT {_VERDICT}
+        FROM (SELECT catalog_change.*) change LEFT JOIN catalog_product product ON product.id = change.product_id
+    )"""
+    applied = run.changes.exclude(operation=Operation.KEEP).exclude(outcome=Outcome.CONFLICT)
+    return applied.annotate(verdict=RawSQL(own, ())).filter(verdict=verdict)  # noqa: S611 - no value in it
+
+
+def undo(run: ImportRun, *, by: Any, seen: str = "", in_background: bool = True) -> None:
+    """Let what the import applied be taken back. A worker does it, or the caller with `take_back`.
+
+    `seen` is the `Prospect` that was looked at, as text. Raises `NotPossible` when another one is true now, when there
+    is nothing to take back or somebody was quicker, `NotAllowed` without permission.
+    """
+    require(by, "catalog.undo_importrun")
+    if run.status == Status.APPLIED and not run.has_changes:
+        raise NotPossible("nothing_to_undo", f"{run} changed no product: there is nothing to undo.")
+    if seen and seen != str(prospect(run)):
+        raise NotPossible(
+            "prospect_changed", "Products were changed since you looked. Read the numbers again, then undo."
+        )
+    if not run.move(Status.APPLIED, to=Status.UNDOING, by=by, error="", error_code=""):
+        raise NotPossible("not_applied", f"{run} cannot be undone: {describe(run)}")
+    if in_background:
+        ring("catalog.undo", run)
+
+
+def redo(run: ImportRun, *, by: Any, in_background: bool = True) -> None:
+    """Let an import that was undone be applied again. A worker does it, or the caller with `bring_back`.
+
+    Raises `NotPossible` when it is not undone, `NotAllowed` without permission.
+    """
+    require(by, "catalog.undo_importrun")
+    if not run.move(Status.UNDONE, to=Status.REDOING, by=by, error="", error_code=""):
+        raise NotPossible("not_undone", f"{run} cannot be applied again: {describe(run)}")
+    if in_background:
+        ring("catalog.redo", run)
+
+
+def take_back(run: ImportRun, *, in_background: bool = True) -> None:
+    """Execute the inverse of the run's applied changes in one transaction, once.
+
+    A product is restored, and a new one removed, if it is as the import left it. What anybody changed since is kept.
+    """
+    carry_out(run, _invert, Status.UNDOING, to=Status.UNDONE, step="undo", in_background=in_background)
+
+
+def bring_back(run: ImportRun, *, in_background: bool = True) -> None:
+    """Lay the changes that were undone over the catalogue again, once. A product that changed since is a conflict."""
+    carry_out(run, _lay_over_again, Status.REDOING, to=Status.APPLIED, step="redo", in_background=in_background)
+
+
+def _invert(run: ImportRun) -> dict[str, int]:
+    _stage_again(run)
+    _remove_created(run)
+    _restore_changed(run)
+    counts = _settle(run)
+    if counts["undone"]:
+        CatalogState.bump()
+    return counts
+
+
+def _lay_over_again(run: ImportRun) -> dict[str, int]:
+    """What was kept is applied still, and has its turn at the next undo."""
+    _execute(
+        "UPDATE catalog_change SET outcome = 'applied' WHERE run_id = %(run)s AND outcome IN ('kept', 'gone')", run
+    )
+    return {**lay_over(run), "undone": 0, "kept": 0, "gone": 0}
+
+
+def _stage_again(run: ImportRun) -> None:
+    """The values of new products go back to where they came from: from there they are created again.
+
+    Before they are removed, because both in one statement would hold a million products in memory or on disk.
+    """
+    _execute(
+        f"""
+        INSERT INTO catalog_stageditem
+            (run_id, position, line, product_id, state, issues, {listed(SHARED)}, extra)
+        SELECT
+            change.run_id, change.position, change.line, change.product_id, 'valid', '[]',
+            {listed(SHARED, "product")}, product.extra
+        FROM catalog_change change
+        JOIN catalog_product product ON product.id = change.product_id
+        WHERE {_APPLIED} AND change.operation = 'create' AND {_UNTOUCHED}
+        ON CONFLICT (run_id, position) DO NOTHING
+        """,
+        run,
+    )
+
+
+def _remove_created(run: ImportRun) -> None:
+    _execute(
+        f"""
+        WITH done AS (
+            DELETE FROM catalog_product product
+            USING catalog_change change
+            WHERE {_APPLIED} AND change.operation = 'create' AND product.id = change.product_id AND {_UNTOUCHED}
+            RETURNING change.id
+        )
+        UPDATE catalog_change change SET outcome = 'undone', made_at = statement_timestamp()
+        FROM done
+        WHERE change.id = done.id
+        """,
+        run,
+    )
+
+
+def _restore_changed(run: ImportRun) -> None:
+    """Lay the values from before over each product; what came from the archive goes back, and the reverse.
+
+    The version that this makes is the one over which the change may be laid again.
+    """
+    columns = [*spoken_of(run.names), "extra"]
+    _execute(
+        f"""
+        WITH done AS (
+            UPDATE catalog_product product
+            SET ({listed(columns)}) = (
+                    SELECT {listed(columns, "earlier")}
+                    FROM jsonb_populate_record(product, change.before) AS earlier
+                ),
+                archived_at = CASE change.operation WHEN 'restore' THEN now() END,
+                version = product.version + 1, updated_at = now()
+            FROM catalog_change change
+            WHERE {_APPLIED} AND change.operation IN ('update', 'restore', 'archive')
+                AND product.id = change.product_id AND {_UNTOUCHED}
+            RETURNING change.id, product.version
+        )
+        UPDATE catalog_change change
+        SET outcome = 'undone', base_version = done.version, made_at = statement_timestamp()
+        FROM done
+        WHERE change.id = done.id
+        """,
+        run,
+    )
+
+
+def _settle(run: ImportRun) -> dict[str, int]:
+    """Everything that was applied is undone by now, or kept, or gone."""
+    _execute(
+        f"""
+        UPDATE catalog_change change
+        SET outcome = CASE
+            WHEN EXISTS (SELECT FROM catalog_product product WHERE product.id = change.product_id) THEN 'kept'
+            ELSE 'gone'
+        END
+        WHERE {_APPLIED} AND change.outcome <> 'undone'
+        """,
+        run,
+    )
+    counts = _counts(f"SELECT change.outcome, count(*) FROM catalog_change change WHERE {_APPLIED} GROUP BY 1", run)
+    return {"undone": 0, "kept": 0, "gone": 0, **counts}
+
+
+def _execute(sql: str, run: ImportRun) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, {"run": run.pk})
+
+
+def _counts(sql: str, run: ImportRun) -> dict[str, int]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, {"run": run.pk})
+        return dict(cursor.fetchall())

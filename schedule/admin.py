@@ -1,0 +1,164 @@
+"""Periodic tasks: their plan, what came of the last run of each, and a button to run one now."""
+
+from typing import Any
+
+from celery import current_app
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
+from django_celery_beat import admin as beat
+from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
+from kombu.exceptions import OperationalError as BrokerError
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminSelectWidget
+
+from schedule.models import JobRun, Outcome
+from schedule.running import call_now
+
+# Nothing here follows the sun, and what should happen once is started by hand with "Run now".
+NOT_NEEDED = (SolarSchedule, ClockedSchedule)
+
+admin.site.unregister((*NOT_NEEDED, CrontabSchedule, IntervalSchedule, PeriodicTask))
+
+
+def registered_tasks() -> list[tuple[str, str]]:
+    """Choices of every task a worker knows."""
+    current_app.loader.import_default_modules()
+    names = sorted(name for name in current_app.tasks if not name.startswith("celery."))
+    return [("", "---------"), *((name, name) for name in names)]
+
+
+class PeriodicTaskForm(beat.PeriodicTaskForm):
+    """One list of tasks, where the package has a list beside a free text: a task nobody registered never runs."""
+
+    regtask = None
+    task = forms.ChoiceField(label=_("Task"), choices=registered_tasks, widget=UnfoldAdminSelectWidget)
+
+    def clean(self) -> dict[str, Any]:
+        # The package's clean() expects it, also when it was refused or is not for this person to change.
+        self.cleaned_data.setdefault("task", self.instance.task)
+        return super().clean()
+
+
+@admin.register(PeriodicTask)
+class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, ModelAdmin):
+    """Without the routing fields: there is one queue, and a task sent to any other waits for ever.
+
+    What a task does only superusers say; who may change tasks says when it is done, and runs it.
+    """
+
+    form = PeriodicTaskForm
+    list_display = ("name", "enabled", "scheduler", "last_started", "took", "last_outcome", "run_now")
+    list_filter = ("enabled",)
+    date_hierarchy = None
+    actions = ("enable_tasks", "disable_tasks", "run_tasks")
+    fieldsets = (
+        (None, {"fields": ("name", "task", "enabled", "description")}),
+        (
+            _("Schedule"),
+            {"fields": ("interval", "crontab", "crontab_translation", "start_time", "last_run_at", "one_off")},
+        ),
+        (_("Arguments"), {"fields": ("args", "kwargs"), "classes": ("collapse",)}),
+        (_("Expiry"), {"fields": ("expires", "expire_seconds"), "classes": ("collapse",)}),
+    )
+    only_superusers_change = ("name", "task", "args", "kwargs")
+
+    def get_urls(self) -> list[URLPattern]:
+        run = self.admin_site.admin_view(require_POST(self.run_view))
+        return [path("<int:pk>/run/", run, name="schedule_run_now"), *super().get_urls()]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PeriodicTask]:
+        last = JobRun.objects.filter(job=OuterRef("pk")).order_by("-started_at")
+        facts = ("started_at", "seconds", "outcome", "result")
+        return super().get_queryset(request).annotate(**{f"last_{n}_": Subquery(last.values(n)[:1]) for n in facts})
+
+    def get_readonly_fields(self, request: HttpRequest, obj: PeriodicTask | None = None) -> tuple[str, ...]:
+        for_everyone = tuple(super().get_readonly_fields(request, obj))
+        return for_everyone if request.user.is_superuser else (*for_everyone, *self.only_superusers_change)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_superuser)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Switching and running ask for the permission to change, which the package itself does not."""
+        return super().get_actions(request) if self.has_change_permission(request) else {}
+
+    # --- the last run -----------------------------------------------------------------------------
+
+    @admin.display(description=_("last run"))
+    def last_started(self, job: Any) -> Any:
+        return job.last_started_at_
+
+    @admin.display(description=_("took"))
+    def took(self, job: Any) -> str:
+        return "" if job.last_seconds_ is None else f"{job.last_seconds_:,.2f} s"
+
+    @display(
+        description=_("result"),
+        label={Outcome.RUNNING.label: "info", Outcome.DONE.label: "success", Outcome.FAILED.label: "danger"},
+    )
+    def last_outcome(self, job: Any) -> Any:
+        if not job.last_outcome_:
+            return None
+        label = Outcome(job.last_outcome_).label
+        return (label, f"{label}: {job.last_result_}") if job.last_result_ else label
+
+    # --- run now ----------------------------------------------------------------------------------
+
+    @admin.display(description="")
+    def run_now(self, job: PeriodicTask) -> SafeString:
+        return format_html(
+            '<button type="submit" class="run-now" formaction="{}" aria-label="{}">{}</button>',
+            reverse("admin:schedule_run_now", args=[job.pk]),
+            _("Run “%(job)s” now") % {"job": job.name},
+            _("Run now"),
+        )
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        shown = tuple(super().get_list_display(request))
+        return shown if self.has_change_permission(request) else tuple(name for name in shown if name != "run_now")
+
+    def run_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        self._call(request, get_object_or_404(PeriodicTask, pk=pk))
+        return redirect("admin:django_celery_beat_periodictask_changelist")
+
+    @admin.action(description=_("Run selected tasks now"))
+    def run_tasks(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
+        for job in queryset:
+            self._call(request, job)
+
+    def _call(self, request: HttpRequest, job: PeriodicTask) -> None:
+        try:
+            call_now(job)
+        except BrokerError:
+            self.message_user(
+                request, _("The broker does not answer, so no worker could be called. Try again."), messages.ERROR
+            )
+        else:
+            text = _("A worker was called for “%(job)s”. Its result will be here in a moment.") % {"job": job.name}
+            self.message_user(request, text)
+
+
+class PeriodicTaskInline(beat.PeriodicTaskInline, TabularInline):
+    pass
+
+
+@admin.register(CrontabSchedule)
+class CrontabScheduleAdmin(beat.CrontabScheduleAdmin, ModelAdmin):
+    inlines = [PeriodicTaskInline]
+
+
+@admin.register(IntervalSchedule)
+class IntervalScheduleAdmin(beat.IntervalScheduleAdmin, ModelAdmin):
+    inlines = [PeriodicTaskInline]

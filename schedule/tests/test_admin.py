@@ -1,0 +1,100 @@
+"""The page of periodic tasks: what came of each, and a button to run it now."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.test import Client
+from django.urls import reverse
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+from schedule.models import JobRun, Outcome
+
+pytestmark = pytest.mark.django_db
+TASKS = reverse("admin:django_celery_beat_periodictask_changelist")
+
+
+@pytest.fixture
+def job() -> PeriodicTask:
+    PeriodicTask.objects.all().delete()
+    every_minute, _ = IntervalSchedule.objects.get_or_create(every=1, period="minutes")
+    return PeriodicTask.objects.create(name="Sweep up", task="catalog.sweep", interval=every_minute)
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    calls: list[Any] = []
+    monkeypatch.setattr("schedule.running.current_app.send_task", lambda name, **options: calls.append((name, options)))
+    return calls
+
+
+def browser(role: str) -> Client:
+    user = get_user_model().objects.create_user(role or "vera", f"{role or 'vera'}@example.com", is_staff=True)
+    user.groups.set(Group.objects.filter(name=role))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def press(client: Client, job: PeriodicTask) -> Any:
+    return client.post(reverse("admin:schedule_run_now", args=[job.pk]), follow=True)
+
+
+def test_the_list_says_what_came_of_the_last_run(admin_client: Client, job: PeriodicTask) -> None:
+    run = JobRun.claim(job.pk, job.date_changed, "1")
+    assert run
+    run.finish(Outcome.FAILED, 1.25, "ValueError: <no way>")
+    page = admin_client.get(TASKS).content.decode()
+    assert "1.25 s" in page
+    assert "Failed" in page
+    assert "ValueError: &lt;no way&gt;" in page
+
+
+def test_a_manager_runs_a_job_now(job: PeriodicTask, called: list[Any]) -> None:
+    page = press(browser("manager"), job)
+    assert [name for name, _ in called] == ["catalog.sweep"]
+    assert "A worker was called for “Sweep up”" in str(next(iter(page.context["messages"])))
+
+
+@pytest.mark.parametrize("role", ["", "viewer", "approver"])
+def test_nobody_else_runs_a_job(role: str, job: PeriodicTask, called: list[Any]) -> None:
+    assert press(browser(role), job).status_code == 403
+    assert called == []
+
+
+def test_a_look_runs_nothing(admin_client: Client, job: PeriodicTask, called: list[Any]) -> None:
+    assert admin_client.get(reverse("admin:schedule_run_now", args=[job.pk])).status_code == 405
+    assert called == []
+
+
+def test_a_broker_that_is_away_is_said(admin_client: Client, job: PeriodicTask, monkeypatch: Any) -> None:
+    from kombu.exceptions import OperationalError
+
+    def away(*_args: Any, **_options: Any) -> None:
+        raise OperationalError
+
+    monkeypatch.setattr("schedule.running.current_app.send_task", away)
+    assert "broker does not answer" in str(next(iter(press(admin_client, job).context["messages"])))
+
+
+def form_of(job: PeriodicTask, **fields: Any) -> dict[str, Any]:
+    kept = {"name": job.name, "task": job.task, "interval": job.interval_id, "args": "[]", "kwargs": "{}"}
+    return {**kept, "enabled": "on", **fields}
+
+
+def test_a_manager_says_when_and_never_what(job: PeriodicTask) -> None:
+    hourly = IntervalSchedule.objects.create(every=1, period="hours")
+    change = reverse("admin:django_celery_beat_periodictask_change", args=[job.pk])
+    wanted = form_of(job, interval=hourly.pk, task="catalog.apply", args="[7]", kwargs='{"a": 1}', name="Other")
+    assert browser("manager").post(change, wanted).status_code == 302
+    job.refresh_from_db()
+    assert job.interval == hourly
+    assert (job.task, job.args, job.kwargs, job.name) == ("catalog.sweep", "[]", "{}", "Sweep up")
+
+
+def test_a_superuser_says_what_as_well(admin_client: Client, job: PeriodicTask) -> None:
+    change = reverse("admin:django_celery_beat_periodictask_change", args=[job.pk])
+    assert admin_client.post(change, form_of(job, task="catalog.apply", args="[7]")).status_code == 302
+    job.refresh_from_db()
+    assert (job.task, job.args) == ("catalog.apply", "[7]")
