@@ -100,6 +100,12 @@ CODES: tuple[Code, ...] = (
         "Look at the template that writes the feed: a variable had no value.",
     ),
     Code(
+        "text.whitespace",
+        _N,
+        "A text of one line holds line breaks, tabs or several blanks in a row",
+        "Write it in one line with single blanks. It is imported as it is.",
+    ),
+    Code(
         "text.double_escaped",
         _N,
         "A character reference such as &amp; is still in the text",
@@ -141,6 +147,30 @@ CODES: tuple[Code, ...] = (
         _N,
         "The item_group_id is the item's own id",
         "Give all variants of one product the same group, and leave it out where there are none.",
+    ),
+    Code(
+        "group.single",
+        _N,
+        "No other item of the file has this item_group_id",
+        "Leave it out where there are no variants. If the others come in another file, nothing needs to be done.",
+    ),
+    Code(
+        "group.brand_differs",
+        _W,
+        "Items of one item_group_id have different brands",
+        "A group is one product in several variants: give all the same brand, or each product its own group.",
+    ),
+    Code(
+        "group.title_differs",
+        _W,
+        "Items of one item_group_id have different item_group_titles",
+        "Give all variants of a product the same item_group_title.",
+    ),
+    Code(
+        "group.no_difference",
+        _W,
+        "Items of one item_group_id do not differ from each other",
+        "Say in what each variant differs: colour, size, material, pattern, gender or age group.",
     ),
     Code(
         "category.unknown",
@@ -264,7 +294,19 @@ CODES: tuple[Code, ...] = (
         "An attribute stands twice in one tag",
         "Write it once. Both had the same value, so the second was dropped.",
     ),
+    Code(
+        "feed.supplemental",
+        _N,
+        "The attribute occurs nowhere in this file; products that exist keep theirs",
+        "Nothing needs to be done for a supplemental feed. A new product needs it: send that in a feed that has it.",
+    ),
     Code("id.duplicate", _E, "The id occurs again later in the file", "Give every item its own id. The last one wins."),
+    Code(
+        "id.case",
+        _W,
+        "Two ids differ only in capital and small letters",
+        "Look whether they are one product. Ids are compared letter by letter, so both are imported.",
+    ),
     Code("id.control_chars", _E, "The id holds invisible characters", "Write the id with visible characters only."),
     Code(
         "price.format", _E, "This is not an amount of money", "Write it as 155.00 AED: digits, a point, the currency."
@@ -300,6 +342,12 @@ CODES: tuple[Code, ...] = (
         "The amount is in another currency than the price",
         "Give all amounts of one item in one currency. This one was set aside.",
     ),
+    Code(
+        "price.currency_mixed",
+        _W,
+        "The price is not in the currency of most items of the file",
+        "Send each currency in a feed of its own. The price was imported as it is.",
+    ),
     Code("price.zero", _E, "The amount is zero", "Leave the item out until it has a price."),
     Code("price.negative", _E, "The amount is negative", "Send the amount without a minus, or leave the item out."),
     Code("price.too_large", _E, "The amount has more than nine digits before the point", "Check the amount."),
@@ -332,6 +380,12 @@ CODES: tuple[Code, ...] = (
         _W,
         "This is not a date of ISO 8601",
         "Write it as 2026-11-22 or 2026-11-22T14:30+0400. The text was imported as it is.",
+    ),
+    Code(
+        "date.too_far",
+        _W,
+        "The date is further ahead than channels accept",
+        "Send a date within a year for availability_date, and within thirty days for expiration_date.",
     ),
     Code(
         "measure.format",
@@ -382,7 +436,12 @@ CODES: tuple[Code, ...] = (
         "Send a picture of the product, or leave the attribute out until there is one.",
     ),
     Code("images.too_many", _W, "More than ten additional pictures", "Send the ten best. All were imported."),
-    Code("gtin.not_digits", _W, "The GTIN holds other characters than digits", "Send digits only."),
+    Code(
+        "gtin.not_digits",
+        _W,
+        "The GTIN holds other characters than digits",
+        "Send digits only. A spreadsheet writes 8.80E+12 unless the column is formatted as text.",
+    ),
     Code("gtin.length", _W, "A GTIN has 8, 12, 13 or 14 digits", "Check for leading zeros lost in a spreadsheet."),
     Code("gtin.checksum", _W, "The GTIN's check digit is wrong", "Copy the GTIN from the product or its maker."),
     Code(
@@ -398,6 +457,12 @@ CODES: tuple[Code, ...] = (
         "Send the maker's GTIN, or leave the attribute out.",
     ),
     Code(
+        "gtin.reserved",
+        _W,
+        "The GTIN is from a range that was given to nobody",
+        "Send the maker's GTIN, or leave the attribute out.",
+    ),
+    Code(
         "gtin.bulk",
         _W,
         "The GTIN is that of goods sold by measure",
@@ -408,6 +473,12 @@ CODES: tuple[Code, ...] = (
         _W,
         "The GTIN is made up",
         "Send the maker's GTIN, or leave the attribute out.",
+    ),
+    Code(
+        "gtin.duplicate",
+        _W,
+        "Several ids have the same GTIN",
+        "A GTIN is one thing to buy: each size and colour has its own. Correct it, or send the product once.",
     ),
     Code("gtin.isbn10", _N, "This is an ISBN of ten digits", "Send the one of 13 digits. It is imported as it is."),
 )

@@ -8,6 +8,7 @@ to another one (`rss:title`) which is gone since.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from html import unescape
 from typing import Any
 
 from catalog.feeds.attributes import BY_ALIAS, BY_NAME, COLUMNS
@@ -38,9 +39,19 @@ _XML_NAMESPACE = "http://www.w3.org/XML/1998/namespace"
 Content = Any  # a text, a group (`{"child": …, "@attribute": …, "#text": …}`), or a list of these
 
 
-def feed(items: Iterable[str], title: str = "Products", note: str = "") -> Iterator[bytes]:
-    """A whole feed of items that `item` wrote, in pieces. `note` is a comment at its top."""
-    yield f"{_HEAD}{_comment(note) if note else ''}<title>{_text(title)}</title>\n".encode()
+PART_OF = "part-of-a-feed"
+"""The name of the element that says so. Its text is what the file is a part of."""
+
+_PART_OF = re.compile(rf"<c:{PART_OF}>([^<]*)<".encode())
+
+
+def feed(items: Iterable[str], title: str = "Products", note: str = "", part_of: str = "") -> Iterator[bytes]:
+    """A whole feed of items that `item` wrote, in pieces. `note` is a comment at its top.
+
+    With `part_of` it says of itself that it is only a part, so that nobody takes what is not in it for gone.
+    """
+    mark = f"<c:{PART_OF}>{_text(part_of)}</c:{PART_OF}>\n" if part_of else ""
+    yield f"{_HEAD}{_comment(note) if note else ''}{mark}<title>{_text(title)}</title>\n".encode()
     piece: list[str] = []
     for written in items:
         piece.append(written)
@@ -48,6 +59,12 @@ def feed(items: Iterable[str], title: str = "Products", note: str = "") -> Itera
             yield "".join(piece).encode()
             piece.clear()
     yield ("".join(piece) + _FOOT).encode()
+
+
+def part_of(head: bytes) -> str:
+    """What a feed that begins with `head` says it is a part of; "" when it says nothing, as all others do."""
+    found = _PART_OF.search(head.replace(b"\x00", b""))  # an editor may have saved it in UTF-16
+    return unescape(found[1].decode("utf-8", "replace")) if found else ""
 
 
 def item(values: Mapping[str, Any], extra: Mapping[str, Content], notes: Iterable[str] = ()) -> str:

@@ -90,6 +90,7 @@ def fail(run: ImportRun, code: str, message: str) -> None:
                 return
         if run.move(Status.RECEIVED, Status.STAGING, Status.APPLYING, to=Status.FAILED, **fields):
             run.staged.all().delete()
+            run.item_issues.all().delete()
             run.changes.all().delete()
             forget_chunks(run)
 

@@ -10,9 +10,12 @@ SHARED = (*(a.name for a in COLUMNS if a.name != "id"), "currency")
 
 
 def spoken_of(names: Iterable[str]) -> list[str]:
-    """The columns that a file speaks of, of the attributes that occur in it. It leaves all others alone."""
+    """The columns that a file speaks of, of the attributes that occur in it. It leaves all others alone.
+
+    The currency is the price's: other amounts are only taken in the one that the product has.
+    """
     occurring = set(names)
-    if occurring & MONEY_NAMES:
+    if "price" in occurring:
         occurring.add("currency")
     return [column for column in SHARED if column in occurring]
 

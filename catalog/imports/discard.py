@@ -5,6 +5,7 @@ from typing import Any
 from django.db import transaction
 
 from catalog.errors import NotPossible
+from catalog.imports import across
 from catalog.imports.background import ring
 from catalog.imports.permissions import require
 from catalog.imports.review import describe
@@ -36,6 +37,7 @@ def clean_up(run: ImportRun) -> None:
     locked = ImportRun.objects.select_for_update().get(pk=run.pk)  # nothing is undone meanwhile
     if locked.status in (Status.APPLIED, Status.DISCARDED, Status.FAILED):
         locked.staged.exclude(state=ItemState.INVALID).delete()
+        across.forget_items(locked)
         forget_chunks(locked)
     if locked.status in (Status.DISCARDED, Status.FAILED):
         locked.changes.all().delete()

@@ -28,7 +28,7 @@ CHANGE_COLUMNS = ("id", "operation", "field", "old", "new")
 _SEVERITIES = list(Severity)
 _HOW_TO = (
     "Invalid items of {run}, {name}. Comments at the top of each item say what is wrong with it. Mend the items and "
-    "upload this file to the same feed, to add and change products. Do not archive missing ones: this is only a part."
+    "upload this file to the same feed in the mode update, to add and change products. It is only a part of the feed."
 )
 
 
@@ -36,7 +36,7 @@ def invalid_xml(run: ImportRun) -> Iterator[bytes]:
     """The invalid items as a feed, each value where it stood, with a comment for each issue."""
     note = _HOW_TO.format(run=run, name=run.file_name)
     rows = _each(invalid_items(run), "position")
-    return write.feed((_item(row) for row in rows), title=run.file_name, note=note)
+    return write.feed((_item(row) for row in rows), title=run.file_name, note=note, part_of=str(run))
 
 
 def invalid_csv(run: ImportRun) -> Iterator[str]:

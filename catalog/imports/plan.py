@@ -5,41 +5,47 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from catalog.imports import across, coverage, supplements
 from catalog.imports.background import timed
 from catalog.imports.columns import listed, spoken_of
 from catalog.imports.holds import holds
+from catalog.imports.sql import execute
 from catalog.models import ImportRun, Mode, Operation, Status
 
 
 def plan(run: ImportRun) -> None:
     """Compare the staged items with the catalogue and write a Change for each product that would change.
 
-    The run goes from staging to review with its counts and a hash over the plan. No product is changed.
+    The run goes from staging to review with its counts and a hash over the plan. No product is changed. Called again,
+    it does nothing.
     """
+    if not ImportRun.objects.filter(pk=run.pk, status=Status.STAGING).exists():
+        run.refresh_from_db()
+        return
     _gather_statistics("catalog_stageditem (run_id, position, product_id, state)", "catalog_product (id, feed_id)")
     with transaction.atomic():
         begun = _moment()
-        counts: dict[str, int] = {"items": run.items, "invalid": run.invalid}
+        counts: dict[str, int] = {"items": run.items}
         with timed(run, "plan"):
-            counts["duplicate"] = _mark_duplicates(run)
+            counts["invalid"] = run.invalid - supplements.accept(run)
+            counts["duplicate"] = across.mark_duplicates(run)
+            across.list_items(run)
+            across.compare(run)
+            supplements.count_the_rest(run)
             counts["created"] = _plan_creations(run)
             counts["changed"] = 0 if run.mode == Mode.ADD else _plan_changes(run)
             counts["archived"] = _plan_archiving(run) if run.mode == Mode.SYNC else 0
+            covered = coverage.measure(run)
             plan_hash = _hash(run)
         rest = counts["items"] - counts["invalid"] - counts["duplicate"] - counts["created"] - counts["changed"]
         counts["existing" if run.mode == Mode.ADD else "unchanged"] = rest
         for name, count in counts.items():
             setattr(run, name, count)
         fields = {"plan_hash": plan_hash, "names": run.names, "seconds": run.seconds, "holds": holds(run), **begun}
+        fields["coverage"] = covered
         if not run.move(Status.STAGING, to=Status.REVIEW, **fields, **counts):
             transaction.set_rollback(True)  # discarded meanwhile
     _gather_statistics("catalog_change (run_id, operation, product_id, position)")
-
-
-def _execute(sql: str, **parameters: Any) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return int(cursor.rowcount)
 
 
 def _moment() -> dict[str, Any]:
@@ -58,55 +64,13 @@ def _gather_statistics(*tables: str) -> None:
     """
     for table in tables:
         with transaction.atomic():
-            _execute("SET LOCAL default_statistics_target = 10")
-            _execute(f"ANALYZE {table}")
-
-
-def _mark_duplicates(run: ImportRun) -> int:
-    """Some channels repeat an item with a newer price: the last valid one of an id wins, as in Merchant Center."""
-    duplicates = _execute(
-        """
-        WITH repeated AS (
-            SELECT product_id, max(position) AS last
-            FROM catalog_stageditem
-            WHERE run_id = %(run)s AND state = 'valid'
-            GROUP BY product_id
-            HAVING count(*) > 1
-        )
-        UPDATE catalog_stageditem item
-        SET state = 'duplicate'
-        FROM repeated
-        WHERE item.run_id = %(run)s AND item.state = 'valid'
-            AND item.product_id = repeated.product_id AND item.position < repeated.last
-        """,
-        run=run.pk,
-    )
-    if duplicates:
-        _report_duplicates(run, duplicates)
-    return duplicates
-
-
-def _report_duplicates(run: ImportRun, count: int) -> None:
-    _execute(
-        """
-        INSERT INTO catalog_runissue (run_id, code, attribute, severity, count, examples)
-        SELECT %(run)s, 'id.duplicate', 'id', 'error', %(count)s, jsonb_agg(example)
-        FROM (
-            SELECT jsonb_build_object('line', line, 'product_id', product_id, 'found', product_id) AS example
-            FROM catalog_stageditem
-            WHERE run_id = %(run)s AND state = 'duplicate'
-            ORDER BY position
-            LIMIT 5
-        ) AS first
-        """,
-        run=run.pk,
-        count=count,
-    )
+            execute("SET LOCAL default_statistics_target = 10")
+            execute(f"ANALYZE {table}")
 
 
 def _plan_creations(run: ImportRun) -> int:
     """A valid item whose id is not in the catalogue is new."""
-    return _execute(
+    return execute(
         """
         INSERT INTO catalog_change
             (run_id, product_id, operation, before, after, position, line, outcome)
@@ -132,7 +96,7 @@ def _plan_changes(run: ImportRun) -> int:
     extra = "(product.extra - %(names)s::text[]) || item.extra"
     pairs = [f"('{c}', to_jsonb(product.{c}), to_jsonb(item.{c}))" for c in columns]
     pairs.append(f"('extra', product.extra, {extra})")
-    return _execute(
+    return execute(
         f"""
         INSERT INTO catalog_change
             (run_id, product_id, operation, before, after, base_version, position, line, outcome)
@@ -163,7 +127,7 @@ def _plan_changes(run: ImportRun) -> int:
 
 def _plan_archiving(run: ImportRun) -> int:
     """A product of this feed that is not in the file is archived. One whose item is invalid is in the file."""
-    return _execute(
+    return execute(
         """
         INSERT INTO catalog_change
             (run_id, product_id, operation, before, after, base_version, outcome)

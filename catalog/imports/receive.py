@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from catalog.errors import FeedRefused
 from catalog.feeds.items import check_start
+from catalog.feeds.write import part_of
 from catalog.imports.background import ring
 from catalog.imports.permissions import require
 from catalog.models import Feed, ImportRun, Mode
@@ -44,7 +45,9 @@ def receive(
         require(by, "catalog.apply_importrun")
     mode = Mode(mode or feed.mode)
     auto_apply = feed.auto_apply if auto_apply is None else auto_apply
-    check_start(file, settings.FEED_LIMITS)
+    start = check_start(file, settings.FEED_LIMITS)
+    if mode == Mode.SYNC and (whole := part_of(start.content.head)):
+        raise _only_a_part(whole)
     file.seek(0)
     content = _Hashed(file, limit=settings.FEED_MAX_BYTES)
     name = f"feeds/{timezone.now():%Y/%m}/{uuid.uuid4()}"
@@ -71,6 +74,14 @@ def receive(
     finally:
         if name:
             default_storage.delete(name)
+
+
+def _only_a_part(whole: str) -> FeedRefused:
+    return FeedRefused(
+        "feed.part_in_sync",
+        f"The file holds only the invalid items of {whole[:40]}: sync would archive all other products of the feed. "
+        "Import it in the mode update.",
+    )
 
 
 def _open_run(sha256: str, feed: Feed, mode: str, auto_apply: bool) -> ImportRun | None:

@@ -1,7 +1,18 @@
 """The rows of the catalogue and their rules."""
 
 from catalog.models.feed import Feed, Mode
-from catalog.models.imports import Change, Chunk, ImportRun, Operation, Outcome, Reading, RunIssue, StagedItem, Status
+from catalog.models.imports import (
+    Change,
+    Chunk,
+    ImportRun,
+    ItemIssue,
+    Operation,
+    Outcome,
+    Reading,
+    RunIssue,
+    StagedItem,
+    Status,
+)
 from catalog.models.product import CatalogState, ItemFields, Product
 
 __all__ = [
@@ -11,6 +22,7 @@ __all__ = [
     "Feed",
     "ImportRun",
     "ItemFields",
+    "ItemIssue",
     "Mode",
     "Operation",
     "Outcome",

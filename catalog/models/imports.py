@@ -102,6 +102,7 @@ class ImportRun(models.Model):
     in_chunks = models.BooleanField(null=True, help_text=_("False: read in one piece; true: cut into all its chunks."))
     spool = models.FileField(max_length=255, blank=True, help_text=_("The unpacked file, while it is read."))
     names = models.JSONField(default=list, help_text=_("The attributes that occur in the file."))
+    coverage = models.JSONField(default=dict, help_text=_("How many items have a value, by attribute."))
     plan_hash = models.CharField(max_length=64, blank=True, default="")
     planned_at = models.DateTimeField(null=True)
     catalog_version = models.BigIntegerField(default=0, help_text=_("The catalogue's, when the plan was begun."))
@@ -349,3 +350,25 @@ class RunIssue(models.Model):
     @property
     def advice(self) -> str:
         return words(self.code).advice
+
+
+class ItemIssue(models.Model):
+    """Which items have an issue: what makes the items of one issue a list. Written with the plan, goes with its item.
+
+    `found` is filled for what only a comparison of items finds; of what is wrong with an item by itself it stands in
+    the item's own `issues`.
+    """
+
+    pk = models.CompositePrimaryKey("run_id", "code", "attribute", "position")
+    # As with staged items, no constraint that would be checked row by row.
+    run = models.ForeignKey(ImportRun, models.CASCADE, related_name="item_issues", db_constraint=False, db_index=False)
+    code = models.TextField()
+    attribute = models.TextField()
+    position = models.PositiveIntegerField()
+    found = models.TextField(default="")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.code} at item {self.position}"

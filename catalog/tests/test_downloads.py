@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,13 +15,15 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from catalog.cells import FORMULA_STARTS
+from catalog.errors import FeedRefused
 from catalog.feeds.check import Rules, check
 from catalog.feeds.items import read_items
 from catalog.imports import downloads
 from catalog.imports.stage import stage
-from catalog.models import Feed, ImportRun, StagedItem
+from catalog.models import Feed, ImportRun, Product, StagedItem
+from catalog.resources import feed_xml
 from catalog.tests.factories import applied, counts, execute, item, items, planned, received
-from catalog.tests.pages import browser, tree, url
+from catalog.tests.pages import browser, tree, upload, url
 
 pytestmark = pytest.mark.django_db
 
@@ -106,6 +110,39 @@ def test_a_mended_error_file_brings_the_rest_in(bob: Client, feed: Feed) -> None
     stage(again)
     execute(again)
     assert counts(again) == {"items": 3, "created": 3}
+
+
+@pytest.mark.parametrize("wrapped", [bytes, gzip.compress, lambda content: content.decode().encode("utf-16")])
+def test_the_error_file_is_refused_in_sync_whose_rest_it_would_archive(
+    bob: Client, feed: Feed, wrapped: Callable[[bytes], bytes]
+) -> None:
+    run = applied(feed, *items(3), *BAD)
+    content = wrapped(download(bob, run, "invalid_xml").replace(b'encoding="UTF-8"', b""))
+    feed.mode = "sync"
+    feed.save()
+    with pytest.raises(FeedRefused, match=f"only the invalid items of {run}: sync would archive") as refused:
+        received(feed, content)
+    assert refused.value.code == "feed.part_in_sync"
+    assert received(feed, content, mode="update").mode == "update"
+
+
+def test_the_upload_form_says_what_the_error_file_is_good_for(bob: Client, feed: Feed) -> None:
+    content = download(bob, planned(feed, *BAD), "invalid_xml")
+    answer = upload(browser("ida"), content, feed=feed.pk, mode="sync")
+    assert "Import it in the mode update." in answer.content.decode()
+    assert ImportRun.objects.count() == 1
+
+
+def test_a_whole_feed_is_no_part(feed: Feed) -> None:
+    applied(feed, *items(3))
+    export = b"".join(feed_xml(Product.objects.all()))
+    assert counts(execute_sync(feed, export)) == {"items": 3, "unchanged": 3}
+
+
+def execute_sync(feed: Feed, content: bytes) -> ImportRun:
+    run = received(feed, content, mode="sync")
+    stage(run)
+    return execute(run)
 
 
 @pytest.mark.parametrize("text", ["-->", "--", "a-", "--><g:id>x</g:id><!--", "]]>", "<!--", "\u202e\ufffe", "&amp;"])

@@ -16,6 +16,7 @@ from django.core.management import CommandError, call_command
 from catalog.feeds.check import Rules, check
 from catalog.feeds.issues import BY_CODE, Severity
 from catalog.feeds.items import read_items
+from catalog.imports.across import ACROSS
 from catalog.samples import MAX_ITEMS, Changes, iter_feed, iter_items, write_feed
 from catalog.samples.defects import DEFECTS
 from catalog.samples.departments import DEPARTMENTS, ONE_SIZE
@@ -222,7 +223,7 @@ def test_another_days_seed_changes_other_items() -> None:
 
 def test_a_bad_feed_has_every_defect_an_import_can_report() -> None:
     found = codes(feed(4000, profile="bad"))
-    reportable = {defect.code for defect in DEFECTS} & BY_CODE.keys() - {"id.duplicate"}
+    reportable = {defect.code for defect in DEFECTS} & BY_CODE.keys() - ACROSS.keys()
     assert len(reportable) > 25
     assert reportable <= found.keys()
 

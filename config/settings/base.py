@@ -8,6 +8,7 @@ import environ
 
 from catalog.feeds.limits import Limits
 from config import embedded
+from config.mail import mail_settings
 from config.settings.unfold import UNFOLD  # noqa: F401
 
 BASE_DIR = Path(__file__).resolve().parents[2]
@@ -209,6 +210,16 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_keepalive": True,
 }
 CELERY_BEAT_SCHEDULER = "schedule.beat:Scheduler"
+
+# Mail has a worker of its own: a mail server that does not answer must not keep imports waiting.
+CELERY_TASK_ROUTES = {"notifications.deliver": {"queue": "mail"}}
+
+# --- mail -----------------------------------------------------------------------------------------
+# In a checkout nothing leaves the machine unless EMAIL_URL says so.
+globals().update(mail_settings(env.str("EMAIL_URL", default="") or (embedded.STATE / "mail").as_uri()))
+EMAIL_TIMEOUT = 10  # for each answer; Django's default is to wait for ever
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Ounass Product Management <catalogue@localhost>")
+SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
 # --- import and export ----------------------------------------------------------------------------
 IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "import"
