@@ -31,6 +31,11 @@ _WORTH_CUTTING = 2  # pieces
 _TYPICAL_RATIO = 8  # of unpacked to packed bytes
 
 
+def may_be_cut(run: ImportRun) -> bool:
+    """Whether the file is big enough, as it is or unpacked."""
+    return run.file_size * _TYPICAL_RATIO >= _WORTH_CUTTING * PIECE_BYTES
+
+
 def cut(run: ImportRun) -> Iterator[Chunk]:
     """Cut the run's file, giving each chunk as soon as it may be read. Afterwards the run says whether it was cut."""
     in_chunks = False
@@ -58,7 +63,7 @@ def _chunks_of(run: ImportRun) -> Iterator[Chunk]:
 
 def _chunks_of_packed(run: ImportRun, start: Start, stored: Verified) -> Iterator[Chunk]:
     """A packed file can be read from its beginning only, so it is unpacked first."""
-    if run.file_size * _TYPICAL_RATIO < _WORTH_CUTTING * PIECE_BYTES:
+    if not may_be_cut(run):
         return
     shell_of(start)  # else it need not be unpacked
     run.spool.name = default_storage.save(f"spools/{uuid.uuid4()}", _Unpacked(start))
@@ -107,7 +112,7 @@ def read_chunk(chunk_id: int) -> ImportRun | None:
     if chunk is None:
         return None
     with held(chunk) as free, failing_in_words(chunk.run):
-        if free:
+        if free and chunk.run.status == Status.STAGING:
             try:
                 _read(chunk)
             except (NotInPieces, FeedRefused):

@@ -12,7 +12,7 @@ from multiprocessing import get_context
 
 from django.db import connection, connections
 
-from catalog.imports.chunks import read_chunk
+from catalog.imports.chunks import may_be_cut, read_chunk
 from catalog.models import Chunk, ImportRun, Status
 
 _LOOK_AGAIN = 0.5  # seconds
@@ -32,15 +32,16 @@ class Crew:
         self._reading: set[Future[ImportRun | None]] = set()
 
     def __enter__(self) -> Crew:
+        if may_be_cut(self._run) and not connection.in_atomic_block and _cores() > 1:
+            self._pool = ProcessPoolExecutor(_cores(), get_context("fork"), _forget_connections)
+            self._pool.submit(int)  # all processes begin with the first call: now, while there are no threads
         return self
 
     def read(self, chunk: Chunk) -> None:
-        if connection.in_atomic_block or _cores() == 1:
+        if self._pool is None:
             read_chunk(chunk.pk)
             self._tell()
             return
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(_cores(), get_context("fork"), _begin)
         with suppress(BrokenProcessPool):
             self._reading.add(self._pool.submit(read_chunk, chunk.pk))
 
@@ -75,7 +76,7 @@ class Crew:
             self._on_progress(self._run)
 
 
-def _begin() -> None:
+def _forget_connections() -> None:
     """A new process has a connection of its own; that of its parent is left alone."""
     for alias in connections:
         del connections[alias]

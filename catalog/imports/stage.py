@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from django.conf import settings
@@ -37,18 +37,23 @@ def stage(run: ImportRun, on_progress: Watch | None = None, *, in_background: bo
     worker has read its chunk. A second delivery of the same task does nothing; one after a lost worker starts over, or
     has the rest of the chunks read. `on_progress` is called now and then, for a face that watches from this process.
     """
-    with held(run) as free, failing_in_words(run):
-        if not free or not run.move(Status.RECEIVED, Status.STAGING, to=Status.STAGING):
-            return
-        if in_background:
-            _give_chunks(run, lambda chunk: ring("catalog.stage_chunk", chunk))
-        else:
-            with Crew(run, on_progress) as crew:
-                _give_chunks(run, crew.read)
-            run.refresh_from_db()
-        if run.in_chunks is False and _read(run, on_progress):
-            _plan(run)
+    if in_background:
+        _stage(run, on_progress, lambda chunk: ring("catalog.stage_chunk", chunk))
+    else:
+        with Crew(run, on_progress) as crew:
+            _stage(run, on_progress, crew.read)
+        run.refresh_from_db()
+        if run.status == Status.STAGING and run.in_chunks is False:
+            _stage(run, on_progress, crew.read)
     _finish(run)
+
+
+def _stage(run: ImportRun, on_progress: Watch | None, give: Callable[[Chunk], None]) -> None:
+    with held(run) as free, failing_in_words(run):
+        if free and run.move(Status.RECEIVED, Status.STAGING, to=Status.STAGING):
+            _give_chunks(run, give)
+            if run.in_chunks is False and _read(run, on_progress):
+                _plan(run)
 
 
 def stage_chunk(chunk_id: int) -> ImportRun | None:
@@ -67,9 +72,14 @@ def stage_chunk(chunk_id: int) -> ImportRun | None:
 
 def _give_chunks(run: ImportRun, give: Callable[[Chunk], None]) -> None:
     """Cut the file, or take the chunks that a lost worker left. In the end the run says whether it is in chunks."""
-    if run.in_chunks is None:
+    if run.in_chunks:
+        found: Iterable[Chunk] = run.chunks.filter(is_read=False)
+    elif run.in_chunks is None:
         _start_over(run, Reading.STRICT)
-    for chunk in chunks.cut(run) if run.in_chunks is None else run.chunks.filter(is_read=False):
+        found = chunks.cut(run)
+    else:
+        return
+    for chunk in found:
         give(chunk)
 
 

@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -167,6 +169,24 @@ def test_an_upload_while_the_broker_is_away_is_not_lost(feed: Feed, broker_away:
     run.refresh_from_db()
     assert run.status == Status.RECEIVED
     assert Path(run.file.path).read_bytes() == CONTENT
+
+
+@pytest.fixture
+def silent_broker() -> Iterator[None]:
+    """It takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silence:
+        Celery("silent", broker=f"redis://127.0.0.1:{silence.getsockname()[1]}/0", set_as_current=False).set_current()
+        yield
+        celery_app.set_current()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_silent_broker_holds_an_upload_up_for_two_seconds_at_most(feed: Feed, silent_broker: None) -> None:
+    start = time.monotonic()
+    run = received(feed, CONTENT, in_background=True)
+    assert time.monotonic() - start < 2
+    run.refresh_from_db()
+    assert run.status == Status.RECEIVED
 
 
 @pytest.mark.django_db(transaction=True)

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('catalog', '0008_issues_of_items'),
+        ('catalog', '0009_attempts'),
     ]
 
     operations = [
