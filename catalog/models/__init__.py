@@ -15,6 +15,7 @@ from catalog.models.imports import (
     Status,
 )
 from catalog.models.product import CatalogState, ItemFields, Product
+from catalog.models.uploads import UploadKey
 
 __all__ = [
     "Attempt",
@@ -33,4 +34,5 @@ __all__ = [
     "RunIssue",
     "StagedItem",
     "Status",
+    "UploadKey",
 ]
