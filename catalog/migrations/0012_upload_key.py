@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('catalog', '0010_product_lists'),
+        ('catalog', '0011_product_lists'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

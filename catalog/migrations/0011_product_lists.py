@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('catalog', '0009_attempts'),
+        ('catalog', '0010_chunks'),
     ]
 
     operations = [
