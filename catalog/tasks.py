@@ -7,7 +7,7 @@ from celery import shared_task
 from catalog.imports.apply import apply
 from catalog.imports.discard import clean_up
 from catalog.imports.review import go_on
-from catalog.imports.stage import stage
+from catalog.imports.stage import stage, stage_chunk
 from catalog.imports.sweep import sweep
 from catalog.imports.undo import bring_back, take_back
 from catalog.models import ImportRun
@@ -18,8 +18,14 @@ _DURABLE: dict[str, Any] = {"acks_late": True, "max_retries": 2, "default_retry_
 @shared_task(name="catalog.stage", **_DURABLE)
 def stage_run(run_id: int) -> None:
     run = ImportRun.objects.get(pk=run_id)
-    stage(run)
+    stage(run, in_background=True)
     go_on(run)
+
+
+@shared_task(name="catalog.stage_chunk", **_DURABLE)
+def stage_chunk_of_run(chunk_id: int) -> None:
+    if run := stage_chunk(chunk_id):
+        go_on(run)
 
 
 @shared_task(name="catalog.apply", **_DURABLE)

@@ -9,6 +9,7 @@ from catalog.imports import across
 from catalog.imports.background import ring
 from catalog.imports.permissions import require
 from catalog.imports.review import describe
+from catalog.imports.stored import forget_chunks
 from catalog.models import ImportRun, Status
 from catalog.models.imports import ItemState
 
@@ -37,5 +38,6 @@ def clean_up(run: ImportRun) -> None:
     if locked.status in (Status.APPLIED, Status.DISCARDED, Status.FAILED):
         locked.staged.exclude(state=ItemState.INVALID).delete()
         across.forget_items(locked)
+        forget_chunks(locked)
     if locked.status in (Status.DISCARDED, Status.FAILED):
         locked.changes.all().delete()

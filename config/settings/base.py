@@ -163,7 +163,10 @@ CORS_ALLOW_HEADERS = (
     "if-none-match",
     "prefer",
 )
-CORS_EXPOSE_HEADERS = ("ETag", "Location", "Retry-After")
+CORS_EXPOSE_HEADERS = ("ETag", "Location", "Preference-Applied", "Retry-After")
+
+# Whether imports that come in through the API wait for somebody to confirm them.
+API_UPLOAD_REVIEW = env.bool("API_UPLOAD_REVIEW", default=False)
 
 # --- data -----------------------------------------------------------------------------------------
 DATABASES = {"default": env.db("DATABASE_URL") if env.str("DATABASE_URL", default="") else embedded.database()}
