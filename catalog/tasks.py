@@ -6,6 +6,7 @@ from celery import shared_task
 
 from catalog.imports.apply import apply
 from catalog.imports.discard import clean_up
+from catalog.imports.retention import forget_old
 from catalog.imports.review import go_on
 from catalog.imports.stage import stage, stage_chunk
 from catalog.imports.sweep import sweep
@@ -46,6 +47,11 @@ def redo_run(run_id: int) -> None:
 @shared_task(name="catalog.clean_up", **_DURABLE)
 def clean_up_run(run_id: int) -> None:
     clean_up(ImportRun.objects.get(pk=run_id))
+
+
+@shared_task(name="catalog.forget_old")
+def forget_what_is_old() -> str:
+    return ", ".join(f"{what}: {number}" for what, number in forget_old().items() if number)
 
 
 @shared_task(name="catalog.sweep")
