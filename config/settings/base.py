@@ -53,6 +53,8 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "config.middleware.limit_what_pages_load",
     "config.middleware.refuse_nul",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
@@ -61,7 +63,6 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
@@ -221,7 +222,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_BEAT_SCHEDULER = "schedule.beat:Scheduler"
 
 # Mail has a worker of its own: a mail server that does not answer must not keep imports waiting.
-CELERY_TASK_ROUTES = {"notifications.deliver": {"queue": "mail"}}
+CELERY_TASK_ROUTES = {"notifications.deliver": {"queue": "mail"}, "accounts.mail_*": {"queue": "mail"}}
 
 # --- mail -----------------------------------------------------------------------------------------
 # In a checkout nothing leaves the machine unless EMAIL_URL says so.
