@@ -48,6 +48,8 @@ MANAGER = Role(
         "accounts.view_loginsession",
         "accounts.change_loginsession",
         "auth.view_group",
+        "notifications.view_message",
+        "notifications.resend_message",
         "django_celery_beat.view_periodictask",
         "django_celery_beat.change_periodictask",
         "django_celery_beat.view_crontabschedule",
