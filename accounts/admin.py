@@ -15,6 +15,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
+from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
@@ -112,9 +113,9 @@ class LoginSessionAdmin(ModelAdmin):
     fields = ("user", "created_at", "refreshed_at", "ended_at")
     actions = ("end_logins",)
 
-    @admin.display(description=_("state"))
-    def state(self, session: LoginSession) -> str:
-        return str(_("ended") if session.ended_at else _("open"))
+    @display(description=_("state"), label={"open": "success"})
+    def state(self, session: LoginSession) -> tuple[str, str]:
+        return ("ended", str(_("ended"))) if session.ended_at else ("open", str(_("open")))
 
     @admin.action(description=_("End the selected logins"), permissions=["change"])
     def end_logins(self, request: HttpRequest, sessions: QuerySet[LoginSession]) -> None:

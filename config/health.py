@@ -57,6 +57,6 @@ def database_and_workers() -> dict[str, str]:
         sent = canary.filter(last_run_at__gt=lately).exists()
     except (DatabaseError, InterfaceError):
         return {"database": MISSING, "worker": UNKNOWN, "beat": UNKNOWN}
-    if sent:
+    if sung or sent:
         return {"database": OK, "worker": OK if sung else MISSING, "beat": OK}
     return {"database": OK, "worker": UNKNOWN, "beat": MISSING}

@@ -147,7 +147,8 @@ REST_AUTH = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Ounass Product Management",
-    "DESCRIPTION": "Accounts, products and imports. Log in, then send `Authorization: Bearer <access>`.",
+    "DESCRIPTION": "Accounts, products and imports over HTTP. Log in, then send the header Authorization: Bearer, "
+    "followed by the access token.",
     "VERSION": "1.0.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
@@ -221,6 +222,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 30,
     "socket_keepalive": True,
 }
+CELERY_BEAT_SYNC_EVERY = 1  # what it sent stands in the database at once, where the readiness check looks
 CELERY_BEAT_SCHEDULER = "schedule.beat:Scheduler"
 
 # Mail has a worker of its own: a mail server that does not answer must not keep imports waiting.
