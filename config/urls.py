@@ -16,6 +16,7 @@ urlpatterns = [
     path("health-check/", health_check, name="health-check"),
     path("health-check/ready/", ready, name="ready"),
     path("", include("accounts.api.urls")),
+    path("", include("catalog.api.urls")),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", docs, name="docs"),
 ]
