@@ -139,10 +139,11 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
         return [FeedXML]
 
     def get_import_form_initial(self, request: HttpRequest) -> dict[str, Any]:
-        """The last import's choices; before the first, the first feed's."""
+        """What the address says; else the last import's choices; before the first, the first feed's."""
         last = ImportRun.objects.select_related("feed").first()
         feed = last.feed if last else Feed.objects.first()
-        return {"feed": feed, "mode": last.mode if last else feed.mode} if feed else {}
+        usual = {"feed": feed, "mode": last.mode if last else feed.mode} if feed else {}
+        return usual | {name: request.GET[name] for name in usual if request.GET.get(name)}
 
     def _import_context(self, request: HttpRequest, form: FeedImportForm) -> dict[str, Any]:
         return {
