@@ -29,7 +29,7 @@ $(READY): requirements/dev.txt
 	$(RUN) -m pip install --quiet -r requirements/dev.txt
 	@touch $@
 
-run: setup  ## Start PostgreSQL, Valkey, web, worker and beat; Ctrl-C stops them (PORT=8001 chooses the port)
+run: setup  ## Start PostgreSQL, Valkey, web, workers and beat; Ctrl-C stops them (PORT=8001 chooses the port)
 	$(RUN) manage.py dev $(ARGS)
 
 test: setup  ## Run the tests (ARGS="-k plan" passes options to pytest)

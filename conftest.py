@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 
 from config import embedded
 
@@ -16,3 +17,9 @@ def pytest_configure() -> None:
 def own_files(settings: Any, tmp_path: Path) -> None:
     """What a test stores goes away with it."""
     settings.MEDIA_ROOT = tmp_path / "media"
+
+
+@pytest.fixture(autouse=True)
+def nothing_tried_yet() -> None:
+    """What an earlier test counted or cached is none of this one's business."""
+    cache.clear()

@@ -4,10 +4,12 @@ from typing import Any
 
 from django.contrib.auth.forms import UsernameField
 from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
 from django.forms import ModelMultipleChoiceField
 from django.utils.translation import gettext_lazy as _
 from unfold.forms import AuthenticationForm, UserCreationForm
 
+from accounts.limits import TooManyTries
 from accounts.models import User
 from accounts.roles import description_of
 
@@ -25,6 +27,14 @@ class LoginForm(AuthenticationForm):
         username = self.fields["username"]
         username.label = _("Username or e-mail address")
         username.widget.attrs["maxlength"] = User._meta.get_field("email").max_length
+        self.wait = 0  # seconds, after too many tries
+
+    def clean(self) -> dict[str, Any]:
+        try:
+            return super().clean()
+        except TooManyTries as error:
+            self.wait = error.wait
+            raise ValidationError(str(error.detail), code="too_many_tries") from error
 
 
 class NewUserForm(UserCreationForm):

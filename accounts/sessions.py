@@ -74,6 +74,12 @@ class SessionRefreshToken(BoundToken, RefreshToken):
             raise TokenError(CLOSED)
 
 
+class Claims:
+    """Where dj-rest-auth gets the tokens of a login."""
+
+    get_token = SessionRefreshToken.for_user
+
+
 class SessionAuthentication(JWTAuthentication):
     """`Authorization: Bearer <access>`, the person behind it and their login, with one query."""
 

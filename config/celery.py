@@ -11,6 +11,7 @@ if "celery" in Path(sys.argv[0]).parts[-2:]:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
 
 app = Celery("config", task_cls="schedule.running:ScheduledTask")
+app.set_default()  # else only this thread knows it, and the threads of a web server ring at a broker nobody has
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 

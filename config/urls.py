@@ -6,6 +6,8 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
+from accounts.views import admin_login
+
 
 def health_check(_request: HttpRequest) -> JsonResponse:
     """The process answers. It touches nothing else, so that it stays true when everything else is down."""
@@ -14,6 +16,7 @@ def health_check(_request: HttpRequest) -> JsonResponse:
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/login/", admin_login),
     path("admin/", admin.site.urls),
     path("health-check/", health_check, name="health-check"),
     path("", include("accounts.api.urls")),

@@ -1,9 +1,10 @@
 """What people are told by e-mail: one row is one message to one person."""
 
 import uuid
+from datetime import timedelta
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
@@ -56,9 +57,14 @@ class Message(models.Model):
         ordering = ["-told_at"]
         verbose_name = _("message")
         default_permissions = ("view",)
+        permissions = [("resend_message", "Can send a message again")]
         constraints = [
             models.UniqueConstraint(fields=["name", "about", "recipient"], name="message_told_once"),
             models.CheckConstraint(condition=Q(status__in=Status.values), name="message_status_known"),
+            models.CheckConstraint(
+                condition=Q(status=Status.SENT, sent_at__isnull=False) | ~Q(status=Status.SENT),
+                name="message_sent_when",
+            ),
         ]
         indexes = [
             # the senders: what is due
@@ -69,3 +75,46 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return self.subject
+
+
+class Outage(models.Model):
+    """What keeps every mail back: one row while the mail server takes none, no row while it does.
+
+    The senders leave the server alone until `next_try`, so that a wrong password is not tried once for each message.
+    """
+
+    PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))  # the last one again and again
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    reason = models.TextField(_("reason"))
+    since = models.DateTimeField(_("since"), db_default=Now())
+    tries = models.PositiveIntegerField(_("attempts"), default=0)
+    next_try = models.DateTimeField(_("next attempt"), db_default=Now())
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.CheckConstraint(condition=Q(pk=1), name="outage_only_one")]
+
+    def __str__(self) -> str:
+        return self.reason
+
+    @classmethod
+    def lasts(cls) -> bool:
+        """Whether the server is to be left alone now."""
+        return cls.objects.filter(next_try__gt=Now()).exists()
+
+    @classmethod
+    def note(cls, reason: str) -> "Outage":
+        """The server could not be used: leave it alone for a while, longer each time."""
+        with transaction.atomic():
+            outage, _made = cls.objects.select_for_update().get_or_create(pk=1)
+            outage.reason = reason
+            outage.next_try = Now() + cls.PAUSES[min(outage.tries, len(cls.PAUSES) - 1)]
+            outage.tries += 1
+            outage.save()
+        return outage
+
+    @classmethod
+    def end(cls) -> None:
+        """The server takes mail."""
+        cls.objects.all().delete()

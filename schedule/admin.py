@@ -51,7 +51,7 @@ class PeriodicTaskForm(beat.PeriodicTaskForm):
 
 @admin.register(PeriodicTask)
 class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, ModelAdmin):
-    """Without the routing fields: there is one queue, and a task sent to any other waits for ever.
+    """Without the routing fields: CELERY_TASK_ROUTES has them, and a task sent to any other queue waits for ever.
 
     What a task does only superusers say; who may change tasks says when it is done, and runs it.
     """

@@ -31,7 +31,7 @@ def taken_port() -> Iterator[int]:
 
 
 class Trial(dev.Processes):
-    """Three processes that run Python code instead of web, worker and beat; what is said is kept."""
+    """Three processes that run Python code instead of the real ones; what is said is kept."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **code: str) -> None:
         self.said: list[tuple[str, str]] = []

@@ -49,6 +49,7 @@ def worker(queue: str, settings: Any, tmp_path: Path) -> Iterator[None]:
         "TEST_MEDIA_ROOT": str(settings.MEDIA_ROOT),
         "TEST_BROKER": base.CELERY_BROKER_URL,
         "TEST_QUEUE": queue,
+        "TEST_EMAIL_URL": (tmp_path / "mail").as_uri(),
     }
     command = "-m celery -A config worker -l INFO -c 2 --pidfile= --without-gossip --without-mingle --without-heartbeat"
     log = tmp_path / "worker.log"

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from config.mail import mail_settings
 from config.settings.base import CELERY_BROKER_TRANSPORT_OPTIONS as OPTIONS
 from config.settings.test import *  # noqa: F403
 from config.settings.test import DATABASES
@@ -13,3 +14,4 @@ MEDIA_ROOT = Path(os.environ["TEST_MEDIA_ROOT"])
 CELERY_BROKER_URL = os.environ["TEST_BROKER"]
 # A developer's worker listens at the same broker, and must not hear what is meant for this one.
 CELERY_BROKER_TRANSPORT_OPTIONS = dict[str, Any](OPTIONS, global_keyprefix=os.environ["TEST_QUEUE"])
+globals().update(mail_settings(os.environ["TEST_EMAIL_URL"]))

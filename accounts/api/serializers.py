@@ -1,14 +1,197 @@
 """What the calls about accounts take and give."""
 
-from rest_framework import serializers
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
+from typing import Any
 
+from allauth.account.models import EmailAddress, EmailConfirmationHMAC
+from dj_rest_auth.serializers import PasswordChangeSerializer as StockPasswordChangeSerializer
+from dj_rest_auth.serializers import PasswordResetConfirmSerializer as StockPasswordResetConfirmSerializer
+from django.conf import settings
+from django.contrib.auth import authenticate
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db import IntegrityError, transaction
+from rest_framework import serializers
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
+
+from accounts.limits import OLD_PASSWORD, give_back
 from accounts.models import User
+from accounts.sessions import SessionRefreshToken
+from accounts.tasks import ask_for
+
+PASSWORD_CHARS = 128
+HIDDEN = {"input_type": "password"}
+NOT_LOGGED_IN = (
+    "The username, e-mail address or password is wrong, or this account may not log in here yet, or no longer."
+)
+TAKEN_MEANWHILE = "Somebody else has just taken this username or e-mail address. Choose another one."
+
+
+def mandatory() -> bool:
+    """Whether nobody logs in before they confirmed their address."""
+    return settings.ACCOUNT_EMAIL_VERIFICATION == "mandatory"
+
+
+class DetailSerializer(serializers.Serializer[Any]):
+    detail = serializers.CharField(read_only=True)
 
 
 class PersonSerializer(serializers.ModelSerializer[User]):
-    """A person, to themselves."""
+    """A person, to themselves. Nothing else about them can be read or written."""
 
     class Meta:
         model = User
         fields = ("pk", "username", "email", "first_name", "last_name")
-        read_only_fields = ("email",)
+        read_only_fields = ("email",)  # a new one would have to be confirmed first
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        changed = copy(self.instance)
+        assert isinstance(changed, User)  # noqa: S101  # this serializer makes nobody
+        changed.username = attrs.get("username", changed.username)
+        changed.validate_constraints()
+        return attrs
+
+    def update(self, instance: User, validated_data: dict[str, Any]) -> User:
+        with refusing_the_slower():
+            return super().update(instance, validated_data)
+
+
+class SignupSerializer(serializers.ModelSerializer[User]):
+    """Somebody new, without any rights. With mandatory verification a known address is taken like any other."""
+
+    password = serializers.CharField(max_length=PASSWORD_CHARS, trim_whitespace=False, write_only=True, style=HIDDEN)
+    detail = serializers.SerializerMethodField(help_text="What to do next.")
+
+    class Meta:
+        model = User
+        fields = ("username", "email", "password", "first_name", "last_name", "detail")
+
+    def get_detail(self, _person: User) -> str:
+        if mandatory():
+            return "Confirm the e-mail address before you log in: how to, says a mail that is on its way."
+        return "You may log in."
+
+    def validate_email(self, address: str) -> str:
+        return User.objects.normalize_email(address)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        person = User(**{name: value for name, value in attrs.items() if name != "password"})
+        try:
+            validate_password(attrs["password"], person)
+        except DjangoValidationError as error:
+            raise serializers.ValidationError({"password": error.messages}) from error
+        try:
+            person.validate_constraints()
+        except DjangoValidationError as error:
+            if not (mandatory() and _only_a_known_address(error)):
+                raise
+        return attrs
+
+    def create(self, validated_data: dict[str, Any]) -> User:
+        address = validated_data["email"]
+        if mandatory() and User.objects.filter(email=address).exists():
+            make_password(validated_data.pop("password"))  # as long as it takes for somebody new
+            ask_for("mail_already_known", address)
+            return User(**validated_data)
+        with refusing_the_slower():
+            person = User.objects.create_user(**validated_data)
+            EmailAddress.objects.create(user=person, email=address, primary=True)
+        if settings.ACCOUNT_EMAIL_VERIFICATION != "none":
+            ask_for("mail_confirmation", address)
+        return person
+
+
+class LoginSerializer(serializers.Serializer[Any]):
+    """A username or an e-mail address, in either field and any case, and a password."""
+
+    username = serializers.CharField(max_length=254, required=False, allow_blank=True)
+    email = serializers.CharField(max_length=254, required=False, allow_blank=True)
+    password = serializers.CharField(max_length=4096, trim_whitespace=False, write_only=True, style=HIDDEN)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        name = attrs.get("username") or attrs.get("email")
+        if not name:
+            raise serializers.ValidationError("Give a username or an email, and a password.")
+        user = authenticate(self.context["request"], username=name, password=attrs["password"])
+        if user is None or (mandatory() and _waits_for_confirmation(user)):
+            raise AuthenticationFailed(NOT_LOGGED_IN)
+        return {"user": user}
+
+
+class RefreshSerializer(serializers.Serializer[Any]):
+    """A refresh token for the next pair. It is good once."""
+
+    refresh = serializers.CharField(max_length=4096)
+    access = serializers.CharField(read_only=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
+        try:
+            token = SessionRefreshToken(attrs["refresh"])
+            token.rotate()
+        except TokenError as error:
+            raise InvalidToken(str(error)) from error
+        return {"access": str(token.access_token), "refresh": str(token)}
+
+
+class AddressSerializer(serializers.Serializer[Any]):
+    email = serializers.EmailField(max_length=254)
+
+    def validate_email(self, address: str) -> str:
+        return User.objects.normalize_email(address)
+
+
+class ConfirmationSerializer(serializers.Serializer[Any]):
+    """The key from the mail."""
+
+    key = serializers.CharField(max_length=500, write_only=True)
+
+    def validate_key(self, key: str) -> EmailConfirmationHMAC:
+        confirmation = EmailConfirmationHMAC.from_key(key)
+        if confirmation is None:
+            raise serializers.ValidationError("The key is not, or no longer, valid. Ask for another mail.")
+        return confirmation
+
+
+class PasswordResetConfirmSerializer(StockPasswordResetConfirmSerializer):
+    def save(self) -> Any:
+        person = super().save()
+        ask_for("mail_password_changed", str(self.user.pk))
+        return person
+
+
+class PasswordChangeSerializer(StockPasswordChangeSerializer):
+    """Guessing the old password is limited as at login: somebody may have found a token."""
+
+    def validate_old_password(self, value: str) -> str:
+        one = OLD_PASSWORD.take(self.user.pk)
+        value = super().validate_old_password(value)
+        give_back(one)
+        return value
+
+    def save(self) -> None:
+        super().save()
+        ask_for("mail_password_changed", str(self.user.pk))
+
+
+@contextmanager
+def refusing_the_slower() -> Iterator[None]:
+    """Of two who take the same name or address at the same instant, tell the second."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        raise serializers.ValidationError(TAKEN_MEANWHILE) from error
+
+
+def _only_a_known_address(error: DjangoValidationError) -> bool:
+    problems = error.error_dict
+    return set(problems) == {"email"} and all(problem.code == "email_taken" for problem in problems["email"])
+
+
+def _waits_for_confirmation(user: Any) -> bool:
+    """Whether the address was given at sign-up and not confirmed since. What staff entered is taken as it is."""
+    return EmailAddress.objects.filter(user=user, email=user.email, verified=False).exists()

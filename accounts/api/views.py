@@ -1,23 +1,170 @@
-"""The calls of DESIGN's table that are about accounts."""
+"""The calls about accounts. Each is open to strangers or asks for a token; none asks for a further permission."""
 
-from typing import cast
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
 
-from drf_spectacular.utils import extend_schema
+from dj_rest_auth import views as stock
+from django.conf import settings
+from django.contrib.auth.models import update_last_login
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import generics
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import APIException, PermissionDenied
+from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
-from accounts.api.serializers import PersonSerializer
+from accounts.api import serializers
+from accounts.limits import MAILS_FROM, MAILS_TO, SIGNUP, same_name
 from accounts.models import User
+from accounts.sessions import SessionAccessToken, SessionAuthentication
+from accounts.tasks import ask_for
+
+_View = TypeVar("_View")
+
+
+def answers_with_a_sentence(operation: str) -> Callable[[_View], _View]:
+    """Describe the POST of a view whose answer is `{"detail": "…"}`."""
+    described = extend_schema(operation_id=operation, tags=["accounts"], responses=serializers.DetailSerializer)
+    return extend_schema_view(post=described)
+
+
+class MailNotPossible(APIException):
+    status_code = 503
+    default_detail = "No mail can be sent at the moment. Try again in half a minute."
+    wait = 30
+
+
+class OpenToStrangers:
+    """Looks at no token: an old one must not keep anybody from getting a new one."""
+
+    authentication_classes: Sequence[type[BaseAuthentication]] = ()
+    permission_classes: Sequence[Any] = (AllowAny,)
+
+    def get_authenticate_header(self, request: Request) -> str:
+        return SessionAuthentication().authenticate_header(request)
+
+
+class SignupView(OpenToStrangers, generics.CreateAPIView[User]):
+    """Make an account. It has no rights beyond those that every account has."""
+
+    serializer_class = serializers.SignupSerializer
+    limit = SIGNUP
+
+    @extend_schema(operation_id="signup", tags=["accounts"])
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        if not settings.ACCOUNT_SIGNUP_OPEN:
+            raise PermissionDenied("Nobody can sign up here. Ask whoever looks after the site for an account.")
+        return super().post(request, *args, **kwargs)
+
+
+class VerifyEmailView(OpenToStrangers, generics.GenericAPIView[Any]):
+    """Confirm an e-mail address with the key from the mail."""
+
+    serializer_class = serializers.ConfirmationSerializer
+
+    @extend_schema(operation_id="verify_email", tags=["accounts"], responses=serializers.DetailSerializer)
+    def post(self, request: Request) -> Response:
+        valid(self, request)["key"].email_address.set_verified()
+        return Response({"detail": "The address is confirmed."})
+
+
+class MailView(OpenToStrangers, generics.GenericAPIView[Any]):
+    """Has a worker send a mail to an address, if there is reason to. The answer is the same and as quick if not."""
+
+    serializer_class = serializers.AddressSerializer
+    limit = MAILS_FROM
+    task: str
+
+    def post(self, request: Request) -> Response:
+        address = valid(self, request)["email"]
+        MAILS_TO.take(self.task, same_name(address))
+        if not ask_for(self.task, address):
+            raise MailNotPossible
+        return Response({"detail": "If there is reason to, a mail to this address is on its way."})
+
+
+@answers_with_a_sentence("resend_email")
+class ResendEmailView(MailView):
+    """Send the mail again with which a new account's address is confirmed."""
+
+    task = "mail_confirmation"
+
+
+@answers_with_a_sentence("password_reset")
+class PasswordResetView(MailView):
+    """Send a mail that says how to set a new password."""
+
+    task = "mail_password_reset"
+
+
+@answers_with_a_sentence("password_reset_confirm")
+class PasswordResetConfirmView(OpenToStrangers, stock.PasswordResetConfirmView):
+    """Set a new password with what the mail says. Every login with the old one ends."""
+
+    serializer_class = serializers.PasswordResetConfirmSerializer
+
+
+@answers_with_a_sentence("password_change")
+class PasswordChangeView(stock.PasswordChangeView):
+    """Set a new password with the old one. Every login ends, this one too."""
+
+    serializer_class = serializers.PasswordChangeSerializer
+
+
+class LoginView(OpenToStrangers, stock.LoginView):
+    """Log in, for a pair of tokens. Wrong, unknown, deactivated: the answer is one and the same."""
+
+    serializer_class = serializers.LoginSerializer
+
+    def login(self) -> None:
+        super().login()
+        update_last_login(User, self.user)
+
+    @extend_schema(operation_id="login", tags=["accounts"], responses=stock.api_settings.JWT_SERIALIZER)
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().post(request, *args, **kwargs)
+
+
+class RefreshView(OpenToStrangers, generics.GenericAPIView[Any]):
+    """The next pair of tokens. The refresh token is good once: shown a second time, it ends the login."""
+
+    serializer_class = serializers.RefreshSerializer
+
+    @extend_schema(operation_id="token_refresh", tags=["accounts"])
+    def post(self, request: Request) -> Response:
+        return Response(valid(self, request))
+
+
+class LogoutView(APIView):
+    """End this login: its access and refresh tokens are worthless from now on."""
+
+    @extend_schema(operation_id="logout", tags=["accounts"], request=None, responses=serializers.DetailSerializer)
+    def post(self, request: Request) -> Response:
+        cast("SessionAccessToken", request.auth).session.end()
+        return Response({"detail": "You are logged out."})
+
+
+@extend_schema(tags=["accounts"])
+class UserView(stock.UserDetailsView):
+    """Who you are, and your names."""
+
+    serializer_class = serializers.PersonSerializer
+    http_method_names = ["get", "patch", "head", "options"]
 
 
 class AuthProtectedCheckView(APIView):
     """Whether the token is good, and whose it is."""
 
-    @extend_schema(operation_id="auth_protected_check", responses=PersonSerializer)
+    @extend_schema(operation_id="auth_protected_check", tags=["accounts"], responses=serializers.PersonSerializer)
     def get(self, request: Request) -> Response:
-        return Response(PersonSerializer(person_of(request)).data)
+        return Response(serializers.PersonSerializer(cast("User", request.user)).data)
 
 
-def person_of(request: Request) -> User:
-    return cast("User", request.user)  # the permission lets nobody anonymous get this far
+def valid(view: generics.GenericAPIView[Any], request: Request) -> Any:
+    """What the body says, checked."""
+    serializer: BaseSerializer[Any] = view.get_serializer(data=request.data)
+    serializer.is_valid(raise_exception=True)
+    return serializer.validated_data

@@ -1,8 +1,13 @@
 """A small cast: Olga owns the place, Mona manages it, Vera may only look, Carl is a customer of the API."""
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import pytest
+from celery import current_app
 from django.contrib.auth.models import Group
 from django.test import Client
+from rest_framework.test import APIClient
 
 from accounts.models import User
 
@@ -19,6 +24,49 @@ def logged_in(person: User) -> Client:
     client = Client()
     client.force_login(person)
     return client
+
+
+def bearer(token: object) -> APIClient:
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
+    return client
+
+
+def post(path: str, body: Any = None, **headers: Any) -> Any:
+    """A stranger's call."""
+    return APIClient().post(path, body, **headers)
+
+
+def log_in(username: str = "carl", password: str = PASSWORD) -> dict[str, Any]:
+    """The tokens of a new login."""
+    answer = post("/login/", {"username": username, "password": password})
+    assert answer.status_code == 200, answer.content
+    return answer.json()
+
+
+def check(token: object) -> int:
+    """The status with which a call with that token is answered."""
+    return bearer(token).get("/auth-protected-check/").status_code
+
+
+@pytest.fixture
+def worker() -> Iterator[Callable[[], list[str]]]:
+    """Runs the tasks that wait at the broker, as a worker would, and says their names."""
+    current_app.loader.import_default_modules()
+    with current_app.connection_for_read() as broker:
+        queue = broker.SimpleQueue("celery")
+        queue.clear()
+
+        def work() -> list[str]:
+            done = []
+            for _ in range(queue.qsize()):
+                message = queue.get_nowait()
+                message.ack()
+                done.append(message.headers["task"])
+                current_app.tasks[done[-1]](*message.payload[0])
+            return done
+
+        yield work
 
 
 @pytest.fixture

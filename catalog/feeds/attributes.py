@@ -42,7 +42,7 @@ class Attribute:
     `aliases` are other element names for it; `choices` maps every accepted spelling (folded: lower case, spaces and
     hyphens as underscores) to the stored value; `max_length` is the characters that channels
     accept, of each value when repeated; `limit` is what we accept, so that every value fits every index. `parts` are
-    the elements that a group must have inside.
+    the elements that a group must have inside; `days_ahead` is how far in the future a date may lie.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Attribute:
     column: bool = True
     repeated: bool = False
     parts: tuple[str, ...] = ()
+    days_ahead: int | None = None
 
     @property
     def expected(self) -> str:
@@ -143,7 +144,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         need=REQUIRED,
         choices=AVAILABILITY,
     ),
-    Attribute("availability_date", Type.DATE, "When a preorder can be delivered.", max_length=25),
+    Attribute("availability_date", Type.DATE, "When a preorder can be delivered.", max_length=25, days_ahead=365),
     Attribute("quantity", Type.INTEGER, "Pieces in stock."),
     # How it is identified
     Attribute("gtin", Type.GTIN, "8, 12, 13 or 14 digits with a right check digit.", max_length=50),
@@ -188,6 +189,8 @@ ATTRIBUTES: tuple[Attribute, ...] = (
             question_and_answer question answer
             related_product relationship_type identifier_type identifier
             shipping country
+            carrier_shipping origin_postal_code
+            tax country
             free_shipping_threshold country price_threshold
             minimum_order_value country price
             handling_cutoff_time cutoff_time
@@ -197,7 +200,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
             """.strip().splitlines()
         )
     ),
-    Attribute("expiration_date", Type.DATE, column=False),
+    Attribute("expiration_date", Type.DATE, column=False, days_ahead=30),
     *(
         Attribute(name, Type.MEASURE, column=False)
         for name in (
@@ -213,8 +216,8 @@ ATTRIBUTES: tuple[Attribute, ...] = (
             "item_group_title is_bundle multipack product_highlight popularity_rank certification "
             "energy_efficiency_class min_energy_efficiency_class max_energy_efficiency_class ads_redirect "
             "promotion_id excluded_destination included_destination shopping_ads_excluded_country pause "
-            "external_seller_id carrier_shipping shipping_label transit_time_label ships_from_country "
-            "min_handling_time max_handling_time return_policy_label tax tax_category ads_labels adwords_redirect "
+            "external_seller_id shipping_label transit_time_label ships_from_country "
+            "min_handling_time max_handling_time return_policy_label tax_category ads_labels adwords_redirect "
             "adwords_grouping ads_grouping android_url"
         ).split()
     ),

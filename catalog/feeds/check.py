@@ -225,6 +225,9 @@ def _check_presence(item: Item) -> None:
         item.report("id.control_chars", "id", item.id)
 
 
+_OF_ONE_LINE = ("title", "brand", "product_type")
+
+
 def _check_texts(item: Item) -> None:
     values = item.values
     title, description, brand = values.get("title", ""), values.get("description", ""), values.get("brand", "")
@@ -236,10 +239,12 @@ def _check_texts(item: Item) -> None:
         item.report("description.html", "description", description)  # in which entities have their place
     elif "&" in description and v.has_entities(description):
         item.report("text.double_escaped", "description", description)
-    if "&" in title and v.has_entities(title):
-        item.report("text.double_escaped", "title", title)
-    if "&" in brand and v.has_entities(brand):
-        item.report("text.double_escaped", "brand", brand)
+    for name in _OF_ONE_LINE:
+        text = values.get(name, "")
+        if "&" in text and v.has_entities(text):
+            item.report("text.double_escaped", name, text)
+        if "  " in text or "\n" in text or "\t" in text:
+            item.report("text.whitespace", name, text)
     if brand.lower() in v.GENERIC_BRANDS:
         item.report("brand.generic", "brand", brand)
     if v.is_placeholder_picture(values.get("image_link", "")):

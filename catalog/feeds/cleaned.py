@@ -13,13 +13,15 @@ class Rules:
     """What a feed's settings add to the rules that hold for all.
 
     `base_url` completes relative addresses; links belong on `domain` or below it; `aliases` are pairs of an element's
-    name in this shop and the attribute that it is.
+    name in this shop and the attribute that it is. `today` is the day of the import in ISO 8601; without it no date is
+    too far ahead.
     """
 
     default_currency: str = ""
     base_url: str = ""
     domain: str = ""
     aliases: tuple[tuple[str, str], ...] = ()
+    today: str = ""
 
 
 @dataclass(slots=True)

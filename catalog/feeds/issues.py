@@ -100,6 +100,12 @@ CODES: tuple[Code, ...] = (
         "Look at the template that writes the feed: a variable had no value.",
     ),
     Code(
+        "text.whitespace",
+        _N,
+        "A text of one line holds line breaks, tabs or several blanks in a row",
+        "Write it in one line with single blanks. It is imported as it is.",
+    ),
+    Code(
         "text.double_escaped",
         _N,
         "A character reference such as &amp; is still in the text",
@@ -376,6 +382,12 @@ CODES: tuple[Code, ...] = (
         "Write it as 2026-11-22 or 2026-11-22T14:30+0400. The text was imported as it is.",
     ),
     Code(
+        "date.too_far",
+        _W,
+        "The date is further ahead than channels accept",
+        "Send a date within a year for availability_date, and within thirty days for expiration_date.",
+    ),
+    Code(
         "measure.format",
         _W,
         "This is not a number with a unit",
@@ -424,7 +436,12 @@ CODES: tuple[Code, ...] = (
         "Send a picture of the product, or leave the attribute out until there is one.",
     ),
     Code("images.too_many", _W, "More than ten additional pictures", "Send the ten best. All were imported."),
-    Code("gtin.not_digits", _W, "The GTIN holds other characters than digits", "Send digits only."),
+    Code(
+        "gtin.not_digits",
+        _W,
+        "The GTIN holds other characters than digits",
+        "Send digits only. A spreadsheet writes 8.80E+12 unless the column is formatted as text.",
+    ),
     Code("gtin.length", _W, "A GTIN has 8, 12, 13 or 14 digits", "Check for leading zeros lost in a spreadsheet."),
     Code("gtin.checksum", _W, "The GTIN's check digit is wrong", "Copy the GTIN from the product or its maker."),
     Code(
@@ -437,6 +454,12 @@ CODES: tuple[Code, ...] = (
         "gtin.coupon",
         _W,
         "The GTIN is from a range for coupons",
+        "Send the maker's GTIN, or leave the attribute out.",
+    ),
+    Code(
+        "gtin.reserved",
+        _W,
+        "The GTIN is from a range that was given to nobody",
         "Send the maker's GTIN, or leave the attribute out.",
     ),
     Code(

@@ -74,8 +74,11 @@ def _address(item: Item, name: str, text: str, code: str, rules: Rules) -> str:
 
 def _read_date(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
     _read_kept(item, attribute, text, rules)
-    if not v.is_moment(text) and not v.is_placeholder(text):
-        item.report("date.format", attribute.name, text)
+    if not v.is_moment(text):
+        if not v.is_placeholder(text):
+            item.report("date.format", attribute.name, text)
+    elif rules.today and attribute.days_ahead and text > v.days_after(rules.today, attribute.days_ahead):
+        item.report("date.too_far", attribute.name, text)
 
 
 def _read_period(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:

@@ -5,6 +5,7 @@ Every function is pure and quick, takes text without outer white space, and matc
 """
 
 import re
+from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from typing import NamedTuple
@@ -60,7 +61,8 @@ def money(text: str, default_currency: str = "") -> Money:
     Accepted: 155.00 AED and, named as unusual, AED 155, 155,00 AED, 1,299.00 AED, 1.234,56 EUR, € 10.
     An amount without a currency is in the default one, and named as such.
     """
-    match = _AMOUNT.fullmatch(text.replace("\u00a0", " ").replace("\u202f", " "))
+    spaced = text.replace("\u00a0", " ").replace("\u202f", " ")
+    match = _AMOUNT.fullmatch(spaced)
     if not match and text.startswith("-") and money(text[1:], default_currency).amount:
         return Money(None, codes=("price.negative",))
     if not match or (match[1] and match[4]):
@@ -72,7 +74,8 @@ def money(text: str, default_currency: str = "") -> Money:
     number, usual = _number(match[2], currency or default_currency)
     if number is None:
         return Money(None, codes=("price.ambiguous" if usual else "price.format",))
-    written_as_asked = usual and not match[1] and word in ("", currency) and (match[3] or not word)
+    one_blank = match[3] == " " and spaced == text
+    written_as_asked = usual and not match[1] and word in ("", currency) and (one_blank or not word)
     codes: tuple[str, ...] = () if written_as_asked else ("price.lenient",)
     if not word:
         codes += ("price.no_currency",)
@@ -119,7 +122,9 @@ _ZERO = ord("0")
 # Ranges of the 13-digit form that no maker's product is in; the longest prefixes decide which rule it is.
 _RESTRICTED_PREFIXES = ("2", "02", "04")
 _COUPON_PREFIXES = ("05", "981", "982", "983", "984", "99")
-_MAKERS_OWN = _RESTRICTED_PREFIXES + _COUPON_PREFIXES
+# Whole decades that GS1 has given to nobody; single prefixes are given out every few years, and not listed.
+_RESERVED_PREFIXES = ("14", "15", "16", "17", "18", "19", "51", "55", "58", "65", "66", "67", "71", "92")
+_OF_NO_MAKER = _RESTRICTED_PREFIXES + _COUPON_PREFIXES + _RESERVED_PREFIXES
 _FILLER_GTINS = frozenset({"1234567890128", "01234567890128", "12345678", "123456789012", "1234567890123"})
 _ISBN_10 = re.compile(r"\d{9}[\dXx]", re.ASCII)
 
@@ -142,9 +147,13 @@ def gtin_issue(text: str) -> str:
     if digits[0] == "9" and len(digits) == 14:
         return "gtin.bulk"
     thirteen = digits.zfill(14)[1:]
-    if thirteen.startswith(_MAKERS_OWN):
-        return "gtin.coupon" if thirteen.startswith(_COUPON_PREFIXES) else "gtin.restricted"
-    return ""
+    return _range_issue(thirteen) if thirteen.startswith(_OF_NO_MAKER) else ""
+
+
+def _range_issue(thirteen: str) -> str:
+    if thirteen.startswith(_COUPON_PREFIXES):
+        return "gtin.coupon"
+    return "gtin.reserved" if thirteen.startswith(_RESERVED_PREFIXES) else "gtin.restricted"
 
 
 def _is_isbn_10(text: str) -> bool:
@@ -294,6 +303,12 @@ _MEASURE = re.compile(
 def is_moment(text: str) -> bool:
     """A day or a time of ISO 8601, as 2026-11-22 or 2026-11-22T14:30+0400."""
     return _MOMENT.fullmatch(text) is not None
+
+
+@lru_cache
+def days_after(day: str, days: int) -> str:
+    """The end of the day so many days after one, to be compared with a moment as text."""
+    return f"{date.fromisoformat(day) + timedelta(days)}T99"
 
 
 def is_period(text: str) -> bool:

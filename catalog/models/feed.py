@@ -5,6 +5,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, RegexValidator, URLValidator
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from catalog.feeds.attributes import BY_ALIAS, BY_NAME
@@ -128,4 +129,6 @@ class Feed(models.Model):
     @property
     def rules(self) -> Rules:
         """How its files are read."""
-        return Rules(self.default_currency, self.base_url, self.domain.lower(), tuple(sorted(self.aliases.items())))
+        aliases = tuple(sorted(self.aliases.items()))
+        today = timezone.localdate().isoformat()
+        return Rules(self.default_currency, self.base_url, self.domain.lower(), aliases, today)

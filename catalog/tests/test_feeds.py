@@ -160,6 +160,7 @@ def test_feeds_import_neither_django_nor_anything_that_reaches_out() -> None:
         "collections",
         "codecs",
         "csv",
+        "datetime",
         "dataclasses",
         "decimal",
         "enum",

@@ -75,6 +75,7 @@ RULES: dict[str, tuple[str, dict[str, Any], str]] = {
     "boolean.unknown": ("adult", {"adult": "perhaps"}, "perhaps"),
     "integer.format": ("quantity", {"quantity": "4.5"}, "4.5"),
     "date.format": ("availability_date", {"availability_date": "22/11/2026"}, "22/11/2026"),
+    "text.whitespace": ("title", {"title": "Silk\n dress"}, "Silk\n dress"),
     "measure.format": ("shipping_weight", {"shipping_weight": "heavy"}, "heavy"),
     "price.format": ("price", {"price": "12,5O AED"}, "12,5O AED"),
     "price.lenient": ("price", {"price": "AED 12"}, "AED 12"),
@@ -105,6 +106,7 @@ RULES: dict[str, tuple[str, dict[str, Any], str]] = {
     "gtin.checksum": ("gtin", {"gtin": "4006381333930"}, "4006381333930"),
     "gtin.restricted": ("gtin", {"gtin": "2000000000008"}, "2000000000008"),
     "gtin.coupon": ("gtin", {"gtin": "9901234567899"}, "9901234567899"),
+    "gtin.reserved": ("gtin", {"gtin": "1400000000007"}, "1400000000007"),
     "gtin.bulk": ("gtin", {"gtin": "94006381333934"}, "94006381333934"),
     "gtin.placeholder": ("gtin", {"gtin": "0000000000000"}, "0000000000000"),
     "gtin.isbn10": ("gtin", {"gtin": "0-306-40615-2"}, "0-306-40615-2"),
@@ -162,6 +164,13 @@ SPECIAL: dict[str, tuple[str, Rules, str, int, str]] = {
         item("1", additional_image_link="https://e.com/" + "x" * 2000),
         2,
         ("https://e.com/" + "x" * 2000)[:100],
+    ),
+    "date.too_far": (
+        "expiration_date",
+        Rules(today="2026-11-22"),
+        item("1", expiration_date="2026-12-23"),
+        2,
+        "2026-12-23",
     ),
     "url.relative": ("link", SHOP, item("1", link="/a"), 2, "/a"),
     "url.domain": ("link", SHOP, item("1", link="https://othershop.example/"), 2, "https://othershop.example/"),
@@ -225,8 +234,8 @@ def test_what_is_expected_is_said_of_every_attribute() -> None:
 # --- the severities -----------------------------------------------------------------------------------
 NOTICES = (
     "description.html text.double_escaped url.space url.non_ascii url.characters availability.legacy choice.lenient "
-    "attribute.empty attribute.unknown attribute.two_names group.equals_id group.single text.markup gtin.isbn10 "
-    "feed.supplemental"
+    "attribute.empty attribute.unknown attribute.two_names group.equals_id group.single text.markup text.whitespace "
+    "gtin.isbn10 feed.supplemental"
 )
 
 
@@ -430,6 +439,12 @@ def test_elements_of_rss_and_custom_ones_are_not_unknown() -> None:
 def test_a_file_with_its_data_in_its_names_is_not_reported_name_by_name() -> None:
     (read_item,) = read(NO_RULES, item("1", **{f"n{n}": "x" for n in range(1000)}))
     assert len(read_item.issues) < 200
+
+
+@pytest.mark.parametrize("text", ["2026-12-22", "2026-12-22T23:59+0400", "2025-01-01"])
+def test_a_date_that_is_near_enough(text: str) -> None:
+    assert codes(read_one(Rules(today="2026-11-22"), expiration_date=text)) == []
+    assert codes(read_one(NO_RULES, expiration_date="2099-01-01")) == []
 
 
 # --- hostile values -----------------------------------------------------------------------------------

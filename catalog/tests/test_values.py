@@ -10,7 +10,9 @@ from catalog.feeds.values import gtin_issue, is_placeholder, money, url_issue, w
     [
         ("155.00 AED", "155.00", "AED", ()),
         ("155 AED", "155.00", "AED", ()),
-        ("155.00\u00a0 AED", "155.00", "AED", ()),
+        ("155.00\u00a0 AED", "155.00", "AED", ("price.lenient",)),
+        ("155.00\u00a0AED", "155.00", "AED", ("price.lenient",)),
+        ("155.00  AED", "155.00", "AED", ("price.lenient",)),
         ("1.234 KWD", "1.234", "KWD", ()),
         ("1299 JPY", "1299", "JPY", ()),
         ("AED 155", "155.00", "AED", ("price.lenient",)),

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 from catalog.feeds.limits import Limits
 from config import embedded
+from config.mail import mail_settings
 from config.settings.unfold import UNFOLD  # noqa: F401
 
 BASE_DIR = Path(__file__).resolve().parents[2]
@@ -82,9 +84,16 @@ TEMPLATES = [
 # --- people ---------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
 # One password backend only: with two, the time of a failed login tells known accounts from unknown ones.
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["accounts.backends.NameOrAddressBackend"]
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
+ACCOUNT_SIGNUP_OPEN = env.bool("ACCOUNT_SIGNUP_OPEN", default=True)
+ACCOUNT_EMAIL_VERIFICATION = env.str("ACCOUNT_EMAIL_VERIFICATION", default="none")
+if ACCOUNT_EMAIL_VERIFICATION not in ("none", "optional", "mandatory"):
+    raise ImproperlyConfigured("ACCOUNT_EMAIL_VERIFICATION must be none, optional or mandatory. See .env.example.")
+# allauth's own makes a row for an address that nobody has given it, which would then wait to be confirmed.
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"
+PASSWORD_RESET_TIMEOUT = 60 * 60
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -109,8 +118,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["config.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.ScopedRateThrottle"],
-    "DEFAULT_THROTTLE_RATES": {},
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.limits.Throttle"],
     "EXCEPTION_HANDLER": "config.errors.answer_for",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "NUM_PROXIES": PROXY_COUNT,
@@ -127,6 +135,8 @@ SIMPLE_JWT = {
 }
 REST_AUTH = {
     "USE_JWT": True,
+    "JWT_TOKEN_CLAIMS_SERIALIZER": "accounts.sessions.Claims",
+    "USER_DETAILS_SERIALIZER": "accounts.api.serializers.PersonSerializer",
     "TOKEN_MODEL": None,
     "SESSION_LOGIN": False,  # else a login through the API opens the admin too
     "JWT_AUTH_HTTPONLY": False,  # tokens travel in the body and the Authorization header, never in cookies
@@ -209,6 +219,16 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_keepalive": True,
 }
 CELERY_BEAT_SCHEDULER = "schedule.beat:Scheduler"
+
+# Mail has a worker of its own: a mail server that does not answer must not keep imports waiting.
+CELERY_TASK_ROUTES = {"notifications.deliver": {"queue": "mail"}}
+
+# --- mail -----------------------------------------------------------------------------------------
+# In a checkout nothing leaves the machine unless EMAIL_URL says so.
+globals().update(mail_settings(env.str("EMAIL_URL", default="") or (embedded.STATE / "mail").as_uri()))
+EMAIL_TIMEOUT = 10  # for each answer; Django's default is to wait for ever
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Ounass Product Management <catalogue@localhost>")
+SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
 # --- import and export ----------------------------------------------------------------------------
 IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "import"

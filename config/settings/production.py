@@ -12,6 +12,8 @@ for name in (
     "SITE_URL",
     "DATABASE_URL",
     "REDIS_URL",
+    "EMAIL_URL",
+    "DEFAULT_FROM_EMAIL",
 ):
     if not env.str(name, default=""):
         raise ImproperlyConfigured(

@@ -25,15 +25,17 @@ from config import embedded
 
 HOST = "127.0.0.1"
 GRACE = 15.0  # how long a worker may go on with its task after Ctrl-C
-COLOURS = {"web": 36, "worker": 33, "beat": 35}
+COLOURS = {"web": 36, "worker": 33, "mail": 34, "beat": 35}
+# Threads: sending is waiting, and they cost no processes.
+MAIL_WORKER = ["--queues=mail", "--hostname=mail@%h", "--pool=threads", "--concurrency=2"]
 GREEN, RED, BOLD = 32, 31, 1
 RULE = "-" * 60
 
 
 class Command(BaseCommand):
-    """Prepares the database, runs web, worker and beat until Ctrl-C, then stops the servers it used."""
+    """Prepares the database, runs web, worker, mail and beat until Ctrl-C, then stops the servers it used."""
 
-    help = "Run everything for development: PostgreSQL, Valkey, web, worker and beat. Ctrl-C stops it all."
+    help = "Run everything for development: PostgreSQL, Valkey, web, worker, mail and beat. Ctrl-C stops it all."
     # The checks and the migrations need the servers, which are not up before handle().
     requires_system_checks = []
 
@@ -50,7 +52,8 @@ class Command(BaseCommand):
         try:
             with contextlib.suppress(KeyboardInterrupt):
                 login = self.prepare()
-                banner = f"{RULE}\nOpen http://{HOST}:{number}/admin/\n{login}\nCtrl-C stops everything\n{RULE}"
+                lines = (f"Open http://{HOST}:{number}/admin/", login, where_mail_goes(), "Ctrl-C stops everything")
+                banner = "\n".join((RULE, *lines, RULE))
                 code = Processes(self.say).run(number, banner)
         finally:
             if not keep and not embedded.stop(unless_used=True):
@@ -82,7 +85,7 @@ class Command(BaseCommand):
 
 
 class Processes:
-    """Web, worker and beat.
+    """Web, worker, mail and beat.
 
     Each has a session of its own, so that Ctrl-C reaches only this process: a worker whose children get the signal too
     loses the task that it should finish.
@@ -94,7 +97,7 @@ class Processes:
         self.relays: list[threading.Thread] = []
 
     def run(self, port: int, banner: str) -> int:
-        """Run all three until one ends, and return its exit code, never 0. An interrupt ends them and is passed on."""
+        """Run them all until one ends, and return its exit code, never 0. An interrupt ends them and is passed on."""
         try:
             for name, command in commands(port).items():
                 self.running[name] = start(command)
@@ -150,13 +153,22 @@ class Processes:
 
 
 def commands(port: int) -> dict[str, list[str]]:
-    """The three command lines. The empty pid file names keep Celery from leaving files that stop its next start."""
+    """The command lines. The empty pid file names keep Celery from leaving files that stop its next start."""
     celery = [sys.executable, "-m", "celery", "-A", "config"]
     return {
         "web": [sys.executable, "manage.py", "runserver", f"{HOST}:{port}"],
         "worker": [*celery, "worker", "--loglevel=INFO", "--concurrency=2", "--pidfile="],
+        "mail": [*celery, "worker", *MAIL_WORKER, "--loglevel=INFO", "--pidfile="],
         "beat": [*celery, "beat", "--loglevel=INFO", "--pidfile="],
     }
+
+
+def where_mail_goes() -> str:
+    """So that nobody waits for a mail that stays here, or is surprised by one that does not."""
+    if settings.EMAIL_BACKEND.endswith(".smtp.EmailBackend"):
+        return f"Mail is sent to {settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
+    folder = getattr(settings, "EMAIL_FILE_PATH", "")
+    return f"Mail stays on this machine{f', as files in {folder}' if folder else ''}"
 
 
 def start(command: list[str]) -> subprocess.Popen[str]:

@@ -1,0 +1,101 @@
+"""How often something may be tried, counted for all processes together in the shared cache."""
+
+import hashlib
+import ipaddress
+import logging
+import math
+import time
+from dataclasses import dataclass
+from typing import Any, cast
+
+from django.core.cache import cache
+from django.http import HttpRequest
+from redis.exceptions import RedisError
+from rest_framework.exceptions import Throttled
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+
+log = logging.getLogger(__name__)
+
+
+class TooManyTries(Throttled):
+    wait: int
+    default_detail = "Too many tries."
+    extra_detail_singular = "Try again in {wait} second."
+    extra_detail_plural = "Try again in {wait} seconds."
+
+
+@dataclass(frozen=True)
+class Limit:
+    """So many `times` within `seconds` of the first one. What comes beyond is refused and does not prolong the wait."""
+
+    name: str
+    times: int
+    seconds: int
+
+    def take(self, *who: object) -> str:
+        """Count one try, before it is made, so that parallel ones count too. Returns what `give_back` takes.
+
+        Raises `TooManyTries`. While the cache is away nothing is counted: nobody is locked out by that.
+        """
+        try:
+            return self._take(hashlib.sha256(repr(who).encode()).hexdigest())
+        except (RedisError, OSError):
+            log.exception("The cache does not answer; tries of %s are not counted", self.name)
+            return ""
+
+    def _take(self, who: str) -> str:
+        now = time.time()
+        until: Any = cache.get_or_set(f"limit:{self.name}:{who}", now + self.seconds, self.seconds)
+        count = f"limit:{self.name}:{who}:{until}"
+        cache.add(count, 0, self.seconds + 1)
+        if cache.incr(count) > self.times:
+            raise TooManyTries(max(1, math.ceil(until - now)))
+        return count
+
+
+def give_back(count: str) -> None:
+    """Uncount a try that was none: the password was right."""
+    try:
+        if count:
+            cache.decr(count)
+    except (ValueError, RedisError, OSError):
+        log.info("A try was not given back; its time was over, or the cache is away")
+
+
+# The pair alone refuses at the sixth try, and only from that address: a stranger does not lock the owner out. The other
+# two bound what one address tries on many accounts, and many addresses on one.
+LOGIN_PAIR = Limit("login-pair", 5, 300)
+LOGIN_ADDRESS = Limit("login-address", 50, 300)
+LOGIN_ACCOUNT = Limit("login-account", 20, 300)
+OLD_PASSWORD = Limit("old-password", 5, 300)
+SIGNUP = Limit("signup", 100, 3600)
+MAILS_FROM = Limit("mails-from", 50, 3600)
+MAILS_TO = Limit("mails-to", 3, 3600)
+
+
+def same_name(typed: str) -> str:
+    """One spelling for all that the lookup at login takes for the same name."""
+    return typed.strip().upper().casefold()
+
+
+def address_of(request: HttpRequest) -> str:
+    """Where a request comes from: behind proxies what the outermost of ours saw; of IPv6 a customer's whole net."""
+    address = BaseThrottle().get_ident(cast("Request", request))
+    try:
+        parsed = ipaddress.ip_address(address or "")
+    except ValueError:
+        return str(address)
+    if parsed.version == 6:
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)
+
+
+class Throttle(BaseThrottle):
+    """Counts the calls of a view from each address, against the `limit` that the view names; without one, nothing."""
+
+    def allow_request(self, request: Any, view: Any) -> bool:
+        limit: Limit | None = getattr(view, "limit", None)
+        if limit and request.method == "POST":
+            limit.take(address_of(request))
+        return True

@@ -1,0 +1,242 @@
+"""The door of the API: who gets in, what strangers learn, and how often they may try."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.conf import settings
+from django.contrib.auth.hashers import MD5PasswordHasher
+from django.core.cache import cache
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+from redis.exceptions import ConnectionError as CacheAway
+from rest_framework.settings import api_settings
+
+from accounts.limits import LOGIN_ACCOUNT, LOGIN_ADDRESS, LOGIN_PAIR
+from accounts.models import LoginSession, User
+from accounts.tests.conftest import PASSWORD, bearer, log_in, make_person, post
+
+WRONG = "not the password"
+ADMIN_LOGIN = reverse("admin:login")
+
+
+def attempt(username: str = "carl", password: str = WRONG, **headers: Any) -> Any:
+    return post("/login/", {"username": username, "password": password}, **headers)
+
+
+def statuses(times: int, **attempts: Any) -> list[int]:
+    return [attempt(**attempts).status_code for _ in range(times)]
+
+
+@pytest.mark.parametrize("field", ["username", "email"])
+@pytest.mark.parametrize("typed", ["carl", "CARL", " Carl ", "carl@example.com", "Carl@Example.COM"])
+def test_one_logs_in_by_username_or_address_in_any_case(carl: User, field: str, typed: str) -> None:
+    answer = post("/login/", {field: typed, "password": PASSWORD})
+    assert answer.status_code == 200
+    assert answer.json().keys() == {"access", "refresh", "user"}
+    assert answer.json()["user"] == {
+        "pk": str(carl.pk),
+        "username": "carl",
+        "email": "carl@example.com",
+        "first_name": "",
+        "last_name": "",
+    }
+
+
+def test_a_login_is_seen_in_the_admin(carl: User) -> None:
+    log_in()
+    carl.refresh_from_db()
+    assert carl.last_login
+    assert LoginSession.objects.get().user == carl
+
+
+def test_a_login_leaves_no_cookie_and_does_not_open_the_admin(olga: User) -> None:
+    browser = Client()
+    answer = browser.post("/login/", {"username": "olga", "password": PASSWORD}, content_type="application/json")
+    assert answer.status_code == 200
+    assert not answer.cookies
+    assert browser.get(reverse("admin:index")).status_code == 302
+
+
+def test_a_session_of_the_admin_does_not_open_the_api(olga: User) -> None:
+    browser = Client()
+    browser.force_login(olga)
+    assert browser.get("/auth-protected-check/").status_code == 401
+
+
+@pytest.mark.parametrize("body", [{}, {"username": "carl"}, {"password": PASSWORD}, {"username": "", "password": "x"}])
+def test_a_login_without_name_or_password_is_told_what_is_missing(carl: User, body: dict[str, str]) -> None:
+    assert post("/login/", body).status_code == 400
+
+
+@pytest.mark.parametrize("name", ["x" * 60_000, "carl\x00", "%", "' OR 1=1 --", "carl\n", "\u202ecarl"])
+def test_an_odd_name_is_refused_and_no_more(carl: User, name: str) -> None:
+    assert attempt(name, PASSWORD).status_code in (200, 400, 401)
+
+
+def test_a_password_is_taken_as_typed(carl: User) -> None:
+    assert attempt(password=f" {PASSWORD}").status_code == 401
+
+
+# --- what strangers learn -----------------------------------------------------------------------------
+STRANGERS: dict[str, Callable[[User], Any]] = {
+    "unknown": lambda carl: carl.delete(),
+    "deactivated": lambda carl: User.objects.filter(pk=carl.pk).update(is_active=False),
+    "without a password": lambda carl: User.objects.filter(pk=carl.pk).update(password="!"),
+    "named like the address": lambda carl: User.objects.filter(pk=carl.pk).update(username="carl@example.com"),
+}
+
+
+def refusal(password: str) -> tuple[Any, int]:
+    """The answer in full, and how many look-ups it took."""
+    with CaptureQueriesContext(connection) as queries:
+        answer = attempt("carl@example.com", password)
+    return (answer.status_code, answer.content, dict(answer.headers)), len(queries)
+
+
+@pytest.mark.parametrize("change", STRANGERS.values(), ids=STRANGERS)
+def test_every_refusal_reads_the_same(carl: User, change: Callable[[User], Any]) -> None:
+    known = refusal("wrong")
+    change(carl)
+    assert refusal("wrong") == known
+
+
+def test_a_deactivated_account_with_the_right_password_reads_the_same(carl: User) -> None:
+    wrong = refusal("wrong")
+    User.objects.filter(pk=carl.pk).update(is_active=False)
+    assert refusal(PASSWORD) == wrong
+
+
+class CountedHasher(MD5PasswordHasher):
+    """Hashing is what takes the time of a login; so the times are the same when the counts are."""
+
+    algorithm = "counted"
+    count = 0
+
+    def encode(self, password: str, salt: str) -> str:
+        CountedHasher.count += 1
+        return super().encode(password, salt)
+
+
+@pytest.mark.parametrize("change", [lambda carl: None, *STRANGERS.values()], ids=["known", *STRANGERS])
+def test_every_refusal_takes_one_hash(carl: User, settings: Any, change: Callable[[User], Any]) -> None:
+    settings.PASSWORD_HASHERS = [f"{__name__}.CountedHasher"]
+    carl.set_password(PASSWORD)
+    carl.save()
+    change(carl)
+    CountedHasher.count = 0
+    assert attempt("carl@example.com").status_code == 401
+    assert CountedHasher.count == 1
+
+
+def test_one_backend_only() -> None:
+    """With two, a known account takes twice as long."""
+    assert len(settings.AUTHENTICATION_BACKENDS) == 1
+
+
+# --- how often ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["carl", "nobody"])
+def test_the_sixth_try_has_to_wait(carl: User, name: str) -> None:
+    assert statuses(5, username=name) == [401] * 5
+    answer = attempt(name)
+    assert answer.status_code == 429
+    assert 290 < int(answer["Retry-After"]) <= 300
+    assert answer.json() == {"detail": f"Too many tries. Try again in {answer['Retry-After']} seconds."}
+
+
+def test_the_right_password_is_no_way_round_the_wait(carl: User) -> None:
+    statuses(5)
+    assert attempt(password=PASSWORD).status_code == 429
+
+
+@pytest.mark.parametrize("spelling", ["CARL", " carl ", "Carl"])
+def test_another_spelling_is_no_way_round_the_wait(carl: User, spelling: str) -> None:
+    statuses(5)
+    assert attempt(spelling).status_code == 429
+
+
+def test_a_letter_that_the_database_takes_for_an_s_is_no_way_round_the_wait(db: None) -> None:
+    make_person("vesta")
+    statuses(5, username="vesta")
+    assert attempt("ve\N{LATIN SMALL LETTER LONG S}ta").status_code == 429
+
+
+def test_a_header_is_no_way_round_the_wait(carl: User) -> None:
+    tries = [attempt(HTTP_X_FORWARDED_FOR=f"203.0.113.{number}").status_code for number in range(6)]
+    assert tries == [401] * 5 + [429]
+
+
+def test_behind_a_proxy_the_address_is_what_the_proxy_saw(carl: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_settings, "NUM_PROXIES", 1)
+    tries = [attempt(HTTP_X_FORWARDED_FOR=f"203.0.113.{number}, 198.51.100.7").status_code for number in range(6)]
+    assert tries == [401] * 5 + [429]
+    assert attempt(HTTP_X_FORWARDED_FOR="198.51.100.8").status_code == 401
+
+
+def test_one_customers_ipv6_addresses_are_one(carl: User) -> None:
+    tries = [attempt(REMOTE_ADDR=f"2001:db8::{number}").status_code for number in range(6)]
+    assert tries == [401] * 5 + [429]
+
+
+def test_a_stranger_does_not_lock_the_owner_out(carl: User) -> None:
+    statuses(50, REMOTE_ADDR="203.0.113.9")
+    assert attempt(password=PASSWORD).status_code == 200
+
+
+def test_a_success_does_not_wipe_the_failures(carl: User) -> None:
+    tries = [attempt().status_code for _ in range(4)]
+    assert attempt(password=PASSWORD).status_code == 200
+    assert [*tries, attempt().status_code, attempt().status_code] == [401] * 5 + [429]
+
+
+def test_who_knows_the_password_logs_in_as_often_as_they_like(carl: User) -> None:
+    assert statuses(30, password=PASSWORD) == [200] * 30
+
+
+def test_one_address_does_not_try_one_password_on_many_accounts(db: None) -> None:
+    answers = [attempt(f"person{number}").status_code for number in range(LOGIN_ADDRESS.times + 1)]
+    assert answers == [401] * LOGIN_ADDRESS.times + [429]
+
+
+def test_many_addresses_do_not_try_many_passwords_on_one_account(carl: User) -> None:
+    addresses = [f"198.51.100.{number}" for number in range(LOGIN_ACCOUNT.times + 1)]
+    answers = [attempt(REMOTE_ADDR=address).status_code for address in addresses]
+    assert answers == [401] * LOGIN_ACCOUNT.times + [429]
+
+
+def test_the_wait_ends_and_trying_on_does_not_prolong_it(carl: User) -> None:
+    start = timezone.localtime()
+    with time_machine.travel(start) as clock:
+        statuses(5)
+        clock.shift(timedelta(seconds=LOGIN_PAIR.seconds - 1))
+        assert attempt().status_code == 429
+        clock.shift(timedelta(seconds=2))
+        assert attempt(password=PASSWORD).status_code == 200
+
+
+def test_the_admin_has_the_same_limit_and_says_it_on_its_page(olga: User) -> None:
+    for _ in range(5):
+        assert Client().post(ADMIN_LOGIN, {"username": "olga", "password": "wrong"}).status_code == 200
+    page = Client().post(ADMIN_LOGIN, {"username": "olga", "password": PASSWORD})
+    assert page.status_code == 429
+    assert int(page["Retry-After"]) > 0
+    assert "Too many tries" in page.content.decode()
+    assert attempt("olga", PASSWORD).status_code == 429, "admin and API are counted together"
+
+
+def test_nobody_is_locked_out_because_the_cache_is_away(carl: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any, **__: Any) -> None:
+        raise CacheAway("no route")
+
+    monkeypatch.setattr(cache, "get_or_set", away)
+    assert attempt(password=PASSWORD).status_code == 200
+
+
+def test_nobody_reads_a_password_out_of_the_answer(carl: User) -> None:
+    assert PASSWORD not in post("/login/", {"username": "nobody", "password": PASSWORD}).content.decode()
+    assert PASSWORD not in bearer(log_in()["access"]).get("/user/").content.decode()

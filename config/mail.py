@@ -1,0 +1,38 @@
+"""Where mail goes, as `EMAIL_URL` says it."""
+
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+_BACKENDS = "django.core.mail.backends"
+_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
+_HELP = (
+    "Use smtp://HOST:PORT for a server on this machine, smtp+tls://NAME:PASSWORD@HOST:PORT (STARTTLS, or nothing is "
+    "sent), smtps://NAME:PASSWORD@HOST:PORT (TLS from the start), file:///a/folder, or console: for standard output; "
+    "with %40 for an @ in the name or the password, and %2F for a slash."
+)
+
+
+def mail_settings(url: str) -> dict[str, Any]:
+    """Django's settings for the URL. A wrong one stops the start, with a sentence that does not repeat its password."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ImproperlyConfigured(f"EMAIL_URL is no address: {error}. {_HELP}") from error
+    if parts.scheme == "console":
+        return {"EMAIL_BACKEND": f"{_BACKENDS}.console.EmailBackend"}
+    if parts.scheme == "file" and parts.path:
+        return {"EMAIL_BACKEND": f"{_BACKENDS}.filebased.EmailBackend", "EMAIL_FILE_PATH": unquote(parts.path)}
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise ImproperlyConfigured(f"EMAIL_URL names no mail server. {_HELP}")
+    return {
+        "EMAIL_BACKEND": f"{_BACKENDS}.smtp.EmailBackend",
+        "EMAIL_HOST": parts.hostname,
+        "EMAIL_PORT": port or _PORTS[parts.scheme],
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+        "EMAIL_USE_TLS": parts.scheme == "smtp+tls",
+        "EMAIL_USE_SSL": parts.scheme == "smtps",
+    }
