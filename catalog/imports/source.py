@@ -97,7 +97,7 @@ def snippet(run: ImportRun, place: Place) -> Snippet:
         return Snippet([], "The stored file is gone.")
     except FeedRefused as refused:
         return Snippet([], refused.message)
-    except TimeoutError:
+    except _TooDeep:
         return Snippet([], f"Line {place.line:,} is too deep in the file to be looked up here. Open the file itself.")
     if found is None:
         return Snippet([], f"The file has no line {place.line:,}.")
@@ -105,6 +105,10 @@ def snippet(run: ImportRun, place: Place) -> Snippet:
 
 
 # --- reading up to the line ---------------------------------------------------------------------------
+
+
+class _TooDeep(Exception):
+    """The line is so far from the file's start that nobody should wait for it."""
 
 
 def _texts(content: formats.Content) -> Iterator[str]:
@@ -117,7 +121,7 @@ def _texts(content: formats.Content) -> Iterator[str]:
     first = True
     while data := stream.read(_PIECE_BYTES):
         if time.monotonic() > end:
-            raise TimeoutError
+            raise _TooDeep
         text = decoder.decode(data)
         yield text.removeprefix("\ufeff") if first else text
         first = False

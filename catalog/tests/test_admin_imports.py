@@ -628,7 +628,12 @@ def test_returning_products_have_a_chip_of_their_own(alice: Client, feed: Feed) 
 
 def test_tabs_say_how_much_is_behind_them(alice: Client, feed: Feed) -> None:
     run = planned(feed, *items(3), item("8", price="?"), item("9", price="12,50 AED"))
-    assert texts(alice.get(url(run)), "//nav[@class='tabs']/a") == ["Changes 4", "Issues 2", "Invalid items 1", "Attributes"]
+    assert texts(alice.get(url(run)), "//nav[@class='tabs']/a") == [
+        "Changes 4",
+        "Issues 2",
+        "Invalid items 1",
+        "Attributes",
+    ]
 
 
 def test_a_discarded_plan_has_no_changes_to_show(ida: Client, feed: Feed) -> None:
@@ -726,8 +731,8 @@ def test_issues_stand_with_count_advice_and_examples_the_worst_first(alice: Clie
     worst, lenient, _ = tree(page).xpath("//ul[@class='issues']/li")
     assert "Write it as 155.00 AED: digits, a point, the currency." in text_of(worst)
     assert "Expected: An amount and an ISO 4217 currency, as 155.00 AED." in text_of(worst)
-    assert [text_of(cell) for cell in worst.xpath(".//tbody//td")] == ["9", "8", "abc"]
-    assert len(lenient.xpath(".//tbody/tr")) == 5
+    assert [text_of(cell) for cell in worst.xpath(".//tbody//td")][:3] == ["9", "8", "abc"]
+    assert len(lenient.xpath(".//tbody/tr[not(.//details)]")) == 5
 
 
 def test_a_flawless_feed_has_no_issues(alice: Client, run: ImportRun) -> None:
