@@ -1,8 +1,19 @@
 """What holds for every request."""
 
+import logging
 from collections.abc import Callable
+from typing import Any
 
+from django.db import InterfaceError, OperationalError
+from django.db.backends.signals import connection_created
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.template.loader import render_to_string
+
+log = logging.getLogger(__name__)
+
+# Somebody waits for the answer. Work that may take longer is a worker's.
+LONGEST_STATEMENT, LONGEST_WAIT = "60s", "5s"
+RETRY_AFTER = 30  # seconds
 
 
 def refuse_nul(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -14,3 +25,29 @@ def refuse_nul(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
         return get_response(request)
 
     return middleware
+
+
+class DatabaseAway:
+    """Answer 503 in words while the database is away, restarts, or lets a request wait for too long."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self._get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, OperationalError | InterfaceError):
+            return None
+        log.error("The database does not answer", exc_info=error)
+        return HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": str(RETRY_AFTER)})
+
+
+def limit_waiting() -> None:
+    """Have each connection that this process opens give up in time: for processes that serve requests."""
+    connection_created.connect(_limit_waiting, dispatch_uid="limit_waiting")
+
+
+def _limit_waiting(connection: Any, **_: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET statement_timeout = '{LONGEST_STATEMENT}'; SET lock_timeout = '{LONGEST_WAIT}'")

@@ -24,6 +24,10 @@ class MessageQuerySet(models.QuerySet["Message"]):
         """What should be on its way by now, the longest waiting first; by the database's clock."""
         return self.filter(status=Status.WAITING, next_try__lte=Now()).order_by("next_try")
 
+    def worded(self) -> "MessageQuerySet":
+        """What can be sent: not what only stands for a message whose words could not be made."""
+        return self.exclude(html="")
+
 
 class Message(models.Model):
     """One e-mail to one person, worded when it was told: it says what was true then, however late it is sent.

@@ -9,11 +9,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from celery import current_app
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import AbstractUser, AnonymousUser
+from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
+from django.db.models.functions import Now
 from kombu.exceptions import OperationalError as BrokerError
 
-from notifications.models import Message, Status
+from notifications.models import Message, MessageQuerySet, Outage, Status
 from notifications.wording import Wording, clean, word
 
 log = logging.getLogger(__name__)
@@ -60,6 +62,21 @@ def tell(
         ignore_conflicts=True,
     )
     transaction.on_commit(ring)
+
+
+def send_again(messages: MessageQuerySet, *, by: AbstractUser | AnonymousUser) -> int:
+    """Have these sent once more, at once, whatever came of them, and return how many. Needs `resend_message`.
+
+    They keep their words and their Message-ID. Who asks for it may have mended the server, so it is tried at once, too.
+    What could not be worded has nothing that could be sent.
+    """
+    if not by.has_perm("notifications.resend_message"):
+        raise PermissionDenied
+    with transaction.atomic():
+        Outage.objects.update(next_try=Now())
+        count = messages.worded().update(status=Status.WAITING, attempts=0, next_try=Now(), sent_at=None)
+        transaction.on_commit(ring)
+    return count
 
 
 def _worded(name: str, context: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,13 @@
 """What holds for every request."""
 
 import pytest
+from django.db import connection
+from django.db.backends.signals import connection_created
 from django.test import Client
+
+from catalog.tests.factories import at_once, cutting_off
+from catalog.tests.pages import RUNS, browser
+from config.middleware import _limit_waiting, limit_waiting
 
 
 @pytest.mark.parametrize(
@@ -16,3 +22,29 @@ def test_a_nul_in_the_address_is_refused_in_words(client: Client, address: str) 
 def test_the_health_check_touches_nothing(client: Client) -> None:
     answer = client.get("/health-check/")
     assert answer.json() == {"status": "ok"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_while_the_database_is_away_people_are_told_when_to_come_back() -> None:
+    alice = browser("alice")
+    at_once(cutting_off())
+    answer = alice.get(RUNS)
+    connection.close()
+    assert (answer.status_code, answer["Retry-After"]) == (503, "30")
+    assert b"being restarted" in answer.content
+    assert alice.get(RUNS).status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_request_does_not_wait_for_the_database_for_ever() -> None:
+    def limit() -> str:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_setting('statement_timeout')")
+            return str(cursor.fetchone()[0])
+
+    limit_waiting()
+    try:
+        assert at_once(limit) == ["1min"]
+    finally:
+        connection_created.disconnect(_limit_waiting, dispatch_uid="limit_waiting")
+    assert at_once(limit) == ["0"]

@@ -18,13 +18,17 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
 from catalog.admin.differences import differences, facts
-from catalog.admin.tabs import AttributesTab, InvalidTab, IssuesTab, Tab, number
+from catalog.admin.tabs import AttributesTab, InvalidTab, IssuesTab, Tab, number, page_of
 from catalog.errors import CatalogError, NotAllowed
 from catalog.feeds import reference
-from catalog.imports import diagnosis, downloads, review, source, supplements
+from catalog.imports import attempts, diagnosis, downloads, review, source, supplements
 from catalog.imports.discard import discard
 from catalog.imports.holds import SERIOUS, asks_why, repairs_of
+from catalog.imports.receive import plan_again
+from catalog.imports.undo import changes_by_verdict, prospect, redo, undo
 from catalog.models import Change, ImportRun, Operation, Outcome, Product, Reading, Status
+from catalog.models.imports import PLANNED
+from catalog.templatetags.catalog import undo_effect
 
 STATUS_COLORS = {
     Status.RECEIVED: "info",
@@ -32,6 +36,9 @@ STATUS_COLORS = {
     Status.REVIEW: "warning",
     Status.APPLYING: "info",
     Status.APPLIED: "success",
+    Status.UNDOING: "info",
+    Status.UNDONE: "warning",
+    Status.REDOING: "info",
     Status.FAILED: "danger",
 }
 
@@ -79,6 +86,9 @@ class ImportRunAdmin(ModelAdmin):
             ),
             path("<int:pk>/live/", view(require_GET(self.live_view)), name="catalog_importrun_live"),
             path("<int:pk>/confirm/", view(require_POST(self.confirm_view)), name="catalog_importrun_confirm"),
+            path("<int:pk>/again/", view(require_POST(self.again_view)), name="catalog_importrun_again"),
+            path("<int:pk>/undo/", view(self.undo_view), name="catalog_importrun_undo"),
+            path("<int:pk>/redo/", view(require_POST(self.redo_view)), name="catalog_importrun_redo"),
             path("<int:pk>/discard/", view(require_POST(self.discard_view)), name="catalog_importrun_discard"),
         ]
         return [*own, *super().get_urls()]
@@ -110,7 +120,7 @@ class ImportRunAdmin(ModelAdmin):
 
     @display(description=_("result"))
     def result(self, run: ImportRun) -> str:
-        if run.status not in (Status.REVIEW, Status.APPLYING, Status.APPLIED):
+        if run.status not in PLANNED:
             return "–"
         marks = (("+", run.created), ("~", run.changed), ("−", run.archived))
         return "  ".join(f"{mark}{count:,}" for mark, count in marks if count) or "–"
@@ -139,6 +149,9 @@ class ImportRunAdmin(ModelAdmin):
             "can_upload": self.has_upload_permission(request),
             "can_change_feed": request.user.has_perm("catalog.change_feed"),
             "can_confirm": request.user.has_perm("catalog.apply_importrun"),
+            "edited": review.edited_since(run) if run.status == Status.REVIEW else 0,
+            "can_plan": request.user.has_perms(["catalog.add_importrun", "catalog.discard_importrun"]),
+            "can_undo": request.user.has_perm("catalog.undo_importrun"),
             "can_discard": request.user.has_perm("catalog.discard_importrun"),
             **(tab.context(run, request) if not run.is_busy else {}),
         }
@@ -196,11 +209,43 @@ class ImportRunAdmin(ModelAdmin):
     def discard_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         return self._operate(request, pk, lambda run: discard(run, by=request.user))
 
-    def _operate(self, request: HttpRequest, pk: int, operation: Callable[[ImportRun], None]) -> HttpResponse:
-        """Run an operation and show the run again; a refusal is a message there, so a second click is harmless."""
+    def again_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Plan the run's file again, and show that."""
+        return self._operate(request, pk, lambda run: plan_again(run, by=request.user))
+
+    def undo_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """What an undo would do, each product listed; posted, it is done."""
+        run = self._run(request, pk)
+        if not request.user.has_perm("catalog.undo_importrun"):
+            raise PermissionDenied
+        if request.method == "POST":
+            seen = request.POST.get("seen", "")
+            return self._operate(request, pk, lambda run: undo(run, by=request.user, seen=seen))
+        if run.status != Status.APPLIED or not run.has_changes:
+            messages.warning(
+                request, _("%(run)s cannot be undone: it is not applied, or changed nothing.") % {"run": run}
+            )
+            return redirect("admin:catalog_importrun_change", run.pk)
+        context = {
+            **self.admin_site.each_context(request),
+            **_state(run),
+            **_undo_context(run, request),
+            "title": _("Undo %(run)s") % {"run": run},
+            "opts": self.model._meta,
+        }
+        return render(request, "admin/catalog/importrun/undo.html", context)
+
+    def redo_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return self._operate(request, pk, lambda run: redo(run, by=request.user))
+
+    def _operate(self, request: HttpRequest, pk: int, operation: Callable[[ImportRun], Any]) -> HttpResponse:
+        """Run an operation and show the run again, or the one that it gives instead.
+
+        A refusal is a message there, so a second click is harmless.
+        """
         run = self._run(request, pk)
         try:
-            operation(run)
+            run = operation(run) or run
         except NotAllowed as refused:
             raise PermissionDenied from refused
         except CatalogError as refused:
@@ -247,7 +292,7 @@ STEPS = (
     (_("Read and compare"), (Status.RECEIVED, Status.STAGING)),
     (_("Review"), (Status.REVIEW,)),
     (_("Apply"), (Status.APPLYING,)),
-    (_("Done"), (Status.APPLIED,)),
+    (_("Done"), (Status.APPLIED, Status.UNDOING, Status.UNDONE, Status.REDOING)),
 )
 
 
@@ -263,6 +308,8 @@ def _state(run: ImportRun) -> dict[str, Any]:
         ],
         "progress": _progress(run),
         "issues": list(run.issues.all()[:5]) if run.is_busy else [],
+        "sign": attempts.sign_of(run) if run.is_busy else None,
+        "attempts": attempts.ATTEMPTS,
         "early": diagnosis.early_verdict(run),
         "reason": next((step["reason"] for step in run.history if "reason" in step), ""),
         # The worker that applies does so for the one who confirmed.
@@ -272,7 +319,7 @@ def _state(run: ImportRun) -> dict[str, Any]:
 
 def _progress(run: ImportRun) -> dict[str, Any]:
     """Numbers of the reading: share, items a second, seconds left."""
-    started = next((h["at"] for h in run.history if h["status"] == Status.STAGING), None)
+    started = next((h["at"] for h in reversed(run.history) if h["status"] == Status.STAGING), None)
     if not run.is_busy or not started:
         return {}
     seconds = max((timezone.now() - (parse_datetime(started) or timezone.now())).total_seconds(), 0.001)
@@ -298,7 +345,7 @@ class ChangesTab(Tab):
         chosen = self.chosen(request)
         context = self.page(request, review.changes(run, **chosen), "id")
         context["rows"] = _with_products(run, context["rows"])
-        context["conflicts"] = run.conflict + run.archive_conflict
+        context["outcomes"] = _outcome_counts(run)
         context["operations"] = [
             (value, label, count)
             for value, label, count in _operation_counts(run)
@@ -321,6 +368,23 @@ def _operation_counts(run: ImportRun) -> list[tuple[str, Any, int]]:
     return [(operation.value, operation.label, number) for operation, number in numbers.items()]
 
 
+def _outcome_counts(run: ImportRun) -> list[tuple[str, Any, int]]:
+    """What became of the changes, where it is not the usual."""
+    numbers = {
+        Outcome.CONFLICT: (_("Left alone"), run.conflict + run.archive_conflict),
+        Outcome.UNDONE: (_("Undone"), run.undone),
+        Outcome.KEPT: (_("Not undone: changed since"), run.kept),
+        Outcome.GONE: (_("Not undone: gone"), run.gone),
+    }
+    return [(outcome.value, label, number) for outcome, (label, number) in numbers.items() if number]
+
+
+_HINTS = {
+    Operation.ARCHIVE: _("It is not in the file any more. It is kept in the archive and can come back."),
+    Operation.RESTORE: _("It comes back from the archive as it was."),
+}
+
+
 def _with_products(run: ImportRun, changes: list[Change]) -> list[dict[str, Any]]:
     """Each change with the product as it would be, or is: three queries for the whole page."""
     products = Product.objects.in_bulk([change.product_id for change in changes])
@@ -331,18 +395,89 @@ def _with_products(run: ImportRun, changes: list[Change]) -> list[dict[str, Any]
         item: Any = staged.get(change.position or 0)
         if item is None and not _is_somebody_elses(change):
             item = products.get(change.product_id)
-        currency = item.currency if item else ""
-        if change.operation == Operation.CREATE:
-            fields = list(facts(model_to_dict(item) | {"id": change.product_id}, currency)) if item else []
-        else:
-            fields = list(differences(change, currency))
-        rows.append({"change": change, "item": item, "fields": fields, "in_catalogue": change.product_id in products})
+        rows.append(_row(change, item) | {"in_catalogue": change.product_id in products})
     return rows
+
+
+def _row(change: Change, item: Any) -> dict[str, Any]:
+    """A change as the lists show it."""
+    currency = item.currency if item else ""
+    is_new = change.operation == Operation.CREATE
+    if is_new:
+        fields = list(facts(model_to_dict(item) | {"id": change.product_id}, currency)) if item else []
+    else:
+        fields = list(differences(change, currency))
+    usual = change.outcome in (Outcome.PROPOSED, Outcome.APPLIED, Outcome.PINNED)
+    return {
+        "change": change,
+        "item": item,
+        "fields": fields,
+        "is_new": is_new,
+        "kind": change.operation,
+        "label": change.get_operation_display(),
+        "badge": "" if usual else change.get_outcome_display(),
+        "headings": (_("Old"), _("New")),
+        "hint": "" if fields else _HINTS.get(Operation(change.operation), ""),
+    }
 
 
 def _is_somebody_elses(change: Change) -> bool:
     """The product that exists is not the one of the plan: it was created by another import in between."""
     return change.operation == Operation.CREATE and change.outcome == Outcome.CONFLICT
+
+
+# --- the undo's page ----------------------------------------------------------------------------------
+
+# Of each verdict: its name among the counts, and its colour.
+BUCKETS = {
+    Outcome.UNDONE: (_("taken back"), "good"),
+    Outcome.KEPT: (_("kept: changed since"), "warn"),
+    Outcome.GONE: (_("could not: gone"), "bad"),
+}
+# What the inverse of each operation is called, and the colour it has in lists.
+_INVERSE = {
+    Operation.CREATE: (_("Removed"), Operation.ARCHIVE),
+    Operation.UPDATE: (_("Changed back"), Operation.UPDATE),
+    Operation.ARCHIVE: (_("Back from the archive"), Operation.RESTORE),
+    Operation.RESTORE: (_("Archived again"), Operation.ARCHIVE),
+}
+_WHY_NOT = {
+    Outcome.KEPT: _("It was edited, or changed by a later import, and stays as it is now."),
+    Outcome.GONE: _("It is not in the catalogue any more."),
+}
+
+
+def _undo_context(run: ImportRun, request: HttpRequest) -> dict[str, Any]:
+    """What an undo would do: its numbers, and a page of the products of one of them."""
+    numbers = prospect(run)
+    buckets = [
+        {"name": verdict.value, "label": label, "color": color, "count": getattr(numbers, verdict.value)}
+        for verdict, (label, color) in BUCKETS.items()
+    ]
+    chosen = request.GET.get("bucket", "")
+    if chosen not in BUCKETS:
+        chosen = next((bucket["name"] for bucket in buckets if bucket["count"]), Outcome.UNDONE)
+    page = page_of(request, changes_by_verdict(run, chosen), "id", {"bucket": chosen})
+    if chosen == Outcome.UNDONE:
+        for change in page["rows"]:
+            change.before, change.after = change.after, change.before
+    rows = [_undo_row(row, Outcome(chosen)) for row in _with_products(run, page["rows"])]
+    return {
+        "prospect": numbers,
+        "sentence": _("Undo this import? %(what)s.") % {"what": undo_effect(numbers, "will")},
+        "buckets": buckets,
+        "chosen": chosen,
+        "rows": rows,
+        "links": page["links"],
+    }
+
+
+def _undo_row(row: dict[str, Any], verdict: Outcome) -> dict[str, Any]:
+    """What becomes of one product: its change the other way round, or why it stays."""
+    if verdict != Outcome.UNDONE:
+        return row | {"hint": _WHY_NOT[verdict], "badge": ""}
+    label, kind = _INVERSE[Operation(row["change"].operation)]
+    return row | {"label": label, "kind": kind, "headings": (_("Now"), _("Then")), "hint": ""}
 
 
 TABS: dict[str, Tab] = {tab.key: tab for tab in (ChangesTab(), IssuesTab(), InvalidTab(), AttributesTab())}

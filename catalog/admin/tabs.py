@@ -36,17 +36,23 @@ class Tab:
 
     def page(self, request: HttpRequest, rows: QuerySet[Any], key: str) -> dict[str, Any]:
         """A page of rows with the addresses of its neighbours."""
-        after, before = number(request.GET.get("after")), number(request.GET.get("before"))
-        page = review.page(rows, key, after=after, before=before)
+        chosen = self.chosen(request)
+        return {**page_of(request, rows, key, {"tab": self.key, **chosen}), "chosen": chosen}
 
-        def link(**position: int) -> str:
-            return "?" + urlencode({"tab": self.key, **self.chosen(request), **position})
 
-        links = {"first": link() if page.has_previous else "", "last": link(before=LAST) if page.has_next else ""}
-        if page.rows:
-            links["previous"] = link(before=getattr(page.rows[0], key)) if page.has_previous else ""
-            links["next"] = link(after=getattr(page.rows[-1], key)) if page.has_next else ""
-        return {"rows": page.rows, "links": links, "chosen": self.chosen(request)}
+def page_of(request: HttpRequest, rows: QuerySet[Any], key: str, state: dict[str, str]) -> dict[str, Any]:
+    """The page of rows that the address asks for, with the addresses of its neighbours; `state` is in each."""
+    after, before = number(request.GET.get("after")), number(request.GET.get("before"))
+    page = review.page(rows, key, after=after, before=before)
+
+    def link(**position: int) -> str:
+        return "?" + urlencode({**state, **position})
+
+    links = {"first": link() if page.has_previous else "", "last": link(before=LAST) if page.has_next else ""}
+    if page.rows:
+        links["previous"] = link(before=getattr(page.rows[0], key)) if page.has_previous else ""
+        links["next"] = link(after=getattr(page.rows[-1], key)) if page.has_next else ""
+    return {"rows": page.rows, "links": links}
 
 
 def number(text: str | None) -> int | None:

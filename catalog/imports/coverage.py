@@ -52,6 +52,13 @@ class Covered:
     change: float | None
 
     @property
+    def trend(self) -> str:
+        """“more”, “less” or, within a twentieth of a point, nothing."""
+        if self.change is None or abs(self.change) < 0.0005:
+            return ""
+        return "more" if self.change > 0 else "less"
+
+    @property
     def need(self) -> str:
         return BY_NAME[self.name].need if self.name in BY_NAME else Need.OPTIONAL
 

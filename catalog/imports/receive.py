@@ -16,12 +16,14 @@ from django.core.files.storage import default_storage
 from django.db import connection, transaction
 from django.utils import timezone
 
-from catalog.errors import FeedRefused
+from catalog.errors import FeedRefused, NotPossible
 from catalog.feeds.items import check_start
 from catalog.feeds.write import part_of
 from catalog.imports.background import ring
+from catalog.imports.discard import discard
 from catalog.imports.permissions import require
-from catalog.models import Feed, ImportRun, Mode
+from catalog.imports.review import describe
+from catalog.models import Feed, ImportRun, Mode, Status
 from catalog.models.imports import OPEN
 
 
@@ -74,6 +76,27 @@ def receive(
     finally:
         if name:
             default_storage.delete(name)
+
+
+def plan_again(run: ImportRun, *, by: Any, in_background: bool = True) -> ImportRun:
+    """Compare the run's file with the catalogue as it is now: a new import of the stored file, for a person to confirm.
+
+    A plan that waits for confirmation is thrown away for it. Raises `NotPossible` while something works on the run,
+    `NotAllowed` when `by` may not upload, or may not discard the plan that waits.
+    """
+    require(by, "catalog.add_importrun")
+    if run.is_busy:
+        raise NotPossible("busy", f"{run} cannot be planned again: {describe(run)}")
+    with transaction.atomic():
+        if run.status == Status.REVIEW:
+            discard(run, by=by, in_background=in_background)
+        again = _open_run(run.sha256, run.feed, run.mode, auto_apply=False)
+        if again is None:
+            same = {name: getattr(run, name) for name in ("feed", "mode", "file", "file_name", "file_size", "sha256")}
+            again = ImportRun.objects.create(**same, auto_apply=False, uploaded_by=by)
+        if in_background:
+            ring("catalog.stage", again)
+    return again
 
 
 def _only_a_part(whole: str) -> FeedRefused:

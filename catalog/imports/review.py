@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from django.db import connection
 from django.db.models import Model, QuerySet
 
 from catalog.errors import NotPossible
 from catalog.imports.background import ring
 from catalog.imports.holds import asks_why
 from catalog.imports.permissions import require
-from catalog.models import Change, ImportRun, ItemIssue, StagedItem, Status
+from catalog.models import CatalogState, Change, ImportRun, ItemIssue, StagedItem, Status
 from catalog.models.imports import ItemState
 
 REASON_CHARS = 1000
@@ -53,6 +54,25 @@ def describe(run: ImportRun) -> str:
     caused = [step for step in run.history if step["status"] not in (Status.APPLIED, Status.UNDONE)]
     by = f" by {caused[-1]['by']}" if caused and caused[-1]["by"] else ""
     return f"it is “{run.get_status_display().lower()}”{by} already."
+
+
+def edited_since(run: ImportRun) -> int:
+    """How many products of the plan are not what it was made for any more; confirming it leaves these alone."""
+    if CatalogState.objects.filter(version=run.catalog_version).exists():
+        return 0  # nothing was changed since: no need to look at each
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT count(*)
+            FROM catalog_change change LEFT JOIN catalog_product product ON product.id = change.product_id
+            WHERE change.run_id = %(run)s AND CASE change.operation
+                WHEN 'create' THEN product.id IS NOT NULL
+                ELSE product.version IS DISTINCT FROM change.base_version OR product.created_at >= %(planned)s
+            END
+            """,
+            {"run": run.pk, "planned": run.planned_at},
+        )
+        return int(cursor.fetchone()[0])
 
 
 # --- reading the plan ---------------------------------------------------------------------------------

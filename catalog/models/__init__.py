@@ -2,6 +2,7 @@
 
 from catalog.models.feed import Feed, Mode
 from catalog.models.imports import (
+    Attempt,
     Change,
     ImportRun,
     ItemIssue,
@@ -15,6 +16,7 @@ from catalog.models.imports import (
 from catalog.models.product import CatalogState, ItemFields, Product
 
 __all__ = [
+    "Attempt",
     "CatalogState",
     "Change",
     "Feed",

@@ -208,6 +208,29 @@ class ImportRun(models.Model):
         return bool(self.created or self.changed or self.archived)
 
 
+class Attempt(models.Model):
+    """Somebody works on a run, or did and was lost. The row goes when the work ends, well or badly.
+
+    `kind` and `number` are those of the advisory lock that the worker holds with its connection, `backend`.
+    """
+
+    pk = models.CompositePrimaryKey("kind", "number")
+    # No constraint: it would lock the run's row, which an import that is being applied holds to its end.
+    run = models.ForeignKey(ImportRun, models.CASCADE, related_name="attempts", db_constraint=False)
+    kind = models.PositiveSmallIntegerField()
+    number = models.PositiveIntegerField()
+    count = models.PositiveSmallIntegerField(help_text=_("This one, and those before it whose workers were lost."))
+    backend = models.IntegerField()
+    server_started_at = models.DateTimeField()
+    alive_at = models.DateTimeField(help_text=_("By the database's clock."))
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.run}, attempt {self.count}"
+
+
 class ItemState(models.TextChoices):
     VALID = "valid", _("Valid")
     INVALID = "invalid", _("Invalid")

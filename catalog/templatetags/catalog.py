@@ -1,5 +1,7 @@
 """Template filters of the catalogue's pages."""
 
+from typing import Any
+
 from django import template
 from django.contrib.admin.utils import quote
 from django.contrib.humanize.templatetags.humanize import intcomma
@@ -48,4 +50,24 @@ def effect(run: ImportRun, tense: str) -> str:
     if not parts:
         return f"{nothing} product"
     what = " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
-    return f"{'will ' if tense == 'will' else ''}{what} {'product' if sum(numbers) == 1 else 'products'}"
+    return f"{'will ' if tense == 'will' else ''}{what} {_products(sum(numbers))}"
+
+
+@register.filter
+def undo_effect(numbers: Any, tense: str) -> str:
+    """“4 products are as before, 1 was kept because it changed since and 1 is gone”, of a run or a prospect."""
+    be, keep = ("will be", "will be kept") if tense == "will" else ("are", "were kept")
+    parts = [f"{intcomma(numbers.undone)} {_products(numbers.undone)} {_be(numbers.undone, be)} as before the import"]
+    if numbers.kept:
+        parts.append(f"{intcomma(numbers.kept)} {_be(numbers.kept, keep)}, changed since")
+    if numbers.gone:
+        parts.append(f"{intcomma(numbers.gone)} {_be(numbers.gone, 'are')} not in the catalogue any more")
+    return "; ".join(parts)
+
+
+def _products(number: int) -> str:
+    return "product" if number == 1 else "products"
+
+
+def _be(number: int, verb: str) -> str:
+    return verb.replace("are", "is").replace("were", "was") if number == 1 else verb

@@ -20,8 +20,20 @@ from catalog.imports.apply import apply
 from catalog.imports.discard import clean_up, discard
 from catalog.imports.review import confirm
 from catalog.imports.stage import stage
+from catalog.imports.undo import redo, undo
 from catalog.models import Feed, ImportRun, Mode, Product, Status
-from catalog.tests.factories import applied, catalogue, edit, execute, feed_of, item, items, planned, received
+from catalog.tests.factories import (
+    applied,
+    catalogue,
+    edit,
+    execute,
+    feed_of,
+    item,
+    items,
+    planned,
+    received,
+    taken_back,
+)
 from catalog.tests.pages import (
     PRODUCTS,
     RUNS,
@@ -212,20 +224,39 @@ def synced_away(feed: Feed) -> ImportRun:
     return applied(feed, item("00001", price="much"), mode="sync")
 
 
+def undoing(feed: Feed) -> ImportRun:
+    run = applied(feed, item("undoing"), item("undoing too"))
+    undo(run, by=None, in_background=False)
+    return run
+
+
+def redoing(feed: Feed) -> ImportRun:
+    run = taken_back(applied(feed, item("redoing"), item("redoing too")))
+    redo(run, by=None, in_background=False)
+    return run
+
+
 STATES: dict[str, tuple[Callable[[Feed], ImportRun], str]] = {
     "received": (lambda feed: received(feed, CONTENT), "Waiting for a worker"),
     "staging": (reading, "Reading the file"),
     "review": (lambda feed: planned(feed, *items(2)), "Confirming will add 2 products."),
     "applying": (applying, "Applying the plan"),
     "applied": (lambda feed: applied(feed, *items(2)), "This import added 2 products."),
+    "undoing": (undoing, "Undoing the import"),
+    "undone": (
+        lambda feed: taken_back(applied(feed, item("undone"), item("undone too"))),
+        "This import was undone: 2 products are as before the import.",
+    ),
+    "redoing": (redoing, "Applying the import again"),
     "failed": (broken, "This import failed. No product was changed."),
     "discarded": (thrown_away, "This import was discarded. No product was changed."),
     "unchanged": (unchanged, "Nothing to confirm: the catalogue already says the same."),
     "useless": (useless, "No item of this file can be imported. No product was changed."),
     "synced away": (synced_away, "This import archived 1 product."),
 }
-DISCARD, CONFIRM = "Discard this import", "Confirm: add 2 products"
-BUTTONS = {"received": [DISCARD], "staging": [DISCARD], "review": [CONFIRM, DISCARD]}
+STOP = "Stop this import"
+DISCARD, CONFIRM, REDO = "Discard this import", "Confirm: add 2 products", "Apply this import again"
+BUTTONS = {"received": [STOP], "staging": [STOP], "review": [CONFIRM, DISCARD], "undone": [REDO]}
 every_state = pytest.mark.parametrize("state", STATES)
 
 
@@ -242,13 +273,13 @@ def test_the_buttons_are_for_those_who_may(feed: Feed, state: str) -> None:
     run = STATES[state][0](feed)
     offered = {name: buttons(browser(name).get(url(run))) for name in ("alice", "ida", "bob")}
     expected = BUTTONS.get(state, [])
-    assert offered == {"alice": expected, "ida": [label for label in expected if label == DISCARD], "bob": []}
+    assert offered == {"alice": expected, "ida": [label for label in expected if label in (DISCARD, STOP)], "bob": []}
 
 
 @every_state
 def test_no_page_of_an_import_is_for_charlie(feed: Feed, state: str) -> None:
     run, charlie = STATES[state][0](feed), browser("charlie")
-    for path in (url(run), url(run, "live"), RUNS):
+    for path in (url(run), url(run, "live"), url(run, "undo"), RUNS):
         assert charlie.get(path).status_code == 403
 
 
@@ -339,14 +370,14 @@ def test_alice_confirms(alice: Client, run: ImportRun) -> None:
     assert not messages(answer)
 
 
-@pytest.mark.parametrize("button", ["confirm", "discard"])
+@pytest.mark.parametrize("button", ["confirm", "discard", "again", "redo"])
 def test_looking_is_not_pressing(alice: Client, run: ImportRun, button: str) -> None:
     assert alice.get(url(run, button)).status_code == 405
     run.refresh_from_db()
     assert run.status == Status.REVIEW
 
 
-@pytest.mark.parametrize("button", ["confirm", "discard"])
+@pytest.mark.parametrize("button", ["confirm", "discard", "again", "undo", "redo"])
 def test_another_site_cannot_press_a_button(run: ImportRun, button: str) -> None:
     answer = browser("alice", enforce_csrf_checks=True).post(url(run, button), {"plan_hash": run.plan_hash})
     run.refresh_from_db()
@@ -355,7 +386,11 @@ def test_another_site_cannot_press_a_button(run: ImportRun, button: str) -> None
 
 @pytest.mark.parametrize(
     ("name", "button"),
-    [("bob", "confirm"), ("ida", "confirm"), ("charlie", "confirm"), ("bob", "discard"), ("charlie", "discard")],
+    [
+        *(("bob", button) for button in ("confirm", "discard", "again", "undo", "redo")),
+        *(("ida", button) for button in ("confirm", "undo", "redo")),
+        *(("charlie", button) for button in ("confirm", "discard", "again", "undo", "redo")),
+    ],
 )
 def test_who_may_not_press_a_button_is_refused(run: ImportRun, name: str, button: str) -> None:
     assert press(browser(name), run, button).status_code == 403

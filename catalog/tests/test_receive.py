@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,13 @@ from celery import Celery
 from django.core.files.base import ContentFile, File
 
 from accounts.models import User
-from catalog.errors import FeedRefused, NotAllowed
+from catalog.errors import FeedRefused, NotAllowed, NotPossible
 from catalog.imports.discard import discard
-from catalog.imports.receive import receive
-from catalog.models import Feed, ImportRun, Mode, Status
+from catalog.imports.receive import plan_again, receive
+from catalog.imports.stage import stage
+from catalog.models import Feed, ImportRun, Mode, Product, Status
 from catalog.tests.conftest import Worker
-from catalog.tests.factories import at_once, feed_of, item, person, received
+from catalog.tests.factories import applied, at_once, edit, execute, feed_of, item, person, planned, received
 from config import celery_app
 
 CONTENT = feed_of(item("1"))
@@ -169,6 +172,24 @@ def test_an_upload_while_the_broker_is_away_is_not_lost(feed: Feed, broker_away:
     assert Path(run.file.path).read_bytes() == CONTENT
 
 
+@pytest.fixture
+def silent_broker() -> Iterator[None]:
+    """It takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silence:
+        Celery("silent", broker=f"redis://127.0.0.1:{silence.getsockname()[1]}/0", set_as_current=False).set_current()
+        yield
+        celery_app.set_current()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_silent_broker_holds_an_upload_up_for_two_seconds_at_most(feed: Feed, silent_broker: None) -> None:
+    start = time.monotonic()
+    run = received(feed, CONTENT, in_background=True)
+    assert time.monotonic() - start < 2
+    run.refresh_from_db()
+    assert run.status == Status.RECEIVED
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_second_upload_rings_again_for_what_waits(feed: Feed, worker: Worker) -> None:
     first = received(feed, CONTENT, in_background=False)
@@ -184,3 +205,36 @@ def test_only_who_may_confirm_may_ask_to_apply_without_asking(feed: Feed, alice:
     with pytest.raises(NotAllowed):
         receive(ContentFile(CONTENT, "feed.xml"), feed=feed, by=ida, auto_apply=True)
     assert receive(ContentFile(CONTENT, "feed.xml"), feed=feed, by=alice, auto_apply=True).auto_apply
+
+
+# --- planned again ------------------------------------------------------------------------------------
+def test_a_plan_is_made_again_of_the_stored_file(feed: Feed, alice: User) -> None:
+    applied(feed, item("1"))
+    run = planned(feed, item("1", color="Red"), mode="sync")
+    edit("1", color="Blue")
+    again = plan_again(run, by=alice, in_background=False)
+    stage(again)
+    execute(again)
+    run.refresh_from_db()
+    assert (run.status, again.mode, again.uploaded_by) == (Status.DISCARDED, "sync", alice)
+    assert Product.objects.get().color == "Red"
+
+
+@pytest.mark.parametrize("name", ["bob", "charlie"])
+def test_who_may_not_upload_plans_nothing_again(feed: Feed, name: str, request: pytest.FixtureRequest) -> None:
+    run = planned(feed, item("1"))
+    with pytest.raises(NotAllowed):
+        plan_again(run, by=request.getfixturevalue(name))
+    assert ImportRun.objects.get() == run
+
+
+def test_what_is_being_read_is_not_planned_again(feed: Feed) -> None:
+    with pytest.raises(NotPossible, match="cannot be planned again: it is “waiting”"):
+        plan_again(received(feed, feed_of(item("1"))), by=None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_plan_again_in_one_instant_get_one_plan(feed: Feed) -> None:
+    run = applied(feed, item("1"))
+    first, second = at_once(*[lambda: plan_again(run, by=None, in_background=False)] * 2)
+    assert first == second != run

@@ -8,6 +8,7 @@ from django.db import transaction
 
 from accounts.models import User
 from catalog.errors import NotAllowed, NotPossible
+from catalog.imports.apply import apply
 from catalog.imports.discard import discard
 from catalog.imports.review import confirm
 from catalog.models import Feed, ImportRun, Product, Status
@@ -65,17 +66,21 @@ def test_after_its_end_there_is_nothing_to_confirm(feed: Feed, alice: User, end:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_ten_who_confirm_in_one_instant_one_wins_and_is_named(feed: Feed) -> None:
-    people = [person(f"approver{n}", "apply_importrun") for n in range(10)]
+def test_of_fifty_who_confirm_in_one_instant_one_wins_and_is_named(feed: Feed) -> None:
+    people = [person(f"approver{n}", "apply_importrun") for n in range(50)]
     run = planned(feed, item("1"))
     copies = [ImportRun.objects.get(pk=run.pk) for _ in people]
     outcomes = at_once(*[lambda c=c, p=p: confirmed(c, by=p) for c, p in zip(copies, people, strict=True)])
     (winner,) = (p for p, outcome in zip(people, outcomes, strict=True) if outcome == run)
     refusals = [str(outcome) for outcome in outcomes if isinstance(outcome, NotPossible)]
-    assert len(refusals) == 9
+    assert len(refusals) == 49
     assert all(re.search(rf"“applying” by {winner.username}\b", refusal) for refusal in refusals)
     run.refresh_from_db()
     assert [step["status"] for step in run.history] == ["staging", "review", "applying"]
+    at_once(*[lambda c=c: apply(c) for c in copies])
+    run.refresh_from_db()
+    assert [step["status"] for step in run.history].count("applied") == 1
+    assert Product.objects.get().version == 1
 
 
 @pytest.mark.django_db(transaction=True)

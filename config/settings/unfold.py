@@ -81,6 +81,18 @@ UNFOLD = {
                 ],
             },
             {
+                "title": _("Mail"),
+                "collapsible": True,
+                "items": [
+                    {
+                        "title": _("Messages"),
+                        "icon": "mail",
+                        "link": reverse_lazy("admin:notifications_message_changelist"),
+                        "permission": lambda request: request.user.has_perm("notifications.view_message"),
+                    },
+                ],
+            },
+            {
                 "title": _("Schedule"),
                 "collapsible": True,
                 "items": [
