@@ -32,6 +32,7 @@ def in_utf8(application: Callable[..., Iterable[bytes]]) -> Callable[..., Iterab
 
     return serve
 
+
 # What pages may load. unfold's Alpine evaluates expressions and sets styles; products show pictures of any shop.
 PAGES = "; ".join(
     [

@@ -8,11 +8,14 @@ from drf_spectacular.views import SpectacularAPIView
 from accounts.views import admin_login
 from config.docs import docs
 from config.health import health_check, ready
+from notifications.views import my_mail
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/my-mail/", admin.site.admin_view(my_mail), name="my-mail"),
     path("admin/login/", admin_login),
     path("admin/", admin.site.urls),
+    path("mail/", include("notifications.urls")),
     path("health-check/", health_check, name="health-check"),
     path("health-check/ready/", ready, name="ready"),
     path("", include("accounts.api.urls")),

@@ -23,6 +23,7 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from catalog.errors import CatalogError
 from catalog.imports.attempts import ATTEMPTS, CONNECTION_LOST, attempted
+from catalog.imports.messages import tell_failed
 from catalog.imports.stored import forget_chunks
 from catalog.models import Chunk, ImportRun, Status
 
@@ -172,12 +173,14 @@ def fail(run: ImportRun, code: str, message: str) -> None:
         fields = {"error_code": code, "error": message}
         for during, before in BACK.items():
             if run.move(during, to=before, finished_at=F("finished_at"), **fields):
+                tell_failed(run)
                 return
         if run.move(Status.RECEIVED, Status.STAGING, Status.APPLYING, to=Status.FAILED, **fields):
             run.staged.all().delete()
             run.item_issues.all().delete()
             run.changes.all().delete()
             forget_chunks(run)
+            tell_failed(run)
 
 
 _IN_THE_WAY = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock timeout

@@ -23,6 +23,8 @@ UNFOLD = {
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("catalog/favicon.svg")},
     ],
+    # In the menu of each person's own name.
+    "ACCOUNT": {"navigation": [{"title": _("My e-mails"), "link": reverse_lazy("my-mail")}]},
     "LOGIN": {"form": "accounts.forms.LoginForm"},
     "SIDEBAR": {
         "show_search": True,
