@@ -75,8 +75,8 @@ MAILS_TO = Limit("mails-to", 3, 3600)
 
 
 def same_name(typed: str) -> str:
-    """One spelling for all that the lookup at login takes for the same name."""
-    return typed.strip().upper().casefold()
+    """What is typed at login as it is looked up, so that what is one name there is counted as one."""
+    return typed.strip().lower()
 
 
 def address_of(request: HttpRequest) -> str:
