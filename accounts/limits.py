@@ -86,9 +86,9 @@ def address_of(request: HttpRequest) -> str:
         parsed = ipaddress.ip_address(address or "")
     except ValueError:
         return str(address)
-    if parsed.version == 6:
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return str(parsed)
+    if isinstance(parsed, ipaddress.IPv4Address) or parsed.ipv4_mapped:
+        return str(getattr(parsed, "ipv4_mapped", None) or parsed)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
 class Throttle(BaseThrottle):

@@ -191,6 +191,11 @@ def test_one_customers_ipv6_addresses_are_one(carl: User) -> None:
     assert tries == [401] * 5 + [429]
 
 
+def test_ipv4_addresses_in_the_clothes_of_ipv6_are_many(carl: User) -> None:
+    tries = [attempt(REMOTE_ADDR=f"::ffff:198.51.100.{number}").status_code for number in range(6)]
+    assert tries == [401] * 6
+
+
 def test_a_stranger_does_not_lock_the_owner_out(carl: User) -> None:
     statuses(50, REMOTE_ADDR="203.0.113.9")
     assert attempt(password=PASSWORD).status_code == 200
