@@ -347,7 +347,7 @@ class ChangesTab(Tab):
     template = "admin/catalog/importrun/_changes.html"
 
     def count(self, run: ImportRun) -> int:
-        changes = run.created + run.changed + run.archived + run.conflict + run.archive_conflict
+        changes = run.created + run.changed + run.archived + run.conflict + run.archive_conflict + run.pinned
         return 0 if run.status == Status.DISCARDED else changes
 
     def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
@@ -373,6 +373,7 @@ def _operation_counts(run: ImportRun) -> list[tuple[str, Any, int]]:
         Operation.UPDATE: run.changed - restored,
         Operation.RESTORE: restored,
         Operation.ARCHIVE: run.archived,
+        Operation.KEEP: run.pinned,
     }
     return [(operation.value, operation.label, number) for operation, number in numbers.items()]
 
