@@ -1,12 +1,19 @@
 """The suite runs on real servers: the embedded ones, or those that DATABASE_URL and REDIS_URL name."""
 
+import os
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from django.core.cache import cache
 
 from config import embedded
+
+# A few examples of each property, the same every time; HYPOTHESIS_PROFILE=thorough tries many new ones.
+hypothesis.settings.register_profile("quick", max_examples=8, derandomize=True, deadline=None, database=None)
+hypothesis.settings.register_profile("thorough", max_examples=1000, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 def pytest_configure() -> None:

@@ -5,7 +5,9 @@ import os
 from django.core.wsgi import get_wsgi_application
 
 from config import embedded
+from config.middleware import in_utf8, limit_waiting
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 embedded.ensure()
-application = get_wsgi_application()
+limit_waiting()
+application = in_utf8(get_wsgi_application())

@@ -1,5 +1,6 @@
 """Feeds and their settings."""
 
+import json
 from typing import Any
 
 from django import forms
@@ -10,6 +11,18 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from catalog.models import Feed
+
+
+class TextDecoder(json.JSONDecoder):
+    """JSON whose texts can be stored and shown: JSON may spell half a character, as "\\ud800"."""
+
+    def decode(self, text: str, *options: Any) -> Any:
+        value = super().decode(text, *options)
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise json.JSONDecodeError("Half a character", text, 0) from error
+        return value
 
 
 class FeedForm(forms.ModelForm):
@@ -24,7 +37,7 @@ class FeedAdmin(ModelAdmin):
     list_display = ["name", "slug", "mode", "auto_apply", "default_currency", "domain"]
     formfield_overrides = {
         models.TextField: {"widget": UnfoldAdminTextInputWidget},
-        models.JSONField: {"widget": UnfoldAdminTextareaWidget(attrs={"rows": 4})},
+        models.JSONField: {"widget": UnfoldAdminTextareaWidget(attrs={"rows": 4}), "decoder": TextDecoder},
     }
     search_fields = ["name", "slug"]
     prepopulated_fields = {"slug": ["name"]}

@@ -22,7 +22,7 @@ from unfold.decorators import action, display
 from catalog.admin.differences import differences, facts
 from catalog.errors import CatalogError, NotAllowed
 from catalog.feeds import reference
-from catalog.imports import diagnosis, downloads, review
+from catalog.imports import attempts, diagnosis, downloads, review
 from catalog.imports.discard import discard
 from catalog.imports.holds import SERIOUS, asks_why, repairs_of
 from catalog.imports.receive import plan_again
@@ -145,6 +145,7 @@ class ImportRunAdmin(ModelAdmin):
             "holds": [(hold["message"], hold["code"] in SERIOUS) for hold in run.holds],
             "can_confirm": request.user.has_perm("catalog.apply_importrun"),
             "edited": review.edited_since(run) if run.status == Status.REVIEW else 0,
+            "plans_again": run.status == Status.APPLIED and run.file and (run.conflict or run.archive_conflict),
             "can_plan": request.user.has_perms(["catalog.add_importrun", "catalog.discard_importrun"]),
             "can_undo": request.user.has_perm("catalog.undo_importrun"),
             "can_discard": request.user.has_perm("catalog.discard_importrun"),
@@ -275,6 +276,8 @@ def _state(run: ImportRun) -> dict[str, Any]:
         ],
         "progress": _progress(run),
         "issues": list(run.issues.all()[:5]) if run.is_busy else [],
+        "sign": attempts.sign_of(run) if run.is_busy else None,
+        "attempts": attempts.ATTEMPTS,
         "early": diagnosis.early_verdict(run),
         "reason": next((step["reason"] for step in run.history if "reason" in step), ""),
         # The worker that applies does so for the one who confirmed.
@@ -284,7 +287,7 @@ def _state(run: ImportRun) -> dict[str, Any]:
 
 def _progress(run: ImportRun) -> dict[str, Any]:
     """Numbers of the reading: share, items a second, seconds left."""
-    started = next((h["at"] for h in run.history if h["status"] == Status.STAGING), None)
+    started = next((h["at"] for h in reversed(run.history) if h["status"] == Status.STAGING), None)
     if not run.is_busy or not started:
         return {}
     seconds = max((timezone.now() - (parse_datetime(started) or timezone.now())).total_seconds(), 0.001)

@@ -92,6 +92,18 @@ class Content:
         """The unpacked file as a stream, its first bytes with it."""
         return _Joined(self.head, self.stream)
 
+    @property
+    def is_packed(self) -> bool:
+        return isinstance(self.stream, Unpacked)
+
+    @property
+    def is_utf8_xml(self) -> bool:
+        """Whether it is XML that can be read from anywhere in it without being told an encoding."""
+        declared = _DECLARED.match(self.head[:1000].decode("ascii", errors="ignore").lstrip())
+        name = declared[1].lower() if declared else "utf-8"
+        is_utf8 = _OTHER_NAMES.get(name, name) == "utf-8" and self.encoding in (None, "utf-8")
+        return is_utf8 and self.header is None and not self.has_junk
+
 
 class _Joined:
     """Bytes that were read already, and the stream that they came from."""
@@ -168,7 +180,7 @@ def _encoding_of(head: bytes) -> str | None:
     for bom, encoding in _BOMS:
         if head.startswith(bom):
             return encoding
-    even, odd = head[:32:2], head[1:32:2]
+    even, odd = head[:8:2], head[1:8:2]  # of four characters, which are markup or begin a name
     if odd and not odd.strip(b"\x00") and even.strip(b"\x00"):
         return "utf-16-le"
     if odd and not even.strip(b"\x00") and odd.strip(b"\x00"):
@@ -182,7 +194,7 @@ def _encoding_for_parser(text: str, bytes_say: str | None) -> str | None:
     if not declared:
         return _UTF16.get(bytes_say or "")
     found = declared[1].lower()
-    name = _OTHER_NAMES.get(found, found)
+    name = encoding_named(found)
     if name not in ENCODINGS:
         raise _other_encoding(f"{declared[1][:40]!r}")
     if bytes_say in _UTF16:
@@ -190,6 +202,11 @@ def _encoding_for_parser(text: str, bytes_say: str | None) -> str | None:
     if name == "utf-16":
         return "utf-8"  # the declaration itself was read byte by byte
     return name if name != found else None
+
+
+def encoding_named(name: str) -> str:
+    """An encoding's usual name, in lower case; whatever else it was called."""
+    return _OTHER_NAMES.get(name.lower(), name.lower())
 
 
 def _other_encoding(name: str) -> FeedRefused:

@@ -151,7 +151,7 @@ class DecodedText:
         if wrongly and self._repairs.count("encoding"):
             self._repairs.show("encoding", self.line, found)
         declared = _DECLARED.search(found)
-        if declared and declared[2].lower() in formats.ENCODINGS:
+        if declared and formats.encoding_named(declared[2]) in formats.ENCODINGS:
             found = found[: declared.start(2)] + "utf-8" + found[declared.end(2) :]
         # The declaration has to come first; the lines that stood before it follow, and no other line moves.
         self.declaration = found + "\n" * (self.line - 1)
@@ -199,7 +199,7 @@ def _encoding(head: bytes) -> tuple[str, bool]:
             return encoding, False
     declaration = _DECLARATION.search(head.decode("latin-1"))
     declared = _DECLARED.search(declaration[0]) if declaration else None
-    name = declared[2].lower() if declared else "utf-8"
+    name = formats.encoding_named(declared[2]) if declared else "utf-8"
     if name == "utf-16":
         return "utf-8", True
     return (name if name in ("iso-8859-1", "windows-1252", "windows-1256") else "utf-8"), False

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from django.db import connection, transaction
 
-from catalog.imports.background import CATALOGUE_LOCK, failing_in_words, held, ring, timed
+from catalog.imports.background import CATALOGUE_LOCK, failing_in_words, held, retried, ring, timed
 from catalog.imports.columns import SHARED, listed, spoken_of
+from catalog.imports.messages import tell_outcome
 from catalog.imports.sql import execute
 from catalog.models import CatalogState, ImportRun, Operation, Status
 
@@ -34,7 +35,9 @@ def carry_out(
     with held(run) as free, failing_in_words(run):
         if not free:
             return
-        with transaction.atomic():
+
+        @transaction.atomic
+        def carry_out_once() -> None:
             _wait_for_other_imports()
             locked = ImportRun.objects.select_for_update().get(pk=run.pk)
             if locked.status != during:
@@ -42,8 +45,11 @@ def carry_out(
             with timed(locked, step):
                 counts = act(locked)
             locked.move(during, to=to, seconds=locked.seconds, **counts)
+            tell_outcome(locked, step)
             if in_background:
                 ring("catalog.clean_up", locked)
+
+        retried(carry_out_once)
         run.refresh_from_db()
 
 

@@ -4,51 +4,107 @@ The row is the job and the broker only a doorbell: a lost ring delays work and l
 """
 
 import logging
+import random
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from functools import partial
+from threading import Thread
+from typing import Any
 
-from celery import current_app
+from celery import Celery, current_app
+from celery.exceptions import SoftTimeLimitExceeded
+from django.conf import settings
 from django.db import OperationalError, connection, transaction
 from django.db.models import F
 from kombu.exceptions import OperationalError as BrokerError
 
 from catalog.errors import CatalogError
-from catalog.models import ImportRun, Status
+from catalog.imports.attempts import ATTEMPTS, CONNECTION_LOST, attempted
+from catalog.imports.messages import tell_failed
+from catalog.imports.stored import forget_chunks
+from catalog.models import Chunk, ImportRun, Status
 
 log = logging.getLogger(__name__)
 
 # Advisory locks are numbers shared by the whole database: the first says what kind, the second which one.
 RUN_LOCK = 1
 CATALOGUE_LOCK = 2
+CHUNK_LOCK = 3
+PATIENCE = 1.5  # seconds
 _QUICKLY = {"max_retries": 1, "interval_start": 0, "interval_max": 0.5}
 
 
-def ring(task: str, run: ImportRun) -> None:
-    """Ask a worker to run `task` on the run once the transaction is committed."""
+def ring(task: str, row: ImportRun | Chunk) -> None:
+    """Ask a worker to run `task` on the row once the transaction is committed.
+
+    A broker that does not answer costs `PATIENCE` seconds and no more: the sweep rings again.
+    """
 
     def send() -> None:
         try:
-            current_app.send_task(task, args=[run.pk], retry=True, retry_policy=_QUICKLY)
-        except BrokerError:
-            log.exception("The broker does not answer; import %s stays %s", run.pk, run.status)
+            _within(PATIENCE, partial(app.send_task, task, args=[row.pk], retry=True, retry_policy=_QUICKLY))
+        except (BrokerError, TimeoutError) as error:
+            log.error("The broker does not answer; %s waits for the sweep: %s", row, error)
 
+    app: Celery = current_app._get_current_object()  # type: ignore[attr-defined] # another thread has another one
     transaction.on_commit(send)
 
 
+def _within(seconds: float, call: Callable[[], Any]) -> None:
+    """Call, and wait so long for the answer. The client library has time-outs, and repeats what ran into them."""
+    answer: Future[Any] = Future()
+
+    def answering() -> None:
+        try:
+            answer.set_result(call())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    Thread(target=answering, name="ring", daemon=True).start()
+    answer.result(timeout=seconds)
+
+
 @contextmanager
-def held(run: ImportRun) -> Iterator[bool]:
-    """Hold the run for this connection. Yields False when another one holds it: a task that was delivered twice."""
+def held(row: ImportRun | Chunk) -> Iterator[bool]:
+    """Hold the row for this connection. Yields False when another one holds it: a task that was delivered twice.
+
+    A run over which too many workers were lost has failed by then.
+    """
+    run, kind = (row, RUN_LOCK) if isinstance(row, ImportRun) else (row.run, CHUNK_LOCK)
+    with locked(kind, row.pk) as free:
+        if not free:
+            yield False
+            return
+        with attempted(run, kind, row.pk) as attempt:
+            if attempt > ATTEMPTS:
+                fail(run, "worker_lost", lost_in_words(run))
+            yield True
+
+
+@contextmanager
+def locked(kind: int, number: int) -> Iterator[bool]:
+    """The advisory lock of these numbers, for this connection. Yields False when another one has it."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [RUN_LOCK, run.pk])
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [kind, number])
         (free,) = cursor.fetchone()
     try:
         yield free
     finally:
         if free and not connection.needs_rollback:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [RUN_LOCK, run.pk])
+            # A connection that is lost took its locks along.
+            with suppress(*CONNECTION_LOST), connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [kind, number])
+
+
+def lost_in_words(run: ImportRun) -> str:
+    """What a person can do about a run that costs every worker its life."""
+    return (
+        f"{ATTEMPTS} workers were lost over this import, the last time at {run.items:,} items. No product was changed. "
+        "Most often the worker's memory was not enough: give it more, or split the feed, then upload it again."
+    )
 
 
 @contextmanager
@@ -58,8 +114,12 @@ def failing_in_words(run: ImportRun) -> Iterator[None]:
         yield
     except CatalogError as refused:
         fail(run, refused.code, refused.message)
-    except OperationalError:
-        raise  # the database is away: nothing can be written, and the run is not at fault
+    except SoftTimeLimitExceeded:
+        fail(run, "time_limit", _too_long(run))
+    except CONNECTION_LOST as error:
+        # As a rule the database is away: nothing can be written, and the run is not at fault.
+        if not _fail_for_the_database(run, error):
+            raise
     except Exception:
         error_id = uuid.uuid4().hex[:8]
         log.exception("Import %s failed [%s]", run.pk, error_id)
@@ -73,6 +133,36 @@ def failing_in_words(run: ImportRun) -> Iterator[None]:
         raise
 
 
+_DOING = {Status.APPLYING: "applying it", Status.UNDOING: "undoing it", Status.REDOING: "applying it again"}
+
+
+def _too_long(run: ImportRun) -> str:
+    limit = settings.IMPORT_MAX_SECONDS
+    what = _DOING.get(Status(run.status)) or f"reading it, at {run.items:,} items,"
+    return (
+        f"This import was stopped: {what} took longer than {limit:,} seconds, which IMPORT_MAX_SECONDS allows. "
+        "No product was changed. Split the feed, or allow more."
+    )
+
+
+# Errors of a server that is there: SQLSTATE → code. Others are a matter of trying again.
+_QUERY_CANCELED, _DISK_FULL = "57014", "53100"
+
+
+def _fail_for_the_database(run: ImportRun, error: Exception) -> bool:
+    """End a run that the server would refuse again. False when it may go well another time."""
+    sqlstate = getattr(error.__cause__, "pgcode", None)
+    if sqlstate == _QUERY_CANCELED:
+        fail(run, "time_limit", _too_long(run))
+    elif sqlstate == _DISK_FULL:
+        fail(
+            run,
+            "storage",
+            "The database's disk is full. No product was changed. Make room, then upload the file again.",
+        )
+    return sqlstate in (_QUERY_CANCELED, _DISK_FULL)
+
+
 # An applied import does not fail by an undo that does: it is what it was before.
 BACK = {Status.UNDOING: Status.APPLIED, Status.REDOING: Status.UNDONE}
 
@@ -83,11 +173,32 @@ def fail(run: ImportRun, code: str, message: str) -> None:
         fields = {"error_code": code, "error": message}
         for during, before in BACK.items():
             if run.move(during, to=before, finished_at=F("finished_at"), **fields):
+                tell_failed(run)
                 return
         if run.move(Status.RECEIVED, Status.STAGING, Status.APPLYING, to=Status.FAILED, **fields):
             run.staged.all().delete()
             run.item_issues.all().delete()
             run.changes.all().delete()
+            forget_chunks(run)
+            tell_failed(run)
+
+
+_IN_THE_WAY = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock timeout
+_TRIES = 5
+
+
+def retried(call: Callable[[], None]) -> None:
+    """Call, and again when another transaction was in the way: a whole transaction, which nobody has seen yet."""
+    for attempt in range(1, _TRIES + 1):
+        try:
+            return call()
+        except OperationalError as error:
+            sqlstate = getattr(error.__cause__, "pgcode", None)
+            if sqlstate not in _IN_THE_WAY or attempt == _TRIES or connection.in_atomic_block:
+                raise
+            log.info("Another transaction was in the way (%s); trying again", sqlstate)
+            time.sleep(attempt * random.uniform(0.05, 0.2))  # noqa: S311 - so that two do not meet again
+    return None
 
 
 @contextmanager

@@ -3,11 +3,13 @@
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
-from catalog.imports.background import held, ring
+from catalog.imports.attempts import fence_the_silent, forget_ended, working_and_lost
+from catalog.imports.background import RUN_LOCK, locked, ring
 from catalog.imports.review import go_on
-from catalog.models import ImportRun, Status
+from catalog.models import Attempt, ImportRun, Status
 
 # Long enough for a call to arrive and be taken up; a second call for the same work does nothing.
 PATIENCE = timedelta(minutes=2)
@@ -24,19 +26,25 @@ _TASKS = {
 def sweep() -> list[ImportRun]:
     """Ring again for each run that waits for a worker while none holds it: the call was lost, or the worker was.
 
-    Whether a run is held is asked of the database, not of a clock: the hold ends with the worker's connection. A plan
-    that needs no person goes on here too, when its worker was lost right after making it.
+    Whether a run is held is asked of the database, not of a clock: the hold ends with the worker's connection. That of
+    a worker that was silent for too long is ended first. A plan that needs no person goes on here too, when its worker
+    was lost right after making it.
     """
+    fence_the_silent()
+    forget_ended()
     for run in ImportRun.objects.filter(status=Status.REVIEW, changed_at__lt=Now() - PATIENCE):
         go_on(run)
-    waiting = ImportRun.objects.filter(status__in=_TASKS, changed_at__lt=Now() - PATIENCE).order_by("pk")
-    rung = [run for run in waiting if not _is_held(run)]
+    begun = Attempt.objects.filter(run=OuterRef("pk"))
+    runs = ImportRun.objects.filter(status__in=_TASKS).annotate(waited=Q(changed_at__lt=Now() - PATIENCE))
+    rung: list[ImportRun] = [run for run in runs.filter(Q(waited=True) | Exists(begun)).order_by("pk") if _is_left(run)]
     with transaction.atomic():
         for run in rung:
             ring(_TASKS[Status(run.status)], run)
     return rung
 
 
-def _is_held(run: ImportRun) -> bool:
-    with held(run) as free:
-        return not free
+def _is_left(run: ImportRun) -> bool:
+    """Whether nobody works on the run, and it waited long enough or a worker of it was lost."""
+    with locked(RUN_LOCK, run.pk) as free:
+        working, lost = working_and_lost(run)
+    return free and not working and (run.waited or lost)  # type: ignore[attr-defined]

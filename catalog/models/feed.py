@@ -30,7 +30,7 @@ def validate_aliases(aliases: Any) -> None:
 
 
 def _problem_of(name: str, attribute: Any) -> str:
-    told = {"name": name[:100], "attribute": str(attribute)[:100]}
+    told = {"name": _shown(name), "attribute": _shown(str(attribute))}
     if not name or not name.isprintable() or any(c in name for c in " <>&{}:"):
         return _('"%(name)s" is no element\'s name. Write it as in the feed, without prefix, as artikelnummer.') % told
     if name in BY_ALIAS:
@@ -45,6 +45,11 @@ def percent(label: Any, default: int, help_text: Any) -> "models.PositiveSmallIn
     return models.PositiveSmallIntegerField(
         label, default=default, null=True, blank=True, validators=[MaxValueValidator(1000)], help_text=help_text
     )
+
+
+def _shown(text: str) -> str:
+    """A name that may be anything, for a message."""
+    return text[:100].encode(errors="replace").decode()
 
 
 class Feed(models.Model):

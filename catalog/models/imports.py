@@ -99,6 +99,8 @@ class ImportRun(models.Model):
     reading = models.TextField(_("reading"), choices=Reading, default=Reading.STRICT)
     holds = models.JSONField(default=list, help_text=_("Why a person has to look: code and message of each reason."))
     bytes_read = models.BigIntegerField(default=0)
+    in_chunks = models.BooleanField(null=True, help_text=_("False: read in one piece; true: cut into all its chunks."))
+    spool = models.FileField(max_length=255, blank=True, help_text=_("The unpacked file, while it is read."))
     names = models.JSONField(default=list, help_text=_("The attributes that occur in the file."))
     coverage = models.JSONField(default=dict, help_text=_("How many items have a value, by attribute."))
     plan_hash = models.CharField(max_length=64, blank=True, default="")
@@ -207,6 +209,58 @@ class ImportRun(models.Model):
         return bool(self.created or self.changed or self.archived)
 
 
+class Chunk(models.Model):
+    """A part of a big file that is read apart, by whichever worker is free. The row goes when all of them are read.
+
+    The fields up to `is_last` are those of `catalog.feeds.split.Piece`, `tags` and `item` those of its `Shell`.
+    `names` and `unknown` are what its items have of `catalog.feeds.check.Occurring`.
+    """
+
+    run = models.ForeignKey(ImportRun, models.CASCADE, related_name="chunks", db_index=False)
+    start = models.BigIntegerField()
+    end = models.BigIntegerField()
+    lines = models.PositiveIntegerField()
+    places = models.PositiveIntegerField()
+    room = models.PositiveIntegerField()
+    is_last = models.BooleanField()
+    tags = models.TextField()
+    item = models.TextField()
+    is_read = models.BooleanField(default=False)
+    names = models.JSONField(default=list)
+    unknown = models.JSONField(default=dict)
+
+    class Meta:
+        default_permissions = ()
+        ordering = ["run", "start"]
+        constraints = [models.UniqueConstraint("run", "start", name="chunk_one_per_place")]
+
+    def __str__(self) -> str:
+        return f"{self.run}, bytes {self.start:,} to {self.end:,}"
+
+
+class Attempt(models.Model):
+    """Somebody works on a run, or did and was lost. The row goes when the work ends, well or badly.
+
+    `kind` and `number` are those of the advisory lock that the worker holds with its connection, `backend`.
+    """
+
+    pk = models.CompositePrimaryKey("kind", "number")
+    # No constraint: it would lock the run's row, which an import that is being applied holds to its end.
+    run = models.ForeignKey(ImportRun, models.CASCADE, related_name="attempts", db_constraint=False)
+    kind = models.PositiveSmallIntegerField()
+    number = models.PositiveIntegerField()
+    count = models.PositiveSmallIntegerField(help_text=_("This one, and those before it whose workers were lost."))
+    backend = models.IntegerField()
+    server_started_at = models.DateTimeField()
+    alive_at = models.DateTimeField(help_text=_("By the database's clock."))
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.run}, attempt {self.count}"
+
+
 class ItemState(models.TextChoices):
     VALID = "valid", _("Valid")
     INVALID = "invalid", _("Invalid")
@@ -310,20 +364,20 @@ class Change(models.Model):
         CROSS JOIN LATERAL (
             SELECT jsonb_object_agg(key, old.value) AS before, jsonb_object_agg(key, new.value) AS after
             FROM jsonb_each(earlier) old JOIN jsonb_each(to_jsonb(product)) new USING (key)
-            WHERE old.value <> new.value AND key <> ALL(%(untold)s)
+            WHERE old.value <> new.value AND key = ANY(%(told)s)
         ) AS difference
         WHERE product.id = %(id)s AND (
             earlier IS NULL OR difference.before IS NOT NULL
             OR (earlier ->> 'archived_at' IS NULL) <> (product.archived_at IS NULL)
         )
     """
-    _UNTOLD = ["version", "feed_id", "archived_at", "created_at", "updated_at", "search"]
+    _TOLD = [*(field.attname for field in ItemFields._meta.local_fields), "pinned"]
 
     @classmethod
     def by_hand(cls, product_id: str, earlier: str | None, by: Any) -> None:
         """Add what differs from the product's `earlier` row, as JSON, to its history; None for a new product."""
         with connection.cursor() as cursor:
-            values = {"id": product_id, "earlier": earlier, "actor": str(by or ""), "untold": cls._UNTOLD}
+            values = {"id": product_id, "earlier": earlier, "actor": str(by or ""), "told": cls._TOLD}
             cursor.execute(cls._BY_HAND, values)
 
 

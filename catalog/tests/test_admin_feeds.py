@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
 
 from catalog.models import Feed
+from catalog.models.feed import validate_aliases
 from catalog.tests.factories import item, planned
 from catalog.tests.pages import browser, text_of, tree
 
@@ -66,6 +68,8 @@ def test_settings_may_be_empty(mona: Client, feed: Feed) -> None:
         ("aliases", '{"x:artikelnummer": "mpn"}', '"x:artikelnummer" is no element\'s name.'),
         ("aliases", '{"": "mpn"}', '"" is no element\'s name.'),
         ("aliases", '{"a\\u0000": "mpn"}', "is no element's name."),
+        ("aliases", '{"a\\ud800": "mpn"}', "Enter a valid JSON"),
+        ("aliases", '{"a": "\\udc00"}', "Enter a valid JSON"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused_with_a_sentence(
@@ -73,6 +77,12 @@ def test_a_setting_that_cannot_be_is_refused_with_a_sentence(
 ) -> None:
     assert sentence in saved(mona, feed, **{field: value})
     assert feed.name != "Boutique"
+
+
+def test_half_a_character_in_a_name_can_be_shown() -> None:
+    with pytest.raises(ValidationError) as refused:
+        validate_aliases({"a\ud800": "mpn", "b": "\udc00"})
+    assert [message.encode() for message in refused.value.messages]
 
 
 def test_each_wrong_name_has_its_sentence(mona: Client, feed: Feed) -> None:

@@ -76,7 +76,7 @@ WARDROBE = {
         ("T-shirt & tie", "O'Neill"),
         ("X_1-2", "O'Neill"),
         ("silk nothing", None),
-        ("ilk", None),
+        ("res", None),
     ],
 )
 def test_products_are_found_by_the_beginnings_of_their_words(words: str, found: str | None) -> None:

@@ -1,6 +1,5 @@
 """What a file is, is told by its content; every way to pack one feed gives the same items, and the rest is refused."""
 
-import csv
 import gzip
 import io
 import itertools
@@ -11,13 +10,11 @@ import time
 import zipfile
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import fields as fields_of
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
-from xml.sax.saxutils import escape
 
 import pytest
 
@@ -25,30 +22,19 @@ from catalog.errors import FeedRefused
 from catalog.feeds.check import Rules, check
 from catalog.feeds.issues import BY_CODE
 from catalog.feeds.items import RawItem, check_start, read_items
-from catalog.feeds.layouts import PLAIN_ROOTS
 from catalog.feeds.limits import SAFE, SETTINGS, Limits
 from catalog.feeds.repair import Repairs
 from catalog.feeds.salvage import SALVAGEABLE, salvage_items
 from catalog.imports.stage import stage
 from catalog.models import Feed, Status
 from catalog.tests.factories import received
+from catalog.tests.routes import PACKED, Slow, as_rss, zipped, zipped_in_one_go
 
 MIB = 1024**2
 RSS = b'<rss xmlns:g="http://base.google.com/ns/1.0"><channel><item><g:id>1</g:id></item></channel></rss>'
 BEGIN, ITEM, END = RSS.partition(b"<item><g:id>1</g:id></item>")
 IN_ITEM = BEGIN + b"<item>"
 TABLE = b"id,title\n1,Scarf\n"
-
-
-class Slow(io.BytesIO):
-    """A stream that gives as few bytes at a time as it likes."""
-
-    def __init__(self, content: bytes, most: int) -> None:
-        super().__init__(content)
-        self._most = most
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        return super().read(self._most if size is None or size < 0 else min(size, self._most))
 
 
 class Endless:
@@ -72,33 +58,6 @@ def ids(content: bytes) -> list[Any]:
     return [check(raw, Rules()).id for raw in read(content)]
 
 
-def zipped(*files: tuple[str, bytes], **options: Any) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", **{"compression": zipfile.ZIP_DEFLATED, **options}) as archive:
-        for name, content in files:
-            archive.writestr(name, content)
-    return out.getvalue()
-
-
-class Unseekable(io.BytesIO):
-    def seekable(self) -> bool:
-        return False
-
-    def seek(self, *_: Any) -> int:
-        raise OSError
-
-    def tell(self) -> int:
-        raise OSError
-
-
-def zipped_in_one_go(content: bytes, method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    """As a program writes it that cannot go back: sizes and checksum stand behind the file."""
-    out = Unseekable()
-    with zipfile.ZipFile(out, "w", method) as archive, archive.open("feed.xml", "w", force_zip64=True) as member:
-        member.write(content)
-    return out.getvalue()
-
-
 def refusal(content: bytes, limits: Limits = SAFE) -> FeedRefused:
     with pytest.raises(FeedRefused) as refused:
         read(content, limits)
@@ -106,120 +65,17 @@ def refusal(content: bytes, limits: Limits = SAFE) -> FeedRefused:
 
 
 # --- one feed, many ways ------------------------------------------------------------------------------
-LETTERS = "ab &<>\"',;|\tZ09éßعربى€–\n"
-
-
-def products(dice: random.Random) -> list[dict[str, str]]:
-    """Items of which every attribute has a value, in any script, with whatever delimits a table."""
-    names = ["id", "title", "description", "color", *dice.sample(["size", "material", "mpn", "shipping", "pattern"], 2)]
-    return [{name: _text(dice, n) for name in names} for n in range(1, dice.randint(2, 30))]
-
-
-def _text(dice: random.Random, number: int) -> str:
-    return f"{number}{''.join(dice.choices(LETTERS, k=dice.randint(0, 40)))}x"
-
-
-def as_xml(items: list[dict[str, str]], begin: str, end: str, item: str, prefix: str = "") -> str:
-    body = "\n".join(
-        f"<{item}>" + "".join(f"<{prefix}{k}>{escape(v)}</{prefix}{k}>" for k, v in i.items()) + f"</{item}>"
-        for i in items
-    )
-    return f"{begin}{body}{end}"
-
-
-def as_rss(items: list[dict[str, str]]) -> str:
-    return as_xml(
-        items, '<rss xmlns:g="http://base.google.com/ns/1.0"><channel>', "</channel></rss>", "item", prefix="g:"
-    )
-
-
-def as_table(items: list[dict[str, str]], delimiter: str, newline: str = "\r\n") -> str:
-    out = io.StringIO(newline="")
-    writer = csv.DictWriter(out, list(items[0]), delimiter=delimiter, lineterminator=newline)
-    writer.writeheader()
-    writer.writerows(items)
-    return out.getvalue()
-
-
-ROUTES: dict[str, Callable[[list[dict[str, str]]], bytes]] = {
-    "RSS without a namespace": lambda i: as_xml(i, "<rss><channel>", "</channel></rss>", "item").encode(),
-    "RSS with another prefix": lambda i: as_rss(i).replace("g:", "x:").replace("xmlns:g", "xmlns:x").encode(),
-    "RSS with a byte order mark": lambda i: as_rss(i).encode("utf-8-sig"),
-    "RSS in UTF-16": lambda i: as_rss(i).encode("utf-16"),
-    "RSS in UTF-16 without a mark": lambda i: as_rss(i).encode("utf-16-be"),
-    "RSS in UTF-16 that says UTF-8": lambda i: ('<?xml version="1.0" encoding="UTF-8"?>' + as_rss(i)).encode("utf-16"),
-    "the same without a mark": lambda i: ('<?xml version="1.0" encoding="UTF-8"?>' + as_rss(i)).encode("utf-16-le"),
-    "RSS in UTF-8 that says UTF-16": lambda i: ('<?xml version="1.0" encoding="UTF-16"?>' + as_rss(i)).encode(),
-    "RSS in ASCII": lambda i: ('<?xml version="1.0" encoding="ascii"?>' + as_rss(i)).encode(
-        "ascii", "xmlcharrefreplace"
-    ),
-    "RSS in windows-1252": lambda i: ('<?xml version="1.0" encoding="cp1252"?>' + as_rss(i)).encode(
-        "cp1252", "xmlcharrefreplace"
-    ),
-    "RSS in windows-1256": lambda i: ('<?xml version="1.0" encoding="windows-1256"?>' + as_rss(i)).encode(
-        "cp1256", "xmlcharrefreplace"
-    ),
-    "RSS in ISO-8859-1": lambda i: ('<?xml version="1.0" encoding="ISO-8859-1"?>' + as_rss(i)).encode(
-        "latin-1", "xmlcharrefreplace"
-    ),
-    "RSS 1.0": lambda i: as_xml(
-        i,
-        '<r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns="http://purl.org/rss/1.0/"><channel/>',
-        "</r:RDF>",
-        "item",
-    ).encode(),
-    "Atom": lambda i: as_xml(
-        i,
-        '<feed xmlns="http://www.w3.org/2005/Atom" xmlns:g="http://base.google.com/ns/1.0">',
-        "</feed>",
-        "entry",
-        "g:",
-    ).encode(),
-    **{
-        f"plain {root}": lambda i, root=root: as_xml(i, f"<{root}>", f"</{root}>", "product").encode()  # type: ignore[misc]
-        for root in PLAIN_ROOTS
-    },
-    "CSV": lambda i: as_table(i, ",").encode(),
-    "CSV with a byte order mark": lambda i: as_table(i, ",").encode("utf-8-sig"),
-    "CSV in UTF-16": lambda i: as_table(i, ",").encode("utf-16"),
-    "CSV in UTF-16 without a mark": lambda i: as_table(i, ",").encode("utf-16-le"),
-    "TSV": lambda i: as_table(i, "\t", "\n").encode(),
-    "semicolons": lambda i: as_table(i, ";").encode(),
-    "pipes": lambda i: as_table(i, "|").encode(),
-}
-PACKED: dict[str, Callable[[bytes], bytes]] = {
-    "as it is": bytes,
-    "gzip": gzip.compress,
-    "gzip in two parts": lambda c: gzip.compress(c[: len(c) // 2]) + gzip.compress(c[len(c) // 2 :]) + bytes(512),
-    "zip": lambda c: zipped(("folder/", b""), ("folder/feed.xml", c)),
-    "zip, stored": lambda c: zipped(("feed.xml", c), compression=zipfile.ZIP_STORED),
-    "zip in one go": zipped_in_one_go,
-    "zip from macOS": lambda c: zipped(("feed.xml", c), ("__MACOSX/._feed.xml", b"\x00\x05\x16\x07")),
-}
-
-
-@pytest.mark.parametrize("route", ROUTES)
-def test_a_feed_is_the_same_by_every_route(route: str) -> None:
-    dice = random.Random(route)  # noqa: S311 - the same every time
-    for _ in range(8):
-        items = products(dice)
-        packing = dice.choice(sorted(PACKED))
-        content = PACKED[packing](ROUTES[route](items))
-        stream = Slow(content, dice.choice([1, 2, 7, 100, 4096, 10**6]))
-        found = [check(raw, Rules()) for raw in read_items(stream)]
-        assert [{**item.extra, **item.values} for item in found] == [
-            {name: value.strip() for name, value in item.items()} for item in items
-        ], packing
-        assert stream.read() == b""
+PRODUCTS = as_rss(
+    [{"id": str(n), "title": f"{n} été\n& <b>", "shipping": {"country": "AE"}} for n in range(1, 30)]
+).encode()
 
 
 @pytest.mark.parametrize("packing", PACKED)
 @pytest.mark.parametrize("most", [1, 1000, 10**6])
 def test_packing_changes_neither_items_nor_lines(packing: str, most: int) -> None:
-    feed = as_rss(products(random.Random(5))).encode()  # noqa: S311
-    stream = Slow(PACKED[packing](feed), most)
-    assert list(read_items(stream)) == read(feed)
-    assert stream.tell() == len(PACKED[packing](feed))
+    stream = Slow(PACKED[packing](PRODUCTS), most)
+    assert list(read_items(stream)) == read(PRODUCTS)
+    assert stream.tell() == len(PACKED[packing](PRODUCTS))
 
 
 def test_progress_through_an_archive_is_progress_through_the_upload() -> None:
@@ -583,15 +439,3 @@ def test_blank_rows_of_a_table_are_read_in_little_memory() -> None:
     before = Peak()
     assert sum(1 for _ in read_items(Endless(TABLE, b",\n" * 100_000, 20))) == 1
     assert before.grown_by() < 10 * MIB
-
-
-def test_what_is_damaged_anywhere_is_refused_and_never_a_traceback() -> None:
-    dice = random.Random(3)  # noqa: S311
-    whole = as_rss(products(dice)).encode()
-    for packed in (gzip.compress(whole), zipped(("a.xml", whole)), zipped_in_one_go(whole), TABLE * 5, whole):
-        for _ in range(150):
-            content = bytearray(packed)
-            for _ in range(dice.randint(1, 3)):
-                content[dice.randrange(len(content))] = dice.randrange(256)
-            with suppress(FeedRefused):
-                read(bytes(content[: dice.randint(1, len(content))] if dice.random() < 0.3 else content))

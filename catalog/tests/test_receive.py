@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -170,6 +172,24 @@ def test_an_upload_while_the_broker_is_away_is_not_lost(feed: Feed, broker_away:
     assert Path(run.file.path).read_bytes() == CONTENT
 
 
+@pytest.fixture
+def silent_broker() -> Iterator[None]:
+    """It takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silence:
+        Celery("silent", broker=f"redis://127.0.0.1:{silence.getsockname()[1]}/0", set_as_current=False).set_current()
+        yield
+        celery_app.set_current()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_silent_broker_holds_an_upload_up_for_two_seconds_at_most(feed: Feed, silent_broker: None) -> None:
+    start = time.monotonic()
+    run = received(feed, CONTENT, in_background=True)
+    assert time.monotonic() - start < 2
+    run.refresh_from_db()
+    assert run.status == Status.RECEIVED
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_second_upload_rings_again_for_what_waits(feed: Feed, worker: Worker) -> None:
     first = received(feed, CONTENT, in_background=False)
@@ -211,6 +231,14 @@ def test_who_may_not_upload_plans_nothing_again(feed: Feed, name: str, request: 
 def test_what_is_being_read_is_not_planned_again(feed: Feed) -> None:
     with pytest.raises(NotPossible, match="cannot be planned again: it is “waiting”"):
         plan_again(received(feed, feed_of(item("1"))), by=None)
+
+
+def test_without_its_file_an_import_is_not_planned_again(feed: Feed) -> None:
+    run = applied(feed, item("1"))
+    ImportRun.objects.update(file="")
+    run.refresh_from_db()
+    with pytest.raises(NotPossible, match="Upload it again"):
+        plan_again(run, by=None)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -54,6 +54,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "config.middleware.refuse_nul",
+    "config.middleware.DatabaseAway",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -162,7 +163,10 @@ CORS_ALLOW_HEADERS = (
     "if-none-match",
     "prefer",
 )
-CORS_EXPOSE_HEADERS = ("ETag", "Location", "Retry-After")
+CORS_EXPOSE_HEADERS = ("ETag", "Location", "Preference-Applied", "Retry-After")
+
+# Whether imports that come in through the API wait for somebody to confirm them.
+API_UPLOAD_REVIEW = env.bool("API_UPLOAD_REVIEW", default=False)
 
 # --- data -----------------------------------------------------------------------------------------
 DATABASES = {"default": env.db("DATABASE_URL") if env.str("DATABASE_URL", default="") else embedded.database()}
@@ -194,6 +198,7 @@ STORAGES = {
 }
 
 # --- background work ------------------------------------------------------------------------------
+IMPORT_MAX_SECONDS = env.int("IMPORT_MAX_SECONDS", default=3 * 60 * 60)  # for reading, and again for applying
 # Celery spells a unix socket differently from redis-py and Django.
 CELERY_BROKER_URL = (
     f"redis+socket://{REDIS_URL.removeprefix('unix://')}" if REDIS_URL.startswith("unix://") else REDIS_URL
@@ -208,7 +213,11 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_RETRY_ON_WORKER_LOST = True  # bounded by max_retries; rejecting alone loops for ever on a poisonous task
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_TASK_SOFT_TIME_LIMIT = 3 * 60 * 60
+# Days; 0 keeps them for ever.
+RETENTION_FILES_DAYS = env.int("RETENTION_FILES_DAYS", default=90)
+RETENTION_ITEMS_DAYS = env.int("RETENTION_ITEMS_DAYS", default=90)
+RETENTION_PLANS_DAYS = env.int("RETENTION_PLANS_DAYS", default=30)
+CELERY_TASK_SOFT_TIME_LIMIT = IMPORT_MAX_SECONDS
 CELERY_TASK_TIME_LIMIT = CELERY_TASK_SOFT_TIME_LIMIT + 60
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20  # on SIGQUIT; the container maps its SIGTERM to that
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

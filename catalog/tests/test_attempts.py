@@ -1,0 +1,318 @@
+"""Lost, frozen and slow workers: each import ends, is worked on by one at a time, and says what is the matter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import InterfaceError, OperationalError, connection, transaction
+
+from catalog.imports import attempts
+from catalog.imports.apply import apply
+from catalog.imports.attempts import ATTEMPTS, CONNECTION_LOST, attempted, sign_of
+from catalog.imports.background import RUN_LOCK, held, locked
+from catalog.imports.discard import discard
+from catalog.imports.review import confirm
+from catalog.imports.stage import stage
+from catalog.imports.sweep import sweep
+from catalog.models import Attempt, Feed, ImportRun, Product, Status
+from catalog.tests.factories import at_once, cutting_off, feed_of, item, items, planned, received, wait_until
+from catalog.tests.pages import browser, texts, url, with_class
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def run(feed: Feed) -> ImportRun:
+    return received(feed, feed_of(*items(3)))
+
+
+def lose_a_worker(run: ImportRun) -> None:
+    """A worker takes the run up and is killed: its connection ends, and nobody says that it is over."""
+
+    def begin() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [RUN_LOCK, run.pk])
+        run.move(Status.RECEIVED, Status.STAGING, to=Status.STAGING)
+        attempts._begin(run, RUN_LOCK, run.pk)
+
+    assert at_once(begin) == [None]
+    wait_until(lambda: is_free(run))
+
+
+def is_free(run: ImportRun) -> bool:
+    with locked(RUN_LOCK, run.pk) as free:
+        return free
+
+
+def confirmed(run: ImportRun) -> ImportRun:
+    stage(run)
+    confirm(run, plan_hash=run.plan_hash, by=None, in_background=False)
+    return run
+
+
+# --- lost ---------------------------------------------------------------------------------------------
+def test_what_a_lost_worker_left_is_rung_for_without_delay(run: ImportRun) -> None:
+    lose_a_worker(run)
+    assert sweep() == [run]
+
+
+def test_the_next_attempt_ends_normally_and_is_forgotten(run: ImportRun) -> None:
+    lose_a_worker(run)
+    stage(run)
+    assert (run.status, run.items) == (Status.REVIEW, 3)
+    assert not Attempt.objects.exists()
+
+
+@pytest.mark.parametrize("to", [Status.STAGING, Status.APPLYING])
+def test_an_import_that_costs_three_workers_fails_in_words(run: ImportRun, to: Status) -> None:
+    if to == Status.APPLYING:
+        confirmed(run)
+    for _ in range(ATTEMPTS):
+        lose_a_worker(run)
+    (stage if to == Status.STAGING else apply)(run)
+    run.refresh_from_db()
+    assert (run.status, run.error_code) == (Status.FAILED, "worker_lost")
+    assert run.error.startswith("3 workers were lost over this import")
+    assert "No product was changed." in run.error
+    assert [table.exists() for table in (run.staged, run.changes, Product.objects, Attempt.objects)] == [False] * 4
+
+
+def test_losses_of_reading_do_not_count_for_applying(run: ImportRun) -> None:
+    for _ in range(ATTEMPTS - 1):
+        lose_a_worker(run)
+    confirmed(run)
+    for _ in range(ATTEMPTS - 1):
+        lose_a_worker(run)
+    apply(run, in_background=False)
+    assert run.status == Status.APPLIED
+
+
+def test_what_the_database_broke_off_does_not_count(run: ImportRun, halfway: Any) -> None:
+    for _ in range(ATTEMPTS + 1):
+        halfway(cutting_off())
+        with pytest.raises(CONNECTION_LOST):
+            stage(run)
+        assert Attempt.objects.get().count == 0
+    stage(run)
+    assert run.status == Status.REVIEW
+
+
+def test_what_a_restart_of_the_database_broke_off_does_not_count(run: ImportRun) -> None:
+    for _ in range(ATTEMPTS + 1):
+        lose_a_worker(run)
+        Attempt.objects.update(server_started_at="2026-01-01T00:00Z")
+    stage(run)
+    assert run.status == Status.REVIEW
+
+
+@pytest.mark.parametrize("end", [ValueError, SystemExit, KeyboardInterrupt])
+def test_what_a_worker_gave_up_by_itself_is_no_loss(run: ImportRun, end: type[BaseException]) -> None:
+    with pytest.raises(end), held(run):
+        raise end
+    assert not Attempt.objects.exists()
+    assert is_free(run)
+
+
+def test_what_is_left_of_a_discarded_import_is_forgotten(run: ImportRun) -> None:
+    lose_a_worker(run)
+    discard(run, by=None, in_background=False)
+    assert sweep() == []
+    assert not Attempt.objects.exists()
+
+
+# --- frozen -------------------------------------------------------------------------------------------
+@contextmanager
+def frozen(run: ImportRun, then: Callable[[], Any]) -> Iterator[list[Any]]:
+    """A worker that holds the run and is frozen until the block ends; `then` is what it does when it wakes."""
+    holding, woken, came_of_it = Event(), Event(), []
+
+    def work() -> None:
+        def hold() -> Any:
+            with held(run) as free:
+                assert free
+                holding.set()
+                woken.wait(10)
+                return then()
+
+        came_of_it.extend(at_once(hold))
+
+    worker = Thread(target=work)
+    worker.start()
+    assert holding.wait(10)
+    try:
+        yield came_of_it
+    finally:
+        woken.set()
+        worker.join()
+
+
+def fall_silent(seconds: float) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE catalog_attempt SET alive_at = alive_at - %s * interval '1 second'", [seconds])
+
+
+def test_a_frozen_worker_is_cut_off_and_writes_nothing_when_it_wakes(run: ImportRun) -> None:
+    with frozen(run, lambda: run.move(Status.RECEIVED, Status.STAGING, to=Status.FAILED)) as came_of_it:
+        fall_silent(attempts.SILENCE + 1)
+        assert sweep() == [run]
+        stage(ImportRun.objects.get(pk=run.pk))
+    assert isinstance(came_of_it[0], OperationalError | InterfaceError)
+    run.refresh_from_db()
+    assert (run.status, run.items) == (Status.REVIEW, 3)
+    assert not Attempt.objects.exists()
+
+
+def test_a_frozen_worker_does_not_call_its_successor_failed(run: ImportRun) -> None:
+    copy = ImportRun.objects.get(pk=run.pk)
+    with frozen(run, lambda: stage(copy)) as came_of_it:
+        fall_silent(attempts.SILENCE + 1)
+        sweep()
+        with held(run) as free:
+            assert free
+            assert Attempt.objects.get().count == 2
+    assert isinstance(came_of_it[0], OperationalError | InterfaceError)
+    run.refresh_from_db()
+    assert run.status == Status.RECEIVED
+
+
+def test_a_worker_that_was_heard_of_is_left_alone(run: ImportRun) -> None:
+    with frozen(run, lambda: run.move(Status.RECEIVED, to=Status.STAGING)) as came_of_it:
+        fall_silent(attempts.SILENCE - 5)
+        assert sweep() == []
+    assert came_of_it == [True]
+
+
+def test_the_heart_beats_while_one_statement_takes_long(run: ImportRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "BEAT", 0.05)
+    with held(run):
+        fall_silent(60)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(0.4)")
+        sign = sign_of(run)
+    assert sign
+    assert sign.silence < 5
+
+
+def test_a_connection_of_another_is_not_cut_off_for_an_old_row(run: ImportRun) -> None:
+    lose_a_worker(run)
+    fall_silent(attempts.SILENCE + 1)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE catalog_attempt SET backend = pg_backend_pid()")
+    assert attempts.fence_the_silent() == []
+
+
+# --- beside each other ----------------------------------------------------------------------------------
+def test_a_deadlock_is_tried_again_and_nobody_notices(run: ImportRun) -> None:
+    confirmed(run)
+    with connection.cursor() as cursor:
+        cursor.execute("""
+            CREATE SEQUENCE tries;
+            CREATE FUNCTION get_in_the_way() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                IF nextval('tries') < 3 THEN RAISE EXCEPTION 'in the way' USING ERRCODE = 'deadlock_detected'; END IF;
+                RETURN NEW;
+            END $$;
+            CREATE TRIGGER get_in_the_way BEFORE INSERT ON catalog_product
+                FOR EACH STATEMENT EXECUTE FUNCTION get_in_the_way()
+        """)
+    try:
+        apply(run, in_background=False)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP FUNCTION get_in_the_way CASCADE; DROP SEQUENCE tries")
+    assert (run.status, Product.objects.count()) == (Status.APPLIED, 3)
+
+
+# --- too long, too much ---------------------------------------------------------------------------------
+def test_reading_that_takes_too_long_fails_with_its_numbers(
+    run: ImportRun, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.IMPORT_MAX_SECONDS = 7200
+
+    def too_slow(*_: Any) -> None:
+        raise SoftTimeLimitExceeded
+
+    monkeypatch.setattr("catalog.imports.stage.plan", too_slow)
+    stage(run)
+    assert (run.status, run.error_code) == (Status.FAILED, "time_limit")
+    assert "reading it, at 3 items, took longer than 7,200 seconds" in run.error
+
+
+def test_applying_that_takes_too_long_is_rolled_back_and_fails_with_its_numbers(feed: Feed, settings: Any) -> None:
+    settings.IMPORT_MAX_SECONDS = 1
+    run = confirmed(received(feed, feed_of(item("1"), item("2"))))
+
+    def meanwhile() -> None:
+        apply(ImportRun.objects.get(pk=run.pk))
+
+    with transaction.atomic():
+        Product.objects.create(id="2", title="Somebody else's, not committed yet")
+        assert at_once(meanwhile) == [None]
+    run.refresh_from_db()
+    assert (run.status, run.error_code) == (Status.FAILED, "time_limit")
+    assert "applying it took longer than 1 seconds" in run.error
+    assert [*Product.objects.values_list("id", flat=True)] == ["2"]
+
+
+def test_a_full_disk_fails_in_words(feed: Feed) -> None:
+    run = confirmed(received(feed, feed_of(item("1"))))
+    with connection.cursor() as cursor:
+        cursor.execute("""
+            CREATE FUNCTION fill_up() RETURNS trigger LANGUAGE plpgsql
+                AS $$ BEGIN RAISE EXCEPTION 'no space left on device' USING ERRCODE = 'disk_full'; END $$;
+            CREATE TRIGGER fill_up BEFORE INSERT ON catalog_product EXECUTE FUNCTION fill_up()
+        """)
+    try:
+        apply(run)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP FUNCTION fill_up CASCADE")
+    assert (run.status, run.error_code) == (Status.FAILED, "storage")
+    assert "disk is full" in run.error
+
+
+def test_a_connection_has_its_own_limits_again_after_the_work(run: ImportRun) -> None:
+    def limits() -> list[str]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_setting('statement_timeout'), current_setting('lock_timeout')")
+            return list(cursor.fetchone())
+
+    with connection.cursor() as cursor:
+        before = limits()
+        with held(run):
+            cursor.execute("SELECT 1")
+            assert limits() == ["3h", "0"]
+    assert limits() == before
+
+
+# --- on the page ------------------------------------------------------------------------------------------
+def told(run: ImportRun) -> list[str]:
+    return texts(browser("bob").get(url(run)), f"//p[{with_class('early')}]")
+
+
+def test_the_page_says_how_long_the_worker_is_silent(run: ImportRun) -> None:
+    lose_a_worker(run)
+    fall_silent(75)
+    assert told(run)[0].startswith("No sign of life from the worker for 7")
+    assert told(run)[0].endswith("in attempt 1 of 3. Soon another one takes over, for attempt 2.")
+
+
+def test_the_page_says_that_another_worker_took_over(run: ImportRun) -> None:
+    lose_a_worker(run)
+    lose_a_worker(run)
+    assert told(run) == [
+        "The worker before gave no sign of life any more. Another one took over: attempt 2 of 3.",
+    ]
+
+
+def test_the_page_says_nothing_of_a_worker_that_is_well(run: ImportRun) -> None:
+    with attempted(run, RUN_LOCK, run.pk):
+        assert told(run) == []
+
+
+def test_the_page_of_a_plan_asks_for_no_sign_of_life(feed: Feed) -> None:
+    assert told(planned(feed, item("1"))) == []
