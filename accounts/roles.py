@@ -46,6 +46,8 @@ MANAGER = Role(
         "accounts.add_user",
         "accounts.change_user",
         "auth.view_group",
+        "notifications.view_message",
+        "notifications.resend_message",
         "django_celery_beat.view_periodictask",
         "django_celery_beat.change_periodictask",
         "django_celery_beat.view_crontabschedule",

@@ -10,6 +10,7 @@ from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
 from catalog.errors import CatalogError, FeedRefused, NotAllowed, NotPossible
+from catalog.imports.receive import TOO_LARGE
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ def answer_for(error: Exception, context: dict[str, Any]) -> Response | None:
 
 
 def _status(error: CatalogError) -> int:
+    if error.code == TOO_LARGE:
+        return 413
     return next(status for kind, status in STATUS.items() if isinstance(error, kind))
 
 

@@ -9,11 +9,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from celery import current_app
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import AbstractUser, AnonymousUser
+from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
+from django.db.models.functions import Now
 from kombu.exceptions import OperationalError as BrokerError
 
-from notifications.models import Message, Status
+from notifications.models import Message, MessageQuerySet, Outage, Status
 from notifications.wording import Wording, clean, word
 
 log = logging.getLogger(__name__)
@@ -43,7 +45,7 @@ def tell(
     `person`, who is told. A message that cannot be worded is kept as not delivered, for the admin to show: what the
     caller does must not fail because of its mail.
     """
-    subject_matter = about if isinstance(about, str) else f"{about._meta.label_lower}:{about.pk}"
+    subject_matter = _named(about)
     files = [asdict(Attachment(clean(file.name), file.type, clean(file.text))) for file in attachments]
     Message.objects.bulk_create(
         (
@@ -62,6 +64,30 @@ def tell(
     transaction.on_commit(ring)
 
 
+def send_again(messages: MessageQuerySet, *, by: AbstractUser | AnonymousUser) -> int:
+    """Have these sent once more, at once, whatever came of them, and return how many. Needs `resend_message`.
+
+    They keep their words and their Message-ID. Who asks for it may have mended the server, so it is tried at once, too.
+    What could not be worded has nothing that could be sent.
+    """
+    if not by.has_perm("notifications.resend_message"):
+        raise PermissionDenied
+    with transaction.atomic():
+        Outage.objects.update(next_try=Now())
+        count = messages.worded().update(status=Status.WAITING, attempts=0, next_try=Now(), sent_at=None)
+        transaction.on_commit(ring)
+    return count
+
+
+def was_told(name: str, about: models.Model | str) -> bool:
+    """Whether anybody was told `name` about this already."""
+    return Message.objects.filter(name=name, about=_named(about)).exists()
+
+
+def _named(about: models.Model | str) -> str:
+    return about if isinstance(about, str) else f"{about._meta.label_lower}:{about.pk}"
+
+
 def _worded(name: str, context: Mapping[str, Any]) -> dict[str, Any]:
     try:
         with transaction.atomic():  # a failed query ends with the words, and not with the caller's transaction
@@ -69,7 +95,12 @@ def _worded(name: str, context: Mapping[str, Any]) -> dict[str, Any]:
     except Exception as error:
         log.exception("The message %s could not be worded", name)
         reason = f"It could not be worded: {type(error).__name__}: {error}"
-        return {**Wording(f"({name})", "", "")._asdict(), "status": Status.FAILED, "last_error": clean(reason)}
+        return {
+            **Wording(f"({name})", "", "")._asdict(),
+            "status": Status.FAILED,
+            "failed_at": Now(),
+            "last_error": clean(reason),
+        }
 
 
 def ring() -> None:

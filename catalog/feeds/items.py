@@ -5,7 +5,7 @@ these settings answers a measured trap; docs/decisions/0004-the-xml-parser.md ha
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
@@ -55,8 +55,8 @@ class RawItem:
         """
         if self.element is not None:
             child = next(islice(self.element.iterchildren(tag), occurrence, None), None)
-            if child is not None and child.sourceline and self.element.sourceline:
-                return self.line + int(child.sourceline - self.element.sourceline)
+            if child is not None:
+                return self.line + _line_of(child) - _line_of(self.element)
         return self.line
 
 
@@ -108,16 +108,28 @@ def check_start(stream: Stream, limits: Limits = SAFE) -> Start:
 def _items_of(start: Start, limits: Limits) -> Iterator[RawItem]:
     content = start.content
     if content.header is None:
-        for position, (element, size) in enumerate(_elements(start, limits), start=1):
-            yield _item(position, element, size, start.layout, limits)
+        yield from items_within(start.all_chunks(), start.layout, limits, encoding=content.encoding)
     else:
         rows = read_rows(start.all_chunks(), content.encoding or "utf-8", content.header, limits)
         for position, row in enumerate(rows, start=1):
             yield RawItem(position, row.line, row.fields, row.faults, row.lost)
 
 
-def _item(position: int, element: Element, size: int, layout: Layout, limits: Limits) -> RawItem:
-    line = element.sourceline or 0
+def items_within(
+    chunks: Iterable[bytes],
+    layout: Layout,
+    limits: Limits,
+    *,
+    lines: int = 0,
+    places: int = 0,
+    encoding: str | None = None,
+) -> Iterator[RawItem]:
+    """The items of the XML that begins after so many lines and places for items."""
+    for position, (element, size) in enumerate(_elements(chunks, encoding, layout, limits), start=places + 1):
+        yield _item(position, lines + _line_of(element), element, size, layout, limits)
+
+
+def _item(position: int, line: int, element: Element, size: int, layout: Layout, limits: Limits) -> RawItem:
     try:
         if size > limits.value_chars:  # else no value in it can be so long
             _check_values(element, limits)
@@ -204,6 +216,8 @@ def _html_page() -> FeedRefused:
     )
 
 
+_LINES_COUNTED = 65535  # libxml2 has two bytes for an element's line
+
 # --- the items --------------------------------------------------------------------------------------
 
 _SAFE: dict[str, Any] = {
@@ -217,15 +231,16 @@ _SAFE: dict[str, Any] = {
 }
 
 
-def _elements(start: Start, limits: Limits) -> Iterator[tuple[Element, int]]:
+def _elements(
+    chunks: Iterable[bytes], encoding: str | None, layout: Layout, limits: Limits
+) -> Iterator[tuple[Element, int]]:
     """The item elements, each valid until the next is asked for, and how many bytes one has at most."""
-    layout = start.layout
     tags = [f"{{*}}{name}" for name in layout.items]
-    parser = etree.XMLPullParser(events=("end",), tag=tags, encoding=start.content.encoding, **_SAFE)
+    parser = etree.XMLPullParser(events=("end",), tag=tags, encoding=encoding, **_SAFE)
     container: Element | None = None
     quiet = 0
     line = 1
-    for chunk in start.all_chunks():
+    for chunk in chunks:
         quiet += len(chunk)
         _parse(parser, parser.feed, chunk)
         for _, element in parser.read_events():
@@ -241,6 +256,17 @@ def _elements(start: Start, limits: Limits) -> Iterator[tuple[Element, int]]:
             # libxml2 bounds one text to 10 MB but buffers comments, attributes and CDATA without a bound.
             raise item_too_large(line, limits)
     _parse(parser, parser.close)
+
+
+def _line_of(element: Element) -> int:
+    """The line of an element's start tag, where it has one."""
+    line: int = element.sourceline or 0
+    if line < _LINES_COUNTED:
+        return line
+    # From there on only texts know their line, that of their end, and an element tells that of its first text.
+    while not element.text and len(element):
+        element = element[0]
+    return line - (element.text or "").count("\n")
 
 
 def _check_values(element: Element, limits: Limits) -> None:

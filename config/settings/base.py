@@ -163,7 +163,10 @@ CORS_ALLOW_HEADERS = (
     "if-none-match",
     "prefer",
 )
-CORS_EXPOSE_HEADERS = ("ETag", "Location", "Retry-After")
+CORS_EXPOSE_HEADERS = ("ETag", "Location", "Preference-Applied", "Retry-After")
+
+# Whether imports that come in through the API wait for somebody to confirm them.
+API_UPLOAD_REVIEW = env.bool("API_UPLOAD_REVIEW", default=False)
 
 # --- data -----------------------------------------------------------------------------------------
 DATABASES = {"default": env.db("DATABASE_URL") if env.str("DATABASE_URL", default="") else embedded.database()}
@@ -210,6 +213,10 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_RETRY_ON_WORKER_LOST = True  # bounded by max_retries; rejecting alone loops for ever on a poisonous task
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# Days; 0 keeps them for ever.
+RETENTION_FILES_DAYS = env.int("RETENTION_FILES_DAYS", default=90)
+RETENTION_ITEMS_DAYS = env.int("RETENTION_ITEMS_DAYS", default=90)
+RETENTION_PLANS_DAYS = env.int("RETENTION_PLANS_DAYS", default=30)
 CELERY_TASK_SOFT_TIME_LIMIT = IMPORT_MAX_SECONDS
 CELERY_TASK_TIME_LIMIT = CELERY_TASK_SOFT_TIME_LIMIT + 60
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20  # on SIGQUIT; the container maps its SIGTERM to that

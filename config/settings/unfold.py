@@ -23,6 +23,8 @@ UNFOLD = {
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("catalog/favicon.svg")},
     ],
+    # In the menu of each person's own name.
+    "ACCOUNT": {"navigation": [{"title": _("My e-mails"), "link": reverse_lazy("my-mail")}]},
     "LOGIN": {"form": "accounts.forms.LoginForm"},
     "SIDEBAR": {
         "show_search": True,
@@ -77,6 +79,18 @@ UNFOLD = {
                         "icon": "group",
                         "link": reverse_lazy("admin:accounts_rolegroup_changelist"),
                         "permission": lambda request: request.user.has_perm("auth.view_group"),
+                    },
+                ],
+            },
+            {
+                "title": _("Mail"),
+                "collapsible": True,
+                "items": [
+                    {
+                        "title": _("Messages"),
+                        "icon": "mail",
+                        "link": reverse_lazy("admin:notifications_message_changelist"),
+                        "permission": lambda request: request.user.has_perm("notifications.view_message"),
                     },
                 ],
             },

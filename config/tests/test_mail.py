@@ -94,4 +94,4 @@ def test_make_run_says_where_mail_goes(settings: Any) -> None:
     settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = SMTP, "mail.example.com", 587
     assert where_mail_goes() == "Mail is sent to mail.example.com:587"
     settings.EMAIL_BACKEND, settings.EMAIL_FILE_PATH = "…filebased.EmailBackend", "/x/mail"
-    assert where_mail_goes() == "Mail stays on this machine, as files in /x/mail"
+    assert where_mail_goes() == "Mail stays on this machine: read it in the admin under Messages, as files in /x/mail"

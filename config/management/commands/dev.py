@@ -168,7 +168,8 @@ def where_mail_goes() -> str:
     if settings.EMAIL_BACKEND.endswith(".smtp.EmailBackend"):
         return f"Mail is sent to {settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
     folder = getattr(settings, "EMAIL_FILE_PATH", "")
-    return f"Mail stays on this machine{f', as files in {folder}' if folder else ''}"
+    place = f", as files in {folder}" if folder else ""
+    return f"Mail stays on this machine: read it in the admin under Messages{place}"
 
 
 def start(command: list[str]) -> subprocess.Popen[str]:
