@@ -294,7 +294,7 @@ def test_no_single_size(size: str) -> None:
 
 @pytest.mark.parametrize("name", ["price", "availability", "adult", "quantity", "gender"])
 def test_a_template_is_named_whatever_should_stand_there(name: str) -> None:
-    assert codes(read_one(**{name: "{{ x }}"}))[0] == "text.placeholder"
+    assert codes(read_one(NO_RULES, **{name: "{{ x }}"}))[0] == "text.placeholder"
 
 
 @pytest.mark.parametrize("text", ["2271", "Furniture", "Damen > Taschen", "Apparel & Accessories"])
