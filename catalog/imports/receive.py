@@ -119,7 +119,7 @@ def _only_a_part(whole: str) -> FeedRefused:
     return FeedRefused(
         "feed.part_in_sync",
         f"The file holds only the invalid items of {whole[:40]}: sync would archive all other products of the feed. "
-        "Import it in the mode update.",
+        "Import it in the mode update, which adds and changes products.",
     )
 
 

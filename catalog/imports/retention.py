@@ -11,6 +11,7 @@ from django.db.models import Exists, FileField, OuterRef, Q
 from django.utils import timezone
 
 from catalog.errors import NotPossible
+from catalog.imports import across
 from catalog.imports.discard import clean_up, discard
 from catalog.models import Change, ImportRun, Outcome, StagedItem, Status
 from catalog.models.imports import ENDS, ItemState
@@ -63,6 +64,7 @@ def _forget_invalid_items() -> int:
     old = ImportRun.objects.filter(Exists(invalid), status__in=ENDS, finished_at__lt=_before(days))
     for run in old:
         run.staged.filter(state=ItemState.INVALID).delete()
+        across.forget_items(run)
     return len(old)
 
 

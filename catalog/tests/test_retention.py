@@ -104,7 +104,7 @@ def test_invalid_items_of_an_old_import_go_and_are_told_of(feed: Feed) -> None:
     aged(run, 91)
     assert done() == {"files": 1, "lists of invalid items": 1}
     assert not StagedItem.objects.exists()
-    assert run.issues.count() == 1
+    assert (run.issues.count(), run.item_issues.count()) == (1, 0)
     page = browser("bob").get(f"{url(run)}?tab=invalid")
     assert texts(page, f"//p[{with_class('empty')}]") == ["The invalid items of this import were swept."]
 
