@@ -37,7 +37,7 @@ def deliver() -> int:
     """Send what is due, and return how many messages the mail server took. Any number may do this at the same time."""
     taken = 0
     with Line() as line:
-        while not Outage.lasts() and Message.objects.due().exists() and line.open():
+        while Message.objects.due().exists() and line.open():
             message = claim()
             if message is None:
                 break  # others are at what is due
@@ -64,6 +64,8 @@ class Line:
         """Whether the server is ready for a message. If not, that is noted for everybody."""
         if self._backend is not None:
             return True
+        if not Outage.allows():
+            return False
         self._backend = get_connection()
         try:
             self._backend.open()
