@@ -6,8 +6,9 @@ from celery import shared_task
 
 from catalog.imports.apply import apply
 from catalog.imports.discard import clean_up
+from catalog.imports.retention import forget_old
 from catalog.imports.review import go_on
-from catalog.imports.stage import stage
+from catalog.imports.stage import stage, stage_chunk
 from catalog.imports.sweep import sweep
 from catalog.imports.undo import bring_back, take_back
 from catalog.models import ImportRun
@@ -18,8 +19,14 @@ _DURABLE: dict[str, Any] = {"acks_late": True, "max_retries": 2, "default_retry_
 @shared_task(name="catalog.stage", **_DURABLE)
 def stage_run(run_id: int) -> None:
     run = ImportRun.objects.get(pk=run_id)
-    stage(run)
+    stage(run, in_background=True)
     go_on(run)
+
+
+@shared_task(name="catalog.stage_chunk", **_DURABLE)
+def stage_chunk_of_run(chunk_id: int) -> None:
+    if run := stage_chunk(chunk_id):
+        go_on(run)
 
 
 @shared_task(name="catalog.apply", **_DURABLE)
@@ -40,6 +47,11 @@ def redo_run(run_id: int) -> None:
 @shared_task(name="catalog.clean_up", **_DURABLE)
 def clean_up_run(run_id: int) -> None:
     clean_up(ImportRun.objects.get(pk=run_id))
+
+
+@shared_task(name="catalog.forget_old")
+def forget_what_is_old() -> str:
+    return ", ".join(f"{what}: {number}" for what, number in forget_old().items() if number)
 
 
 @shared_task(name="catalog.sweep")

@@ -5,9 +5,9 @@ import os
 from django.core.wsgi import get_wsgi_application
 
 from config import embedded
-from config.middleware import limit_waiting
+from config.middleware import in_utf8, limit_waiting
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 embedded.ensure()
 limit_waiting()
-application = get_wsgi_application()
+application = in_utf8(get_wsgi_application())

@@ -1,13 +1,17 @@
 """What holds for every request."""
 
+from typing import Any
+from wsgiref.util import setup_testing_defaults
+
 import pytest
+from django.core.wsgi import get_wsgi_application
 from django.db import connection
 from django.db.backends.signals import connection_created
 from django.test import Client
 
 from catalog.tests.factories import at_once, cutting_off
 from catalog.tests.pages import RUNS, browser
-from config.middleware import _limit_waiting, limit_waiting
+from config.middleware import _limit_waiting, in_utf8, limit_waiting
 
 
 @pytest.mark.parametrize(
@@ -48,3 +52,14 @@ def test_a_request_does_not_wait_for_the_database_for_ever() -> None:
     finally:
         connection_created.disconnect(_limit_waiting, dispatch_uid="limit_waiting")
     assert at_once(limit) == ["0"]
+
+
+@pytest.mark.parametrize("charset", ["zlib", '"zlib"', "punycode", "rot13", "utf-16", "no-such"])
+def test_a_request_cannot_say_in_which_charset_it_is_read(charset: str) -> None:
+    environ: dict[str, Any] = {"CONTENT_TYPE": f"text/plain; Charset={charset}", "QUERY_STRING": "q=%C3%A9"}
+    setup_testing_defaults(environ)
+    environ["PATH_INFO"] = "/health-check/"
+    answers: list[str] = []
+    body = in_utf8(get_wsgi_application())(environ, lambda status, _headers: answers.append(status))
+    assert answers == ["200 OK"]
+    assert b"".join(body) == b'{"status": "ok"}'

@@ -13,7 +13,7 @@ from catalog.feeds.items import RawItem, RawValue
 from catalog.feeds.names import ATOM, Slot, names_in, names_of, slot_of
 from catalog.feeds.values import UNFILLED
 
-__all__ = ["Item", "Rules", "check", "names_of", "report_unknown"]
+__all__ = ["Item", "Occurring", "Rules", "check", "names_of"]
 
 MAX_UNKNOWN_NAMES = 200  # of one file are reported; a file with more has its data in its names
 
@@ -52,15 +52,36 @@ def _lost(raw: RawItem, rules: Rules) -> Item:
     return item
 
 
-def report_unknown(item: Item, raw: RawItem, tags: set[str], rules: Rules) -> None:
-    """Add an item's tags to those that the file had before, and report the new ones that no attribute goes by."""
-    if raw.fields.keys() <= tags:
-        return
-    for tag in [tag for tag in raw.fields if tag not in tags]:
-        slot = slot_of(tag, rules.aliases)
-        tags.add(tag)
-        if not slot.known and len(tags) <= MAX_UNKNOWN_NAMES:
-            item.report("attribute.unknown", slot.name, text_of(raw.fields[tag]))
+class Occurring:
+    """The names that occur in a file, or in a part of it, gathered while its items are read.
+
+    `unknown` are those that no attribute goes by, each with its first issue and the id of its item.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self.unknown: dict[str, tuple[Issue, str]] = {}
+        self._rules = rules
+        self._tags: set[str] = set()
+        self._more: set[str] = set()
+
+    def add(self, raw: RawItem, item: Item) -> None:
+        self._more |= item.more_names
+        if not raw.fields.keys() <= self._tags:
+            for tag in [tag for tag in raw.fields if tag not in self._tags]:
+                self._add_tag(tag, raw, item)
+
+    def _add_tag(self, tag: str, raw: RawItem, item: Item) -> None:
+        self._tags.add(tag)
+        slot = slot_of(tag, self._rules.aliases)
+        if not slot.known and len(self.unknown) < MAX_UNKNOWN_NAMES:
+            found = text_of(raw.fields[tag])[:FOUND_MAX]
+            issue = Issue("attribute.unknown", slot.name, found, raw.line_of(tag))
+            self.unknown.setdefault(slot.name, (issue, item.id))
+
+    @property
+    def names(self) -> set[str]:
+        """The attributes that occur."""
+        return names_of(self._tags, self._rules) | self._more
 
 
 # --- the elements, one by one -------------------------------------------------------------------------
@@ -225,7 +246,7 @@ def _check_presence(item: Item) -> None:
         item.report("id.control_chars", "id", item.id)
 
 
-_OF_ONE_LINE = ("title", "brand", "product_type")
+_OF_ONE_LINE = ("title", "brand", "product_type", "google_product_category")
 
 
 def _check_texts(item: Item) -> None:
@@ -274,10 +295,12 @@ def _check_identifiers(item: Item) -> None:
 
 
 def _check_category(item: Item) -> None:
-    """What a category is, and what it asks for; whether a colour is one."""
+    """What a category is, and what it asks for; whether a colour is one, and a size only one."""
     values = item.values
     if "color" in values and v.is_bad_color(values["color"]):
         item.report("color.bad", "color", values["color"])
+    if "," in values.get("size", "") and v.is_list_of_sizes(values["size"]):
+        item.report("size.several", "size", values["size"])
     if "google_product_category" not in values:
         return
     known, apparel, sized = category(values["google_product_category"])

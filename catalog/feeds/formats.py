@@ -92,6 +92,18 @@ class Content:
         """The unpacked file as a stream, its first bytes with it."""
         return _Joined(self.head, self.stream)
 
+    @property
+    def is_packed(self) -> bool:
+        return isinstance(self.stream, Unpacked)
+
+    @property
+    def is_utf8_xml(self) -> bool:
+        """Whether it is XML that can be read from anywhere in it without being told an encoding."""
+        declared = _DECLARED.match(self.head[:1000].decode("ascii", errors="ignore").lstrip())
+        name = declared[1].lower() if declared else "utf-8"
+        is_utf8 = _OTHER_NAMES.get(name, name) == "utf-8" and self.encoding in (None, "utf-8")
+        return is_utf8 and self.header is None and not self.has_junk
+
 
 class _Joined:
     """Bytes that were read already, and the stream that they came from."""

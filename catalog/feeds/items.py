@@ -5,7 +5,7 @@ these settings answers a measured trap; docs/decisions/0004-the-xml-parser.md ha
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
@@ -55,8 +55,8 @@ class RawItem:
         """
         if self.element is not None:
             child = next(islice(self.element.iterchildren(tag), occurrence, None), None)
-            if child is not None and child.sourceline and self.element.sourceline:
-                return self.line + int(child.sourceline - self.element.sourceline)
+            if child is not None:
+                return self.line + _line_of(child) - _line_of(self.element)
         return self.line
 
 
@@ -108,16 +108,28 @@ def check_start(stream: Stream, limits: Limits = SAFE) -> Start:
 def _items_of(start: Start, limits: Limits) -> Iterator[RawItem]:
     content = start.content
     if content.header is None:
-        for position, (element, size) in enumerate(_elements(start, limits), start=1):
-            yield _item(position, element, size, start.layout, limits)
+        yield from items_within(start.all_chunks(), start.layout, limits, encoding=content.encoding)
     else:
         rows = read_rows(start.all_chunks(), content.encoding or "utf-8", content.header, limits)
         for position, row in enumerate(rows, start=1):
             yield RawItem(position, row.line, row.fields, row.faults, row.lost)
 
 
-def _item(position: int, element: Element, size: int, layout: Layout, limits: Limits) -> RawItem:
-    line = element.sourceline or 0
+def items_within(
+    chunks: Iterable[bytes],
+    layout: Layout,
+    limits: Limits,
+    *,
+    lines: int = 0,
+    places: int = 0,
+    encoding: str | None = None,
+) -> Iterator[RawItem]:
+    """The items of the XML that begins after so many lines and places for items."""
+    for position, (element, size) in enumerate(_elements(chunks, encoding, layout, limits), start=places + 1):
+        yield _item(position, lines + _line_of(element), element, size, layout, limits)
+
+
+def _item(position: int, line: int, element: Element, size: int, layout: Layout, limits: Limits) -> RawItem:
     try:
         if size > limits.value_chars:  # else no value in it can be so long
             _check_values(element, limits)
@@ -132,6 +144,11 @@ def _names(element: Element) -> dict[str, RawValue]:
     """What may tell which item it is: its first short texts."""
     texts = ((child.tag, child.text or "") for child in islice(element, NAMES_MAX) if not len(child))
     return {tag: text for tag, text in texts if len(text) <= NAME_CHARS}
+
+
+def local_name(tag: str) -> str:
+    """A tag without its namespace, which may itself have braces in it."""
+    return tag.rpartition("}")[2]
 
 
 # --- before the first element ----------------------------------------------------------------------
@@ -173,7 +190,7 @@ def _check_prolog(start: Start, limits: Limits) -> Layout:
             parser.feed(chunk)
         parser.close()
     except _RootSeen as seen:
-        return RSS if start.content.has_junk else _layout_of(etree.QName(seen.tag).localname)
+        return RSS if start.content.has_junk else _layout_of(local_name(seen.tag))
     except etree.XMLSyntaxError:
         return RSS  # the real parse says what and where
     raise FeedRefused("feed.empty", "The file has no element. Export the feed again and upload the new file.")
@@ -199,6 +216,8 @@ def _html_page() -> FeedRefused:
     )
 
 
+_LINES_COUNTED = 65535  # libxml2 has two bytes for an element's line
+
 # --- the items --------------------------------------------------------------------------------------
 
 _SAFE: dict[str, Any] = {
@@ -212,15 +231,16 @@ _SAFE: dict[str, Any] = {
 }
 
 
-def _elements(start: Start, limits: Limits) -> Iterator[tuple[Element, int]]:
+def _elements(
+    chunks: Iterable[bytes], encoding: str | None, layout: Layout, limits: Limits
+) -> Iterator[tuple[Element, int]]:
     """The item elements, each valid until the next is asked for, and how many bytes one has at most."""
-    layout = start.layout
     tags = [f"{{*}}{name}" for name in layout.items]
-    parser = etree.XMLPullParser(events=("end",), tag=tags, encoding=start.content.encoding, **_SAFE)
+    parser = etree.XMLPullParser(events=("end",), tag=tags, encoding=encoding, **_SAFE)
     container: Element | None = None
     quiet = 0
     line = 1
-    for chunk in start.all_chunks():
+    for chunk in chunks:
         quiet += len(chunk)
         _parse(parser, parser.feed, chunk)
         for _, element in parser.read_events():
@@ -238,6 +258,17 @@ def _elements(start: Start, limits: Limits) -> Iterator[tuple[Element, int]]:
     _parse(parser, parser.close)
 
 
+def _line_of(element: Element) -> int:
+    """The line of an element's start tag, where it has one."""
+    line: int = element.sourceline or 0
+    if line < _LINES_COUNTED:
+        return line
+    # From there on only texts know their line, that of their end, and an element tells that of its first text.
+    while not element.text and len(element):
+        element = element[0]
+    return line - (element.text or "").count("\n")
+
+
 def _check_values(element: Element, limits: Limits) -> None:
     for inner in element.iter():
         # Before anything lists them: the parser looks each one up, and a hundred thousand would take an hour.
@@ -245,14 +276,14 @@ def _check_values(element: Element, limits: Limits) -> None:
             raise _too_many_attributes(inner, len(inner.attrib))
         for value in chain((inner.text or "", inner.tail or ""), inner.attrib.values()):
             if len(value) > limits.value_chars:
-                found = f"{etree.QName(inner).localname}: {len(value):,} characters"
+                found = f"{local_name(inner.tag)}: {len(value):,} characters"
                 raise ItemLost("item.value_too_long", inner.sourceline or 0, found)
 
 
 def _is_container(parent: Element, layout: Layout) -> bool:
     """An `item` nested in an item, or one of a page that only looks like a feed, is no item."""
     path = [parent, *parent.iterancestors()]
-    return layout.path == tuple(etree.QName(e).localname for e in reversed(path))
+    return layout.path == tuple(local_name(e.tag) for e in reversed(path))
 
 
 def _forget(element: Element, container: Element) -> None:
@@ -298,7 +329,7 @@ def _add_another(fields: dict[str, RawValue], tag: str, value: RawValue) -> None
 def _structured(element: Element, limits: Limits, depth: int = 1) -> dict[str, Any]:
     """A child with children or attributes, losslessly but for the order of differently named children."""
     if depth > limits.depth:
-        name = etree.QName(element).localname
+        name = local_name(element.tag)
         raise ItemLost(TOO_DEEP, element.sourceline or 0, f"{name}: {depth} levels and more")
     if len(element.attrib) + len(element) > limits.attributes:
         raise _too_many_attributes(element, len(element) + len(element.attrib))
@@ -310,7 +341,7 @@ def _structured(element: Element, limits: Limits, depth: int = 1) -> dict[str, A
     for child in element:
         plain = not len(child) and not child.attrib
         inner = _inner_text(child) if plain else _structured(child, limits, depth + 1)
-        name = child.tag.rpartition("}")[2]
+        name = local_name(child.tag)
         if name not in value:
             value[name] = inner
         elif isinstance(value[name], list):
@@ -375,18 +406,18 @@ def _broken(line: int, _column: int, message: str) -> ItemLost:
 
 def _runs_on(tag: str, text: str) -> bool:
     """Whether a CDATA section was closed by the end of a later one: the text holds the end of its own element."""
-    end = rf"</(?:[\w.-]+:)?{re.escape(tag.rpartition('}')[2])}\s*>.*<!\[CDATA\["
+    end = rf"</(?:[\w.-]+:)?{re.escape(local_name(tag))}\s*>.*<!\[CDATA\["
     return "<![CDATA[" in text and re.search(end, text, re.DOTALL) is not None
 
 
 def _section_left_open(element: Element) -> ItemLost:
-    name = etree.QName(element).localname[:40]
+    name = local_name(element.tag)[:40]
     found = f"a CDATA section in <{name}> is left open, and the next one's end closes it: write ]]> where it ends"
     return ItemLost(NOT_WELL_FORMED, element.sourceline or 0, found)
 
 
 def _too_many_attributes(element: Element, number: int) -> ItemLost:
-    name = etree.QName(element).localname
+    name = local_name(element.tag)
     return ItemLost("item.too_many_attributes", element.sourceline or 0, f"{name}: {number:,} elements and attributes")
 
 

@@ -163,12 +163,14 @@ def sign_of(run: ImportRun) -> Sign | None:
 # --- the sweep's side -----------------------------------------------------------------------------------
 
 # The row's backend must be the one that has the lock: a number may by now be another connection's.
-_FENCE = """
-    SELECT attempt.run_id, pg_terminate_backend(attempt.backend, 5000)
-    FROM catalog_attempt attempt
-    JOIN pg_locks held ON held.locktype = 'advisory' AND held.granted AND held.objsubid = 2
+_HELD = """
+    pg_locks held ON held.locktype = 'advisory' AND held.granted AND held.objsubid = 2
         AND held.classid::bigint = attempt.kind AND held.objid::bigint = attempt.number AND held.pid = attempt.backend
         AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+_FENCE = f"""
+    SELECT attempt.run_id, pg_terminate_backend(attempt.backend, 5000)
+    FROM catalog_attempt attempt JOIN {_HELD}
     WHERE attempt.alive_at < clock_timestamp() - %s * interval '1 second'
 """
 
@@ -183,9 +185,19 @@ def fence_the_silent() -> list[int]:
     return fenced
 
 
-def was_lost(kind: int, number: int) -> bool:
-    """Whether somebody began and did not end what nobody holds; ask under its lock."""
-    return Attempt.objects.filter(kind=kind, number=number).exists()
+_WORKING_AND_LOST = f"""
+    SELECT count(held.pid) > 0, count(held.pid) < count(*)
+    FROM catalog_attempt attempt LEFT JOIN {_HELD}
+    WHERE attempt.run_id = %s
+"""
+
+
+def working_and_lost(run: ImportRun) -> tuple[bool, bool]:
+    """Whether somebody works on the run or on a chunk of it, and whether somebody did and was lost."""
+    with connection.cursor() as cursor:
+        cursor.execute(_WORKING_AND_LOST, [run.pk])
+        working, lost = cursor.fetchone()
+    return working, lost
 
 
 def forget_ended() -> None:

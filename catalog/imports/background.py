@@ -23,28 +23,31 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from catalog.errors import CatalogError
 from catalog.imports.attempts import ATTEMPTS, CONNECTION_LOST, attempted
-from catalog.models import ImportRun, Status
+from catalog.imports.messages import tell_failed
+from catalog.imports.stored import forget_chunks
+from catalog.models import Chunk, ImportRun, Status
 
 log = logging.getLogger(__name__)
 
 # Advisory locks are numbers shared by the whole database: the first says what kind, the second which one.
 RUN_LOCK = 1
 CATALOGUE_LOCK = 2
+CHUNK_LOCK = 3
 PATIENCE = 1.5  # seconds
 _QUICKLY = {"max_retries": 1, "interval_start": 0, "interval_max": 0.5}
 
 
-def ring(task: str, run: ImportRun) -> None:
-    """Ask a worker to run `task` on the run once the transaction is committed.
+def ring(task: str, row: ImportRun | Chunk) -> None:
+    """Ask a worker to run `task` on the row once the transaction is committed.
 
     A broker that does not answer costs `PATIENCE` seconds and no more: the sweep rings again.
     """
 
     def send() -> None:
         try:
-            _within(PATIENCE, partial(app.send_task, task, args=[run.pk], retry=True, retry_policy=_QUICKLY))
+            _within(PATIENCE, partial(app.send_task, task, args=[row.pk], retry=True, retry_policy=_QUICKLY))
         except (BrokerError, TimeoutError) as error:
-            log.error("The broker does not answer; import %s stays %s: %s", run.pk, run.status, error)
+            log.error("The broker does not answer; %s waits for the sweep: %s", row, error)
 
     app: Celery = current_app._get_current_object()  # type: ignore[attr-defined] # another thread has another one
     transaction.on_commit(send)
@@ -65,16 +68,17 @@ def _within(seconds: float, call: Callable[[], Any]) -> None:
 
 
 @contextmanager
-def held(run: ImportRun) -> Iterator[bool]:
-    """Hold the run for this connection. Yields False when another one holds it: a task that was delivered twice.
+def held(row: ImportRun | Chunk) -> Iterator[bool]:
+    """Hold the row for this connection. Yields False when another one holds it: a task that was delivered twice.
 
     A run over which too many workers were lost has failed by then.
     """
-    with locked(RUN_LOCK, run.pk) as free:
+    run, kind = (row, RUN_LOCK) if isinstance(row, ImportRun) else (row.run, CHUNK_LOCK)
+    with locked(kind, row.pk) as free:
         if not free:
             yield False
             return
-        with attempted(run, RUN_LOCK, run.pk) as attempt:
+        with attempted(run, kind, row.pk) as attempt:
             if attempt > ATTEMPTS:
                 fail(run, "worker_lost", lost_in_words(run))
             yield True
@@ -169,11 +173,14 @@ def fail(run: ImportRun, code: str, message: str) -> None:
         fields = {"error_code": code, "error": message}
         for during, before in BACK.items():
             if run.move(during, to=before, finished_at=F("finished_at"), **fields):
+                tell_failed(run)
                 return
         if run.move(Status.RECEIVED, Status.STAGING, Status.APPLYING, to=Status.FAILED, **fields):
             run.staged.all().delete()
             run.item_issues.all().delete()
             run.changes.all().delete()
+            forget_chunks(run)
+            tell_failed(run)
 
 
 _IN_THE_WAY = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock timeout

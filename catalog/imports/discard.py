@@ -9,17 +9,18 @@ from catalog.imports import across
 from catalog.imports.background import ring
 from catalog.imports.permissions import require
 from catalog.imports.review import describe
+from catalog.imports.stored import forget_chunks
 from catalog.models import ImportRun, Status
 from catalog.models.imports import ItemState
 
 
-def discard(run: ImportRun, *, by: Any, in_background: bool = True) -> None:
+def discard(run: ImportRun, *, by: Any, reason: str = "", in_background: bool = True) -> None:
     """End a run that is not applied, at any point before; the catalogue stays as it is.
 
     Raises `NotPossible` when it is too late, `NotAllowed` without permission.
     """
     require(by, "catalog.discard_importrun")
-    if not run.move(Status.RECEIVED, Status.STAGING, Status.REVIEW, to=Status.DISCARDED, by=by):
+    if not run.move(Status.RECEIVED, Status.STAGING, Status.REVIEW, to=Status.DISCARDED, by=by, reason=reason):
         raise NotPossible("not_discardable", f"{run} cannot be discarded: {describe(run)}")
     if in_background:
         ring("catalog.clean_up", run)
@@ -37,5 +38,6 @@ def clean_up(run: ImportRun) -> None:
     if locked.status in (Status.APPLIED, Status.DISCARDED, Status.FAILED):
         locked.staged.exclude(state=ItemState.INVALID).delete()
         across.forget_items(locked)
+        forget_chunks(locked)
     if locked.status in (Status.DISCARDED, Status.FAILED):
         locked.changes.all().delete()

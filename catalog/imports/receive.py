@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.files.base import File
 from django.core.files.storage import default_storage
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from catalog.errors import FeedRefused, NotPossible
@@ -21,10 +22,12 @@ from catalog.feeds.items import check_start
 from catalog.feeds.write import part_of
 from catalog.imports.background import ring
 from catalog.imports.discard import discard
-from catalog.imports.permissions import require
+from catalog.imports.permissions import require, require_upload_by_api, visible_imports
 from catalog.imports.review import describe
 from catalog.models import Feed, ImportRun, Mode, Status
 from catalog.models.imports import OPEN
+
+TOO_LARGE = "feed.too_large"
 
 
 def receive(
@@ -35,29 +38,35 @@ def receive(
     by: Any = None,
     auto_apply: bool | None = None,
     in_background: bool = True,
+    through_api: bool = False,
 ) -> ImportRun:
     """Store the file and make its run; a worker reads it, or the caller when not `in_background`.
 
     `mode` and `auto_apply` are the feed's unless given. The same bytes with the same settings while an earlier run is
     open give that run, not a second one. Raises `FeedRefused` when a look at the first bytes is enough to refuse it,
-    `NotAllowed` when `by` may not upload, or asks for `auto_apply` and may not confirm.
+    `NotAllowed` when `by` may not upload, or asks for `auto_apply` and may not confirm; `through_api` has a rule of
+    its own.
     """
-    require(by, "catalog.add_importrun")
-    if auto_apply:
-        require(by, "catalog.apply_importrun")
     mode = Mode(mode or feed.mode)
+    if through_api:
+        require_upload_by_api(by, feed=feed.slug, mode=mode)
+    else:
+        require(by, "catalog.add_importrun")
+        if auto_apply:
+            require(by, "catalog.apply_importrun")
     auto_apply = feed.auto_apply if auto_apply is None else auto_apply
     start = check_start(file, settings.FEED_LIMITS)
     if mode == Mode.SYNC and (whole := part_of(start.content.head)):
         raise _only_a_part(whole)
     file.seek(0)
-    content = _Hashed(file, limit=settings.FEED_MAX_BYTES)
+    content = _Hashed(file)
     name = f"feeds/{timezone.now():%Y/%m}/{uuid.uuid4()}"
     try:
         name = default_storage.save(name, content)
         _sync_to_disk(name)
         with transaction.atomic():
-            run = _open_run(content.sha256, feed, mode, auto_apply)
+            among = visible_imports(by) if through_api else ImportRun.objects.all()
+            run = _open_run(among, content.sha256, feed=feed, mode=mode, auto_apply=auto_apply)
             if run is None:
                 run = ImportRun.objects.create(
                     feed=feed,
@@ -78,6 +87,11 @@ def receive(
             default_storage.delete(name)
 
 
+def too_large() -> FeedRefused:
+    limit = settings.FEED_MAX_BYTES
+    return FeedRefused(TOO_LARGE, f"The file is larger than {limit:,} bytes. Split the feed, or raise FEED_MAX_BYTES.")
+
+
 def plan_again(run: ImportRun, *, by: Any, in_background: bool = True) -> ImportRun:
     """Compare the run's file with the catalogue as it is now: a new import of the stored file, for a person to confirm.
 
@@ -90,7 +104,7 @@ def plan_again(run: ImportRun, *, by: Any, in_background: bool = True) -> Import
     with transaction.atomic():
         if run.status == Status.REVIEW:
             discard(run, by=by, in_background=in_background)
-        again = _open_run(run.sha256, run.feed, run.mode, auto_apply=False)
+        again = _open_run(ImportRun.objects.all(), run.sha256, feed=run.feed, mode=run.mode, auto_apply=False)
         if again is None:
             same = {name: getattr(run, name) for name in ("feed", "mode", "file", "file_name", "file_size", "sha256")}
             again = ImportRun.objects.create(**same, auto_apply=False, uploaded_by=by)
@@ -103,36 +117,31 @@ def _only_a_part(whole: str) -> FeedRefused:
     return FeedRefused(
         "feed.part_in_sync",
         f"The file holds only the invalid items of {whole[:40]}: sync would archive all other products of the feed. "
-        "Import it in the mode update.",
+        "Import it in the mode update, which adds and changes products.",
     )
 
 
-def _open_run(sha256: str, feed: Feed, mode: str, auto_apply: bool) -> ImportRun | None:
+def _open_run(among: QuerySet[ImportRun], sha256: str, **settings_of_run: Any) -> ImportRun | None:
     """The open run of the same bytes with the same settings. A second upload waits for the first to be committed."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [sha256])
-    same = ImportRun.objects.filter(sha256=sha256, feed=feed, mode=mode, auto_apply=auto_apply, status__in=OPEN)
-    return same.first()
+    return among.filter(sha256=sha256, status__in=OPEN, **settings_of_run).first()
 
 
 class _Hashed(File):  # type: ignore[type-arg]
     """The upload, hashed and measured while the storage writes it."""
 
-    def __init__(self, file: File[bytes], limit: int) -> None:
+    def __init__(self, file: File[bytes]) -> None:
         super().__init__(file.file, name="feed")
         self._source = file
         self.size_read = 0
-        self._limit = limit
         self._digest = hashlib.sha256()
 
     def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
         while chunk := self._source.read(chunk_size or self.DEFAULT_CHUNK_SIZE):
             self.size_read += len(chunk)
-            if self.size_read > self._limit:
-                raise FeedRefused(
-                    "feed.too_large",
-                    f"The file is larger than {self._limit:,} bytes. Split the feed, or raise FEED_MAX_BYTES.",
-                )
+            if self.size_read > settings.FEED_MAX_BYTES:
+                raise too_large()
             self._digest.update(chunk)
             yield chunk
 

@@ -1,53 +1,109 @@
-"""Read the file into staged items."""
+"""Read the file into staged items: a big one in chunks, by several workers at once, any other in one piece."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 
 from django.conf import settings
 from django.core.files.base import File
-from django.db import connection, transaction
+from django.db import transaction
+from django.utils import timezone
 
 from catalog.errors import FeedRefused
 from catalog.feeds import formats
-from catalog.feeds.check import Item, Rules, check, names_of, report_unknown
-from catalog.feeds.issues import severity
-from catalog.feeds.items import CHUNK_BYTES, RawItem, Stream, read_items
-from catalog.feeds.limits import too_slow
+from catalog.feeds.check import Item, Occurring
+from catalog.feeds.items import RawItem, Stream, read_items
 from catalog.feeds.repair import Repaired, Repairs
 from catalog.feeds.salvage import SALVAGEABLE, salvage_items
-from catalog.imports.background import failing_in_words, held, timed
+from catalog.imports import chunks
+from catalog.imports.background import failing_in_words, held, ring
+from catalog.imports.batch import Batch, add_issues, add_unknown, checked, examples_of
+from catalog.imports.crew import Crew
 from catalog.imports.plan import plan
-from catalog.imports.rows import COPY, row
-from catalog.models import ImportRun, Mode, Reading, RunIssue, Status
+from catalog.imports.stored import Verified, forget_chunks, opened
+from catalog.models import Chunk, ImportRun, Mode, Reading, Status
 
 BATCH_ITEMS = 2000
-PIECE_ITEMS = 50  # so many at a time go to PostgreSQL
+
+Watch = Callable[[ImportRun], None]
 
 
-def stage(run: ImportRun, on_progress: Callable[[ImportRun], None] | None = None) -> None:
+def stage(run: ImportRun, on_progress: Watch | None = None, *, in_background: bool = False) -> None:
     """Read the run's file, then plan. Staging changes no product.
 
-    The run ends in review, or failed with a reason. A second delivery of the same task does nothing; one after a lost
-    worker starts over. `on_progress` is called after every batch, for a face that watches from this process.
+    The run ends in review, or failed with a reason; that of a big file which is read `in_background`, when the last
+    worker has read its chunk. A second delivery of the same task does nothing; one after a lost worker starts over, or
+    has the rest of the chunks read. `on_progress` is called now and then, for a face that watches from this process.
     """
+    if in_background:
+        _stage(run, on_progress, lambda chunk: ring("catalog.stage_chunk", chunk))
+    else:
+        with Crew(run, on_progress) as crew:
+            _stage(run, on_progress, crew.read)
+        run.refresh_from_db()
+        if run.status == Status.STAGING and run.in_chunks is False:
+            _stage(run, on_progress, crew.read)
+    _finish(run)
+
+
+def _stage(run: ImportRun, on_progress: Watch | None, give: Callable[[Chunk], None]) -> None:
     with held(run) as free, failing_in_words(run):
-        if not free or not run.move(Status.RECEIVED, Status.STAGING, to=Status.STAGING):
-            return
-        with timed(run, "stage"):
-            if not _read(run, on_progress):
-                run.refresh_from_db()
-                return
-        plan(run)
+        if free and run.move(Status.RECEIVED, Status.STAGING, to=Status.STAGING):
+            _give_chunks(run, give)
+            if run.in_chunks is False and _read(run, on_progress):
+                _plan(run)
 
 
-def _read(run: ImportRun, on_progress: Callable[[ImportRun], None] | None) -> bool:
+def stage_chunk(chunk_id: int) -> ImportRun | None:
+    """Read a chunk. Who reads the last one plans; who cannot read it apart has the file read in one piece.
+
+    Returns the run, or None when the chunk is gone.
+    """
+    run = chunks.read_chunk(chunk_id)
+    if run and run.status == Status.STAGING:
+        if run.in_chunks is False:
+            ring("catalog.stage", run)
+        else:
+            _finish(run)
+    return run
+
+
+def _give_chunks(run: ImportRun, give: Callable[[Chunk], None]) -> None:
+    """Cut the file, or take the chunks that a lost worker left. In the end the run says whether it is in chunks."""
+    if run.in_chunks:
+        found: Iterable[Chunk] = run.chunks.filter(is_read=False)
+    elif run.in_chunks is None:
+        _start_over(run, Reading.STRICT)
+        found = chunks.cut(run)
+    else:
+        return
+    for chunk in found:
+        give(chunk)
+
+
+def _finish(run: ImportRun) -> None:
+    """Plan, once, when all chunks are read. Whoever holds the run does so before letting go of it."""
+    if not chunks.all_read(run):
+        return
+    with held(run) as free, failing_in_words(run):
+        run.refresh_from_db()
+        if free and run.status == Status.STAGING:
+            chunks.gather(run)
+            _plan(run)
+
+
+def _plan(run: ImportRun) -> None:
+    begun = datetime.fromisoformat(run.history[-1]["at"])
+    run.seconds["stage"] = round((timezone.now() - begun).total_seconds(), 3)
+    plan(run)
+
+
+# --- in one piece -------------------------------------------------------------------------------------
+
+
+def _read(run: ImportRun, on_progress: Watch | None) -> bool:
     """Read the file as it is; repaired when it is not well-formed; item by item when repairs are not enough.
 
     False when the run was discarded meanwhile.
@@ -79,6 +135,7 @@ def _needs_update(refused: FeedRefused) -> FeedRefused:
 
 def _start_over(run: ImportRun, reading: Reading) -> None:
     """Forget what a lost attempt left, or one that the file was too broken for."""
+    forget_chunks(run)
     with transaction.atomic():
         run.staged.all().delete()
         run.issues.all().delete()
@@ -87,64 +144,24 @@ def _start_over(run: ImportRun, reading: Reading) -> None:
         run.save(update_fields=["items", "invalid", "bytes_read", "reading"])
 
 
-def _read_once(run: ImportRun, on_progress: Callable[[ImportRun], None] | None, deadline: float) -> bool:
+def _read_once(run: ImportRun, on_progress: Watch | None, deadline: float) -> bool:
     """Copy every item in, reading as the run says. False when the run was discarded meanwhile."""
-    rules = run.feed.rules
-    names: set[str] = set()
-    with _opened(run) as file:
-        stream = _Hashed(file, deadline)
+    occurring = Occurring(run.feed.rules)
+    with opened(run) as file:
+        stored = Verified(file, run.sha256, deadline)
         repairs = Repairs()
-        items = _checked(_raw_items(stream, Reading(run.reading), repairs), rules, names)
+        items = checked(_raw_items(stored, Reading(run.reading), repairs), run.feed.rules, occurring)
         while _save(run, items, file):
             if on_progress:
                 on_progress(run)
         if run.status != Status.STAGING:
+            run.refresh_from_db()
             return False
-        stream.read_to_the_end()
-        if stream.sha256 != run.sha256:
-            raise FeedRefused("feed.file_changed", "The stored file is not the one that was uploaded. Upload it again.")
-    run.names = sorted(names)
+        stored.verify()
+    run.names = sorted(occurring.names)
     _count_repairs(run, repairs)
+    add_unknown(run, examples_of(occurring))
     return True
-
-
-def _opened(run: ImportRun) -> File[bytes]:
-    try:
-        size = run.file.size
-        file = run.file.open("rb")
-    except OSError as error:
-        raise FeedRefused("feed.file_missing", "The stored file is gone. Upload it again.") from error
-    if size != run.file_size:
-        file.close()
-        raise FeedRefused(
-            "feed.file_changed", f"The stored file has {size} bytes, not {run.file_size}. Upload it again."
-        )
-    return file
-
-
-class _Hashed:
-    """The stored file, hashed while it is read. Reading it ends at the deadline."""
-
-    def __init__(self, file: File[bytes], deadline: float) -> None:
-        self._file = file
-        self._deadline = deadline
-        self._digest = hashlib.sha256()
-
-    def read(self, size: int = -1, /) -> bytes:
-        if time.monotonic() > self._deadline:
-            raise too_slow(settings.FEED_LIMITS)
-        chunk: bytes = self._file.read(size)
-        self._digest.update(chunk)
-        return chunk
-
-    def read_to_the_end(self) -> None:
-        """What stands after the last item belongs to the file, too."""
-        while self.read(CHUNK_BYTES):
-            pass
-
-    @property
-    def sha256(self) -> str:
-        return self._digest.hexdigest()
 
 
 def _raw_items(file: Stream, reading: Reading, repairs: Repairs) -> Iterator[RawItem]:
@@ -157,58 +174,11 @@ def _raw_items(file: Stream, reading: Reading, repairs: Repairs) -> Iterator[Raw
     return salvage_items(unpacked, repairs, limits)
 
 
-def _checked(raw_items: Iterator[RawItem], rules: Rules, names: set[str]) -> Iterator[Item]:
-    """The cleaned items. `names` grows by the attributes that occur, and is whole when the last item was given."""
-    tags: set[str] = set()
-    for raw in raw_items:
-        item = check(raw, rules)
-        report_unknown(item, raw, tags, rules)
-        names |= item.more_names
-        yield item
-    names |= names_of(tags, rules)
-
-
-class _Batch:
-    """The next items of the file, as the stream that COPY reads: PostgreSQL stores rows while we read the next."""
-
-    def __init__(self, run_id: int, items: Iterator[Item]) -> None:
-        self._run_id = run_id
-        self._items = items
-        self.count = self.invalid = 0
-        self.issues: Counter[tuple[str, str]] = Counter()
-        self.examples: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        self.error: Exception | None = None
-
-    def read(self, _size: int) -> str:
-        """Some more rows, or "" at the end of the batch."""
-        piece = islice(self._items, min(PIECE_ITEMS, BATCH_ITEMS - self.count))
-        try:
-            return "".join(map(self._take, piece))
-        except Exception as error:
-            self.error = error  # psycopg2 would report it as a failure of COPY
-            return ""
-
-    def _take(self, item: Item) -> str:
-        self.count += 1
-        self.invalid += not item.valid
-        for issue in item.issues:
-            name = (issue.code, issue.attribute)
-            self.issues[name] += 1
-            if self.issues[name] <= RunIssue.EXAMPLES:
-                example = {"line": issue.line, "product_id": item.id, "found": issue.found}
-                self.examples.setdefault(name, []).append(example)
-        return row(self._run_id, item)
-
-
 @transaction.atomic
 def _save(run: ImportRun, items: Iterator[Item], file: File[bytes]) -> bool:
     """Add a batch: its items, its issues and the run's progress, all or nothing. False when there is no more to do."""
-    batch = _Batch(run.pk, items)
-    # Of a COPY's errors Django translates none by itself, and a lost connection must be known as one.
-    with connection.cursor() as cursor, connection.wrap_database_errors:
-        cursor.copy_expert(COPY, batch)
-    if batch.error:
-        raise batch.error
+    batch = Batch(run, items, BATCH_ITEMS)
+    batch.copy()
     run.items += batch.count
     run.invalid += batch.invalid
     run.bytes_read = file.tell()
@@ -217,23 +187,8 @@ def _save(run: ImportRun, items: Iterator[Item], file: File[bytes]) -> bool:
         transaction.set_rollback(True)
         run.status = Status.DISCARDED
         return False
-    _count_issues(run, batch)
+    batch.count_issues()
     return bool(batch.count)
-
-
-# --- issues into counts -------------------------------------------------------------------------------
-
-_ADD_ISSUES = """
-    INSERT INTO catalog_runissue (run_id, code, attribute, severity, count, examples)
-    VALUES (%s, %s, %s, %s, %s, %s)
-    ON CONFLICT (run_id, code, attribute) DO UPDATE SET
-        count = catalog_runissue.count + excluded.count,
-        examples = jsonb_path_query_array(catalog_runissue.examples || excluded.examples, %s::jsonpath)
-"""
-
-
-def _count_issues(run: ImportRun, batch: _Batch) -> None:
-    _add_issues(run, {name: (count, batch.examples[name]) for name, count in batch.issues.items()})
 
 
 def _count_repairs(run: ImportRun, repairs: Repairs) -> None:
@@ -242,16 +197,4 @@ def _count_repairs(run: ImportRun, repairs: Repairs) -> None:
         code: [{"line": line, "product_id": "", "found": found} for line, found in examples]
         for code, examples in repairs.examples.items()
     }
-    _add_issues(run, {(code, ""): (count, places[code]) for code, count in repairs.counts.items()})
-
-
-def _add_issues(run: ImportRun, found: Mapping[tuple[str, str], tuple[int, list[dict[str, Any]]]]) -> None:
-    """Add to the run's issues: by code and attribute how many, and examples."""
-    first = f"$[0 to {RunIssue.EXAMPLES - 1}]"
-    rows = [
-        (run.pk, code, attribute, severity(code, attribute), count, json.dumps(all_[: RunIssue.EXAMPLES]), first)
-        for (code, attribute), (count, all_) in sorted(found.items())
-    ]
-    if rows:
-        with connection.cursor() as cursor:
-            cursor.executemany(_ADD_ISSUES, rows)
+    add_issues(run, {(code, ""): (count, places[code]) for code, count in repairs.counts.items()})

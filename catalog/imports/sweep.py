@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
-from catalog.imports.attempts import fence_the_silent, forget_ended, was_lost
+from catalog.imports.attempts import fence_the_silent, forget_ended, working_and_lost
 from catalog.imports.background import RUN_LOCK, locked, ring
 from catalog.imports.review import go_on
 from catalog.models import Attempt, ImportRun, Status
@@ -34,7 +34,7 @@ def sweep() -> list[ImportRun]:
     forget_ended()
     for run in ImportRun.objects.filter(status=Status.REVIEW, changed_at__lt=Now() - PATIENCE):
         go_on(run)
-    begun = Attempt.objects.filter(kind=RUN_LOCK, number=OuterRef("pk"))
+    begun = Attempt.objects.filter(run=OuterRef("pk"))
     runs = ImportRun.objects.filter(status__in=_TASKS).annotate(waited=Q(changed_at__lt=Now() - PATIENCE))
     rung: list[ImportRun] = [run for run in runs.filter(Q(waited=True) | Exists(begun)).order_by("pk") if _is_left(run)]
     with transaction.atomic():
@@ -44,6 +44,7 @@ def sweep() -> list[ImportRun]:
 
 
 def _is_left(run: ImportRun) -> bool:
-    """Whether nobody works on the run, and it waited long enough or its worker was lost."""
+    """Whether nobody works on the run, and it waited long enough or a worker of it was lost."""
     with locked(RUN_LOCK, run.pk) as free:
-        return free and (run.waited or was_lost(RUN_LOCK, run.pk))  # type: ignore[attr-defined]
+        working, lost = working_and_lost(run)
+    return free and not working and (run.waited or lost)  # type: ignore[attr-defined]

@@ -4,6 +4,7 @@ from catalog.models.feed import Feed, Mode
 from catalog.models.imports import (
     Attempt,
     Change,
+    Chunk,
     ImportRun,
     ItemIssue,
     Operation,
@@ -14,11 +15,13 @@ from catalog.models.imports import (
     Status,
 )
 from catalog.models.product import CatalogState, ItemFields, Product
+from catalog.models.uploads import UploadKey
 
 __all__ = [
     "Attempt",
     "CatalogState",
     "Change",
+    "Chunk",
     "Feed",
     "ImportRun",
     "ItemFields",
@@ -31,4 +34,5 @@ __all__ = [
     "RunIssue",
     "StagedItem",
     "Status",
+    "UploadKey",
 ]

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from catalog.feeds.attributes import expected
 from catalog.feeds.issues import Severity, words
 from catalog.models.feed import Feed, Mode
 from catalog.models.product import ItemFields
@@ -99,6 +100,8 @@ class ImportRun(models.Model):
     reading = models.TextField(_("reading"), choices=Reading, default=Reading.STRICT)
     holds = models.JSONField(default=list, help_text=_("Why a person has to look: code and message of each reason."))
     bytes_read = models.BigIntegerField(default=0)
+    in_chunks = models.BooleanField(null=True, help_text=_("False: read in one piece; true: cut into all its chunks."))
+    spool = models.FileField(max_length=255, blank=True, help_text=_("The unpacked file, while it is read."))
     names = models.JSONField(default=list, help_text=_("The attributes that occur in the file."))
     coverage = models.JSONField(default=dict, help_text=_("How many items have a value, by attribute."))
     plan_hash = models.CharField(max_length=64, blank=True, default="")
@@ -205,6 +208,35 @@ class ImportRun(models.Model):
     def has_changes(self) -> bool:
         """Whether confirming would change anything."""
         return bool(self.created or self.changed or self.archived)
+
+
+class Chunk(models.Model):
+    """A part of a big file that is read apart, by whichever worker is free. The row goes when all of them are read.
+
+    The fields up to `is_last` are those of `catalog.feeds.split.Piece`, `tags` and `item` those of its `Shell`.
+    `names` and `unknown` are what its items have of `catalog.feeds.check.Occurring`.
+    """
+
+    run = models.ForeignKey(ImportRun, models.CASCADE, related_name="chunks", db_index=False)
+    start = models.BigIntegerField()
+    end = models.BigIntegerField()
+    lines = models.PositiveIntegerField()
+    places = models.PositiveIntegerField()
+    room = models.PositiveIntegerField()
+    is_last = models.BooleanField()
+    tags = models.TextField()
+    item = models.TextField()
+    is_read = models.BooleanField(default=False)
+    names = models.JSONField(default=list)
+    unknown = models.JSONField(default=dict)
+
+    class Meta:
+        default_permissions = ()
+        ordering = ["run", "start"]
+        constraints = [models.UniqueConstraint("run", "start", name="chunk_one_per_place")]
+
+    def __str__(self) -> str:
+        return f"{self.run}, bytes {self.start:,} to {self.end:,}"
 
 
 class Attempt(models.Model):
@@ -342,6 +374,10 @@ class RunIssue(models.Model):
     @property
     def advice(self) -> str:
         return words(self.code).advice
+
+    @property
+    def expected(self) -> str:
+        return expected(self.attribute)
 
 
 class ItemIssue(models.Model):

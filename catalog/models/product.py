@@ -1,15 +1,23 @@
 """Products, and the columns they share with the items of an import."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.contrib.postgres.search import SearchQuery, SearchVector, SearchVectorField
-from django.db import models, transaction
+from django.db import connection, models, transaction
+from django.db.models.functions import Left
 from django.utils.translation import gettext_lazy as _
 
 from catalog.feeds import attributes
 from catalog.models.feed import Feed
+
+# Of titles and brands so much is in an index, whose entries are limited: an id of 500 characters has to fit beside it.
+KEY_CHARS = 120
+SEARCH_CHARS = 200
+# One letter wrong, missing or too much in a word of five.
+LIKE_ENOUGH = 0.4
 
 
 def text(label: Any, **options: Any) -> "models.TextField[str, str]":
@@ -105,15 +113,63 @@ class ProductQuerySet(models.QuerySet["Product"]):
         """Products on sale or soon to be: for every list but the archive."""
         return self.filter(archived_at=None)
 
+    def of_brands(self, brands: Iterable[str]) -> "ProductQuerySet":
+        """Products of one of these brands, each as it is written. For the list's filter."""
+        wanted = models.Q()
+        for brand in brands:
+            whole = {"brand": brand} if len(brand) >= KEY_CHARS else {}
+            wanted |= models.Q(brand_key=brand[:KEY_CHARS], **whole)
+        return self.filter(wanted)
+
     def search(self, words: str) -> "ProductQuerySet":
-        """Products with every word, or a word that begins so, in their searchable text. For the admin's search box."""
-        found = words.replace("\x00", " ").replace("'", " ").replace("\\", " ").split()
+        """Products with every word, or a word that begins so, in their searchable text. For every search box.
+
+        When no product has them all, each word that no product has is taken as the word of a title or brand that is
+        most like it.
+        """
+        found = words[:SEARCH_CHARS].replace("\x00", " ").replace("'", " ").replace("\\", " ").split()
         terms = [word for word in found if any(map(str.isalnum, word))]
         if words.strip() and not terms:
             return self.none()
+        if terms and not Product.objects.with_words(terms).exists():
+            terms = [_nearest(term) for term in terms]
+        return self.with_words(terms)
+
+    def with_words(self, terms: Iterable[str]) -> "ProductQuerySet":
+        """Products with a word that begins so, for each of the terms; none may hold a quotation mark or backslash."""
         for term in terms:
             self = self.filter(search=SearchQuery(f"'{term}':*", config="simple", search_type="raw"))
         return self
+
+
+def _nearest(term: str) -> str:
+    """The term, if a product has it; else the word most like it among the titles and brands that look like it.
+
+    A hundred of these are enough to choose from: what looks like a word mostly has it.
+    """
+    if Product.objects.with_words([term]).exists():
+        return term
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('pg_trgm.word_similarity_threshold', %s, true)", [f"{LIKE_ENOUGH}"])
+        cursor.execute(
+            """
+            WITH looks_like_it AS (
+                SELECT title, brand FROM catalog_product WHERE %(term)s <%% title OR %(term)s <%% brand LIMIT 100
+            )
+            SELECT word
+            FROM looks_like_it, regexp_split_to_table(lower(title || ' ' || brand), '[^[:alnum:]]+') AS word
+            ORDER BY similarity(word, %(term)s) DESC, word
+            LIMIT 1
+            """,
+            {"term": term},
+        )
+        nearest = cursor.fetchone()
+    return nearest[0] if nearest else term
+
+
+def _listed_by(field: str, *, name: str) -> models.Index:
+    """Products on the list in the order of the field, ties by id: any page is found in the index alone."""
+    return models.Index(field, "id", condition=models.Q(archived_at=None), name=name)
 
 
 class Product(ItemFields):
@@ -143,13 +199,37 @@ class Product(ItemFields):
         db_persist=True,
     )
 
+    title_key = models.GeneratedField(
+        expression=Left("title", KEY_CHARS), output_field=models.TextField(), db_persist=True
+    )
+    brand_key = models.GeneratedField(
+        expression=Left("brand", KEY_CHARS), output_field=models.TextField(), db_persist=True
+    )
+
     objects = ProductQuerySet.as_manager()
 
     class Meta:
         ordering = ["id"]
         indexes = [
-            # ProductQuerySet.search
+            # ProductQuerySet.search: the words
             GinIndex("search", name="product_search"),
+            # ProductQuerySet.search: a word with a typo
+            GinIndex(OpClass("title", "gin_trgm_ops"), OpClass("brand", "gin_trgm_ops"), name="product_typos"),
+            # /list-products/ by id and the number of its products, whatever the filters, without touching the table
+            models.Index(
+                fields=["id"],
+                include=["condition", "gender", "availability", "brand_key", "price"],
+                condition=models.Q(archived_at=None),
+                name="product_listed",
+            ),
+            # /list-products/?brand=…, ?sort_by=brand, and the brands of /filter-options/
+            _listed_by("brand_key", name="product_by_brand"),
+            # /list-products/?min_price=…&max_price=… and ?sort_by=price
+            _listed_by("price", name="product_by_price"),
+            # /list-products/?sort_by=title, created_at and updated_at
+            _listed_by("title_key", name="product_by_title"),
+            _listed_by("created_at", name="product_by_created"),
+            _listed_by("updated_at", name="product_by_updated"),
         ]
         constraints = [
             models.CheckConstraint(condition=~models.Q(id=""), name="product_id_not_empty"),
@@ -172,6 +252,26 @@ class Product(ItemFields):
             CatalogState.bump()
         self.refresh_from_db(fields=["version"])
 
+    @classmethod
+    def brands(cls) -> list[str]:
+        """Every brand of an active product, sorted: one step in the index for each, however many products it has."""
+        with connection.cursor() as cursor:
+            cursor.execute("""
+                WITH RECURSIVE step AS (
+                    SELECT min(brand_key) AS key FROM catalog_product WHERE archived_at IS NULL AND brand_key > ''
+                    UNION ALL
+                    SELECT (
+                        SELECT min(brand_key) FROM catalog_product WHERE archived_at IS NULL AND brand_key > step.key
+                    )
+                    FROM step WHERE step.key IS NOT NULL
+                )
+                SELECT key FROM step WHERE key IS NOT NULL
+            """)
+            keys = {key for (key,) in cursor.fetchall()}
+        cut = {key for key in keys if len(key) == KEY_CHARS}
+        whole = cls.objects.active().filter(brand_key__in=cut).order_by().values_list("brand", flat=True).distinct()
+        return sorted((keys - cut).union(whole if cut else ()))
+
 
 class CatalogState(models.Model):
     """One row. `version` grows whenever any product changes: the key of everything cached about the catalogue."""
@@ -185,6 +285,11 @@ class CatalogState(models.Model):
 
     def __str__(self) -> str:
         return f"catalogue version {self.version}"
+
+    @classmethod
+    def current(cls) -> int:
+        """The version now; 0 before the first change."""
+        return cls.objects.values_list("version", flat=True).first() or 0
 
     @classmethod
     def bump(cls) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from catalog.feeds import check as check_module
 from catalog.feeds.attributes import COLUMNS, Need, Type, expected
-from catalog.feeds.check import Item, Rules, check, names_of, report_unknown
-from catalog.feeds.issues import BY_CODE, CODES, Severity
+from catalog.feeds.check import MAX_UNKNOWN_NAMES, Item, Occurring, Rules, check, names_of
+from catalog.feeds.issues import BY_CODE, CODES, Issue, Severity
 from catalog.feeds.items import read_items
 from catalog.feeds.limits import SAFE
 from catalog.imports.across import ACROSS
@@ -22,19 +22,21 @@ SHOP = Rules(base_url="https://shop.example/en/", domain="shop.example", aliases
 # Found by comparing the items of a file, or while the file is read, not by looking at an item.
 ELSEWHERE = {
     *ACROSS,
-    *("row.cells", "item.not_well_formed"),
+    *("attribute.unknown", "row.cells", "item.not_well_formed"),
     *("item.too_large", "item.too_many_attributes", "item.too_deep", "item.value_too_long"),
 }
 
 
 def read(rules: Rules, *items: str) -> list[Item]:
     """The items of a feed as staging takes them."""
-    tags: set[str] = set()
-    found = []
+    return [check(raw, rules) for raw in read_items(io.BytesIO(feed_of(*items)))]
+
+
+def unknown_in(*items: str) -> dict[str, tuple[Issue, str]]:
+    occurring = Occurring(NO_RULES)
     for raw in read_items(io.BytesIO(feed_of(*items))):
-        found.append(check(raw, rules))
-        report_unknown(found[-1], raw, tags, rules)
-    return found
+        occurring.add(raw, check(raw, NO_RULES))
+    return occurring.unknown
 
 
 def read_one(rules: Rules = NO_RULES, **fields: Any) -> Item:
@@ -111,6 +113,12 @@ RULES: dict[str, tuple[str, dict[str, Any], str]] = {
     "gtin.placeholder": ("gtin", {"gtin": "0000000000000"}, "0000000000000"),
     "gtin.isbn10": ("gtin", {"gtin": "0-306-40615-2"}, "0-306-40615-2"),
     "color.bad": ("color", {"color": "#C0FFEE"}, "#C0FFEE"),
+    "size.several": ("size", {"size": "S, M, L"}, "S, M, L"),
+    "attribute.list": (
+        "additional_image_link",
+        {"additional_image_link": "https://e.com/1.jpg, https://e.com/2.jpg"},
+        "https://e.com/1.jpg, https://e.com/2.jpg",
+    ),
     "category.unknown": ("google_product_category", {"google_product_category": "Damen"}, "Damen"),
     "apparel.color": ("color", {**DRESSED, "color": None}, ""),
     "apparel.gender": ("gender", {**DRESSED, "gender": None}, ""),
@@ -118,7 +126,6 @@ RULES: dict[str, tuple[str, dict[str, Any], str]] = {
     "apparel.size": ("size", {**DRESSED, "google_product_category": "2271"}, ""),
     "group.equals_id": ("item_group_id", {"item_group_id": "1"}, "1"),
     "attribute.empty": ("custom_label_2", {"custom_label_2": ""}, ""),
-    "attribute.unknown": ("heel", {"heel": "high"}, "high"),
     "attribute.repeated": ("color", {"color": ["Red", "Blue"]}, "Blue"),
     **{
         f"{a.name}.missing": (a.name, {a.name: None}, "")
@@ -234,8 +241,8 @@ def test_what_is_expected_is_said_of_every_attribute() -> None:
 # --- the severities -----------------------------------------------------------------------------------
 NOTICES = (
     "description.html text.double_escaped url.space url.non_ascii url.characters availability.legacy choice.lenient "
-    "attribute.empty attribute.unknown attribute.two_names group.equals_id group.single text.markup text.whitespace "
-    "gtin.isbn10 feed.supplemental"
+    "attribute.empty attribute.unknown attribute.list attribute.two_names group.equals_id group.single text.markup "
+    "text.whitespace gtin.isbn10 feed.supplemental"
 )
 
 
@@ -273,6 +280,21 @@ def test_a_colour(color: str) -> None:
 @pytest.mark.parametrize("color", ["123", "X", "#fff", "c0ffee", "Multicolor", "Red/Green/Blue/Gold", "x" * 41, "١٢"])
 def test_no_colour(color: str) -> None:
     assert codes(read_one(color=color)) == ["color.bad"]
+
+
+@pytest.mark.parametrize("size", ["38,5", "16/34 Tall", "80 x 1,5 cm", "One Size"])
+def test_a_size(size: str) -> None:
+    assert codes(read_one(size=size)) == []
+
+
+@pytest.mark.parametrize("size", ["S,M", "38, 39", "38,39,40", "ص, م"])
+def test_no_single_size(size: str) -> None:
+    assert codes(read_one(size=size)) == ["size.several"]
+
+
+@pytest.mark.parametrize("name", ["price", "availability", "adult", "quantity", "gender"])
+def test_a_template_is_named_whatever_should_stand_there(name: str) -> None:
+    assert codes(read_one(NO_RULES, **{name: "{{ x }}"}))[0] == "text.placeholder"
 
 
 @pytest.mark.parametrize("text", ["2271", "Furniture", "Damen > Taschen", "Apparel & Accessories"])
@@ -425,20 +447,21 @@ def test_the_tables_own_name_counts_before_an_alias() -> None:
 
 
 def test_an_unknown_name_is_reported_with_the_first_item_that_has_it() -> None:
-    first, second, third = read(NO_RULES, item("1"), item("2", heel="high"), item("3", heel="low", sole="red"))
-    assert [(issue.attribute, issue.line) for issue in second.issues] == [("heel", 3)]
-    assert [issue.attribute for issue in third.issues] == ["sole"]
-    assert first.issues == []
+    unknown = unknown_in(item("1"), item("2", heel="high"), item("3", heel="low", sole="red"))
+    assert unknown == {
+        "heel": (Issue("attribute.unknown", "heel", "high", 3), "2"),
+        "sole": (Issue("attribute.unknown", "sole", "red", 4), "3"),
+    }
 
 
 def test_elements_of_rss_and_custom_ones_are_not_unknown() -> None:
     xml = item("1", c__heel="high").replace("</item>", "<guid>1</guid><pubDate>today</pubDate></item>")
-    assert codes(read(NO_RULES, xml)[0]) == []
+    assert unknown_in(xml) == {}
 
 
 def test_a_file_with_its_data_in_its_names_is_not_reported_name_by_name() -> None:
-    (read_item,) = read(NO_RULES, item("1", **{f"n{n}": "x" for n in range(1000)}))
-    assert len(read_item.issues) < 200
+    unknown = unknown_in(item("1", **{f"n{n}": "x" for n in range(1000)}))
+    assert len(unknown) == MAX_UNKNOWN_NAMES
 
 
 @pytest.mark.parametrize("text", ["2026-12-22", "2026-12-22T23:59+0400", "2025-01-01"])

@@ -53,6 +53,8 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "config.middleware.limit_what_pages_load",
     "config.middleware.refuse_nul",
     "config.middleware.DatabaseAway",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -62,7 +64,6 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
@@ -146,7 +147,8 @@ REST_AUTH = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Ounass Product Management",
-    "DESCRIPTION": "Accounts, products and imports. Log in, then send `Authorization: Bearer <access>`.",
+    "DESCRIPTION": "Accounts, products and imports over HTTP. Log in, then send the header Authorization: Bearer, "
+    "followed by the access token.",
     "VERSION": "1.0.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
@@ -163,7 +165,10 @@ CORS_ALLOW_HEADERS = (
     "if-none-match",
     "prefer",
 )
-CORS_EXPOSE_HEADERS = ("ETag", "Location", "Retry-After")
+CORS_EXPOSE_HEADERS = ("ETag", "Location", "Preference-Applied", "Retry-After")
+
+# Whether imports that come in through the API wait for somebody to confirm them.
+API_UPLOAD_REVIEW = env.bool("API_UPLOAD_REVIEW", default=False)
 
 # --- data -----------------------------------------------------------------------------------------
 DATABASES = {"default": env.db("DATABASE_URL") if env.str("DATABASE_URL", default="") else embedded.database()}
@@ -210,6 +215,10 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_RETRY_ON_WORKER_LOST = True  # bounded by max_retries; rejecting alone loops for ever on a poisonous task
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# Days; 0 keeps them for ever.
+RETENTION_FILES_DAYS = env.int("RETENTION_FILES_DAYS", default=90)
+RETENTION_ITEMS_DAYS = env.int("RETENTION_ITEMS_DAYS", default=90)
+RETENTION_PLANS_DAYS = env.int("RETENTION_PLANS_DAYS", default=30)
 CELERY_TASK_SOFT_TIME_LIMIT = IMPORT_MAX_SECONDS
 CELERY_TASK_TIME_LIMIT = CELERY_TASK_SOFT_TIME_LIMIT + 60
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20  # on SIGQUIT; the container maps its SIGTERM to that
@@ -220,10 +229,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 30,
     "socket_keepalive": True,
 }
+CELERY_BEAT_SYNC_EVERY = 1  # what it sent stands in the database at once, where the readiness check looks
 CELERY_BEAT_SCHEDULER = "schedule.beat:Scheduler"
 
 # Mail has a worker of its own: a mail server that does not answer must not keep imports waiting.
-CELERY_TASK_ROUTES = {"notifications.deliver": {"queue": "mail"}}
+CELERY_TASK_ROUTES = {"notifications.deliver": {"queue": "mail"}, "accounts.mail_*": {"queue": "mail"}}
 
 # --- mail -----------------------------------------------------------------------------------------
 # In a checkout nothing leaves the machine unless EMAIL_URL says so.

@@ -1,0 +1,82 @@
+"""What is sent to the calls and what they give, as the description shows it. A test holds it to the schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from catalog.feeds.attributes import COLUMNS, Type
+
+_BLANK: dict[Type, Any] = {Type.MONEY: None, Type.INTEGER: None, Type.BOOLEAN: None, Type.URLS: []}
+SITE = "https://catalogue.example.com"
+
+PRODUCT: dict[str, Any] = {
+    **{attribute.name: _BLANK.get(attribute.type, "") for attribute in COLUMNS},
+    "id": "205042570_242",
+    "title": "Silk dress",
+    "description": "A dress of silk.",
+    "brand": "Noor",
+    "condition": "new",
+    "link": "https://www.example.com/205042570_242",
+    "image_link": "https://www.example.com/205042570_242.jpg",
+    "price": "1250.00",
+    "currency": "AED",
+    "availability": "in_stock",
+    "quantity": 4,
+    "mpn": "N-1",
+    "gender": "female",
+    "color": "Red",
+    "size": "M",
+    "extra": {"multipack": "2"},
+    "created_at": "2026-11-22T10:00:00Z",
+    "updated_at": "2026-11-22T10:00:00Z",
+}
+OPTIONS = {"conditions": ["new", "used"], "genders": ["female", "male"], "brands": ["Noor", "Zari"]}
+RECEIVED = {"id": 7, "status": "received", "url": f"{SITE}/imports/7/"}
+PLAN_HASH = "5c6ffbdd40d9556b73a21e63c3e0e904d1bb0c8d9e9ea0a2fa4cf0bba5a4d6f5"
+IMPORT: dict[str, Any] = {
+    "id": 7,
+    "url": f"{SITE}/imports/7/",
+    "feed": "api",
+    "mode": "add",
+    "status": "review",
+    "file_name": "summer.xml",
+    "file_size": 48_213,
+    "uploaded_by": "noor",
+    "created_at": "2026-11-22T10:00:00Z",
+    "finished_at": None,
+    "bytes_read": 48_213,
+    "counts": {
+        "items": 20,
+        "created": 17,
+        "changed": 0,
+        "unchanged": 0,
+        "existing": 2,
+        "duplicate": 0,
+        "invalid": 1,
+        "archived": 0,
+        "conflict": 0,
+    },
+    "plan_hash": PLAN_HASH,
+    "holds": [
+        {"code": "feed.repaired", "message": "The file is not well-formed XML and was repaired while it was read."}
+    ],
+    "error": None,
+    "issues_url": f"{SITE}/imports/7/issues/",
+    "invalid_csv_url": f"{SITE}/imports/7/invalid.csv",
+    "invalid_xml_url": f"{SITE}/imports/7/invalid.xml",
+}
+ISSUE = {
+    "code": "price.format",
+    "severity": "error",
+    "attribute": "price",
+    "count": 1,
+    "title": "The price is not an amount",
+    "advice": "Write it as 12.50 AED.",
+    "examples": [{"line": 7, "id": "205042570_242", "found": "12,5O"}],
+}
+APPLY = {"plan_hash": PLAN_HASH, "reason": "I looked at what was repaired."}
+
+
+def page(result: dict[str, Any]) -> dict[str, Any]:
+    """A page of a list with this on it."""
+    return {"count": 1, "total_pages": 1, "next": None, "previous": None, "results": [result]}

@@ -1,0 +1,181 @@
+"""The calls that read the catalogue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_view
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+
+from catalog.api import examples
+from catalog.api.cache import CatalogueView, cached
+from catalog.api.pages import check_page, envelope, keys_of_page, pages_of
+from catalog.api.parameters import PAGING, Query, amount, choice, text
+from catalog.api.schema import call
+from catalog.api.serializers import (
+    PRODUCT_FIELDS,
+    FilterOptionsSerializer,
+    ProductPageSerializer,
+    ProductSerializer,
+    product,
+)
+from catalog.feeds.attributes import BY_NAME
+from catalog.models import Product
+from catalog.models.product import SEARCH_CHARS, ProductQuerySet
+
+CHOICES = ("condition", "gender", "availability")
+# What the list may be sorted by, and the column that has an index for it.
+COLUMN_OF = {
+    "id": "id",
+    "title": "title_key",
+    "brand": "brand_key",
+    "price": "price",
+    "created_at": "created_at",
+    "updated_at": "updated_at",
+}
+FILTERS = (
+    *(choice(name, BY_NAME[name].values, "Given again, either will do.", repeated=True) for name in CHOICES),
+    text(
+        "brand",
+        "As it is written in /filter-options/. Given again, either will do.",
+        least=1,
+        most=BY_NAME["brand"].limit,
+        repeated=True,
+    ),
+    amount("min_price", "The lowest price, in whatever currency."),
+    amount("max_price", "The highest price, in whatever currency."),
+    text(
+        "search",
+        "Beginnings of words in id, title, brand, GTIN or MPN. When no product has them all, a word that none has is "
+        "taken as the word in titles and brands that is most like it.",
+        most=SEARCH_CHARS,
+        default="",
+    ),
+)
+LIST = Query(
+    (
+        *FILTERS,
+        choice("sort_by", COLUMN_OF, "Of products that are alike in it, the id decides.", default="id"),
+        choice("order", ("asc", "desc"), "`desc` is exactly the reverse of `asc`.", default="asc"),
+        *PAGING,
+    )
+)
+BY_ID = Query((text("id", "The product's id.", least=1, most=BY_NAME["id"].limit, required=True),))
+FORM = ",".join(PRODUCT_FIELDS)
+
+
+@extend_schema_view(
+    get=call(
+        "list_products",
+        {200: ProductPageSerializer},
+        errors=(400, 404),
+        parameters=LIST.described(),
+        example=examples.page(examples.PRODUCT),
+        conditional=True,
+    )
+)
+class ProductListView(CatalogueView):
+    """Products that are not archived, page by page."""
+
+    form = FORM
+    query = LIST
+
+    def answer(self, request: Request, version: int, asked: dict[str, Any]) -> dict[str, Any]:
+        chosen = products_with(asked)
+        filters = [(parameter.name, asked[parameter.name]) for parameter in FILTERS]
+        count = cached(version, f"count {filters}", chosen.count)
+        number, size = asked["page"], asked["page_size"]
+        total = pages_of(count, size)
+        check_page(number, total)
+        ids = keys_of_page(chosen, order_of(asked), number=number, size=size, count=count)
+        return envelope(request, products_by(ids), number=number, total=total, count=count)
+
+
+@extend_schema_view(
+    get=call(
+        "product_detail",
+        {200: ProductSerializer},
+        errors=(400, 404),
+        example=examples.PRODUCT,
+        conditional=True,
+    )
+)
+class ProductDetailView(CatalogueView):
+    """One product that is not archived. In the address its id is percent-encoded: `a/b` is `a%2Fb`."""
+
+    form = FORM
+
+    def answer(self, request: Request, version: int, asked: dict[str, Any]) -> dict[str, Any]:
+        row = Product.objects.active().filter(pk=asked["id"]).values(*PRODUCT_FIELDS).first()
+        if row is None:
+            raise NotFound("There is no product of this id.")
+        return product(row)
+
+
+@extend_schema_view(
+    get=call(
+        "product_detail_by_query",
+        {200: ProductSerializer},
+        errors=(400, 404),
+        parameters=BY_ID.described(),
+        example=examples.PRODUCT,
+        conditional=True,
+    )
+)
+class ProductByQueryView(ProductDetailView):
+    """One product whose id no path can hold: clients take `.` and `..` between slashes out of an address."""
+
+    query = BY_ID
+
+
+@extend_schema_view(
+    get=call(
+        "filter_options",
+        {200: FilterOptionsSerializer},
+        errors=(400,),
+        example=examples.OPTIONS,
+        conditional=True,
+    )
+)
+class FilterOptionsView(CatalogueView):
+    """What the list can be filtered by: every condition, gender and brand that a product on it has."""
+
+    def answer(self, request: Request, version: int, asked: dict[str, Any]) -> dict[str, Any]:
+        return cached(version, "options", options)
+
+
+def products_with(asked: dict[str, Any]) -> ProductQuerySet:
+    """The listed products that every given filter lets through."""
+    chosen = Product.objects.active()
+    for name in CHOICES:
+        if asked[name]:
+            chosen = chosen.filter(**{f"{name}__in": asked[name]})
+    if asked["brand"]:
+        chosen = chosen.of_brands(asked["brand"])
+    if asked["min_price"] is not None:
+        chosen = chosen.filter(price__gte=asked["min_price"])
+    if asked["max_price"] is not None:
+        chosen = chosen.filter(price__lte=asked["max_price"])
+    return chosen.search(asked["search"])
+
+
+def order_of(asked: dict[str, Any]) -> list[str]:
+    sign = "-" if asked["order"] == "desc" else ""
+    return [f"{sign}{column}" for column in dict.fromkeys((COLUMN_OF[asked["sort_by"]], "id"))]
+
+
+def products_by(ids: list[str]) -> list[dict[str, Any]]:
+    """The products as they are sent, in the order of the ids."""
+    rows = {row["id"]: row for row in Product.objects.filter(pk__in=ids).values(*PRODUCT_FIELDS)}
+    return [product(rows[id]) for id in ids if id in rows]
+
+
+def options() -> dict[str, list[str]]:
+    pairs = Product.objects.active().order_by().values_list("condition", "gender").distinct()
+    conditions, genders = {condition for condition, _gender in pairs}, {gender for _condition, gender in pairs}
+    return {
+        "conditions": sorted(conditions - {""}),
+        "genders": sorted(genders - {""}),
+        "brands": Product.brands(),
+    }

@@ -1,0 +1,183 @@
+"""What the calls take and give, for the description and for reading bodies.
+
+Products are written out as plain dicts, forty times as fast as a serializer does; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from rest_framework import serializers
+
+from catalog.feeds.attributes import COLUMNS, Attribute, Type
+from catalog.feeds.issues import Severity
+from catalog.feeds.write import with_decimals
+from catalog.imports.columns import MONEY_NAMES, SHARED
+from catalog.imports.permissions import API_FEED
+from catalog.imports.review import REASON_CHARS
+from catalog.models import ImportRun, Mode, Status
+
+# --- products -----------------------------------------------------------------------------------------
+
+PRODUCT_FIELDS = ("id", *SHARED, "extra", "created_at", "updated_at")
+
+
+def product(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of `PRODUCT_FIELDS` as it is sent: amounts with as many decimals as their currency has."""
+    currency = row["currency"]
+    for name in MONEY_NAMES:
+        if row[name] is not None:
+            row[name] = money(row[name], currency)
+    return row
+
+
+def money(amount: Decimal, currency: str) -> str:
+    return str(with_decimals(amount, currency))
+
+
+def _field(attribute: Attribute) -> serializers.Field[Any, Any, Any, Any]:
+    about: dict[str, Any] = {"help_text": attribute.help}
+    match attribute.type:
+        case Type.MONEY:
+            return serializers.CharField(**about, allow_null=True)
+        case Type.INTEGER:
+            return serializers.IntegerField(**about, allow_null=True)
+        case Type.BOOLEAN:
+            return serializers.BooleanField(**about, allow_null=True)
+        case Type.URLS:
+            return serializers.ListField(**about, child=serializers.CharField())
+    return serializers.CharField(**about, allow_blank=True)
+
+
+class _ProductBase(serializers.Serializer[Any]):
+    """A product by the names of its feed attributes.
+
+    A text that is not known is empty, a number that is not known is null. Amounts are texts with as many decimals as
+    their `currency` has: 155.00 in AED, 1.250 in KWD, 1299 in JPY.
+    """
+
+
+ProductSerializer = type(
+    "ProductSerializer",
+    (_ProductBase,),
+    {
+        "__doc__": _ProductBase.__doc__,
+        **{attribute.name: _field(attribute) for attribute in COLUMNS},
+        "currency": serializers.CharField(allow_blank=True, help_text="ISO 4217, of all the amounts."),
+        "extra": serializers.DictField(help_text="Every other attribute, as it was found."),
+        "created_at": serializers.DateTimeField(),
+        "updated_at": serializers.DateTimeField(),
+    },
+)
+
+
+class PageSerializer(serializers.Serializer[Any]):
+    count = serializers.IntegerField(help_text="How many there are on all pages.")
+    total_pages = serializers.IntegerField()
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+
+
+class ProductPageSerializer(PageSerializer):
+    results = ProductSerializer(many=True)
+
+
+class FilterOptionsSerializer(serializers.Serializer[Any]):
+    """What the listed products have, sorted."""
+
+    conditions = serializers.ListField(child=serializers.CharField())
+    genders = serializers.ListField(child=serializers.CharField())
+    brands = serializers.ListField(child=serializers.CharField())
+
+
+# --- imports ------------------------------------------------------------------------------------------
+
+
+class UploadSerializer(serializers.Serializer[Any]):
+    file = serializers.FileField(max_length=1000, help_text="The feed: XML, CSV or TSV, also in gzip or zip.")
+    mode = serializers.ChoiceField(
+        Mode.choices, default=Mode.ADD, help_text="What the import may do. Only `add` is for everybody."
+    )
+    feed = serializers.SlugField(
+        default=API_FEED,
+        max_length=50,
+        help_text="The short name of the feed that the products belong to, for people who may upload in the admin.",
+    )
+
+
+class ReceivedSerializer(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    status = serializers.ChoiceField(Status.choices)
+    url = serializers.URLField(help_text="Where the import tells how far it is.")
+
+
+class HoldSerializer(serializers.Serializer[Any]):
+    """Why an import waits for a person."""
+
+    code = serializers.CharField()
+    message = serializers.CharField()
+
+
+CountsSerializer = type(
+    "CountsSerializer",
+    (serializers.Serializer,),
+    {
+        "__doc__": "How many items, and what comes of them; archived products are not in the file.",
+        **{name: serializers.IntegerField() for name in ImportRun.COUNTS},
+    },
+)
+
+
+class ImportSerializer(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    url = serializers.URLField()
+    feed = serializers.CharField()
+    mode = serializers.ChoiceField(Mode.choices)
+    status = serializers.ChoiceField(Status.choices)
+    file_name = serializers.CharField()
+    file_size = serializers.IntegerField()
+    uploaded_by = serializers.CharField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+    bytes_read = serializers.IntegerField(help_text="How much of the file was read so far.")
+    counts = CountsSerializer()
+    plan_hash = serializers.CharField(allow_blank=True, help_text="Names the plan, for confirming it.")
+    holds = HoldSerializer(many=True)
+    error = serializers.CharField(allow_null=True, help_text="Why it failed, and what would do.")
+    issues_url = serializers.URLField()
+    invalid_csv_url = serializers.URLField()
+    invalid_xml_url = serializers.URLField()
+
+
+class ImportPageSerializer(PageSerializer):
+    results = ImportSerializer(many=True)
+
+
+class FoundSerializer(serializers.Serializer[Any]):
+    """One place where an issue is."""
+
+    line = serializers.IntegerField()
+    id = serializers.CharField(allow_blank=True, help_text="The item's.")
+    found = serializers.CharField(allow_blank=True)
+
+
+class IssueSerializer(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    severity = serializers.ChoiceField([severity.value for severity in Severity])
+    attribute = serializers.CharField(allow_blank=True)
+    count = serializers.IntegerField(help_text="How often it is in the file.")
+    title = serializers.CharField()
+    advice = serializers.CharField(help_text="What would do.")
+    examples = FoundSerializer(many=True, help_text="The first five.")
+
+
+class IssuePageSerializer(PageSerializer):
+    results = IssueSerializer(many=True)
+
+
+class ApplySerializer(serializers.Serializer[Any]):
+    plan_hash = serializers.CharField(max_length=64, help_text="Of the plan that you have read.")
+    reason = serializers.CharField(
+        required=False, allow_blank=True, max_length=REASON_CHARS, help_text="Why, when a guard holds the import."
+    )

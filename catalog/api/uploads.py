@@ -1,0 +1,212 @@
+"""The call that takes a feed in."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from functools import partial
+from typing import IO, Any, cast
+
+from django.conf import settings
+from django.core.exceptions import SuspiciousOperation
+from django.core.files.uploadedfile import UploadedFile
+from django.core.files.uploadhandler import TemporaryFileUploadHandler
+from drf_spectacular.utils import OpenApiParameter, extend_schema_view
+from rest_framework.exceptions import ParseError, ValidationError
+from rest_framework.parsers import DataAndFiles, MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.reverse import reverse
+from rest_framework.views import APIView
+
+from catalog.api import examples
+from catalog.api.idempotency import once
+from catalog.api.parameters import Query
+from catalog.api.schema import call
+from catalog.api.serializers import ReceivedSerializer, UploadSerializer
+from catalog.errors import FeedRefused
+from catalog.imports.permissions import API_FEED, require
+from catalog.imports.receive import TOO_LARGE, receive, too_large
+from catalog.models import Feed, ImportRun, Mode, Status
+
+KIB = 1024
+# What a form may have around its file: names, other fields and boundaries.
+AROUND_THE_FILE = 64 * KIB
+LONGEST_WAIT = 30
+WHOLE = re.compile(r"[0-9]{1,15}", re.ASCII)
+WAIT = re.compile(r"\bwait\s*=\s*\"?([0-9]{1,6})\b", re.ASCII)
+POLL_SECONDS = (0.05, 0.5)
+
+HEADERS = [
+    OpenApiParameter(
+        "Prefer",
+        str,
+        OpenApiParameter.HEADER,
+        description=f"`wait=10` waits up to so many seconds, at most {LONGEST_WAIT}, for the import to be applied.",
+    ),
+    OpenApiParameter(
+        "Idempotency-Key",
+        {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
+        OpenApiParameter.HEADER,
+        description="A text of your own: sent again with it within a day, the upload is taken once and answered alike.",
+    ),
+]
+
+
+class _LimitedFile(TemporaryFileUploadHandler):
+    """A file of the form on its way to the disk, cut off at the limit."""
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        if start + len(raw_data) > settings.FEED_MAX_BYTES:
+            raise too_large()
+        super().receive_data_chunk(raw_data, start)
+
+    def close(self) -> None:
+        """Delete the file now; else it is deleted when somebody notices that nobody has it any more."""
+        if file := getattr(self, "file", None):
+            file.close()
+
+
+class _Counted:
+    """The body, and how much of it came."""
+
+    def __init__(self, body: IO[bytes]) -> None:
+        self._body = body
+        self.size = 0
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._body.read(size)
+        self.size += len(data)
+        return data
+
+
+class UploadParser(MultiPartParser):
+    """A form with a file, which goes to the disk while it comes in. What is too large is not read to its end."""
+
+    def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None) -> DataAndFiles:
+        request = parser_context["request"]
+        claimed = request.META.get("CONTENT_LENGTH", "")
+        length = int(claimed) if WHOLE.fullmatch(claimed) else 0
+        if length > settings.FEED_MAX_BYTES + AROUND_THE_FILE:
+            raise too_large()
+        on_its_way = _LimitedFile(request._request)
+        request.upload_handlers = [on_its_way]
+        body = _Counted(stream)
+        try:
+            parsed = super().parse(cast(IO[bytes], body), media_type, {**parser_context, "encoding": "utf-8"})
+            while body.read(64 * KIB):
+                pass
+            if body.size < length:
+                raise ParseError(f"The body ended after {body.size:,} of {length:,} bytes. Send it again.")
+        except Exception as error:
+            on_its_way.close()
+            if isinstance(error, SuspiciousOperation):
+                raise ParseError(f"The form cannot be read: {error}") from error
+            raise
+        return parsed
+
+
+@extend_schema_view(
+    post=call(
+        "upload_products",
+        {202: ReceivedSerializer, 201: ReceivedSerializer},
+        errors=(400, 403, 409, 413, 415, 422),
+        parameters=HEADERS,
+        request={"multipart/form-data": UploadSerializer},
+        example=examples.RECEIVED,
+    )
+)
+class UploadView(APIView):
+    """Take in a feed: XML, CSV or TSV, also in gzip or zip.
+
+    It is read, compared and applied in the background, and `url` says how far it is. Something may hold it for a
+    person, as a file that is broken. Who has an account may add products; to change or archive some needs an approver.
+    """
+
+    parser_classes = [UploadParser]
+
+    def post(self, request: Request) -> Response:
+        Query().read(request.query_params)
+        key = _key_of(request)
+        form = UploadSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        upload = form.validated_data
+        if sum(len(files) for _name, files in request.FILES.lists()) > 1:
+            raise ValidationError({"file": ["Send one file, and not several."]})
+        take = partial(_take, request, upload)
+        tell = partial(_tell, request)
+        if not key:
+            return tell(take(), wait=_wait_of(request))
+        return once(request.user, key, _fingerprint(upload), take, tell, wait=_wait_of(request))
+
+
+def _take(request: Request, upload: dict[str, Any]) -> ImportRun:
+    try:
+        return receive(
+            upload["file"],
+            feed=_feed(request, upload["feed"]),
+            mode=upload["mode"],
+            by=request.user,
+            auto_apply=not settings.API_UPLOAD_REVIEW,
+            through_api=True,
+        )
+    except FeedRefused as refused:
+        if refused.code == TOO_LARGE:
+            raise
+        raise ValidationError({"file": [refused.message]}) from refused
+
+
+def _feed(request: Request, slug: str) -> Feed:
+    if slug == API_FEED:
+        return Feed.objects.get_or_create(slug=slug, defaults={"name": "API", "mode": Mode.ADD})[0]
+    require(request.user, "catalog.add_importrun")
+    feed = Feed.objects.filter(slug=slug).first()
+    if feed is None:
+        raise ValidationError({"feed": ["There is no feed with this short name."]})
+    return feed
+
+
+def _tell(request: Request, run: ImportRun, *, wait: int = 0) -> Response:
+    """The answer about the import; it is waited for so many seconds at most, while something goes on with it."""
+    _wait_for(run, wait)
+    address = reverse("import", [run.pk], request=request)
+    data = {"id": run.pk, "status": run.status, "url": address}
+    headers = {"Location": address} | ({"Preference-Applied": f"wait={wait}"} if wait else {})
+    return Response(data, status=201 if run.status == Status.APPLIED else 202, headers=headers)
+
+
+def _wait_for(run: ImportRun, seconds: int) -> None:
+    end, (pause, longest) = time.monotonic() + seconds, POLL_SECONDS
+    while _goes_on(run) and time.monotonic() + pause < end:
+        time.sleep(pause)
+        pause = min(pause * 2, longest)
+        run.refresh_from_db()
+
+
+def _goes_on(run: ImportRun) -> bool:
+    goes_on_alone = run.status == Status.REVIEW and run.auto_apply and not run.holds
+    return run.is_busy or goes_on_alone
+
+
+def _wait_of(request: Request) -> int:
+    """The seconds of `Prefer: wait=…`; a preference that is not understood is none."""
+    match = WAIT.search(request.headers.get("Prefer", ""))
+    return min(int(match[1]), LONGEST_WAIT) if match else 0
+
+
+def _key_of(request: Request) -> str:
+    key = request.headers.get("Idempotency-Key", "")
+    if len(key) > 200 or not (key.isascii() and key.isprintable()):
+        raise ParseError("An Idempotency-Key has up to 200 plain ASCII characters.")
+    return str(key)
+
+
+def _fingerprint(upload: dict[str, Any]) -> str:
+    """What makes two uploads the same: the bytes and the settings."""
+    file: UploadedFile = upload["file"]
+    digest = hashlib.sha256(f"{upload['feed']} {upload['mode']} ".encode())
+    for chunk in file.chunks():
+        digest.update(chunk)
+    file.seek(0)
+    return digest.hexdigest()

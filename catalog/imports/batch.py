@@ -1,0 +1,123 @@
+"""Items into the database: rows by COPY, issues by kind and number."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from django.db import connection
+
+from catalog.feeds.check import Item, Occurring, Rules, check
+from catalog.feeds.issues import Issue, severity
+from catalog.feeds.items import RawItem
+from catalog.imports.rows import COPY, row
+from catalog.models import ImportRun, RunIssue
+
+PIECE_ITEMS = 50  # so many at a time go to PostgreSQL
+
+Example = dict[str, Any]
+Found = Mapping[tuple[str, str], tuple[int, list[Example]]]
+
+
+def checked(raw_items: Iterator[RawItem], rules: Rules, occurring: Occurring) -> Iterator[Item]:
+    """The cleaned items. `occurring` is whole when the last one was given."""
+    for raw in raw_items:
+        item = check(raw, rules)
+        occurring.add(raw, item)
+        yield item
+
+
+def example(issue: Issue, product_id: str) -> Example:
+    return {"line": issue.line, "product_id": product_id, "found": issue.found}
+
+
+class Batch:
+    """The next items of a file, copied in. `count` them and how many are `invalid`."""
+
+    def __init__(self, run: ImportRun, items: Iterator[Item], size: int | None = None) -> None:
+        self.count = self.invalid = 0
+        self._run = run
+        self._items = islice(items, size)
+        self._issues: Counter[tuple[str, str]] = Counter()
+        self._examples: dict[tuple[str, str], list[Example]] = {}
+        self._error: Exception | None = None
+
+    def copy(self) -> None:
+        """Write the items, in the transaction that is open: PostgreSQL stores some while the next are read."""
+        # Of a COPY's errors Django translates none by itself, and a lost connection must be known as one.
+        with connection.cursor() as cursor, connection.wrap_database_errors:
+            cursor.copy_expert(COPY, self)
+        if self._error:
+            raise self._error
+
+    def count_issues(self) -> None:
+        """Add the issues of the items to those of the run."""
+        add_issues(self._run, {name: (count, self._examples[name]) for name, count in self._issues.items()})
+
+    def read(self, _size: int) -> str:
+        """For COPY: some more rows, or "" at the end."""
+        try:
+            return "".join(map(self._take, islice(self._items, PIECE_ITEMS)))
+        except Exception as error:
+            self._error = error  # psycopg2 would report it as a failure of COPY
+            return ""
+
+    def _take(self, item: Item) -> str:
+        self.count += 1
+        self.invalid += not item.valid
+        for issue in item.issues:
+            name = (issue.code, issue.attribute)
+            self._issues[name] += 1
+            if self._issues[name] <= RunIssue.EXAMPLES:
+                self._examples.setdefault(name, []).append(example(issue, item.id))
+        return row(self._run.pk, item)
+
+
+# The first examples of the file, whichever of its parts was read first.
+_ADD_ISSUES = """
+    INSERT INTO catalog_runissue (run_id, code, attribute, severity, count, examples)
+    VALUES (%s, %s, %s, %s, %s, %s)
+    ON CONFLICT (run_id, code, attribute) DO UPDATE SET
+        count = catalog_runissue.count + excluded.count,
+        examples = (
+            SELECT jsonb_agg(example ORDER BY line, number)
+            FROM (
+                SELECT example, number, (example ->> 'line')::int AS line
+                FROM jsonb_array_elements(catalog_runissue.examples || excluded.examples)
+                    WITH ORDINALITY AS both_of (example, number)
+                ORDER BY line, number LIMIT %s
+            ) AS first
+        )
+"""
+
+
+def add_issues(run: ImportRun, found: Found) -> None:
+    """Add to the run's issues: by code and attribute how many, and examples."""
+    rows = [
+        (
+            run.pk,
+            code,
+            attribute,
+            severity(code, attribute),
+            count,
+            json.dumps(examples[: RunIssue.EXAMPLES]),
+            RunIssue.EXAMPLES,
+        )
+        for (code, attribute), (count, examples) in sorted(found.items())  # always in one order, against deadlocks
+    ]
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.executemany(_ADD_ISSUES, rows)
+
+
+def add_unknown(run: ImportRun, examples: Mapping[str, Example]) -> None:
+    """Add the names that no attribute goes by, each with its first example, once a file."""
+    add_issues(run, {("attribute.unknown", name): (1, [first]) for name, first in examples.items()})
+
+
+def examples_of(occurring: Occurring) -> dict[str, Example]:
+    """Its unknown names as `add_unknown` takes them."""
+    return {name: example(issue, product_id) for name, (issue, product_id) in occurring.unknown.items()}

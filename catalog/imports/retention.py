@@ -1,0 +1,113 @@
+"""What is kept for how long. The products, their history and every import's counts stay for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from django.conf import settings
+from django.core.files.storage import default_storage
+from django.db.models import Exists, FileField, OuterRef, Q
+from django.utils import timezone
+
+from catalog.errors import NotPossible
+from catalog.imports import across
+from catalog.imports.discard import clean_up, discard
+from catalog.models import Change, ImportRun, Outcome, StagedItem, Status
+from catalog.models.imports import ENDS, ItemState
+
+FOLDERS = ("feeds", "spools")
+ORPHANED = timedelta(days=1)  # longer than any upload takes, or the reading of a file
+
+
+def forget_old() -> dict[str, int]:
+    """Delete what is older than the settings allow, and what lost processes left behind: how many of each."""
+    return {
+        "plans": _discard_old_plans(),
+        "imports cleaned up": _clean_up_what_was_left(),
+        "lists of invalid items": _forget_invalid_items(),
+        "files": _forget_files(),
+        "orphaned files": _forget_orphans(),
+    }
+
+
+def _discard_old_plans() -> int:
+    """A plan that nobody confirmed for long is about a catalogue that is no more."""
+    days = settings.RETENTION_PLANS_DAYS
+    number = 0
+    for run in ImportRun.objects.filter(status=Status.REVIEW, changed_at__lt=_before(days)) if days else ():
+        try:
+            discard(run, by=None, reason=f"nobody confirmed it for {days} days", in_background=False)
+            number += 1
+        except NotPossible:
+            continue  # somebody was quicker, in this very moment
+    return number
+
+
+def _clean_up_what_was_left() -> int:
+    """An import that ended is cleaned up by a worker, whose call may be lost."""
+    staged = StagedItem.objects.filter(run=OuterRef("pk")).exclude(state=ItemState.INVALID)
+    proposed = Change.objects.filter(run=OuterRef("pk"), outcome=Outcome.PROPOSED)
+    ended = Q(status__in=(Status.APPLIED, Status.DISCARDED, Status.FAILED), finished_at__lt=timezone.now() - ORPHANED)
+    left = ImportRun.objects.filter(ended).filter(Exists(staged) | Exists(proposed))
+    for run in left:
+        clean_up(run)
+    return len(left)
+
+
+def _forget_invalid_items() -> int:
+    """The items that could not be imported: their list and their download go, their number and issues stay."""
+    days = settings.RETENTION_ITEMS_DAYS
+    if not days:
+        return 0
+    invalid = StagedItem.objects.filter(run=OuterRef("pk"), state=ItemState.INVALID)
+    old = ImportRun.objects.filter(Exists(invalid), status__in=ENDS, finished_at__lt=_before(days))
+    for run in old:
+        run.staged.filter(state=ItemState.INVALID).delete()
+        across.forget_items(run)
+    return len(old)
+
+
+def _forget_files() -> int:
+    """The file first: a row that names a file that is gone is found again, a file without a row only as an orphan."""
+    days = settings.RETENTION_FILES_DAYS
+    if not days:
+        return 0
+    old = ImportRun.objects.filter(status__in=ENDS, finished_at__lt=_before(days)).exclude(file="")
+    for run in old:
+        run.file.delete(save=False)
+        ImportRun.objects.filter(pk=run.pk).update(file="")
+    return len(old)
+
+
+def _forget_orphans() -> int:
+    """Files of uploads and workers that were killed between the file and its row."""
+    known: set[str] = set()
+    for field in ImportRun._meta.get_fields():
+        if isinstance(field, FileField):
+            known.update(ImportRun.objects.exclude(**{field.name: ""}).values_list(field.name, flat=True))
+    orphans = [
+        name
+        for folder in FOLDERS
+        for name in _files_in(folder)
+        if name not in known and default_storage.get_modified_time(name) < timezone.now() - ORPHANED
+    ]
+    for name in orphans:
+        default_storage.delete(name)
+    return len(orphans)
+
+
+def _files_in(folder: str) -> Iterator[str]:
+    """The names of all files in a folder of the storage, and below it."""
+    try:
+        folders, files = default_storage.listdir(folder)
+    except FileNotFoundError:
+        return
+    for name in files:
+        yield f"{folder}/{name}"
+    for name in folders:
+        yield from _files_in(f"{folder}/{name}")
+
+
+def _before(days: int) -> object:
+    return timezone.now() - timedelta(days=days)

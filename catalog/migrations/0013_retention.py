@@ -1,0 +1,29 @@
+"""The daily clearing out, made once: what staff change afterwards stays as they left it."""
+
+from django.conf import settings
+from django.db import migrations
+
+
+def schedule_retention(apps, _schema_editor):
+    at_night, _made = apps.get_model("django_celery_beat", "CrontabSchedule").objects.get_or_create(
+        minute="20", hour="3", day_of_week="*", day_of_month="*", month_of_year="*", timezone=settings.TIME_ZONE
+    )
+    apps.get_model("django_celery_beat", "PeriodicTask").objects.get_or_create(
+        name="Forget what is old",
+        defaults={
+            "task": "catalog.forget_old",
+            "crontab": at_night,
+            "description": "Deletes old files, invalid items and plans, and what killed processes left.",
+        },
+    )
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("catalog", "0012_upload_key"),
+        ("django_celery_beat", "0019_alter_periodictasks_options"),
+    ]
+
+    operations = [
+        migrations.RunPython(schedule_retention, migrations.RunPython.noop),
+    ]

@@ -1,0 +1,373 @@
+"""The calls that read the catalogue: every filter alone and together, every page, every id, and no 500."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.core.cache import cache
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from redis.exceptions import ConnectionError as CacheAway
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from catalog.api.serializers import PRODUCT_FIELDS, ProductSerializer
+from catalog.models import CatalogState, Product
+from catalog.tests.api import LIST, client, ids, product
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _nothing_cached() -> None:
+    cache.clear()
+
+
+@pytest.fixture
+def api(charlie: User) -> APIClient:
+    """Somebody with an account and no role."""
+    return client(charlie)
+
+
+@pytest.fixture
+def shelf() -> None:
+    """Five products that differ in everything that one can filter and sort by."""
+    product("1", title="Silk dress", brand="Noor", price=300, gender="female", availability="in_stock")
+    product("2", title="Linen shirt", brand="Zari", price=100, gender="male", availability="preorder")
+    product("3", title="Leather bag", brand="Noor", price=200, gender="unisex", condition="used")
+    product("4", title="Kaftan", brand="Éclat", price=200, gender="female", availability="out_of_stock")
+    product("5", title="Wool coat", brand="", price=None, gender="", availability="in_stock")
+
+
+def asked(api: APIClient, query: str) -> list[str]:
+    return ids(api.get(f"{LIST}?{query}"))
+
+
+# --- filters ------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", "1 2 3 4 5"),
+        ("condition=used", "3"),
+        ("condition=used&condition=new", "1 2 3 4 5"),
+        ("gender=female", "1 4"),
+        ("gender=female&gender=male", "1 2 4"),
+        ("availability=in_stock&availability=preorder", "1 2 5"),
+        ("brand=Noor", "1 3"),
+        ("brand=Noor&brand=Zari", "1 2 3"),
+        ("brand=noor", ""),
+        ("min_price=200", "1 3 4"),
+        ("max_price=200.00", "2 3 4"),
+        ("min_price=200&max_price=299.999", "3 4"),
+        ("min_price=300&max_price=100", ""),
+        ("search=dress", "1"),
+        ("brand=Noor&gender=female&search=sil&max_price=1000&condition=new&availability=in_stock", "1"),
+        ("brand=Noor&gender=male", ""),
+    ],
+)
+def test_filters_hold_alone_and_together(api: APIClient, shelf: None, query: str, found: str) -> None:
+    response = api.get(f"{LIST}?{query}")
+    assert ids(response) == found.split()
+    assert response.json()["count"] == len(found.split())
+
+
+def test_archived_products_are_not_there(api: APIClient) -> None:
+    product("gone", archived_at=timezone.now())
+    assert asked(api, "") == []
+    assert api.get("/product-detail/gone/").status_code == 404
+    assert api.get("/filter-options/").json()["brands"] == []
+
+
+@pytest.mark.parametrize("longer", ["", "x", "y" * 500])
+def test_a_brand_is_found_whole_however_long_it_is(api: APIClient, longer: str) -> None:
+    brand = "é" * 120
+    product("1", brand=brand + longer)
+    product("2", brand=brand + "other")
+    assert ids(api.get(LIST, {"brand": brand + longer})) == ["1"]
+    assert api.get("/filter-options/").json()["brands"] == sorted([brand + longer, brand + "other"])
+
+
+# --- search -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("silk", "1"),
+        ("SIL dre", "1"),
+        ("noor bag", "3"),
+        ("kaftn", "4"),
+        ("lether bag", "3"),
+        ("noor drss", "1"),
+        ("silk bag", ""),
+        ("xylophone", ""),
+        ("%", ""),
+        ("'':*&|!<->", ""),
+        ("  ", "1 2 3 4 5"),
+        ("éclat", "4"),
+    ],
+)
+def test_search_finds_beginnings_of_words_and_forgives_small_typos(
+    api: APIClient, shelf: None, words: str, found: str
+) -> None:
+    assert ids(api.get(LIST, {"search": words})) == found.split()
+
+
+def test_a_filter_never_makes_a_word_a_typo(api: APIClient, shelf: None) -> None:
+    product("6", title="Silky scarf", brand="Zari")
+    assert asked(api, "search=dress&brand=Zari") == []
+
+
+# --- order and pages ----------------------------------------------------------------------------------
+ORDERED = {
+    "id": "1 2 3 4 5",
+    "title": "4 3 2 1 5",
+    "brand": "5 1 3 2 4",
+    "price": "2 3 4 1 5",
+    "created_at": "1 2 3 4 5",
+    "updated_at": "1 2 3 4 5",
+}
+
+
+@pytest.mark.parametrize(("sort_by", "found"), ORDERED.items())
+@pytest.mark.parametrize("page_size", [1, 2, 3, 100])
+def test_every_order_is_stable_on_every_page(
+    api: APIClient, shelf: None, sort_by: str, found: str, page_size: int
+) -> None:
+    for order, expected in (("asc", found.split()), ("desc", found.split()[::-1])):
+        url, seen = f"{LIST}?sort_by={sort_by}&order={order}&page_size={page_size}", []
+        while url:
+            page = api.get(url)
+            seen += ids(page)
+            url = page.json()["next"]
+        assert seen == expected
+
+
+def test_titles_longer_than_any_index_are_sorted_too(api: APIClient) -> None:
+    for n in "213":
+        product(n * 500, title="👗" * 10_000, brand="👗" * 10_000)
+    assert asked(api, "sort_by=title") == [n * 500 for n in "123"]
+
+
+def test_a_page_tells_of_its_neighbours(api: APIClient, shelf: None) -> None:
+    page = api.get(f"{LIST}?page=2&page_size=2&gender=female&gender=male&gender=unisex").json()
+    assert (page["count"], page["total_pages"], page["next"]) == (4, 2, None)
+    first = api.get(page["previous"]).json()
+    assert [result["id"] for result in first["results"]] == ["1", "2"]
+    assert first["previous"] is None
+    assert api.get(first["next"]).json() == page
+
+
+def test_an_empty_list_has_a_first_page(api: APIClient) -> None:
+    expected: dict[str, Any] = {"count": 0, "total_pages": 0, "next": None, "previous": None, "results": []}
+    assert api.get(LIST).json() == expected
+
+
+@pytest.mark.parametrize("page", [2, 999_999_999])
+def test_a_page_behind_the_last_is_not_found(api: APIClient, shelf: None, page: int) -> None:
+    response = api.get(f"{LIST}?page={page}")
+    assert response.status_code == 404
+    assert "the last one is 1" in response.json()["detail"]
+
+
+def test_pages_have_twenty_products_unless_said(api: APIClient) -> None:
+    Product.objects.bulk_create([Product(id=f"{n:03}") for n in range(101)])
+    assert len(asked(api, "")) == 20
+    assert len(asked(api, "page_size=100")) == 100
+
+
+# --- what is refused ----------------------------------------------------------------------------------
+BAD = {
+    "condition": ["", "NEW", "new,used", "0"],
+    "gender": ["men"],
+    "availability": ["in stock"],
+    "brand": ["", "x" * 10_001],
+    "min_price": ["", "-1", "1e3", "NaN", "1_000", "١٢", "1,5", "1.2345", "9" * 5000, " 1", "1\n"],
+    "max_price": ["ten"],
+    "search": ["x" * 201],
+    "sort_by": ["", "feed", "-price", "title_key"],
+    "order": ["down", "DESC"],
+    "page": ["", "0", "-1", "1.0", "last", "1" * 5000, "１"],
+    "page_size": ["0", "101"],
+    "currency": ["AED"],
+    "price__gt": ["1"],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])
+def test_a_bad_parameter_is_named(api: APIClient, name: str, value: str) -> None:
+    response = api.get(LIST, {name: value})
+    assert response.status_code == 400
+    (told,) = response.json().items()
+    assert told[0] == name
+    assert isinstance(told[1][0], str)
+
+
+def test_every_bad_parameter_is_named_at_once(api: APIClient) -> None:
+    assert set(api.get(f"{LIST}?page=0&order=up&colour=red&page_size=5").json()) == {"page", "order", "colour"}
+
+
+def test_what_can_be_said_once_is_not_said_twice(api: APIClient) -> None:
+    assert api.get(f"{LIST}?page=1&page=1").json() == {"page": ["Give it once."]}
+
+
+@pytest.mark.parametrize("name", [*BAD, "no_such"])
+@pytest.mark.parametrize("value", ["%00", "%ED%A0%80", "%FF", "%F0%9F%91%97", "'", "%25", "%5C", "..%2F"])
+def test_no_parameter_brings_the_server_down(api: APIClient, name: str, value: str) -> None:
+    for path in (LIST, "/filter-options/", "/product-detail/", "/product-detail/1/"):
+        assert api.get(f"{path}?{name}={value}").status_code in (200, 400, 404)
+
+
+@pytest.mark.parametrize("path", [LIST, "/filter-options/", "/product-detail/1/", "/product-detail/?id=1"])
+def test_a_stranger_is_told_to_log_in(path: str) -> None:
+    assert APIClient().get(path).status_code == 401
+
+
+# --- one product --------------------------------------------------------------------------------------
+ODD_IDS = [
+    "a/b",
+    "?",
+    "#x",
+    "add",
+    "_2F",
+    "a//",
+    "/a",
+    "👗 é",
+    "a\nb",
+    "100%",
+    "%2F",
+    "a;b=c",
+    "&",
+    "…",
+    "...",
+    "x" * 500,
+]
+
+
+@pytest.mark.parametrize("id", ODD_IDS)
+def test_a_product_is_found_whatever_its_id(api: APIClient, id: str) -> None:
+    product(id)
+    response = api.get(f"/product-detail/{quote(id, safe='')}/")
+    assert response.status_code == 200
+    assert response.json()["id"] == id
+
+
+@pytest.mark.parametrize("id", [*ODD_IDS, ".", "..", "a/../b"])
+def test_what_no_path_can_hold_is_asked_for_by_parameter(api: APIClient, id: str) -> None:
+    product(id)
+    assert api.get("/product-detail/", {"id": id}).json()["id"] == id
+
+
+def test_a_product_that_is_not_there_is_not_found(api: APIClient) -> None:
+    assert api.get("/product-detail/1/").json() == {"detail": "There is no product of this id."}
+    assert api.get("/product-detail/?id=1").status_code == 404
+    assert api.get("/product-detail/").json() == {"id": ["Give it."]}
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "sent"),
+    [
+        ("1250", "AED", "1250.00"),
+        ("1.25", "KWD", "1.250"),
+        ("1299", "JPY", "1299"),
+        ("0.5", "", "0.50"),
+        ("1.234", "AED", "1.234"),
+        (None, "AED", None),
+    ],
+)
+def test_amounts_have_the_decimals_of_their_currency(
+    api: APIClient, amount: str | None, currency: str, sent: str | None
+) -> None:
+    product("1", price=amount and Decimal(amount), sale_price=amount and Decimal(amount), currency=currency)
+    told = api.get("/product-detail/1/").json()
+    assert (told["price"], told["sale_price"], told["currency"]) == (sent, sent, currency)
+
+
+def test_a_product_is_sent_as_the_schema_says(api: APIClient) -> None:
+    product("1", extra={"shipping": [{"country": "AE"}]}, additional_image_link=["https://example.com/1.jpg"])
+    told = api.get("/product-detail/1/").json()
+    assert list(told) == list(PRODUCT_FIELDS) == list(ProductSerializer().fields)
+    assert told["extra"] == {"shipping": [{"country": "AE"}]}
+    assert told["additional_image_link"] == ["https://example.com/1.jpg"]
+    assert api.get(LIST).json()["results"] == [told]
+
+
+def test_filter_options_are_sorted_and_not_blank(api: APIClient, shelf: None) -> None:
+    assert api.get("/filter-options/").json() == {
+        "conditions": ["new", "used"],
+        "genders": ["female", "male", "unisex"],
+        "brands": ["Noor", "Zari", "Éclat"],
+    }
+
+
+# --- the catalogue's version --------------------------------------------------------------------------
+PATHS = [LIST, f"{LIST}?search=silk&page_size=3", "/filter-options/", "/product-detail/1/", "/product-detail/?id=1"]
+
+
+def queries(api: APIClient, path: str, **headers: str) -> tuple[Any, int]:
+    with CaptureQueriesContext(
+        connection,
+    ) as seen:
+        response = api.get(path, headers=headers)
+    return response, len(seen)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_who_has_the_answer_is_told_so_after_one_query(api: APIClient, shelf: None, path: str) -> None:
+    tag = api.get(path)["ETag"]
+    for known in (tag, f"W/{tag}", f'"other", {tag}'):
+        response, count = queries(api, path, **{"If-None-Match": known})
+        assert (response.status_code, response.content, response["ETag"], count) == (304, b"", tag, 1)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_any_change_makes_a_new_answer(api: APIClient, shelf: None, path: str) -> None:
+    tag = api.get(path)["ETag"]
+    Product.objects.get(pk="5").save()
+    response = api.get(path, headers={"If-None-Match": tag})
+    assert response.status_code == 200
+    assert response["ETag"] != tag
+
+
+def test_one_answer_is_not_taken_for_another(api: APIClient, shelf: None) -> None:
+    tags = {api.get(path)["ETag"] for path in [*PATHS, f"{LIST}?page_size=3"]}
+    assert len(tags) == len(PATHS) + 1
+
+
+def test_counts_and_options_are_those_of_the_version(api: APIClient, shelf: None) -> None:
+    assert api.get(f"{LIST}?brand=Noor").json()["count"] == 2
+    product("6", brand="Noor", title="New brand's coat")
+    assert api.get(f"{LIST}?brand=Noor").json()["count"] == 3
+    product("7", brand="Aziz")
+    assert api.get("/filter-options/").json()["brands"][0] == "Aziz"
+
+
+@pytest.mark.parametrize(("path", "most"), [(LIST, 2), (f"{LIST}?search=silk", 3), ("/filter-options/", 1)])
+def test_what_is_counted_once_costs_no_query_again(api: APIClient, shelf: None, path: str, most: int) -> None:
+    """Version, keys and rows; a search looks first whether its words are there."""
+    api.get(path)
+    counts = []
+    for page_size in (1, 4):
+        sized = path if "filter" in path else f"{path}{'&' if '?' in path else '?'}page_size={page_size}"
+        counts.append(queries(api, sized)[1])
+    assert counts == [counts[0]] * 2
+    assert counts[0] <= most + 1
+
+
+def test_without_a_cache_everything_is_still_there(
+    api: APIClient, shelf: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any, **__: Any) -> None:
+        raise CacheAway
+
+    monkeypatch.setattr("catalog.api.cache.cache.get", away)
+    assert asked(api, "brand=Noor") == ["1", "3"]
+    assert api.get("/filter-options/").status_code == 200
+
+
+def test_the_version_is_nothing_before_the_first_change(api: APIClient) -> None:
+    CatalogState.objects.all().delete()
+    assert api.get(LIST)["ETag"].startswith('"0-')
+    product("1", created_at=timezone.now() - timedelta(days=1))
+    assert api.get(LIST)["ETag"].startswith('"1-')

@@ -1,0 +1,237 @@
+"""A big file is read in chunks: the same rows as in one piece, once each, whoever reads them and is lost."""
+
+import gzip
+import os
+import signal
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files.storage import default_storage
+from django.db import OperationalError
+
+from catalog.feeds import split
+from catalog.imports import chunks
+from catalog.imports.discard import discard
+from catalog.imports.stage import stage, stage_chunk
+from catalog.imports.sweep import sweep
+from catalog.models import Chunk, Feed, ImportRun, Product, Status
+from catalog.tests.conftest import Worker
+from catalog.tests.factories import at_once, counts, cutting_off, feed_of, item, items, received
+
+PIECE = 4_000  # bytes: some seven items
+MANY = [
+    *items(40, material="x" * 201),
+    item("free", price="free"),
+    *items(3, price=None, heel="high"),
+    *items(40, c__note="two\nlines"),
+    item("last", unheard="of"),
+]
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of ten thousand bytes are big."""
+    monkeypatch.setattr(chunks, "PIECE_BYTES", PIECE)
+
+
+def rows(run: ImportRun) -> list[Any]:
+    return [{**row, "run_id": 0} for row in run.staged.order_by("position").values()]
+
+
+def plan_of(run: ImportRun) -> list[Any]:
+    return list(run.changes.order_by("product_id").values_list("product_id", "operation", "position"))
+
+
+def issues(run: ImportRun) -> list[Any]:
+    return list(run.issues.order_by("code", "attribute").values("code", "attribute", "severity", "count", "examples"))
+
+
+def in_one_piece(feed: Feed, content: bytes, monkeypatch: pytest.MonkeyPatch, **options: Any) -> ImportRun:
+    with monkeypatch.context() as patch:
+        patch.setattr(chunks, "PIECE_BYTES", 10**9)
+        run = received(feed, content, **options)
+        stage(run)
+    assert run.in_chunks is False
+    return run
+
+
+def same(one: ImportRun, other: ImportRun) -> bool:
+    """Whether both runs hold the same items, changes, issues and names."""
+    return all(found(one) == found(other) for found in (rows, plan_of, issues, lambda run: run.names))
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["as it is", "gzip"])
+def test_chunks_give_the_rows_of_the_whole(feed: Feed, packed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "_TYPICAL_RATIO", 1000)
+    content = feed_of(*MANY)
+    whole = in_one_piece(feed, content, monkeypatch, mode="add")
+    run = received(feed, gzip.compress(content) if packed else content)
+    stage(run)
+    assert run.in_chunks
+    assert same(run, whole)
+    assert not Chunk.objects.exists()
+    assert not run.spool
+    assert default_storage.listdir("")[0] == ["feeds", *(["spools"] if packed else [])]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_number_of_workers_read_them(feed: Feed, worker: Worker) -> None:
+    run = received(feed, feed_of(*MANY), in_background=True)
+    done = worker.work()
+    assert done.count("catalog.stage") == 1
+    assert done.count("catalog.stage_chunk") > 5
+    run.refresh_from_db()
+    assert run.status == Status.REVIEW
+    assert sum(counts(run).values()) == 2 * len(MANY)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_processes_of_this_machine_read_them(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("catalog.imports.crew._cores", lambda: 2)
+    seen: list[int] = []
+    run = received(feed, feed_of(*MANY))
+    stage(run, lambda run: seen.append(run.items))
+    assert run.in_chunks
+    assert same(run, in_one_piece(feed, feed_of(*MANY), monkeypatch, mode="add"))
+    assert seen[-1] == len(MANY)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_killed_process_of_this_machine_is_not_missed(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("catalog.imports.crew._cores", lambda: 2)
+    parent, read = os.getpid(), chunks._read
+
+    def kill_once(chunk: Chunk) -> None:
+        read(chunk)
+        if os.getpid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(chunks, "_read", kill_once)
+    run = received(feed, feed_of(*MANY))
+    stage(run)
+    assert (run.status, run.items) == (Status.REVIEW, len(MANY))
+
+
+# --- files that only look as if they could be cut -----------------------------------------------------
+BORDER = "</item>\n<item><g:id>no item</g:id></item>"
+
+
+@pytest.mark.parametrize(
+    "hiding",
+    [
+        pytest.param(lambda text: f"<![CDATA[{text}]]>", id="CDATA"),
+        pytest.param(lambda text: f"<!--{text}-->", id="comment"),
+        pytest.param(lambda text: f"<?php {text}?>", id="instruction"),
+        pytest.param(lambda text: f"<g:x a='{text.replace('<', '&lt;')}'/>", id="attribute"),
+        pytest.param(lambda text: f"<item>{text}</item>" * 2, id="nested"),
+    ],
+)
+def test_borders_inside_something_else_cut_nothing(
+    feed: Feed, hiding: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = hiding("x" * PIECE + BORDER * 3 + "y" * split._NEAR_BYTES + BORDER)
+    content = feed_of(*items(3), item("4").replace("</g:id>", f"</g:id>{hidden}"), *items(9, color="Red"))
+    whole = in_one_piece(feed, content, monkeypatch, mode="add")
+    run = received(feed, content)
+    stage(run)
+    assert same(run, whole)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "iso-8859-1"])
+def test_another_encoding_is_read_in_one_piece(feed: Feed, encoding: str) -> None:
+    content = f'<?xml version="1.0" encoding="{encoding}"?>{feed_of(*items(40, color="rosé")).decode()}'
+    run = received(feed, content.encode(encoding))
+    stage(run)
+    assert (run.in_chunks, run.items) == (False, 40)
+    assert {row["color"] for row in rows(run)} == {"rosé"}
+
+
+def test_a_second_container_with_other_namespaces_is_read_in_one_piece(feed: Feed) -> None:
+    content = feed_of(*items(30), '</channel><channel xmlns:g="http://example.com/other">', *items(30)).decode()
+    run = received(feed, content.encode())
+    stage(run)
+    assert run.in_chunks is False
+    assert {row["product_id"] for row in rows(run)[30:]} == {""}
+
+
+def test_a_broken_file_is_refused_with_its_line_as_ever(feed: Feed) -> None:
+    run = received(feed, feed_of(*MANY)[:-100], mode="sync")
+    stage(run)
+    assert (run.status, run.error_code) == (Status.FAILED, "feed.salvage_in_sync")
+    assert run.error.startswith("Line 126, column")
+    assert not run.staged.exists()
+    assert not Chunk.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_broken_file_is_salvaged_by_the_workers(feed: Feed, worker: Worker) -> None:
+    run = received(feed, feed_of(*MANY, "<item><g:id>left open", item("after")), in_background=True)
+    worker.work()
+    run.refresh_from_db()
+    assert (run.status, run.reading, run.in_chunks) == (Status.REVIEW, "salvaged", False)
+    assert run.items == len(MANY) + 2
+
+
+# --- workers that come twice, late, or not back -------------------------------------------------------
+@pytest.mark.django_db(transaction=True)
+def test_a_chunk_delivered_twice_is_read_once(feed: Feed) -> None:
+    run = received(feed, feed_of(*MANY))
+    stage(run, in_background=True)
+    for pk in [*run.chunks.values_list("pk", flat=True)]:
+        at_once(partial(stage_chunk, pk), partial(stage_chunk, pk))
+    run.refresh_from_db()
+    assert (run.status, run.items) == (Status.REVIEW, len(MANY))
+    assert run.staged.count() == len(MANY)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_all_chunks_at_once_are_planned_once(feed: Feed) -> None:
+    run = received(feed, feed_of(*MANY))
+    stage(run, in_background=True)
+    done = at_once(*(partial(stage_chunk, chunk.pk) for chunk in run.chunks.all()))
+    assert not [found for found in done if isinstance(found, Exception)]
+    run.refresh_from_db()
+    assert (run.status, run.items) == (Status.REVIEW, len(MANY))
+    assert [step["status"] for step in run.history] == ["staging", "review"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_lost_at_a_chunk_leaves_nothing_of_it(
+    feed: Feed, halfway: Callable[..., Any], worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = received(feed, feed_of(*MANY))
+    stage(run, in_background=True)
+    halfway(cutting_off())
+    pks = [*run.chunks.values_list("pk", flat=True)]
+    with pytest.raises(OperationalError):
+        [stage_chunk(pk) for pk in pks]
+    assert 0 < run.staged.count() < len(MANY)
+    monkeypatch.setattr("catalog.imports.sweep.PATIENCE", run.changed_at - run.changed_at)
+    worker.work()  # what was rung so far is taken up, or comes to nothing
+    sweep()
+    worker.work()
+    run.refresh_from_db()
+    assert (run.status, run.items, run.staged.count()) == (Status.REVIEW, len(MANY), len(MANY))
+
+
+def test_chunks_of_a_discarded_import_come_to_nothing(feed: Feed) -> None:
+    run = received(feed, feed_of(*MANY))
+    stage(run, in_background=True)
+    first, second, *_ = run.chunks.all()
+    stage_chunk(first.pk)
+    discard(run, by=None, in_background=False)
+    assert stage_chunk(second.pk) is None
+    assert not run.staged.exists()
+    assert not Product.objects.exists()
+
+
+def test_the_file_of_chunks_is_verified(feed: Feed) -> None:
+    run = received(feed, feed_of(*MANY))
+    path = Path(run.file.path)
+    path.write_bytes(path.read_bytes().replace(b"100.00", b"999.00"))
+    stage(run)
+    assert (run.status, run.error_code) == (Status.FAILED, "feed.file_changed")
+    assert not run.staged.exists()
