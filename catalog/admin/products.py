@@ -1,8 +1,10 @@
 """Products: look at them, edit them, import and export them."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import PermissionDenied
@@ -20,13 +22,42 @@ from unfold.widgets import UnfoldAdminExpandableTextareaWidget, UnfoldAdminTextI
 
 from catalog.admin.filters import ArchivedFilter
 from catalog.admin.forms import FeedImportForm, LinesField, ProductForm
+from catalog.admin.history import history_context
 from catalog.errors import CatalogError
 from catalog.feeds.values import shown_money
+from catalog.imports.columns import MONEY_NAMES
 from catalog.imports.receive import receive
 from catalog.models import Feed, ImportRun, Product
 from catalog.models.product import ProductQuerySet
 from catalog.resources import EXPORT_FORMATS, FeedXML, ProductResource
 from catalog.templatetags.catalog import DOT_IDS, product_url
+
+
+def _told(object_id: str) -> str:
+    """The id that the address tells; two go by other names there."""
+    return {name: dots for dots, name in DOT_IDS.items()}.get(object_id, object_id)
+
+
+def _amount(name: str) -> Callable[[Product], str]:
+    """The amount as people read it, for who may only look."""
+
+    @display(description=Product._meta.get_field(name).verbose_name)  # type: ignore[union-attr]
+    def shown(product: Product) -> str:
+        amount = getattr(product, name)
+        return "–" if amount is None else shown_money(amount, product.currency)
+
+    shown.__name__ = name
+    return shown
+
+
+AMOUNTS = {name: _amount(name) for name in MONEY_NAMES}
+
+
+def _read_only(fields: Any) -> Any:
+    """The fields, one or many in rows, with amounts as they are read."""
+    if isinstance(fields, (list, tuple)):
+        return [_read_only(field) for field in fields]
+    return AMOUNTS.get(fields, fields)
 
 
 class ProductList(ChangeList):
@@ -62,6 +93,7 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
             "adwords_labels", *(f"custom_label_{n}" for n in range(5)),
             "ios_url", ("ios_app_name", "ios_app_store_id"), "iphone_url", ("iphone_app_name", "iphone_app_store_id"),
             ("android_app_name", "android_package")]}),
+        (_("Pins"), {"classes": ["tab"], "fields": ["pinned"]}),
         (_("Everything else"), {"classes": ["tab"], "fields": [
             "extra", "feed", ("created_at", "updated_at"), "archived_at"]}),
     ]  # fmt: skip
@@ -86,12 +118,33 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
         """Without import-export's second step, which writes products past every plan."""
         return [url for url in super().get_urls() if url.name != "catalog_product_process_import"]
 
+    def get_fieldsets(self, request: HttpRequest, obj: Product | None = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        if self.has_change_permission(request, obj):
+            return fieldsets
+        return [(name, {**options, "fields": _read_only(options["fields"])}) for name, options in fieldsets]
+
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
         return ProductList
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **options: Any) -> HttpResponse:
-        dots = {name: dots for dots, name in DOT_IDS.items()}
-        return super().change_view(request, dots.get(object_id, object_id), *args, **options)
+        return super().change_view(request, _told(object_id), *args, **options)
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Who or what set each field, and every change: instead of Django's log, which knows no import."""
+        product = self.get_object(request, unquote(_told(object_id)))
+        if not self.has_view_permission(request, product):
+            raise PermissionDenied
+        if product is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        context = {
+            **self.admin_site.each_context(request),
+            **history_context(product),
+            "title": _("History of %(product)s") % {"product": product},
+            "opts": self.opts,
+            "product": product,
+        }
+        return render(request, "admin/catalog/product/history.html", context)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # products come from feeds
@@ -114,7 +167,8 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: Product, form: Any, change: bool) -> None:
         """Write what the person changed, and nothing else: an import may have changed the rest meanwhile."""
-        obj.save(update_fields=form.changed_data)
+        if form.changed_data:
+            obj.save(by=request.user, update_fields=form.changed_data)
 
     def import_action(self, request: HttpRequest, **_kwargs: Any) -> HttpResponse:
         """Receive a feed and go to its import's page, where everything else happens."""
@@ -139,10 +193,11 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
         return [FeedXML]
 
     def get_import_form_initial(self, request: HttpRequest) -> dict[str, Any]:
-        """The last import's choices; before the first, the first feed's."""
+        """What the address says; else the last import's choices; before the first, the first feed's."""
         last = ImportRun.objects.select_related("feed").first()
         feed = last.feed if last else Feed.objects.first()
-        return {"feed": feed, "mode": last.mode if last else feed.mode} if feed else {}
+        usual = {"feed": feed, "mode": last.mode if last else feed.mode} if feed else {}
+        return usual | {name: request.GET[name] for name in usual if request.GET.get(name)}
 
     def _import_context(self, request: HttpRequest, form: FeedImportForm) -> dict[str, Any]:
         return {

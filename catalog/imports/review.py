@@ -13,7 +13,7 @@ from catalog.imports.background import ring
 from catalog.imports.holds import asks_why
 from catalog.imports.messages import tell_needs_review
 from catalog.imports.permissions import require
-from catalog.models import CatalogState, Change, ImportRun, StagedItem, Status
+from catalog.models import CatalogState, Change, ImportRun, ItemIssue, StagedItem, Status
 from catalog.models.imports import ItemState
 
 REASON_CHARS = 1000
@@ -111,6 +111,11 @@ def changes(run: ImportRun, *, operation: str = "", outcome: str = "", product_i
     """The run's changes, all or those of one operation, one outcome or one product."""
     chosen = {"operation": operation, "outcome": outcome, "product_id": product_id}
     return run.changes.filter(**{name: value for name, value in chosen.items() if value})
+
+
+def items_with(run: ImportRun, code: str, attribute: str) -> QuerySet[ItemIssue]:
+    """The places of the run's items that have this issue, as far as they are still kept."""
+    return run.item_issues.filter(code=code, attribute=attribute)
 
 
 def invalid_items(run: ImportRun) -> QuerySet[StagedItem]:
