@@ -52,14 +52,13 @@ def call(
 ) -> Any:
     """The description of one call.
 
-    `place` is the schema of the id in its address, `sent` an example of its body, `example` one of its first answer.
+    `place` is the schema of the id in its address, `sent` an example of its body, `example` one of its answer.
     """
-    first = min(answers)
     examples = []
     if sent is not None:
         examples.append(OpenApiExample("Sent", sent, request_only=True))
     if example is not None:
-        examples.append(OpenApiExample("Answer", example, response_only=True, status_codes=[str(first)]))
+        examples.append(OpenApiExample("Answer", example, response_only=True, status_codes=[*map(str, answers)]))
     described: dict[Any, Any] = {
         (status, media_type): OpenApiResponse(answer, _FIRST_WORDS[status]) for status, answer in answers.items()
     }
