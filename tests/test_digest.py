@@ -88,7 +88,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Counter[tuple[str, int]]]
     def listen(people: list[User], name: str, about: str, context: dict[str, Any]) -> None:
         for kind in ("failed", "refused", "held", "stuck"):
             found = context[kind]
-            numbers = [*(each["run"].pk for each in found.shown), *found.named]
+            numbers = [*(each["run"].pk for each in found.shown), *map(int, found.named)]
             told.setdefault(people[0].username, Counter()).update((kind, number) for number in numbers)
 
     monkeypatch.setattr(digests, "tell", listen)

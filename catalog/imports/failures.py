@@ -65,7 +65,7 @@ class Runs:
     """Some imports: the first ones with their reasons, the others by number. False when there are none."""
 
     shown: list[dict[str, Any]] = field(default_factory=list)
-    named: list[int] = field(default_factory=list)
+    named: list[str] = field(default_factory=list)
     count: int = 0
 
     def add(self, run: ImportRun) -> None:
@@ -73,7 +73,7 @@ class Runs:
         if len(self.shown) < SHOWN:
             self.shown.append(_shown(run))
         elif len(self.named) < NAMED:
-            self.named.append(run.pk)
+            self.named.append(str(run.pk))
 
     def __len__(self) -> int:
         return self.count
