@@ -282,6 +282,10 @@ class StagedItem(ItemFields):
 
     class Meta:
         default_permissions = ()
+        indexes = [
+            # the invalid items of a run, page by page, and the first of them for its mail: few among a million
+            models.Index("run", "position", name="stageditem_invalid", condition=models.Q(state="invalid")),
+        ]
 
     def __str__(self) -> str:
         return f"Item {self.position}: {self.product_id}"
