@@ -101,6 +101,8 @@ def plan_again(run: ImportRun, *, by: Any, in_background: bool = True) -> Import
     require(by, "catalog.add_importrun")
     if run.is_busy:
         raise NotPossible("busy", f"{run} cannot be planned again: {describe(run)}")
+    if not run.file:
+        raise NotPossible("file_gone", f"The file of {run} was deleted after its time. Upload it again.")
     with transaction.atomic():
         if run.status == Status.REVIEW:
             discard(run, by=by, in_background=in_background)

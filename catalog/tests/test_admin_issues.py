@@ -204,3 +204,8 @@ def test_an_error_of_the_reading_leaves_no_lists(feed: Feed) -> None:
     run = received(feed, b"<rss><channel><item></channel></rss>")
     stage(run)
     assert not run.item_issues.exists()
+
+
+def test_a_file_with_its_data_in_its_names_has_few_shares(feed: Feed) -> None:
+    run = planned(feed, *(item(str(n), **{f"name-{n}-{m}": "x" for m in range(100)}) for n in range(9)))
+    assert 400 < len(run.coverage) < 600

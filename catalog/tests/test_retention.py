@@ -16,6 +16,7 @@ from django_celery_beat.models import PeriodicTask
 
 from catalog.imports.background import fail
 from catalog.imports.discard import clean_up, discard
+from catalog.imports.receive import plan_again
 from catalog.imports.retention import forget_old
 from catalog.models import Change, Feed, ImportRun, Product, StagedItem, Status
 from catalog.tasks import forget_what_is_old
@@ -59,6 +60,14 @@ def test_the_file_of_an_open_import_stays(feed: Feed, settings: Any) -> None:
     runs = [aged(planned(feed, item("1")), 1000), aged(received(feed, feed_of(item("2"))), 1000)]
     assert done() == {}
     assert all(Path(run.file.path).exists() for run in runs)
+
+
+def test_the_file_of_an_import_that_was_planned_again_stays_as_long_as_that_one_needs_it(feed: Feed) -> None:
+    run = aged(applied(feed, item("1")), 91)
+    clean_up(run)
+    again = plan_again(run, by=None, in_background=False)
+    assert done() == {}
+    assert Path(again.file.path).exists()
 
 
 def test_a_file_that_is_gone_already_is_in_nobodys_way(feed: Feed) -> None:
