@@ -43,7 +43,7 @@ def carry_out(
                 return
             with timed(locked, step):
                 counts = act(locked)
-            locked.move(during, to=to, seconds=locked.seconds, **counts)
+            locked.move(during, to=to, seconds=locked.seconds, metrics=locked.metrics, **counts)
             if in_background:
                 ring("catalog.clean_up", locked)
 
