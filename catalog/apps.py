@@ -7,3 +7,10 @@ class CatalogConfig(AppConfig):
 
     name = "catalog"
     verbose_name = _("Catalogue")
+
+    def ready(self) -> None:
+        from catalog.imports import failures, messages
+        from notifications import digests, kinds
+
+        kinds.register(*messages.KINDS)
+        digests.register(failures.failures, messages.PERMISSION)

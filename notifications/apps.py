@@ -7,3 +7,8 @@ class NotificationsConfig(AppConfig):
 
     name = "notifications"
     verbose_name = _("Mail")
+
+    def ready(self) -> None:
+        from notifications import digests
+
+        digests.register(digests.undelivered, digests.PERMISSION)

@@ -18,7 +18,9 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models.functions import Now
 
 from notifications import refusals
+from notifications.links import stop_headers
 from notifications.models import Message, Outage, Status
+from notifications.people import has_declined
 from notifications.refusals import Meaning, Refusal
 
 log = logging.getLogger(__name__)
@@ -95,7 +97,12 @@ def claim() -> Message | None:
     with transaction.atomic():
         while message := Message.objects.due().select_for_update(skip_locked=True).first():
             if message.attempts > len(PAUSES):
-                _note(message, status=Status.FAILED, last_error="Given up: its senders ended while they sent it.")
+                _note(
+                    message,
+                    status=Status.FAILED,
+                    failed_at=Now(),
+                    last_error="Given up: its senders ended while they sent it.",
+                )
                 continue
             alone = _lock("pg_try_advisory_lock", message)  # or its last sender is at it still
             message.attempts += alone
@@ -132,6 +139,8 @@ def unwanted(message: Message) -> str:
         return "The recipient's account was removed."
     if not message.recipient.is_active:
         return "The recipient's account is not active any more."
+    if has_declined(message.recipient, message.name):
+        return "The recipient does not want messages of this kind any more."
     return ""
 
 
@@ -149,6 +158,7 @@ def mail_of(message: Message) -> EmailMultiAlternatives:
             "X-Idempotency-Key": str(message.pk),
             "Date": format_datetime(message.told_at),
             "Auto-Submitted": "auto-generated",
+            **(stop_headers(message.recipient, message.name) if message.recipient else {}),
         },
     )
     mail.attach_alternative(message.html, "text/html")
@@ -168,10 +178,10 @@ def refused(message: Message, refusal: Refusal) -> None:
     if refusal.answered:
         Outage.end()
     if refusal.meaning is Meaning.NEVER:
-        _note(message, status=Status.FAILED, last_error=refusal.words)
+        _note(message, status=Status.FAILED, failed_at=Now(), last_error=refusal.words)
     elif message.attempts > len(PAUSES):
         given_up = f"Given up after {message.attempts} attempts. {refusal.words}"
-        _note(message, status=Status.FAILED, last_error=given_up)
+        _note(message, status=Status.FAILED, failed_at=Now(), last_error=given_up)
     else:
         pause = pause_after(message.attempts, at_least=GREYLISTED if refusal.answered else timedelta())
         _note(message, next_try=Now() + pause, last_error=refusal.words)
@@ -186,7 +196,7 @@ def no_line(refusal: Refusal) -> None:
     log.error("No mail gets out (attempt %s): %s", outage.tries, refusal.words)
     if refusal.meaning is Meaning.LATER and Outage.objects.filter(since__lt=Now() - DAY).exists():
         Message.objects.due().filter(told_at__lt=Now() - DAY).update(
-            status=Status.FAILED, last_error=f"Given up after a day. {refusal.words}"
+            status=Status.FAILED, failed_at=Now(), last_error=f"Given up after a day. {refusal.words}"
         )
 
 

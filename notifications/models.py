@@ -54,6 +54,7 @@ class Message(models.Model):
     last_error = models.TextField(_("last error"), blank=True, default="")
     told_at = models.DateTimeField(_("told"), db_default=Now())
     sent_at = models.DateTimeField(_("sent"), null=True)
+    failed_at = models.DateTimeField(_("given up"), null=True)
 
     objects = MessageQuerySet.as_manager()
 
@@ -122,3 +123,48 @@ class Outage(models.Model):
     def end(cls) -> None:
         """The server takes mail."""
         cls.objects.all().delete()
+
+
+class Digest(models.TextChoices):
+    OFF = "off", _("Never")
+    DAILY = "daily", _("Every day")
+    WEEKLY = "weekly", _("Once a week")
+
+
+class Weekday(models.IntegerChoices):
+    """As `date.weekday()` counts."""
+
+    MONDAY = 0, _("Monday")
+    TUESDAY = 1, _("Tuesday")
+    WEDNESDAY = 2, _("Wednesday")
+    THURSDAY = 3, _("Thursday")
+    FRIDAY = 4, _("Friday")
+    SATURDAY = 5, _("Saturday")
+    SUNDAY = 6, _("Sunday")
+
+
+class Preference(models.Model):
+    """What one person wants to be told, and when the digest comes.
+
+    `choices` has only what the person decided, by the messages' names; anything else follows `people.wants`. Everything
+    before `digested_until` was in an earlier digest, or nothing was to tell.
+    """
+
+    person = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, related_name="mail_preference")
+    choices = models.JSONField(default=dict)
+    digest = models.TextField(_("digest"), choices=Digest, default=Digest.OFF)
+    hour = models.PositiveSmallIntegerField(_("hour"), default=8)
+    weekday = models.PositiveSmallIntegerField(_("day of the week"), choices=Weekday, default=Weekday.MONDAY)
+    time_zone = models.TextField(_("time zone"))
+    digested_until = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.CheckConstraint(condition=Q(digest__in=Digest.values), name="preference_digest_known"),
+            models.CheckConstraint(condition=Q(hour__lte=23), name="preference_hour_of_a_day"),
+            models.CheckConstraint(condition=Q(weekday__in=Weekday.values), name="preference_weekday_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"what {self.person} is told"

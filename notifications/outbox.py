@@ -45,7 +45,7 @@ def tell(
     `person`, who is told. A message that cannot be worded is kept as not delivered, for the admin to show: what the
     caller does must not fail because of its mail.
     """
-    subject_matter = about if isinstance(about, str) else f"{about._meta.label_lower}:{about.pk}"
+    subject_matter = _named(about)
     files = [asdict(Attachment(clean(file.name), file.type, clean(file.text))) for file in attachments]
     Message.objects.bulk_create(
         (
@@ -79,6 +79,15 @@ def send_again(messages: MessageQuerySet, *, by: AbstractUser | AnonymousUser) -
     return count
 
 
+def was_told(name: str, about: models.Model | str) -> bool:
+    """Whether anybody was told `name` about this already."""
+    return Message.objects.filter(name=name, about=_named(about)).exists()
+
+
+def _named(about: models.Model | str) -> str:
+    return about if isinstance(about, str) else f"{about._meta.label_lower}:{about.pk}"
+
+
 def _worded(name: str, context: Mapping[str, Any]) -> dict[str, Any]:
     try:
         with transaction.atomic():  # a failed query ends with the words, and not with the caller's transaction
@@ -86,7 +95,12 @@ def _worded(name: str, context: Mapping[str, Any]) -> dict[str, Any]:
     except Exception as error:
         log.exception("The message %s could not be worded", name)
         reason = f"It could not be worded: {type(error).__name__}: {error}"
-        return {**Wording(f"({name})", "", "")._asdict(), "status": Status.FAILED, "last_error": clean(reason)}
+        return {
+            **Wording(f"({name})", "", "")._asdict(),
+            "status": Status.FAILED,
+            "failed_at": Now(),
+            "last_error": clean(reason),
+        }
 
 
 def ring() -> None:

@@ -3,13 +3,11 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
 from django.forms.models import model_to_dict
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path
 from django.utils import timezone
@@ -20,9 +18,10 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
 from catalog.admin.differences import differences, facts
+from catalog.admin.tabs import AttributesTab, InvalidTab, IssuesTab, Tab, number, page_of
 from catalog.errors import CatalogError, NotAllowed
 from catalog.feeds import reference
-from catalog.imports import attempts, diagnosis, downloads, review
+from catalog.imports import attempts, diagnosis, downloads, review, source, supplements
 from catalog.imports.discard import discard
 from catalog.imports.holds import SERIOUS, asks_why, repairs_of
 from catalog.imports.receive import plan_again
@@ -30,8 +29,6 @@ from catalog.imports.undo import changes_by_verdict, prospect, redo, undo
 from catalog.models import Change, ImportRun, Operation, Outcome, Product, Reading, Status
 from catalog.models.imports import PLANNED
 from catalog.templatetags.catalog import undo_effect
-
-LAST = 2**62  # beyond every key: the last page
 
 STATUS_COLORS = {
     Status.RECEIVED: "info",
@@ -83,6 +80,10 @@ class ImportRunAdmin(ModelAdmin):
                 path(f"<int:pk>/{name}", view(require_GET(partial(self.download_view, name=name))), name=url_name)
                 for name, url_name in DOWNLOADS.items()
             ),
+            *(
+                path(f"<int:pk>/source/{place}", view(require_GET(self.source_view)), name=f"catalog_importrun_{name}")
+                for name, place in PLACES.items()
+            ),
             path("<int:pk>/live/", view(require_GET(self.live_view)), name="catalog_importrun_live"),
             path("<int:pk>/confirm/", view(require_POST(self.confirm_view)), name="catalog_importrun_confirm"),
             path("<int:pk>/again/", view(require_POST(self.again_view)), name="catalog_importrun_again"),
@@ -130,7 +131,7 @@ class ImportRunAdmin(ModelAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The import's page: what it is doing, or what it would do, or what it did."""
-        run = self._run(request, _number(object_id) or 0)
+        run = self._run(request, number(object_id) or 0)
         tab = TABS.get(request.GET.get("tab", ""), TABS["changes"])
         context = {
             **self.admin_site.each_context(request),
@@ -139,10 +140,14 @@ class ImportRunAdmin(ModelAdmin):
             "opts": self.model._meta,
             "tabs": [(each, each.count(run)) for each in TABS.values()],
             "tab": tab,
+            "kept": supplements.kept(run),
             "repairs": repairs_of(run) if run.reading != Reading.STRICT else [],
             "asks_why": asks_why(run),
             "reason_chars": review.REASON_CHARS,
             "holds": [(hold["message"], hold["code"] in SERIOUS) for hold in run.holds],
+            "has_error_line": run.status == Status.FAILED and source.place_of_error(run) is not None,
+            "can_upload": self.has_upload_permission(request),
+            "can_change_feed": request.user.has_perm("catalog.change_feed"),
             "can_confirm": request.user.has_perm("catalog.apply_importrun"),
             "edited": review.edited_since(run) if run.status == Status.REVIEW else 0,
             "can_plan": request.user.has_perms(["catalog.add_importrun", "catalog.discard_importrun"]),
@@ -168,6 +173,18 @@ class ImportRunAdmin(ModelAdmin):
         response["Content-Disposition"] = f'attachment; filename="import-{run.pk}-{name}"'
         response["X-Content-Type-Options"] = "nosniff"
         return response
+
+    def source_view(self, request: HttpRequest, pk: int, **where: int) -> HttpResponse:
+        """An item, an issue's example or an error where it stands in the file: as a part of the page, or by itself."""
+        run = self._run(request, pk)
+        place = _place(run, **where)
+        if place is None:
+            raise Http404
+        context = {"run": run, "snippet": source.snippet(run, place)}
+        if request.headers.get("HX-Request"):
+            return render(request, "admin/catalog/importrun/_source.html", context)
+        context |= {**self.admin_site.each_context(request), "title": f"{run}: {run.file_name}"}
+        return render(request, "admin/catalog/importrun/source.html", context)
 
     def reference_view(self, request: HttpRequest) -> HttpResponse:
         """Every attribute and every issue, from the tables that the reading itself follows."""
@@ -252,6 +269,22 @@ CONTENTS: dict[str, tuple[Callable[[ImportRun], Iterator[Any]], str]] = {
 DOWNLOADS = {name: f"catalog_importrun_{name.replace('.', '_')}" for name in CONTENTS}
 
 
+# What stands somewhere in the file: the name of its address, and the end of it.
+PLACES = {
+    "source_item": "item/<int:position>/",
+    "source_example": "issue/<int:issue>/<int:example>/",
+    "source_error": "error/",
+}
+
+
+def _place(run: ImportRun, position: int = 0, issue: int = 0, example: int = 0) -> source.Place | None:
+    if position:
+        return source.place_of_item(get_object_or_404(run.staged, position=position))
+    if issue:
+        return source.place_of_example(get_object_or_404(run.issues, pk=issue), example)
+    return source.place_of_error(run)
+
+
 # --- what the page shows --------------------------------------------------------------------------------
 
 # What a step of the run's metrics did with the items.
@@ -305,50 +338,6 @@ def _progress(run: ImportRun) -> dict[str, Any]:
         "per_second": round(run.items / seconds),
         "seconds_left": round(seconds / share - seconds) if share else None,
     }
-
-
-class Tab:
-    """One list of the page, with the filters it knows; the state is in the address."""
-
-    key = ""
-    label: Any = ""
-    filters: tuple[str, ...] = ()
-    template = ""
-
-    def count(self, run: ImportRun) -> int:
-        """The number beside the tab's name."""
-        raise NotImplementedError
-
-    def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
-        raise NotImplementedError
-
-    def chosen(self, request: HttpRequest) -> dict[str, str]:
-        return {name: request.GET[name].replace("\x00", "") for name in self.filters if request.GET.get(name)}
-
-    def page(self, request: HttpRequest, rows: QuerySet[Any], key: str) -> dict[str, Any]:
-        """A page of rows with the addresses of its neighbours."""
-        chosen = self.chosen(request)
-        return {**_page(request, rows, key, {"tab": self.key, **chosen}), "chosen": chosen}
-
-
-def _page(request: HttpRequest, rows: QuerySet[Any], key: str, state: dict[str, str]) -> dict[str, Any]:
-    """The page of rows that the address asks for, with the addresses of its neighbours; `state` is in each."""
-    after, before = _number(request.GET.get("after")), _number(request.GET.get("before"))
-    page = review.page(rows, key, after=after, before=before)
-
-    def link(**position: int) -> str:
-        return "?" + urlencode({**state, **position})
-
-    links = {"first": link() if page.has_previous else "", "last": link(before=LAST) if page.has_next else ""}
-    if page.rows:
-        links["previous"] = link(before=getattr(page.rows[0], key)) if page.has_previous else ""
-        links["next"] = link(after=getattr(page.rows[-1], key)) if page.has_next else ""
-    return {"rows": page.rows, "links": links}
-
-
-def _number(text: str | None) -> int | None:
-    """A key from the address; what is no key is no position."""
-    return min(int(text), LAST) if text and text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
 class ChangesTab(Tab):
@@ -477,7 +466,7 @@ def _undo_context(run: ImportRun, request: HttpRequest) -> dict[str, Any]:
     chosen = request.GET.get("bucket", "")
     if chosen not in BUCKETS:
         chosen = next((bucket["name"] for bucket in buckets if bucket["count"]), Outcome.UNDONE)
-    page = _page(request, changes_by_verdict(run, chosen), "id", {"bucket": chosen})
+    page = page_of(request, changes_by_verdict(run, chosen), "id", {"bucket": chosen})
     if chosen == Outcome.UNDONE:
         for change in page["rows"]:
             change.before, change.after = change.after, change.before
@@ -500,30 +489,4 @@ def _undo_row(row: dict[str, Any], verdict: Outcome) -> dict[str, Any]:
     return row | {"label": label, "kind": kind, "headings": (_("Now"), _("Then")), "hint": ""}
 
 
-class IssuesTab(Tab):
-    key = "issues"
-    label = _("Issues")
-    template = "admin/catalog/importrun/_issues.html"
-
-    def count(self, run: ImportRun) -> int:
-        return run.issues.count()
-
-    def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
-        return {"diagnosis": diagnosis.diagnose(run)}
-
-
-class InvalidTab(Tab):
-    key = "invalid"
-    label = _("Invalid items")
-    template = "admin/catalog/importrun/_invalid.html"
-
-    def count(self, run: ImportRun) -> int:
-        return run.invalid
-
-    def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
-        context = self.page(request, review.invalid_items(run), "position")
-        context["rows"] = [{"item": item, "issues": downloads.issues_of(item)} for item in context["rows"]]
-        return context
-
-
-TABS: dict[str, Tab] = {tab.key: tab for tab in (ChangesTab(), IssuesTab(), InvalidTab())}
+TABS: dict[str, Tab] = {tab.key: tab for tab in (ChangesTab(), IssuesTab(), InvalidTab(), AttributesTab())}

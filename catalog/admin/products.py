@@ -1,5 +1,6 @@
 """Products: look at them, edit them, import and export them."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
@@ -22,11 +23,34 @@ from catalog.admin.filters import ArchivedFilter
 from catalog.admin.forms import FeedImportForm, LinesField, ProductForm
 from catalog.errors import CatalogError
 from catalog.feeds.values import shown_money
+from catalog.imports.columns import MONEY_NAMES
 from catalog.imports.receive import receive
 from catalog.models import Feed, ImportRun, Product
 from catalog.models.product import ProductQuerySet
 from catalog.resources import EXPORT_FORMATS, FeedXML, ProductResource
 from catalog.templatetags.catalog import DOT_IDS, product_url
+
+
+def _amount(name: str) -> Callable[[Product], str]:
+    """The amount as people read it, for who may only look."""
+
+    @display(description=Product._meta.get_field(name).verbose_name)  # type: ignore[union-attr]
+    def shown(product: Product) -> str:
+        amount = getattr(product, name)
+        return "–" if amount is None else shown_money(amount, product.currency)
+
+    shown.__name__ = name
+    return shown
+
+
+AMOUNTS = {name: _amount(name) for name in MONEY_NAMES}
+
+
+def _read_only(fields: Any) -> Any:
+    """The fields, one or many in rows, with amounts as they are read."""
+    if isinstance(fields, (list, tuple)):
+        return [_read_only(field) for field in fields]
+    return AMOUNTS.get(fields, fields)
 
 
 class ProductList(ChangeList):
@@ -86,6 +110,12 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
         """Without import-export's second step, which writes products past every plan."""
         return [url for url in super().get_urls() if url.name != "catalog_product_process_import"]
 
+    def get_fieldsets(self, request: HttpRequest, obj: Product | None = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        if self.has_change_permission(request, obj):
+            return fieldsets
+        return [(name, {**options, "fields": _read_only(options["fields"])}) for name, options in fieldsets]
+
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
         return ProductList
 
@@ -139,10 +169,11 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
         return [FeedXML]
 
     def get_import_form_initial(self, request: HttpRequest) -> dict[str, Any]:
-        """The last import's choices; before the first, the first feed's."""
+        """What the address says; else the last import's choices; before the first, the first feed's."""
         last = ImportRun.objects.select_related("feed").first()
         feed = last.feed if last else Feed.objects.first()
-        return {"feed": feed, "mode": last.mode if last else feed.mode} if feed else {}
+        usual = {"feed": feed, "mode": last.mode if last else feed.mode} if feed else {}
+        return usual | {name: request.GET[name] for name in usual if request.GET.get(name)}
 
     def _import_context(self, request: HttpRequest, form: FeedImportForm) -> dict[str, Any]:
         return {

@@ -7,6 +7,7 @@ from django.db import connection, transaction
 
 from catalog.imports.background import CATALOGUE_LOCK, failing_in_words, held, retried, ring, timed
 from catalog.imports.columns import SHARED, listed, spoken_of
+from catalog.imports.messages import tell_outcome
 from catalog.models import CatalogState, ImportRun, Operation, Status
 
 
@@ -44,6 +45,7 @@ def carry_out(
             with timed(locked, step):
                 counts = act(locked)
             locked.move(during, to=to, seconds=locked.seconds, metrics=locked.metrics, **counts)
+            tell_outcome(locked, step)
             if in_background:
                 ring("catalog.clean_up", locked)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.db import connection
@@ -53,23 +52,43 @@ class Covered:
     change: float | None
 
     @property
-    def is_known(self) -> bool:
-        return is_known(self.name) or self.name.startswith(("c:", "rss:", "atom:", "{"))
+    def trend(self) -> str:
+        """“more”, “less” or, within a twentieth of a point, nothing."""
+        if self.change is None or abs(self.change) < 0.0005:
+            return ""
+        return "more" if self.change > 0 else "less"
 
     @property
     def need(self) -> str:
         return BY_NAME[self.name].need if self.name in BY_NAME else Need.OPTIONAL
 
 
-def covered(run: ImportRun) -> Iterator[Covered]:
-    """Each attribute of the run or of the feed's run before, in the order of the table, those of no table last."""
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """A run's attributes in the order of the table, what goes by no name of it, and what products ought to have.
+
+    `previous` is the run they are compared with, by number.
+    """
+
+    attributes: list[Covered]
+    unknown: list[Covered]
+    absent: list[str]
+    previous: int | None
+
+
+def cover(run: ImportRun) -> Coverage:
+    """What the run's items have, beside those of the feed's run before."""
     before = _before(run)
-    order = [*(name for name in BY_NAME if name in run.coverage or (before and name in before.coverage))]
-    others = (run.coverage.keys() | (before.coverage.keys() if before else set())) - BY_NAME.keys()
-    for name in [*order, *sorted(others)]:
-        share = _share(run, name)
-        change = share - _share(before, name) if before else None
-        yield Covered(name, run.coverage.get(name, 0), share, change)
+    names = run.coverage.keys() | (before.coverage.keys() if before else set())
+    known = [_covered(run, before, name) for name in BY_NAME if name in names]
+    others = [_covered(run, before, name) for name in sorted(names - BY_NAME.keys())]
+    absent = [a.name for a in COLUMNS if a.need is not Need.OPTIONAL and a.name not in run.names]
+    return Coverage(known, others, absent, before.pk if before else None)
+
+
+def _covered(run: ImportRun, before: ImportRun | None, name: str) -> Covered:
+    share = _share(run, name)
+    return Covered(name, run.coverage.get(name, 0), share, share - _share(before, name) if before else None)
 
 
 def _share(run: ImportRun, name: str) -> float:

@@ -24,7 +24,7 @@ class Finding:
     """One issue of a run beside the feed's previous run.
 
     `count` and `share` are of this run's items, `before` is the previous run's count. `trend` is one of `TRENDS`, or ""
-    when there is no previous run.
+    when there is no previous run, and `pk` is None of what is resolved.
     """
 
     code: Code
@@ -35,10 +35,16 @@ class Finding:
     examples: list[dict[str, Any]]
     before: int = 0
     trend: str = ""
+    pk: int | None = None
 
     @property
     def expected(self) -> str:
         return expected(self.attribute)
+
+    @property
+    def has_items(self) -> bool:
+        """Whether it is items that have it, and not the file."""
+        return bool(self.count) and self.share is not None
 
     @property
     def shown_trend(self) -> Any:
@@ -64,7 +70,7 @@ def diagnose(run: ImportRun) -> Diagnosis:
         share = None if issue.code.startswith("feed.") else min(issue.count / max(run.items, 1), 1)
         code = words(issue.code, issue.severity)
         findings.append(
-            Finding(code, issue.attribute, issue.severity, issue.count, share, issue.examples, count, trend)
+            Finding(code, issue.attribute, issue.severity, issue.count, share, issue.examples, count, trend, issue.pk)
         )
     for (name, attribute), (severity, count) in before.items():
         findings.append(Finding(words(name, severity), attribute, severity, 0, 0, [], count, "resolved"))

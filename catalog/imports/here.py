@@ -10,7 +10,7 @@ from django.core.files.base import File
 from catalog.imports.apply import apply
 from catalog.imports.discard import clean_up, discard
 from catalog.imports.receive import receive
-from catalog.imports.review import confirm
+from catalog.imports.review import confirm, go_on
 from catalog.imports.stage import stage
 from catalog.models import Feed, ImportRun, Status
 
@@ -38,4 +38,6 @@ def import_here(
         confirm(run, plan_hash=run.plan_hash, by=by, in_background=False)
         apply(run, in_background=False)
         clean_up(run)
+    elif not dry_run:
+        go_on(run)  # it waits for a person, who is told
     return run

@@ -11,8 +11,9 @@ from django.db.models import Model, QuerySet
 from catalog.errors import NotPossible
 from catalog.imports.background import ring
 from catalog.imports.holds import asks_why
+from catalog.imports.messages import tell_needs_review
 from catalog.imports.permissions import require
-from catalog.models import CatalogState, Change, ImportRun, StagedItem, Status
+from catalog.models import CatalogState, Change, ImportRun, ItemIssue, StagedItem, Status
 from catalog.models.imports import ItemState
 
 REASON_CHARS = 1000
@@ -42,9 +43,11 @@ def confirm(run: ImportRun, *, plan_hash: str, by: Any, reason: str = "", in_bac
 def go_on(run: ImportRun) -> None:
     """Confirm in the system's name what needs no person: a plan without changes, or a run that applies by itself.
 
-    A run that something holds waits for one in any case.
+    A run that something holds waits for one in any case, and those who follow imports are told.
     """
-    if run.status == Status.REVIEW and not run.holds and (run.auto_apply or not run.has_changes):
+    if run.status == Status.REVIEW and run.holds:
+        tell_needs_review(run)
+    elif run.status == Status.REVIEW and (run.auto_apply or not run.has_changes):
         confirm(run, plan_hash=run.plan_hash, by=None)
 
 
@@ -108,6 +111,11 @@ def changes(run: ImportRun, *, operation: str = "", outcome: str = "", product_i
     """The run's changes, all or those of one operation, one outcome or one product."""
     chosen = {"operation": operation, "outcome": outcome, "product_id": product_id}
     return run.changes.filter(**{name: value for name, value in chosen.items() if value})
+
+
+def items_with(run: ImportRun, code: str, attribute: str) -> QuerySet[ItemIssue]:
+    """The places of the run's items that have this issue, as far as they are still kept."""
+    return run.item_issues.filter(code=code, attribute=attribute)
 
 
 def invalid_items(run: ImportRun) -> QuerySet[StagedItem]:

@@ -50,6 +50,11 @@ def count_the_rest(run: ImportRun) -> None:
         count_again(run, _forgiven(run))
 
 
+def kept(run: ImportRun) -> list[RunIssue]:
+    """What the run's file does not speak of and products that exist keep: one for each attribute; none of most runs."""
+    return list(run.issues.filter(code=CODE).order_by("pk"))
+
+
 _ACCEPTED = """
     WITH accepted AS (
         UPDATE catalog_stageditem item

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from catalog.feeds.attributes import expected
 from catalog.feeds.issues import Severity, words
 from catalog.models.feed import Feed, Mode
 from catalog.models.product import ItemFields
@@ -375,6 +376,10 @@ class RunIssue(models.Model):
     @property
     def advice(self) -> str:
         return words(self.code).advice
+
+    @property
+    def expected(self) -> str:
+        return expected(self.attribute)
 
 
 class ItemIssue(models.Model):

@@ -27,6 +27,12 @@ def percent(share: float) -> str:
     return f"{share:.1%}".replace("%", " %") if share == 0 or share >= 0.001 else "< 0.1 %"
 
 
+@register.filter
+def points(change: float) -> str:
+    """-0.021 → “−2.1”; what is less than a tenth of a point is no change."""
+    return f"{change * 100:+.1f}".replace("-", "−") if abs(change) >= 0.0005 else "="
+
+
 # The same verbs in the three sentences that a plan is spoken of; the last one is for a plan that changes nothing.
 _VERBS = {
     "will": ("add", "change", "archive", "will change no"),

@@ -97,6 +97,8 @@ ACTIVE_ELEMENTS = frozenset("script iframe frame object embed applet base meta l
 ACTIVE_PREFIXES = ("on", "x-", "@", ":", "hx-", "style", "srcdoc", "formaction")
 ADDRESSES = ("href", "src", "action", "data", "poster", "xlink:href")
 ORDINARY = ("/", "?", "#", "http://", "https://", "..")
+# Lines of the file are fetched when they come into sight: as often as there are issues, by addresses of numbers only.
+SOURCES = re.compile(r"hx-get=/admin/catalog/importrun/0/source/(item/0|issue/0/0|error)/|hx-trigger=intersect once")
 
 
 class _Active(HTMLParser):
@@ -109,8 +111,9 @@ class _Active(HTMLParser):
             self.found[f"<{tag}>"] += 1
         for name, value in attrs:
             odd_address = name in ADDRESSES and not (value or "").startswith(ORDINARY)
-            if odd_address or name.startswith(ACTIVE_PREFIXES):
-                self.found[re.sub(r"\d+", "0", f"{name}={value}")] += 1  # each page has numbers of its own
+            part = re.sub(r"\d+", "0", f"{name}={value}")  # each page has numbers of its own
+            if (odd_address or name.startswith(ACTIVE_PREFIXES)) and not SOURCES.fullmatch(part):
+                self.found[part] += 1
 
 
 def active_parts(response: Any) -> Counter[str]:

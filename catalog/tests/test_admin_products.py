@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import urllib.parse
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from django.urls import resolve, reverse
 
 from catalog.models import CatalogState, Feed, Product
 from catalog.tests.factories import applied, item, items, planned
-from catalog.tests.pages import PRODUCTS, active_parts, browser, messages, texts, tree, url
+from catalog.tests.pages import PRODUCTS, active_parts, browser, messages, text_of, texts, tree, url
 from catalog.tests.test_admin_imports import PAYLOADS
 
 pytestmark = pytest.mark.django_db
@@ -353,6 +354,17 @@ def test_who_may_only_look_gets_no_form(bob: Client) -> None:
     page = bob.get(page_of("1"))
     assert not tree(page).xpath("//form[@id='product_form']//input[@name='title']|//button[@name='_save']")
     assert bob.post(page_of("1"), {"title": "x"}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("currency", "shown"), [("AED", "3,150.00 AED"), ("KWD", "3,150.000 KWD"), ("JPY", "3,150 JPY"), ("", "3,150.00")]
+)
+def test_who_may_only_look_sees_amounts_as_they_are_asked(bob: Client, currency: str, shown: str) -> None:
+    product(price=Decimal("3150.000"), currency=currency)
+    said = text_of(tree(bob.get(page_of("1"))))
+    assert f"Price {shown}" in said
+    assert "Sale price –" in said
+    assert "Old price –" in said
 
 
 @pytest.mark.parametrize("name", ["mona", "superuser"])

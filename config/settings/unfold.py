@@ -23,6 +23,8 @@ UNFOLD = {
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("catalog/favicon.svg")},
     ],
+    # In the menu of each person's own name.
+    "ACCOUNT": {"navigation": [{"title": _("My e-mails"), "link": reverse_lazy("my-mail")}]},
     "LOGIN": {"form": "accounts.forms.LoginForm"},
     "SIDEBAR": {
         "show_search": True,
@@ -71,6 +73,12 @@ UNFOLD = {
                         "icon": "person",
                         "link": reverse_lazy("admin:accounts_user_changelist"),
                         "permission": lambda request: request.user.has_perm("accounts.view_user"),
+                    },
+                    {
+                        "title": _("API logins"),
+                        "icon": "key",
+                        "link": reverse_lazy("admin:accounts_loginsession_changelist"),
+                        "permission": lambda request: request.user.has_perm("accounts.view_loginsession"),
                     },
                     {
                         "title": _("Roles"),

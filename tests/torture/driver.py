@@ -18,8 +18,9 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.management import call_command
-from django.db import connection
+from django.db import Error, connection
 
+from catalog.connections import is_lost
 from catalog.imports import attempts, retention, sweep
 from catalog.imports.here import import_here
 from catalog.imports.receive import receive
@@ -156,7 +157,7 @@ class Torture:
     def _go_on(self, deal: Callable[[], None]) -> None:
         """What is up in any installation: servers, worker, and beat with its sweep."""
         time.sleep(0.25)
-        with suppress(*attempts.CONNECTION_LOST):
+        with suppress(Error):
             deal()
         embedded.start()
         self._worker.keep_up()
@@ -197,11 +198,11 @@ def steadily(call: Callable[[], Answer]) -> Answer:
     while True:
         try:
             return call()
-        except attempts.CONNECTION_LOST:
+        except Error as error:
+            if not is_lost(error) or time.monotonic() > end:
+                raise
             connection.close()
             embedded.start()
-            if time.monotonic() > end:
-                raise
 
 
 def status(run: ImportRun) -> str:

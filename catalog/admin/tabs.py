@@ -1,0 +1,120 @@
+"""The lists of an import's page, of what is wrong with its file. That of the changes stands with the page itself."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from catalog.imports import coverage, diagnosis, downloads, review
+from catalog.imports.across import ACROSS
+from catalog.models import ImportRun, StagedItem
+
+LAST = 2**62  # beyond every key: the last page
+
+
+class Tab:
+    """One list of the page, with the filters it knows; the state is in the address."""
+
+    key = ""
+    label: Any = ""
+    filters: tuple[str, ...] = ()
+    template = ""
+
+    def count(self, run: ImportRun) -> int:
+        """The number beside the tab's name."""
+        raise NotImplementedError
+
+    def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def chosen(self, request: HttpRequest) -> dict[str, str]:
+        return {name: request.GET[name].replace("\x00", "") for name in self.filters if request.GET.get(name)}
+
+    def page(self, request: HttpRequest, rows: QuerySet[Any], key: str) -> dict[str, Any]:
+        """A page of rows with the addresses of its neighbours."""
+        chosen = self.chosen(request)
+        return {**page_of(request, rows, key, {"tab": self.key, **chosen}), "chosen": chosen}
+
+
+def page_of(request: HttpRequest, rows: QuerySet[Any], key: str, state: dict[str, str]) -> dict[str, Any]:
+    """The page of rows that the address asks for, with the addresses of its neighbours; `state` is in each."""
+    after, before = number(request.GET.get("after")), number(request.GET.get("before"))
+    page = review.page(rows, key, after=after, before=before)
+
+    def link(**position: int) -> str:
+        return "?" + urlencode({**state, **position})
+
+    links = {"first": link() if page.has_previous else "", "last": link(before=LAST) if page.has_next else ""}
+    if page.rows:
+        links["previous"] = link(before=getattr(page.rows[0], key)) if page.has_previous else ""
+        links["next"] = link(after=getattr(page.rows[-1], key)) if page.has_next else ""
+    return {"rows": page.rows, "links": links}
+
+
+def number(text: str | None) -> int | None:
+    """A key from the address; what is no key is no position."""
+    return min(int(text), LAST) if text and text.isascii() and text.isdigit() and len(text) < 20 else None
+
+
+class IssuesTab(Tab):
+    """What is wrong, by kind; of one kind the items that have it."""
+
+    key = "issues"
+    label = _("Issues")
+    filters = ("code", "attribute")
+    template = "admin/catalog/importrun/_issues.html"
+
+    def count(self, run: ImportRun) -> int:
+        return run.issues.count()
+
+    def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
+        chosen = self.chosen(request)
+        if "code" not in chosen:
+            return {"diagnosis": diagnosis.diagnose(run)}
+        code, attribute = chosen["code"], chosen.get("attribute", "")
+        context = self.page(request, review.items_with(run, code, attribute), "position")
+        items = run.staged.filter(position__in=[place.position for place in context["rows"]])
+        context["rows"] = _with_issues(run, items.order_by("position"))
+        context["finding"] = run.issues.filter(code=code, attribute=attribute).first()
+        return context
+
+
+class InvalidTab(Tab):
+    key = "invalid"
+    label = _("Invalid items")
+    template = "admin/catalog/importrun/_invalid.html"
+
+    def count(self, run: ImportRun) -> int:
+        return run.invalid
+
+    def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
+        context = self.page(request, review.invalid_items(run), "position")
+        context["rows"] = _with_issues(run, context["rows"])
+        return context
+
+
+def _with_issues(run: ImportRun, items: Any) -> list[dict[str, Any]]:
+    """Each item with its issues in words: its own, and those that a comparison found."""
+    rows: list[StagedItem] = list(items)
+    for found in run.item_issues.filter(code__in=ACROSS, position__in=[item.position for item in rows]):
+        item = next(item for item in rows if item.position == found.position)
+        item.issues.append([found.code, found.attribute, found.found, item.line])
+    return [{"item": item, "issues": downloads.issues_of(item)} for item in rows]
+
+
+class AttributesTab(Tab):
+    """How many items have each attribute, beside the feed's run before."""
+
+    key = "attributes"
+    label = _("Attributes")
+    template = "admin/catalog/importrun/_attributes.html"
+
+    def count(self, run: ImportRun) -> int:
+        return 0  # a number of names says nothing
+
+    def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
+        return {"coverage": coverage.cover(run)}

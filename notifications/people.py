@@ -1,0 +1,76 @@
+"""Who is told what: superusers everything, other staff what they asked for, and nobody what they declined."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractUser
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from notifications.kinds import FAILURE_DIGEST, KINDS, Kind
+from notifications.models import Digest, Preference
+
+# Somebody's first digest reaches back so far, but not to before they joined.
+FIRST_DIGEST = timedelta(days=7)
+
+
+def listeners(name: str, also: AbstractUser | None = None) -> list[Any]:
+    """Everybody to be told `name`: the staff who listen, and `also`, whose own doing it is about, unless declined."""
+    asked = Q(**{f"mail_preference__choices__{name}": True})
+    declined = Q(**{f"mail_preference__choices__{name}": False})
+    found = _may_know(name).filter(asked | Q(is_superuser=True)).exclude(declined)
+    told = list(found.order_by("pk"))
+    if also is not None and also.is_active and also not in told and not has_declined(also, name):
+        told.append(also)
+    return told
+
+
+def _may_know(name: str) -> QuerySet[Any]:
+    """Active staff with the message's permission."""
+    people = get_user_model()._default_manager
+    staff = Q(is_staff=True) | Q(is_superuser=True)
+    return people.with_perm(KINDS[name].permission).filter(staff)
+
+
+def has_declined(person: Any, name: str) -> bool:
+    preference = Preference.objects.filter(person_id=person.pk).first()
+    if preference is None:
+        return False
+    return preference.digest == Digest.OFF if name == FAILURE_DIGEST else preference.choices.get(name) is False
+
+
+def decline(person: Any, name: str) -> None:
+    """Tell the person `name` no more."""
+    preference = preference_of(person)
+    if name == FAILURE_DIGEST:
+        preference.digest = Digest.OFF
+    else:
+        preference.choices[name] = False
+    preference.save(update_fields=["digest", "choices"])
+
+
+def preference_of(person: Any) -> Preference:
+    """The person's preference, made when there is none: a superuser's digest comes every day."""
+    preference, _made = Preference.objects.get_or_create(
+        person=person,
+        defaults={
+            "digest": Digest.DAILY if person.is_superuser else Digest.OFF,
+            "time_zone": settings.TIME_ZONE,
+            "digested_until": max(person.date_joined, timezone.now() - FIRST_DIGEST),
+        },
+    )
+    return preference
+
+
+def kinds_for(person: AbstractUser) -> list[Kind]:
+    """What the person may choose from, the digest apart."""
+    return [kind for kind in KINDS.values() if person.has_perm(kind.permission)]
+
+
+def wants(preference: Preference, name: str) -> bool:
+    """What the preference comes to: superusers are told unless they declined, others when they asked."""
+    return bool(preference.choices.get(name, preference.person.is_superuser))

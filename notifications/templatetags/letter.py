@@ -1,0 +1,28 @@
+"""What every e-mail's words need."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import template
+
+from notifications.links import stop_url
+
+register = template.Library()
+
+
+@register.simple_tag(takes_context=True)
+def stop_link(context: Mapping[str, Any], name: str) -> str:
+    """Where the mail's recipient stops mails of this name, and finds the settings for all."""
+    return stop_url(context["person"], name)
+
+
+@register.filter
+def duration(seconds: float) -> str:
+    """“0.4 s”, “12 s”, “3 min 5 s”, “2 h 10 min”."""
+    if seconds < 1:
+        return f"{max(seconds, 0.1):.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

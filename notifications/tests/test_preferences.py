@@ -1,0 +1,182 @@
+"""Who is told what is each person's own choice, in the admin or by one click in a mail."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractUser, Permission
+from django.test import Client
+from django.urls import reverse
+
+from notifications import kinds
+from notifications.delivery import mail_of, unwanted
+from notifications.digests import send_due
+from notifications.kinds import FAILURE_DIGEST, Kind
+from notifications.links import stop_url
+from notifications.models import Digest, Message, Preference
+from notifications.people import decline, has_declined, listeners, preference_of
+
+pytestmark = pytest.mark.django_db
+PAGE = reverse("my-mail")
+
+
+@pytest.fixture(autouse=True)
+def kinds_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kinds, "KINDS", {})
+    monkeypatch.setattr("notifications.people.KINDS", kinds.KINDS)
+    kinds.register(
+        Kind("greeting", "Greeting", "Who came in.", "auth.view_group"),
+        Kind("secret", "Secret", "What only few may know.", "auth.delete_group"),
+    )
+
+
+@pytest.fixture
+def root(db: None) -> Any:
+    return get_user_model().objects.create_superuser("root", "root@example.com")
+
+
+@pytest.fixture
+def sam(db: None) -> Any:
+    """Staff who may look at groups, and so may be greeted."""
+    sam: Any = get_user_model().objects.create_user("sam", "sam@example.com", is_staff=True)
+    sam.user_permissions.set(Permission.objects.filter(codename="view_group"))
+    return get_user_model().objects.get(pk=sam.pk)
+
+
+def browser(person: Any) -> Client:
+    client = Client()
+    client.force_login(person)
+    return client
+
+
+def form(**fields: Any) -> dict[str, Any]:
+    return {"digest": "off", "weekday": 0, "hour": 8, "time_zone": "Asia/Dubai", **fields}
+
+
+# --- who is told --------------------------------------------------------------------------------------
+def test_superusers_are_told_unasked_and_other_staff_when_they_asked(root: Any, sam: Any, alice: Any) -> None:
+    assert listeners("greeting") == [root]
+    browser(sam).post(PAGE, form(messages=["greeting"]))
+    assert {*listeners("greeting")} == {root, sam}
+    decline(root, "greeting")
+    assert listeners("greeting") == [sam]
+
+
+def test_whose_doing_it_is_about_is_told_once_unless_declined(root: Any, alice: Any) -> None:
+    assert listeners("greeting", also=alice) == [root, alice]
+    assert listeners("greeting", also=root) == [root]
+    decline(alice, "greeting")
+    assert listeners("greeting", also=alice) == [root]
+
+
+def test_who_left_is_told_nothing(root: Any, alice: Any) -> None:
+    for person in (root, alice):
+        person.is_active = False
+        person.save()
+    assert listeners("greeting", also=alice) == []
+
+
+def test_who_lost_the_permission_is_told_nothing(sam: Any) -> None:
+    browser(sam).post(PAGE, form(messages=["greeting"]))
+    sam.user_permissions.clear()
+    assert listeners("greeting") == []
+
+
+# --- my e-mails ---------------------------------------------------------------------------------------
+def test_everybody_on_the_staff_chooses_for_themselves(sam: Any, root: Any) -> None:
+    chosen = form(messages=["greeting"], digest="weekly", weekday=6, hour=17, time_zone="Europe/Berlin")
+    assert browser(sam).post(PAGE, chosen).status_code == 302
+    preference = Preference.objects.get()
+    assert preference.person == sam
+    assert preference.choices == {"greeting": True}
+    assert (preference.digest, preference.weekday, preference.hour) == (Digest.WEEKLY, 6, 17)
+    assert preference.time_zone == "Europe/Berlin"
+
+
+def test_nobody_chooses_what_they_may_not_know(sam: Any) -> None:
+    page = browser(sam).get(PAGE).content.decode()
+    assert "Who came in." in page
+    assert "What only few may know." not in page
+    browser(sam).post(PAGE, form(messages=["secret"]))
+    assert not Preference.objects.filter(choices__secret=True).exists()
+
+
+def test_what_a_person_declined_stays_declined_while_it_is_not_offered(sam: Any) -> None:
+    decline(sam, "secret")
+    browser(sam).post(PAGE, form(messages=["greeting"]))
+    assert preference_of(sam).choices == {"secret": False, "greeting": True}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"hour": 24}, {"hour": -1}, {"time_zone": "Mars/Olympus"}, {"digest": "hourly"}, {"weekday": 7}]
+)
+def test_a_wrong_choice_is_refused(sam: Any, wrong: dict[str, Any]) -> None:
+    page = browser(sam).post(PAGE, form(**wrong))
+    assert page.status_code == 200
+    assert page.context["form"].errors.keys() == wrong.keys()
+
+
+def test_only_staff_have_the_page(alice: Any) -> None:
+    for client in (Client(), browser(alice)):
+        for response in (client.get(PAGE), client.post(PAGE, form())):
+            assert response.status_code == 302
+            assert response["Location"].startswith(reverse("admin:login"))
+
+
+def test_the_page_needs_its_token(sam: Any) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(sam)
+    assert client.post(PAGE, form()).status_code == 403
+
+
+# --- one click ----------------------------------------------------------------------------------------
+def path(person: AbstractUser, name: str = "greeting") -> str:
+    return stop_url(person, name).removeprefix("http://127.0.0.1:8000")
+
+
+def test_every_mail_can_be_stopped_with_one_click(told: Any, alice: Any) -> None:
+    headers = mail_of(told(alice)).extra_headers
+    assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    address = headers["List-Unsubscribe"].strip("<>").removeprefix("http://127.0.0.1:8000")
+    mail_program = Client(enforce_csrf_checks=True)
+    assert mail_program.post(address, {"List-Unsubscribe": "One-Click"}).status_code == 200
+    assert has_declined(alice, "greeting")
+
+
+def test_a_look_at_the_link_stops_nothing(client: Client, alice: Any) -> None:
+    page = client.get(path(alice))
+    assert "Stop “Greeting”?" in page.content.decode()
+    assert not has_declined(alice, "greeting")
+
+
+def test_the_link_stops_one_kind_of_mail_to_one_person(client: Client, alice: Any, bob: Any) -> None:
+    assert "is stopped" in client.post(path(alice)).content.decode()
+    assert has_declined(alice, "greeting")
+    assert not has_declined(alice, "secret")
+    assert not has_declined(bob, "greeting")
+
+
+def test_the_link_leads_staff_to_all_their_choices(client: Client, sam: Any, alice: Any) -> None:
+    assert PAGE in client.get(path(sam)).content.decode()
+    assert PAGE not in client.get(path(alice)).content.decode()
+
+
+def test_a_digest_is_stopped_as_any_other_mail(client: Client, root: Any) -> None:
+    assert preference_of(root).digest == Digest.DAILY
+    client.post(path(root, FAILURE_DIGEST))
+    assert preference_of(root).digest == Digest.OFF
+    assert send_due() == 0
+
+
+def test_a_link_that_somebody_made_up_stops_nothing(client: Client, alice: Any) -> None:
+    for token in ("x", path(alice).split("/")[-2][:-2] + "zz"):
+        for response in (client.get(f"/mail/stop/{token}/"), client.post(f"/mail/stop/{token}/")):
+            assert response.status_code == 404
+    assert not has_declined(alice, "greeting")
+
+
+def test_what_was_declined_after_it_was_told_is_not_sent(told: Any, alice: Any) -> None:
+    message: Message = told(alice)
+    assert unwanted(message) == ""
+    decline(alice, "greeting")
+    assert "does not want" in unwanted(Message.objects.get(pk=message.pk))

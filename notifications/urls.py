@@ -1,0 +1,5 @@
+from django.urls import path
+
+from notifications.views import stop_mail
+
+urlpatterns = [path("stop/<str:token>/", stop_mail, name="stop-mail")]

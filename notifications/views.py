@@ -1,0 +1,49 @@
+"""Where people choose what they are told, and stop what they do not want."""
+
+from typing import cast
+
+from django.contrib import admin, messages
+from django.contrib.auth.models import AbstractUser
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from notifications.digests import turned_on
+from notifications.forms import PreferenceForm
+from notifications.kinds import label_of
+from notifications.links import read_stop_token
+from notifications.people import decline, has_declined, preference_of
+
+
+@transaction.atomic
+def my_mail(request: HttpRequest) -> HttpResponse:
+    """Each member of staff chooses for themselves; the admin lets nobody else in."""
+    preference = preference_of(cast(AbstractUser, request.user))
+    before = preference.digest
+    form = PreferenceForm(request.POST or None, instance=preference)
+    if request.method == "POST" and form.is_valid():
+        turned_on(form.instance, before)
+        form.save()
+        messages.success(request, _("Saved. It holds for everything from now on."))
+        return redirect("my-mail")
+    context = {**admin.site.each_context(request), "title": _("My e-mails"), "form": form}
+    return render(request, "admin/notifications/my_mail.html", context)
+
+
+@csrf_exempt  # a mail program posts here by itself, and the token says who it is for (RFC 8058)
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def stop_mail(request: HttpRequest, token: str) -> HttpResponse:
+    """Stop one kind of mail to one person, with one click and no login. A look changes nothing: scanners look, too."""
+    found = read_stop_token(token)
+    if found is None:
+        return render(request, "notifications/stop.html", {"unknown": True}, status=404)
+    person, name = found
+    if request.method == "POST":
+        decline(person, name)
+    context = {"person": person, "label": label_of(name), "stopped": has_declined(person, name)}
+    return render(request, "notifications/stop.html", context)

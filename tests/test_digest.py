@@ -1,0 +1,264 @@
+"""The digest tells each person of every failure once, whatever happens to beat and to the clocks."""
+
+import random
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import connection, transaction
+from django.utils import timezone
+
+from accounts.models import User
+from catalog.imports.background import fail
+from catalog.imports.discard import discard
+from catalog.imports.failures import failures
+from catalog.imports.stage import stage
+from catalog.models import Feed, ImportRun, Status
+from catalog.tests.factories import applied, at_once, feed_of, item, items, person, planned, received
+from notifications import digests
+from notifications.digests import last_due, send_due
+from notifications.models import Digest, Message, Preference
+from notifications.models import Status as MailStatus
+from notifications.people import preference_of
+
+pytestmark = pytest.mark.django_db
+START = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def feed(db: None, settings: Any, tmp_path: Any) -> Feed:
+    settings.MEDIA_ROOT = tmp_path
+    return Feed.objects.create(name="Ounass", slug="ounass")
+
+
+@pytest.fixture
+def root() -> User:
+    """A superuser, whose digest comes every day at eight in Dubai and reaches back to last week."""
+    root = User.objects.create_superuser("root", "root@example.com")
+    User.objects.filter(pk=root.pk).update(date_joined=timezone.now() - timedelta(days=30))
+    root.refresh_from_db()
+    return root
+
+
+def reader(name: str, **fields: Any) -> Preference:
+    user = User.objects.create_superuser(name, f"{name}@example.com")
+    defaults: dict[str, Any] = {"digest": Digest.DAILY, "hour": 8, "time_zone": "Asia/Dubai", "digested_until": START}
+    return Preference.objects.create(person=user, **(defaults | fields))
+
+
+# --- a year -------------------------------------------------------------------------------------------
+def failures_of_a_year(feed: Feed, chance: random.Random) -> set[tuple[str, int]]:
+    """Imports that failed, were refused, held or got stuck, at any second of the year; many at a full hour."""
+    runs, kinds = [], []
+    for _ in range(400):
+        at = START + timedelta(seconds=chance.randrange(365 * 24 * 3600))
+        if chance.random() < 0.3:
+            at = at.replace(minute=0, second=0)
+        kind = chance.choice(["failed", "refused", "held", "stuck"])
+        fields: dict[str, Any] = {
+            "failed": {"status": Status.FAILED, "error_code": "internal_error", "error": "x", "finished_at": at},
+            "refused": {"status": Status.FAILED, "error_code": "feed.x", "error": "x", "finished_at": at},
+            "held": {"status": Status.DISCARDED, "holds": [{"code": "x", "message": "x"}], "planned_at": at},
+            "stuck": {"status": Status.APPLYING, "changed_at": at - timedelta(hours=1)},
+        }[kind]
+        runs.append(ImportRun(feed=feed, mode="update", file="x", file_name="x", file_size=1, **fields))
+        kinds.append(kind)
+    made = ImportRun.objects.bulk_create(runs)
+    return {(kind, run.pk) for kind, run in zip(kinds, made, strict=True)}
+
+
+def beats_of_a_year(chance: random.Random) -> list[datetime]:
+    """When beat looks: at random, sometimes two of them at once, sometimes none for days; and at the end."""
+    times, now = [], START
+    while now < START + timedelta(days=366):
+        times += [now] * chance.choice([1, 1, 1, 2])
+        now += timedelta(minutes=chance.randrange(10, 900))
+        if chance.random() < 0.02:
+            now += timedelta(days=chance.randrange(1, 9))
+    return [*times, START + timedelta(days=400)]
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Counter[tuple[str, int]]]:
+    """What each person was told, and how often; instead of words."""
+    told: dict[str, Counter[tuple[str, int]]] = {}
+
+    def listen(people: list[User], name: str, about: str, context: dict[str, Any]) -> None:
+        for kind in ("failed", "refused", "held", "stuck"):
+            shown = [(kind, each["run"].pk) for each in context[kind].shown]
+            told.setdefault(people[0].username, Counter()).update(shown)
+
+    monkeypatch.setattr(digests, "tell", listen)
+    return told
+
+
+def test_in_a_year_each_person_is_told_of_every_failure_once(feed: Feed, told: Any) -> None:
+    chance = random.Random(2025)  # noqa: S311
+    reader("dubai")
+    reader(
+        "berlin", time_zone="Europe/Berlin", hour=2
+    )  # an hour that a day of March lacks, and one of October has twice
+    reader("new york", time_zone="America/New_York", digest=Digest.WEEKLY, weekday=6, hour=1)
+    happened = failures_of_a_year(feed, chance)
+    with time_machine.travel(START, tick=False) as clock:
+        for now in beats_of_a_year(chance):
+            clock.move_to(now)
+            send_due()
+    assert told == {name: Counter(happened) for name in ("dubai", "berlin", "new york")}
+
+
+# --- a person's hour ----------------------------------------------------------------------------------
+def due(at: str, **fields: Any) -> str:
+    defaults: dict[str, Any] = {"digest": Digest.DAILY, "hour": 8, "weekday": 0, "time_zone": "Europe/Berlin"}
+    preference = Preference(**(defaults | fields))
+    return last_due(preference, datetime.fromisoformat(at)).strftime("%a %Y-%m-%d %H:%M")
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        ("2026-07-01T05:59:59+00:00", "Tue 2026-06-30 06:00"),
+        ("2026-07-01T06:00:00+00:00", "Wed 2026-07-01 06:00"),
+        ("2026-01-01T06:59:59+00:00", "Wed 2025-12-31 07:00"),
+        ("2026-01-01T07:00:00+00:00", "Thu 2026-01-01 07:00"),
+    ],
+)
+def test_a_daily_digest_is_due_at_the_persons_hour(now: str, expected: str) -> None:
+    assert due(now) == expected
+
+
+def test_a_weekly_digest_is_due_on_the_persons_day() -> None:
+    assert due("2026-07-01T12:00+00:00", digest=Digest.WEEKLY, weekday=4) == "Fri 2026-06-26 06:00"
+    assert due("2026-07-03T05:00+00:00", digest=Digest.WEEKLY, weekday=4) == "Fri 2026-06-26 06:00"
+    assert due("2026-07-03T06:00+00:00", digest=Digest.WEEKLY, weekday=4) == "Fri 2026-07-03 06:00"
+
+
+def test_an_hour_that_the_clock_leaves_out_or_has_twice_is_one_time() -> None:
+    assert due("2026-03-29T12:00+00:00", hour=2) == "Sun 2026-03-29 01:00"
+    for half_past in ("2026-10-25T00:30+00:00", "2026-10-25T01:30+00:00"):
+        assert due(half_past, hour=2) == "Sun 2026-10-25 00:00"
+
+
+# --- what is told -------------------------------------------------------------------------------------
+def later(hours: int = 48) -> datetime:
+    return timezone.now() + timedelta(hours=hours)
+
+
+@pytest.fixture
+def the_future_is_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that look from the day after tomorrow."""
+    monkeypatch.setattr(digests, "_settled", lambda: later(1000))
+
+
+def digest_of(root: User, now: datetime) -> Message:
+    assert send_due(now) == 1
+    message = Message.objects.filter(name="failure_digest", recipient=root).latest("told_at", "pk")
+    assert message.last_error == ""
+    return message
+
+
+@pytest.mark.usefixtures("the_future_is_settled")
+def test_a_digest_says_what_failed_was_refused_is_held_and_did_not_get_out(feed: Feed, root: User) -> None:
+    failed = received(feed, feed_of(item("1")))
+    fail(failed, "internal_error", "Something unexpected happened [abcd].")
+    refused = received(feed, feed_of(*items(3))[:-20], mode="sync")
+    stage(refused)
+    held = received(feed, feed_of(item("1", title="Silk & dress")).replace(b"&amp;", b"&"))
+    stage(held)
+    stuck = received(feed, feed_of(item("2")))
+    Message.objects.update(status=MailStatus.FAILED, failed_at=timezone.now(), last_error="550 No such user here")
+    message = digest_of(root, later())
+    for part in (message.text, message.html):
+        for run in (failed, refused, held, stuck):
+            assert str(run) in part
+        assert "Something unexpected happened [abcd]." in part
+        assert "550 No such user here" in part
+    assert message.subject.startswith("[Catalogue] 1 failed, 1 refused, 1 held, 1 stuck")
+
+
+def issues_since(run: ImportRun) -> list[tuple[str, int, int]]:
+    """What the digest says of the feed, from the run's plan on: how it goes on, how often, and how often before."""
+    run.refresh_from_db()
+    assert run.planned_at
+    (feed,) = failures(run.planned_at, timezone.now())["feeds"]
+    return [(issue["trend"], issue["count"], issue["before"]) for issue in feed["issues"]]
+
+
+def test_invalid_items_are_new_then_open_then_resolved(feed: Feed) -> None:
+    good, bad = item("good"), item("bad", price="free")
+    assert issues_since(applied(feed, good, bad)) == [("new", 1, 0)]
+    assert issues_since(applied(feed, good, bad, item("worse", price="x"))) == [("open", 2, 1)]
+    assert issues_since(applied(feed, good, item("bad"))) == [("resolved", 0, 2)]
+
+
+def test_of_many_imports_of_a_feed_the_last_one_counts(feed: Feed) -> None:
+    first = applied(feed, item("good"), item("bad", price="free"))
+    applied(feed, item("good"), item("bad", link="none"))
+    assert issues_since(first) == [("new", 1, 0)]
+    (found,) = failures(START, timezone.now())["feeds"]
+    assert [issue["attribute"] for issue in found["issues"]] == ["link"]
+
+
+@pytest.mark.usefixtures("the_future_is_settled")
+def test_no_news_are_no_mail(feed: Feed, root: User) -> None:
+    applied(feed, item("1"))
+    discard(planned(feed, item("2")), by=None, in_background=False)
+    Message.objects.all().delete()
+    assert send_due(later()) == 0
+    assert not Message.objects.exists()
+    assert Preference.objects.get().digested_until > timezone.now()
+
+
+@pytest.mark.usefixtures("the_future_is_settled")
+def test_staff_get_a_digest_when_they_ask_and_of_what_they_may_look_at(feed: Feed) -> None:
+    fail(received(feed, feed_of(item("1"))), "internal_error", "Something unexpected happened.")
+    for name, rights in (("bob", ["view_importrun"]), ("charlie", [])):
+        preference = preference_of(person(name, *rights))
+        preference.digest = Digest.DAILY
+        preference.digested_until = START
+        preference.save()
+    assert send_due(later()) == 1
+    assert Message.objects.get().recipient == User.objects.get(username="bob")
+
+
+# --- exactly once -------------------------------------------------------------------------------------
+def failed_run(feed: Feed) -> ImportRun:
+    run = received(feed, feed_of(item("1")))
+    fail(run, "internal_error", "Something unexpected happened.")
+    return run
+
+
+@pytest.mark.usefixtures("the_future_is_settled")
+def test_a_digest_that_could_not_be_written_is_due_still(
+    feed: Feed, root: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed_run(feed)
+    preference_of(root)
+    with monkeypatch.context() as broken:
+        broken.setattr(digests, "tell", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            send_due(later())
+    assert digest_of(root, later())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_beats_at_the_same_instant_send_one_digest(feed: Feed, root: User, the_future_is_settled: None) -> None:
+    failed_run(feed)
+    preference_of(root)
+    now = later()
+    assert sorted(at_once(*[lambda: send_due(now)] * 3)) == [0, 0, 1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_not_committed_yet_is_left_for_the_next_digest(feed: Feed) -> None:
+    """Its time is when its transaction began: no digest goes beyond that while it is open."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT now()")
+            (began,) = cursor.fetchone()
+        (settled,) = at_once(digests._settled)
+    assert settled < began
+    (settled,) = at_once(digests._settled)
+    assert settled > began - timedelta(seconds=2)
