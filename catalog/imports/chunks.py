@@ -160,11 +160,11 @@ def all_read(run: ImportRun) -> bool:
     return bool(run.in_chunks) and not run.chunks.filter(is_read=False).exists()
 
 
-def gather(run: ImportRun) -> tuple[float, float]:
-    """Put together what the chunks say of the whole file, and forget them.
-
-    Returns the seconds that the database took for them, and the most memory in MB of a worker.
-    """
+@transaction.atomic
+def gather(run: ImportRun) -> None:
+    """Put together what the chunks say of the whole file, and forget them: both or neither, and once."""
+    if not run.chunks.exists():
+        return  # a worker that was lost before it had planned did so
     names: set[str] = set()
     unknown: dict[str, Example] = {}
     costs = []
@@ -174,5 +174,6 @@ def gather(run: ImportRun) -> tuple[float, float]:
         costs.append(chunk.cost)
     run.names = sorted(names)
     add_unknown(run, dict(islice(unknown.items(), MAX_UNKNOWN_NAMES)))
+    run.metrics["stage"] = together(costs)
+    run.save(update_fields=["names", "metrics"])
     forget_chunks(run)
-    return together(costs)

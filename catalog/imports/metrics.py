@@ -43,7 +43,10 @@ class Meter:
 
     def figures(self, items: int) -> dict[str, float]:
         """For people and programs, rounded."""
-        return figures(self.seconds, self.database, self.peak, items)
+        return speed(self.seconds, items) | {
+            "database_seconds": round(self.database, 3),
+            "peak_rss_mb": round(self.peak, 1),
+        }
 
     def _executing(self, execute: Callable[..., Any], *arguments: Any) -> Any:
         start = time.monotonic()
@@ -69,19 +72,17 @@ class Meter:
             self.peak = max(self.peak, _memory())
 
 
-def figures(seconds: float, database: float, peak: float, items: int) -> dict[str, float]:
+def speed(seconds: float, items: int) -> dict[str, float]:
+    return {"seconds": round(seconds, 3), "items_per_second": round(items / seconds) if seconds else 0}
+
+
+def together(parts: Iterable[dict[str, float]]) -> dict[str, float]:
+    """The figures of a step that several processes did: time of the database is added, memory is the largest."""
+    known = [part for part in parts if part]
     return {
-        "seconds": round(seconds, 3),
-        "items_per_second": round(items / seconds) if seconds else 0,
-        "database_seconds": round(database, 3),
-        "peak_rss_mb": round(peak, 1),
+        "database_seconds": round(sum(part["database_seconds"] for part in known), 3),
+        "peak_rss_mb": max((part["peak_rss_mb"] for part in known), default=0.0),
     }
-
-
-def together(parts: Iterable[dict[str, float]]) -> tuple[float, float]:
-    """Time of the database and peak of memory of a step that several processes did: the sum, and the largest."""
-    parts = [part for part in parts if part]
-    return sum(p["database_seconds"] for p in parts), max((p["peak_rss_mb"] for p in parts), default=0.0)
 
 
 def spent_in_database(seconds: float) -> None:

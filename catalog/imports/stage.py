@@ -21,7 +21,7 @@ from catalog.imports import chunks
 from catalog.imports.background import failing_in_words, held, ring
 from catalog.imports.batch import Batch, add_issues, add_unknown, checked, examples_of
 from catalog.imports.crew import Crew
-from catalog.imports.metrics import Meter, figures
+from catalog.imports.metrics import Meter, speed
 from catalog.imports.plan import plan
 from catalog.imports.stored import Verified, forget_chunks, opened
 from catalog.models import Chunk, ImportRun, Mode, Reading, Status
@@ -57,7 +57,8 @@ def _stage(run: ImportRun, on_progress: Watch | None, give: Callable[[Chunk], No
                 with Meter() as meter:
                     is_read = _read(run, on_progress)
                 if is_read:
-                    _plan(run, meter.database, meter.peak)
+                    run.metrics["stage"] = meter.figures(run.items)
+                    _plan(run)
 
 
 def stage_chunk(chunk_id: int) -> ImportRun | None:
@@ -94,12 +95,14 @@ def _finish(run: ImportRun) -> None:
     with held(run) as free, failing_in_words(run):
         run.refresh_from_db()
         if free and run.status == Status.STAGING:
-            _plan(run, *chunks.gather(run))
+            chunks.gather(run)
+            _plan(run)
 
 
-def _plan(run: ImportRun, database: float, peak: float) -> None:
+def _plan(run: ImportRun) -> None:
     begun = datetime.fromisoformat(run.history[-1]["at"])
-    run.metrics["stage"] = figures((timezone.now() - begun).total_seconds(), database, peak, run.items)
+    seconds = (timezone.now() - begun).total_seconds()
+    run.metrics["stage"] = run.metrics.get("stage", {}) | speed(seconds, run.items)
     run.seconds["stage"] = run.metrics["stage"]["seconds"]
     plan(run)
 

@@ -26,7 +26,7 @@ from catalog.imports.here import import_here
 from catalog.imports.receive import receive
 from catalog.models import CatalogState, Feed, ImportRun, Mode, Product, Status
 from catalog.models.imports import ENDS
-from catalog.tests.factories import feed_of, item
+from catalog.tests.factories import feed_of, item, wait_until
 from config import embedded
 from tests.test_invariants import violations
 from tests.torture import points
@@ -70,6 +70,9 @@ class Worker:
                 start_new_session=True,
             )
 
+    def is_ready(self) -> bool:
+        return b" ready." in self._log.read_bytes()
+
     def children(self) -> list[int]:
         """Those that work, frozen or not."""
         pid = self._process.pid if self._process else 0
@@ -102,7 +105,7 @@ class Torture:
         points.ARMED.mkdir(exist_ok=True)
 
     def run(self) -> int:
-        self._import(lambda: None)  # the worker is up afterwards
+        wait_until(self._worker.is_ready, 60)
         expected = self._import(lambda: None)
         failures = 0
         for number in range(1, self._options.runs + 1):
