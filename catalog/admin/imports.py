@@ -150,6 +150,7 @@ class ImportRunAdmin(ModelAdmin):
             "can_change_feed": request.user.has_perm("catalog.change_feed"),
             "can_confirm": request.user.has_perm("catalog.apply_importrun"),
             "edited": review.edited_since(run) if run.status == Status.REVIEW else 0,
+            "plans_again": run.status == Status.APPLIED and run.file and (run.conflict or run.archive_conflict),
             "can_plan": request.user.has_perms(["catalog.add_importrun", "catalog.discard_importrun"]),
             "can_undo": request.user.has_perm("catalog.undo_importrun"),
             "can_discard": request.user.has_perm("catalog.discard_importrun"),
@@ -347,7 +348,7 @@ class ChangesTab(Tab):
     template = "admin/catalog/importrun/_changes.html"
 
     def count(self, run: ImportRun) -> int:
-        changes = run.created + run.changed + run.archived + run.conflict + run.archive_conflict
+        changes = run.created + run.changed + run.archived + run.conflict + run.archive_conflict + run.pinned
         return 0 if run.status == Status.DISCARDED else changes
 
     def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
@@ -373,6 +374,7 @@ def _operation_counts(run: ImportRun) -> list[tuple[str, Any, int]]:
         Operation.UPDATE: run.changed - restored,
         Operation.RESTORE: restored,
         Operation.ARCHIVE: run.archived,
+        Operation.KEEP: run.pinned,
     }
     return [(operation.value, operation.label, number) for operation, number in numbers.items()]
 

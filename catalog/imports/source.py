@@ -27,6 +27,8 @@ OTHER_CHARS = 400
 _PIECE_BYTES = 64 * 1024
 _REACH = 32 * 1024  # characters that are looked at on either side
 
+_GONE = "The stored file is gone."
+
 _BEGINS = re.compile(r"<(?:[\w.-]+:)?(?:item|entry|product|offer)(?=[\s>])")
 _ENDS = re.compile(r"</(?:[\w.-]+:)?(?:item|entry|product|offer)\s*>")
 _ENCODING = re.compile(rb"""<\?xml[^>]*?\bencoding\s*=\s*["']([\w.-]+)["']""")
@@ -89,19 +91,21 @@ def place_of_error(run: ImportRun) -> Place | None:
 
 def snippet(run: ImportRun, place: Place) -> Snippet:
     """The item around the place, as it stands in the run's file."""
+    if not run.file:
+        return Snippet([], _GONE)
     try:
         with run.file.open("rb") as file:
             content = formats.opened(file, settings.FEED_LIMITS)
             found = _around(_texts(content), place)
     except OSError:
-        return Snippet([], "The stored file is gone.")
+        return Snippet([], _GONE)
     except FeedRefused as refused:
         return Snippet([], refused.message)
     except _TooDeep:
         return Snippet([], f"Line {place.line:,} is too deep in the file to be looked up here. Open the file itself.")
     if found is None:
         return Snippet([], f"The file has no line {place.line:,}.")
-    return Snippet(_table_row(*found, place) if content.header else _item(*found, place))
+    return Snippet([*_names(content, place), *_table_row(*found, place)] if content.header else _item(*found, place))
 
 
 # --- reading up to the line ---------------------------------------------------------------------------
@@ -191,6 +195,12 @@ def _item(before: str, after: str, place: Place) -> list[Line]:
     if ends := _ENDS.search(later[end]):
         later[end] = later[end][: ends.end()]
     return _numbered([*earlier, *later[: end + 1]], place.line - len(earlier), place)
+
+
+def _names(content: formats.Content, place: Place) -> list[Line]:
+    """A table's first line, without which a record's cells say little."""
+    names = content.head.decode(_encoding(content), "replace").removeprefix("\ufeff").splitlines()[0]
+    return [_line(1, names, place)] if place.line > 1 else []
 
 
 def _table_row(before: str, after: str, place: Place) -> list[Line]:
