@@ -105,6 +105,7 @@ class Torture:
         points.ARMED.mkdir(exist_ok=True)
 
     def run(self) -> int:
+        self._worker.keep_up()
         wait_until(self._worker.is_ready, 60)
         expected = self._import(lambda: None)
         failures = 0
