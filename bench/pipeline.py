@@ -123,9 +123,7 @@ def _empty_products() -> None:
     from django.db import connection
 
     with connection.cursor() as cursor:
-        cursor.execute(
-            "TRUNCATE catalog_product, catalog_change, catalog_stageditem, catalog_runissue, catalog_importrun"
-        )
+        cursor.execute("TRUNCATE catalog_product, catalog_stageditem, catalog_importrun CASCADE")
 
 
 def _generate(folder: Path, items: int) -> Path:
