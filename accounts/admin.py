@@ -3,22 +3,24 @@
 from typing import Any, cast
 
 from allauth.account.models import EmailAddress
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.db.models import Count, ManyToManyField, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
+from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts.forms import NewUserForm, RolesField
-from accounts.models import RoleGroup, User
+from accounts.models import LoginSession, RoleGroup, User
 from accounts.ranks import groups_to_give, may_change
 from accounts.roles import ROLES, description_of
 
@@ -97,6 +99,43 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
         if "email" in form.changed_data:
             # Addresses confirmed through the API open the account too; the replaced one must no longer.
             EmailAddress.objects.filter(user=obj).exclude(email=obj.email).delete()
+
+
+@admin.register(LoginSession)
+class LoginSessionAdmin(ModelAdmin):
+    """Who is logged in through the API, and an end to it."""
+
+    list_display = ("user", "created_at", "refreshed_at", "state")
+    list_filter = (("ended_at", admin.EmptyFieldListFilter),)
+    search_fields = ("user__username", "user__email")
+    list_select_related = ("user",)
+    ordering = ("-created_at",)
+    fields = ("user", "created_at", "refreshed_at", "ended_at")
+    actions = ("end_logins",)
+
+    @display(description=_("state"), label={"open": "success"})
+    def state(self, session: LoginSession) -> tuple[str, str]:
+        return ("ended", str(_("ended"))) if session.ended_at else ("open", str(_("open")))
+
+    @admin.action(description=_("End the selected logins"), permissions=["change"])
+    def end_logins(self, request: HttpRequest, sessions: QuerySet[LoginSession]) -> None:
+        people = {session.user for session in sessions.select_related("user")}
+        out_of_reach = [person for person in people if not _may_touch(request, person)]
+        if out_of_reach:
+            names = ", ".join(sorted(person.username for person in out_of_reach))
+            messages.error(request, _("Nothing was ended: %(names)s may do more than you.") % {"names": names})
+            return
+        ended = sessions.filter(ended_at=None).update(ended_at=timezone.now())
+        messages.success(request, _("Ended %(count)d logins. Their tokens are worthless now.") % {"count": ended})
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: LoginSession | None = None) -> bool:
+        return obj is None and request.user.has_perm("accounts.change_loginsession")
+
+    def has_delete_permission(self, request: HttpRequest, obj: LoginSession | None = None) -> bool:
+        return False
 
 
 def _may_touch(request: HttpRequest, person: User | None) -> bool:

@@ -45,6 +45,8 @@ MANAGER = Role(
         "accounts.view_user",
         "accounts.add_user",
         "accounts.change_user",
+        "accounts.view_loginsession",
+        "accounts.change_loginsession",
         "auth.view_group",
         "notifications.view_message",
         "notifications.resend_message",

@@ -1,9 +1,12 @@
 """Errors of the API in one shape: `{"detail": "…"}`, or `{"field": ["…"]}` for what one field is wrong with."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
 from rest_framework.exceptions import APIException
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
@@ -65,3 +68,29 @@ def _sentences(problems: Any) -> list[str]:
     elif not isinstance(problems, list):
         return [str(problems)]
     return [sentence for problem in problems for sentence in _sentences(problem)]
+
+
+# --- what no view of the API answers ------------------------------------------------------------------
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _said(request, 400, "The request cannot be read.", lambda: defaults.bad_request(request, exception))
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _said(request, 403, "You may not do this.", lambda: defaults.permission_denied(request, exception))
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    detail = "There is nothing at this address. /docs/ lists what there is."
+    return _said(request, 404, detail, lambda: defaults.page_not_found(request, exception))
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    detail = "Something went wrong here. It was not your doing, and it has been noted."
+    return _said(request, 500, detail, lambda: defaults.server_error(request))
+
+
+def _said(request: HttpRequest, status: int, detail: str, page: Callable[[], HttpResponse]) -> HttpResponse:
+    """A page for browsers, which ask for HTML by its name; the API's shape for everybody else."""
+    if "text/html" in request.headers.get("Accept", ""):
+        return page()
+    return JsonResponse({"detail": detail}, status=status)

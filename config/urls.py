@@ -1,19 +1,14 @@
 """Where requests go."""
 
 from django.contrib import admin
-from django.http import HttpRequest, JsonResponse
 from django.urls import include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView
 
 from accounts.views import admin_login
+from config.docs import docs
+from config.health import health_check, ready
 from notifications.views import my_mail
-
-
-def health_check(_request: HttpRequest) -> JsonResponse:
-    """The process answers. It touches nothing else, so that it stays true when everything else is down."""
-    return JsonResponse({"status": "ok"})
-
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
@@ -22,8 +17,14 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("mail/", include("notifications.urls")),
     path("health-check/", health_check, name="health-check"),
+    path("health-check/ready/", ready, name="ready"),
     path("", include("accounts.api.urls")),
     path("", include("catalog.api.urls")),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("docs/", SpectacularSwaggerView.as_view(), name="docs"),
+    path("docs/", docs, name="docs"),
 ]
+
+handler400 = "config.errors.bad_request"
+handler403 = "config.errors.permission_denied"
+handler404 = "config.errors.not_found"
+handler500 = "config.errors.server_error"

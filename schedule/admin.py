@@ -57,6 +57,7 @@ class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, ModelAdmin):
     """
 
     form = PeriodicTaskForm
+    change_form_template = None  # the package's adds a script to the page, which no page may have here
     list_display = ("name", "enabled", "scheduler", "last_started", "took", "last_outcome", "run_now")
     list_filter = ("enabled",)
     date_hierarchy = None

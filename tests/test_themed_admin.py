@@ -14,7 +14,7 @@ from django.urls import NoReverseMatch, reverse
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
 
-from accounts.models import RoleGroup, User
+from accounts.models import LoginSession, RoleGroup, User
 from catalog.models import Feed, ImportRun, Product
 from notifications.models import Message
 
@@ -37,6 +37,9 @@ def sample_interval() -> IntervalSchedule:
 # One row of each model, so that its change page can be opened. A new model in the admin needs a line here.
 SAMPLES: dict[str, Callable[[], Model]] = {
     "accounts.User": lambda: User.objects.create_user("carl", "carl@example.com"),
+    "accounts.LoginSession": lambda: LoginSession.objects.create(
+        user=User.objects.create_user("carl", "carl@example.com"), auth_hash="x", refresh_id="x"
+    ),
     "catalog.Feed": sample_feed,
     "catalog.ImportRun": lambda: ImportRun.objects.create(feed=sample_feed(), mode="update", file_size=1),
     "catalog.Product": lambda: Product.objects.create(id="205042570_242", title="Silk dress"),

@@ -51,10 +51,10 @@ def check(token: object) -> int:
 
 @pytest.fixture
 def worker() -> Iterator[Callable[[], list[str]]]:
-    """Runs the tasks that wait at the broker, as a worker would, and says their names."""
+    """Sends the mails that wait, as the mail worker would, and says the names of its tasks."""
     current_app.loader.import_default_modules()
     with current_app.connection_for_read() as broker:
-        queue = broker.SimpleQueue("celery")
+        queue = broker.SimpleQueue("mail")
         queue.clear()
 
         def work() -> list[str]:

@@ -53,6 +53,8 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "config.middleware.limit_what_pages_load",
     "config.middleware.refuse_nul",
     "config.middleware.DatabaseAway",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -62,7 +64,6 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
@@ -146,7 +147,8 @@ REST_AUTH = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Ounass Product Management",
-    "DESCRIPTION": "Accounts, products and imports. Log in, then send `Authorization: Bearer <access>`.",
+    "DESCRIPTION": "Accounts, products and imports over HTTP. Log in, then send the header Authorization: Bearer, "
+    "followed by the access token.",
     "VERSION": "1.0.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
@@ -227,10 +229,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 30,
     "socket_keepalive": True,
 }
+CELERY_BEAT_SYNC_EVERY = 1  # what it sent stands in the database at once, where the readiness check looks
 CELERY_BEAT_SCHEDULER = "schedule.beat:Scheduler"
 
 # Mail has a worker of its own: a mail server that does not answer must not keep imports waiting.
-CELERY_TASK_ROUTES = {"notifications.deliver": {"queue": "mail"}}
+CELERY_TASK_ROUTES = {"notifications.deliver": {"queue": "mail"}, "accounts.mail_*": {"queue": "mail"}}
 
 # --- mail -----------------------------------------------------------------------------------------
 # In a checkout nothing leaves the machine unless EMAIL_URL says so.

@@ -75,6 +75,12 @@ UNFOLD = {
                         "permission": lambda request: request.user.has_perm("accounts.view_user"),
                     },
                     {
+                        "title": _("API logins"),
+                        "icon": "key",
+                        "link": reverse_lazy("admin:accounts_loginsession_changelist"),
+                        "permission": lambda request: request.user.has_perm("accounts.view_loginsession"),
+                    },
+                    {
                         "title": _("Roles"),
                         "icon": "group",
                         "link": reverse_lazy("admin:accounts_rolegroup_changelist"),

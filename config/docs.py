@@ -1,0 +1,110 @@
+"""The API's description as a page to read: made here, from the same schema as /schema/, with nobody's scripts."""
+
+import json
+from collections import defaultdict
+from functools import cache
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+from drf_spectacular.generators import SchemaGenerator
+
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+@require_safe
+def docs(request: HttpRequest) -> HttpResponse:
+    """Every call with what it takes and answers. Open to strangers, who have to find /signup/ and /login/."""
+    schema = _schema()
+    return render(request, "docs.html", {"info": schema["info"], "groups": _groups(schema)})
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    """It is made of the code alone, so once a process is enough."""
+    return SchemaGenerator().get_schema(request=None, public=True)
+
+
+def _groups(schema: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """The calls under the name of what they are about."""
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for path, methods in schema["paths"].items():
+        for method in METHODS:
+            if operation := methods.get(method):
+                groups[operation["tags"][0]].append(_call(schema, path, method, operation))
+    return list(groups.items())
+
+
+def _call(schema: dict[str, Any], path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
+    summary, _, more = operation.get("description", "").partition("\n\n")
+    return {
+        "anchor": operation["operationId"],
+        "method": method.upper(),
+        "path": path,
+        "summary": operation.get("summary") or summary,
+        "more": more,
+        "open": {} in operation.get("security", [{}]),
+        "parameters": [_parameter(parameter) for parameter in operation.get("parameters", [])],
+        "bodies": _bodies(schema, operation.get("requestBody", {})),
+        "responses": [_response(schema, status, response) for status, response in operation["responses"].items()],
+    }
+
+
+def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": parameter["name"],
+        "where": parameter["in"],
+        "required": parameter.get("required", False),
+        "type": _type(parameter["schema"]),
+        "about": parameter.get("description", ""),
+    }
+
+
+def _response(schema: dict[str, Any], status: str, response: dict[str, Any]) -> dict[str, Any]:
+    return {"status": status, "about": response.get("description", ""), "bodies": _bodies(schema, response)}
+
+
+def _bodies(schema: dict[str, Any], where: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each kind of body: its media type, its fields, and examples as they would be sent."""
+    return [
+        {
+            "media_type": media_type,
+            "fields": list(_fields(schema, content.get("schema", {}))),
+            "examples": [_shown(example["value"]) for example in content.get("examples", {}).values()],
+        }
+        for media_type, content in where.get("content", {}).items()
+    ]
+
+
+def _fields(schema: dict[str, Any], part: dict[str, Any]) -> Any:
+    """(name, type, whether it must be there, what it is for) of every field of an object."""
+    part = _resolved(schema, part)
+    for name, field in part.get("properties", {}).items():
+        described = _resolved(schema, field)
+        about = described.get("description", "")
+        yield {"name": name, "type": _type(field), "required": name in part.get("required", ()), "about": about}
+
+
+def _resolved(schema: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    for reference in [part, *part.get("allOf", [])]:
+        if "$ref" in reference:
+            return {**schema["components"]["schemas"][reference["$ref"].rpartition("/")[2]], **part}
+    return part
+
+
+def _type(part: dict[str, Any]) -> str:
+    if "$ref" in part:
+        return str(part["$ref"]).rpartition("/")[2]
+    for several in ("allOf", "oneOf", "anyOf"):
+        if several in part:
+            return " or ".join(_type(one) for one in part[several])
+    if "enum" in part:
+        return " | ".join(str(one) for one in part["enum"])
+    if part.get("type") == "array":
+        return f"list of {_type(part['items'])}"
+    return str(part.get("format") or part.get("type", "anything"))
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)

@@ -1,0 +1,155 @@
+"""What every answer has, whatever was asked: headers, errors in words, and nothing that should stay inside."""
+
+import logging
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.test import Client
+from django.urls import path
+
+from config import urls
+from config.middleware import DATA, PAGES
+
+BROWSER: dict[str, Any] = {"HTTP_ACCEPT": "text/html,application/xhtml+xml"}
+
+
+def fail(_request: HttpRequest) -> HttpResponse:
+    password = "the password in a local variable"  # noqa: F841
+    raise RuntimeError("the reason, with the secret key")
+
+
+class WithFailure:
+    urlpatterns = [*urls.urlpatterns, path("fail/", fail)]
+    handler400, handler403 = urls.handler400, urls.handler403
+    handler404, handler500 = urls.handler404, urls.handler500
+
+
+@pytest.fixture
+def client(db: None, settings: Any) -> Client:
+    settings.ROOT_URLCONF = WithFailure
+    return Client(raise_request_exception=False)
+
+
+EVERYWHERE = [
+    "/admin/login/",
+    "/docs/",
+    "/schema/",
+    "/nowhere/",
+    "/fail/",
+    "/login/",
+    "/health-check/",
+    "/%00",
+    "/user/",
+]
+
+
+@pytest.mark.parametrize("address", EVERYWHERE)
+@pytest.mark.parametrize("accept", [BROWSER, {}], ids=["browser", "program"])
+def test_every_answer_has_the_headers_that_protect_it(client: Client, address: str, accept: dict[str, Any]) -> None:
+    answer = client.get(address, **accept)
+    assert answer["Content-Security-Policy"] in (PAGES, DATA)
+    assert (answer["Content-Security-Policy"] == PAGES) == answer["Content-Type"].startswith("text/html")
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer["Referrer-Policy"] == "same-origin"
+    assert answer["X-Frame-Options"] == "DENY"
+    assert answer["Cross-Origin-Opener-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("address", EVERYWHERE)
+def test_over_tls_browsers_are_told_to_stay_with_it(client: Client, settings: Any, address: str) -> None:
+    settings.SECURE_HSTS_SECONDS = 31_536_000
+    assert (
+        "max-age=31536000"
+        in Client(raise_request_exception=False).get(address, secure=True)["Strict-Transport-Security"]
+    )
+
+
+def test_scripts_come_from_us_and_nowhere_else() -> None:
+    assert "script-src 'self' 'unsafe-eval';" in PAGES
+    assert "frame-ancestors 'none'" in PAGES
+
+
+@pytest.mark.parametrize(("address", "status"), [("/nowhere/", 404), ("/fail/", 500)])
+def test_a_program_is_told_in_json_and_a_browser_on_a_page(client: Client, address: str, status: int) -> None:
+    for_programs, page = client.get(address), client.get(address, **BROWSER)
+    assert (for_programs.status_code, page.status_code) == (status, status)
+    assert for_programs.json().keys() == {"detail"}
+    assert b"<h1>" in page.content
+
+
+def test_an_unknown_host_is_refused_in_the_same_shape(client: Client) -> None:
+    answer = client.get("/user/", HTTP_HOST="evil.example")
+    assert answer.status_code == 400
+    assert answer.json().keys() == {"detail"}
+
+
+@pytest.mark.parametrize("accept", [BROWSER, {}], ids=["browser", "program"])
+def test_an_error_shows_nothing_from_inside(client: Client, accept: dict[str, Any]) -> None:
+    text = client.get("/fail/", **accept).content.decode()
+    for secret in (
+        "the reason",
+        "local variable",
+        "Traceback",
+        settings.SECRET_KEY,
+        settings.SIMPLE_JWT["SIGNING_KEY"],
+    ):
+        assert str(secret) not in text
+
+
+def test_the_description_of_the_api_holds_no_secret(client: Client) -> None:
+    text = client.get("/schema/").content.decode() + client.get("/docs/").content.decode()
+    for secret in (settings.SECRET_KEY, settings.SIMPLE_JWT["SIGNING_KEY"], str(settings.BASE_DIR)):
+        assert str(secret) not in text
+
+
+def test_no_password_and_no_token_is_logged(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    for address in ("/login/", "/signup/", "/token/refresh/", "/password/reset/confirm/", "/fail/"):
+        body = {"username": "carl", "password": "canary-password", "refresh": "canary.refresh.token"}
+        client.post(address, body, content_type="application/json", headers={"Authorization": "Bearer canary.access"})
+    assert "canary" not in caplog.text
+
+
+# --- pages of other sites -----------------------------------------------------------------------------
+SHOP = "https://shop.example.com"
+
+
+def preflight(client: Client, origin: str, address: str = "/user/") -> HttpResponse:
+    headers = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": "authorization",
+    }
+    return client.options(address, headers=headers)  # type: ignore[return-value]
+
+
+def test_no_other_site_reads_our_answers(client: Client) -> None:
+    for origin in (SHOP, "null", "https://evil.example"):
+        assert not [name for name in preflight(client, origin).headers if name.startswith("Access-Control")]
+
+
+def test_a_site_that_is_named_reads_the_apis_answers_and_no_other_does(client: Client, settings: Any) -> None:
+    settings.CORS_ALLOWED_ORIGINS = [SHOP]
+    allowed = preflight(client, SHOP)
+    assert allowed["Access-Control-Allow-Origin"] == SHOP
+    assert "authorization" in allowed["Access-Control-Allow-Headers"]
+    assert "Access-Control-Allow-Credentials" not in allowed
+    for origin in ("null", "https://evil.example", f"{SHOP}.evil.example", "http://shop.example.com"):
+        assert "Access-Control-Allow-Origin" not in preflight(client, origin)
+    assert "Access-Control-Allow-Origin" not in preflight(client, SHOP, "/admin/login/")
+
+
+# --- the API's page -----------------------------------------------------------------------------------
+def test_the_apis_page_shows_every_call(client: Client) -> None:
+    page = client.get("/docs/").content.decode()
+    for text in ("POST /login/", "GET /user/", "PATCH /user/", "new_password1", "No token needed."):
+        assert text in page
+    assert "<script" not in page
+
+
+def test_the_description_of_the_api_has_no_warning() -> None:
+    from django.core.management import call_command
+
+    call_command("spectacular", validate=True, fail_on_warn=True, file="/dev/null")

@@ -1,0 +1,96 @@
+"""Alive, and able to work: what each of the two checks looks at."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from celery import current_app
+from django.db import OperationalError
+from django.test import Client
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+
+from config.health import CANARY
+from schedule.models import JobRun, Outcome
+
+READY = "/health-check/ready/"
+
+
+def beat_sent(ago: timedelta = timedelta()) -> PeriodicTask:
+    canary = PeriodicTask.objects.get(task=CANARY)
+    PeriodicTask.objects.filter(pk=canary.pk).update(last_run_at=timezone.now() - ago)
+    return canary
+
+
+def worker_sang(outcome: Outcome = Outcome.DONE, ago: timedelta = timedelta()) -> None:
+    run = JobRun.claim(PeriodicTask.objects.get(task=CANARY).pk, timezone.now(), "1")
+    assert run
+    run.finish(outcome, 0.01, "")
+    JobRun.objects.filter(pk=run.pk).update(started_at=timezone.now() - ago)
+
+
+def ready() -> tuple[int, Any]:
+    answer = Client().get(READY)
+    return answer.status_code, answer.json()
+
+
+def test_being_alive_touches_nothing() -> None:
+    """Without the database fixture a query would be an error."""
+    assert Client().get("/health-check/").json() == {"status": "ok"}
+
+
+def test_it_is_ready_when_all_four_work(db: None) -> None:
+    beat_sent()
+    worker_sang()
+    assert ready() == (200, {"status": "ok", "broker": "ok", "database": "ok", "worker": "ok", "beat": "ok"})
+
+
+@pytest.mark.parametrize("ago", [timedelta(minutes=4), timedelta(days=1)])
+def test_a_worker_that_did_nothing_lately_is_missing(db: None, ago: timedelta) -> None:
+    beat_sent()
+    worker_sang(ago=ago)
+    status, said = ready()
+    assert status == 503
+    assert said == {"status": "unavailable", "broker": "ok", "database": "ok", "worker": "missing", "beat": "ok"}
+
+
+@pytest.mark.parametrize("outcome", [Outcome.RUNNING, Outcome.FAILED])
+def test_a_worker_that_did_not_finish_is_missing(db: None, outcome: Outcome) -> None:
+    beat_sent()
+    worker_sang(outcome)
+    assert ready()[1]["worker"] == "missing"
+
+
+def test_without_beat_nobody_asks_the_workers(db: None) -> None:
+    beat_sent(ago=timedelta(minutes=4))
+    worker_sang(ago=timedelta(minutes=4))
+    status, said = ready()
+    assert (status, said["beat"], said["worker"]) == (503, "missing", "unknown")
+
+
+@pytest.mark.parametrize("address", ["redis://127.0.0.1:1/0", "redis+socket:///nowhere/broker.sock"])
+def test_a_broker_that_does_not_answer_is_missing(db: None, settings: Any, address: str) -> None:
+    settings.CELERY_BROKER_URL = address
+    beat_sent()
+    worker_sang()
+    status, said = ready()
+    assert (status, said["broker"]) == (503, "missing")
+
+
+def test_a_database_that_does_not_answer_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any, **__: Any) -> None:
+        raise OperationalError("could not connect to server: secret.host")
+
+    monkeypatch.setattr("django.db.models.query.QuerySet.exists", away)
+    status, said = ready()
+    assert (status, said["database"]) == (503, "missing")
+    assert "secret" not in str(said)
+
+
+def test_the_canary_is_a_task_that_workers_know() -> None:
+    current_app.loader.import_default_modules()
+    assert CANARY in current_app.tasks
+
+
+def test_nothing_between_keeps_the_answer(db: None) -> None:
+    assert "no-store" in Client().get(READY)["Cache-Control"]
