@@ -10,6 +10,7 @@ from dj_rest_auth.serializers import PasswordChangeSerializer as StockPasswordCh
 from dj_rest_auth.serializers import PasswordResetConfirmSerializer as StockPasswordResetConfirmSerializer
 from django.conf import settings
 from django.contrib.auth import authenticate
+from django.contrib.auth.forms import SetPasswordForm
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError as DjangoValidationError
@@ -56,8 +57,11 @@ class PersonSerializer(serializers.ModelSerializer[User]):
         return attrs
 
     def update(self, instance: User, validated_data: dict[str, Any]) -> User:
+        for name, value in validated_data.items():
+            setattr(instance, name, value)
         with refusing_the_slower():
-            return super().update(instance, validated_data)
+            instance.save(update_fields=[*validated_data])
+        return instance
 
 
 class SignupSerializer(serializers.ModelSerializer[User]):
@@ -157,10 +161,11 @@ class ConfirmationSerializer(serializers.Serializer[Any]):
 
 
 class PasswordResetConfirmSerializer(StockPasswordResetConfirmSerializer):
-    def save(self) -> Any:
-        person = super().save()
-        ask_for("mail_password_changed", str(self.user.pk))
-        return person
+    """What the mail said, and a new password. Who has read the mail has confirmed the address."""
+
+    def save(self) -> None:
+        EmailAddress.objects.filter(user=self.user, email=self.user.email).update(verified=True)
+        save_password(self.set_password_form)
 
 
 class PasswordChangeSerializer(StockPasswordChangeSerializer):
@@ -173,8 +178,14 @@ class PasswordChangeSerializer(StockPasswordChangeSerializer):
         return value
 
     def save(self) -> None:
-        super().save()
-        ask_for("mail_password_changed", str(self.user.pk))
+        save_password(self.set_password_form)
+
+
+def save_password(form: SetPasswordForm) -> None:
+    """Save it and nothing else of the person, whose rights may have changed while it was hashed; tell the owner."""
+    person = form.save(commit=False)
+    person.save(update_fields=["password"])
+    ask_for("mail_password_changed", str(person.pk))
 
 
 @contextmanager

@@ -248,7 +248,7 @@ def _check_presence(item: Item) -> None:
         item.report("id.control_chars", "id", item.id)
 
 
-_OF_ONE_LINE = ("title", "brand", "product_type")
+_OF_ONE_LINE = ("title", "brand", "product_type", "google_product_category")
 
 
 def _check_texts(item: Item) -> None:
@@ -297,10 +297,12 @@ def _check_identifiers(item: Item) -> None:
 
 
 def _check_category(item: Item) -> None:
-    """What a category is, and what it asks for; whether a colour is one."""
+    """What a category is, and what it asks for; whether a colour is one, and a size only one."""
     values = item.values
     if "color" in values and v.is_bad_color(values["color"]):
         item.report("color.bad", "color", values["color"])
+    if "," in values.get("size", "") and v.is_list_of_sizes(values["size"]):
+        item.report("size.several", "size", values["size"])
     if "google_product_category" not in values:
         return
     known, apparel, sized = category(values["google_product_category"])

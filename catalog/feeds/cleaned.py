@@ -56,7 +56,7 @@ class Item:
 
     def _line_of(self, attribute: str, found: str) -> int:
         """The line of the attribute's element, of several that with this text; the item's own when it has none."""
-        tags = self._tags.get(attribute.partition(".")[0])
+        tags = self._tags.get(attribute) or self._tags.get(attribute.partition(".")[0])
         if tags is None:
             return self.line
         if len(tags) == 1 and isinstance(self._raw.fields[tags[0]], str):

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from catalog.errors import FeedRefused
 from catalog.feeds.attributes import BY_ALIAS, Type
 from catalog.feeds.limits import NAME_CHARS, Limits, record_too_large, too_many_columns
+from catalog.feeds.values import addresses_in
 
 DELIMITERS = "\t,;|"
 # The reader's own limit is one for the whole process and knows no line; `_Lines` bounds the record before it.
@@ -24,7 +25,6 @@ csv.field_size_limit(2**31 - 1)
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 # What XML cannot hold, nor the database: whatever comes after the reader relies on it.
 _NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-_BETWEEN_ADDRESSES = re.compile(r"\s*,\s*(?=https?://)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class _Cells:
 
 def _addresses(value: str | list[str]) -> str | list[str]:
     cells = value if isinstance(value, list) else [value]
-    found = [address for cell in cells for address in _BETWEEN_ADDRESSES.split(cell)]
+    found = [address for cell in cells for address in addresses_in(cell)]
     return found if len(found) > 1 else found[0]
 
 

@@ -73,6 +73,12 @@ CODES: tuple[Code, ...] = (
         "Send one value. The first one is used; the others are kept beside it.",
     ),
     Code(
+        "attribute.list",
+        _N,
+        "Several values stand in one element",
+        "Repeat the element for each. They were taken apart at the commas; as found they are kept, too.",
+    ),
+    Code(
         "attribute.two_names",
         _N,
         "Two elements give different values for one attribute",
@@ -190,6 +196,12 @@ CODES: tuple[Code, ...] = (
         "This does not name a colour",
         "Write up to three names with slashes between, as Red/Pink/Blue; no codes, numbers or multicolor.",
     ),
+    Code(
+        "size.several",
+        _W,
+        "Several sizes stand in one value",
+        "Send one item for each size, all of them with the same item_group_id. The text was imported as it is.",
+    ),
     *(
         Code(
             f"apparel.{name}",
@@ -287,6 +299,12 @@ CODES: tuple[Code, ...] = (
         _W,
         "A prefix is used and not declared",
         'Write xmlns:g="http://base.google.com/ns/1.0" on the outermost element. It was read as if that were there.',
+    ),
+    Code(
+        "feed.repaired.namespace_address",
+        _W,
+        "A namespace is no address, but has one in it",
+        'Write it as xmlns:g="http://base.google.com/ns/1.0", without braces. It was read as if that were there.',
     ),
     Code(
         "feed.repaired.attribute_twice",

@@ -146,6 +146,11 @@ def _names(element: Element) -> dict[str, RawValue]:
     return {tag: text for tag, text in texts if len(text) <= NAME_CHARS}
 
 
+def local_name(tag: str) -> str:
+    """A tag without its namespace, which may itself have braces in it."""
+    return tag.rpartition("}")[2]
+
+
 # --- before the first element ----------------------------------------------------------------------
 
 
@@ -185,7 +190,7 @@ def _check_prolog(start: Start, limits: Limits) -> Layout:
             parser.feed(chunk)
         parser.close()
     except _RootSeen as seen:
-        return RSS if start.content.has_junk else _layout_of(etree.QName(seen.tag).localname)
+        return RSS if start.content.has_junk else _layout_of(local_name(seen.tag))
     except etree.XMLSyntaxError:
         return RSS  # the real parse says what and where
     raise FeedRefused("feed.empty", "The file has no element. Export the feed again and upload the new file.")
@@ -271,14 +276,14 @@ def _check_values(element: Element, limits: Limits) -> None:
             raise _too_many_attributes(inner, len(inner.attrib))
         for value in chain((inner.text or "", inner.tail or ""), inner.attrib.values()):
             if len(value) > limits.value_chars:
-                found = f"{etree.QName(inner).localname}: {len(value):,} characters"
+                found = f"{local_name(inner.tag)}: {len(value):,} characters"
                 raise ItemLost("item.value_too_long", inner.sourceline or 0, found)
 
 
 def _is_container(parent: Element, layout: Layout) -> bool:
     """An `item` nested in an item, or one of a page that only looks like a feed, is no item."""
     path = [parent, *parent.iterancestors()]
-    return layout.path == tuple(etree.QName(e).localname for e in reversed(path))
+    return layout.path == tuple(local_name(e.tag) for e in reversed(path))
 
 
 def _forget(element: Element, container: Element) -> None:
@@ -324,19 +329,19 @@ def _add_another(fields: dict[str, RawValue], tag: str, value: RawValue) -> None
 def _structured(element: Element, limits: Limits, depth: int = 1) -> dict[str, Any]:
     """A child with children or attributes, losslessly but for the order of differently named children."""
     if depth > limits.depth:
-        name = etree.QName(element).localname
+        name = local_name(element.tag)
         raise ItemLost(TOO_DEEP, element.sourceline or 0, f"{name}: {depth} levels and more")
-    attributes = element.items()
-    if len(attributes) + len(element) > limits.attributes:
-        raise _too_many_attributes(element, len(attributes) + len(element))
-    value: dict[str, Any] = {f"@{name}": text for name, text in attributes}
+    number = len(element.keys()) + len(element)
+    if number > limits.attributes:
+        raise _too_many_attributes(element, number)
+    value: dict[str, Any] = {f"@{name}": text for name, text in element.items()}
     if not len(element):
         if text := _inner_text(element):
             value["#text"] = text
         return value
     own_text = (element.text or "").strip()
     for child in element[:]:
-        name = child.tag.rpartition("}")[2]
+        name = local_name(child.tag)
         inner = _structured(child, limits, depth + 1) if len(child) or child.keys() else _inner_text(child)
         if name in value:
             _add_another(value, name, inner)
@@ -400,18 +405,18 @@ def _broken(line: int, _column: int, message: str) -> ItemLost:
 
 def _runs_on(tag: str, text: str) -> bool:
     """Whether a CDATA section was closed by the end of a later one: the text holds the end of its own element."""
-    end = rf"</(?:[\w.-]+:)?{re.escape(tag.rpartition('}')[2])}\s*>.*<!\[CDATA\["
+    end = rf"</(?:[\w.-]+:)?{re.escape(local_name(tag))}\s*>.*<!\[CDATA\["
     return "<![CDATA[" in text and re.search(end, text, re.DOTALL) is not None
 
 
 def _section_left_open(element: Element) -> ItemLost:
-    name = etree.QName(element).localname[:40]
+    name = local_name(element.tag)[:40]
     found = f"a CDATA section in <{name}> is left open, and the next one's end closes it: write ]]> where it ends"
     return ItemLost(NOT_WELL_FORMED, element.sourceline or 0, found)
 
 
 def _too_many_attributes(element: Element, number: int) -> ItemLost:
-    name = etree.QName(element).localname
+    name = local_name(element.tag)
     return ItemLost("item.too_many_attributes", element.sourceline or 0, f"{name}: {number:,} elements and attributes")
 
 

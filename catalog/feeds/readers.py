@@ -41,6 +41,16 @@ def _read_url(item: Item, attribute: Attribute, text: str, rules: Rules) -> None
         _read_text(item, attribute, url, rules)
 
 
+def _read_urls(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
+    """One address, or several with commas between, as only a table has them."""
+    addresses = v.addresses_in(text)
+    if len(addresses) > 1:
+        item.report("attribute.list", attribute.name, text)
+        item.keep(attribute.name + ORIGINAL, text)
+    for address in addresses:
+        _read_url_of_list(item, attribute, address, rules)
+
+
 def _read_url_of_list(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
     code = v.url_issue(text)
     url = _address(item, attribute.name, text, code, rules) if code else text
@@ -97,10 +107,15 @@ def _read_kept(item: Item, attribute: Attribute, text: str, rules: Rules) -> Non
     (_read_text if attribute.column else _read_verbatim)(item, attribute, text, rules)
 
 
+def _set_aside(item: Item, code: str, attribute: Attribute, text: str) -> None:
+    """A value that is none of its type; where a template was not filled in, that is what is wrong."""
+    item.set_aside("text.placeholder" if v.is_placeholder(text) else code, attribute.name, text)
+
+
 def _read_choice(item: Item, attribute: Attribute, text: str, _rules: Rules) -> None:
     value = attribute.choices.get(text) or attribute.choices.get(v.choice_key(text))
     if value is None:
-        item.set_aside(f"{attribute.name}.unknown", attribute.name, text)
+        _set_aside(item, f"{attribute.name}.unknown", attribute, text)
         return
     item.values[attribute.name] = value
     if value != text:
@@ -112,7 +127,7 @@ def _read_choice(item: Item, attribute: Attribute, text: str, _rules: Rules) -> 
 def _read_boolean(item: Item, attribute: Attribute, text: str, _rules: Rules) -> None:
     value = v.BOOLEANS.get(text.lower())
     if value is None:
-        item.set_aside("boolean.unknown", attribute.name, text)
+        _set_aside(item, "boolean.unknown", attribute, text)
     else:
         item.values[attribute.name] = value
 
@@ -120,13 +135,16 @@ def _read_boolean(item: Item, attribute: Attribute, text: str, _rules: Rules) ->
 def _read_integer(item: Item, attribute: Attribute, text: str, _rules: Rules) -> None:
     value = v.whole_number(text)
     if value is None:
-        item.set_aside("integer.format", attribute.name, text)
+        _set_aside(item, "integer.format", attribute, text)
     else:
         item.values[attribute.name] = value
 
 
 def _read_money(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
     money = v.money(text, rules.default_currency)
+    if money.codes == ("price.format",):
+        _set_aside(item, "price.format", attribute, text)
+        return
     for code in money.codes:
         item.report(code, attribute.name, text)
     if money.amount is None:
@@ -138,7 +156,7 @@ def _read_money(item: Item, attribute: Attribute, text: str, rules: Rules) -> No
 READERS: dict[Type, Reader] = {
     Type.TEXT: _read_text,
     Type.URL: _read_url,
-    Type.URLS: _read_url_of_list,
+    Type.URLS: _read_urls,
     Type.MONEY: _read_money,
     Type.CHOICE: _read_choice,
     Type.BOOLEAN: _read_boolean,

@@ -215,6 +215,7 @@ _LONGEST_OPENING = max(len(opening) for opening, _end in _SECTIONS)
 # No tag holds a <, so that a quote left open ends here and a broken tag costs no more than itself.
 TAG = re.compile(r"""<(/?)([^\s!?/<>"'=]++)((?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+)>""")
 _ATTRIBUTE = re.compile(r"""\s+([^\s=<>"'/]+)\s*=\s*(?:"([^"<]*)"|'([^'<]*)')""")
+_NAMESPACE = re.compile(r"""(\sxmlns(?::[\w.-]+)?\s*=\s*)("[^"<]*[{}][^"<]*"|'[^'<]*[{}][^'<]*')""")
 _XML_KNOWS = frozenset({"&amp;", "&lt;", "&gt;", "&quot;", "&apos;"})
 _ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;"})
 # A space in the middle of one of these would be another key or another amount.
@@ -348,6 +349,8 @@ class TextRepair:
         repaired, _end = self._clean(_IN_TEXT, tag.start(), tag.end(), tag.end())
         if body.count("=") > 1:
             repaired = self._without_repeats(repaired)
+        if "xmlns" in body and "{" in body:
+            repaired = _NAMESPACE.sub(self._with_an_address, repaired)
         if self.undeclared is None:
             repaired = self._with_namespaces(repaired, len(name) + 1)
         elif self.undeclared and "xmlns:" in body:
@@ -370,6 +373,16 @@ class TextRepair:
             return "\n" * attribute[0].count("\n")
 
         return _ATTRIBUTE.sub(kept, tag)
+
+    def _with_an_address(self, declaration: re.Match[str]) -> str:
+        """A namespace that a program printed with what was around it, as {'g': 'http://base.google.com/ns/1.0'}."""
+        begin, found = declaration.groups()
+        meant = [uri for uri in NAMESPACES.values() if uri in found]
+        if len(meant) != 1:
+            return declaration[0]
+        if self._repairs.count("namespace_address"):
+            self._repairs.show("namespace_address", self._line, declaration[0])
+        return f'{begin}"{meant[0]}"'
 
     def _with_namespaces(self, tag: str, after_name: int) -> str:
         """The root with the well-known namespaces that it does not declare; one counts as a repair once it is used."""

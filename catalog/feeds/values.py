@@ -189,6 +189,14 @@ def url_issue(text: str) -> str:
     return "url.space" if any(c.isspace() for c in text) else "url.characters"
 
 
+_BETWEEN_ADDRESSES = re.compile(r"\s*,\s*(?=https?://)", re.IGNORECASE)
+
+
+def addresses_in(text: str) -> list[str]:
+    """The addresses of a list with commas between; an address may hold commas itself."""
+    return _BETWEEN_ADDRESSES.split(text) if "," in text else [text]
+
+
 def resolved(text: str, base: str) -> str:
     """A relative or protocol-relative address as seen from `base`; "" when it is neither.
 
@@ -283,6 +291,14 @@ def _is_no_color(color: str) -> bool:
         or color.lower() in _NO_COLORS
         or ((color.startswith("#") or any(map(str.isdigit, color))) and _HEX_COLOR.fullmatch(color) is not None)
     )
+
+
+_SEVERAL_SIZES = re.compile(r",\s+\S|,[^\W\d]|,.*,")  # a single comma may be that of 38,5
+
+
+@lru_cache(maxsize=4096)
+def is_list_of_sizes(text: str) -> bool:
+    return _SEVERAL_SIZES.search(text) is not None
 
 
 # --- dates and measures -----------------------------------------------------------------------------

@@ -14,24 +14,56 @@ from catalog.feeds.attributes import ATTRIBUTES, BY_ALIAS, COLUMNS, Type
 from catalog.feeds.check import Rules, check
 from catalog.feeds.issues import BY_CODE, CODES, Severity, severity
 from catalog.feeds.items import CHUNK_BYTES, read_items
+from catalog.feeds.repair import Repairs
+from catalog.feeds.salvage import SALVAGEABLE
+from catalog.tests.routes import READINGS, raw_items
 
 FEEDS = Path(__file__).parent / "feeds"
 
 
-def read(content: bytes, **rules: Any) -> list[dict[str, Any]]:
-    items = (check(raw, Rules(**rules)) for raw in read_items(io.BytesIO(content)))
-    return [
-        {
-            "line": item.line,
-            "values": {
-                name: value if isinstance(value, bool | int | list) else str(value)
-                for name, value in item.values.items()
-            },
-            "extra": item.extra,
-            "issues": [f"{i.severity} {i.code} {i.attribute} {i.line}" for i in item.issues],
-        }
-        for item in items
-    ]
+def read(content: bytes, reading: str = "strict", repairs: Repairs | None = None, **rules: Any) -> list[dict[str, Any]]:
+    """The items as staging takes them, in a form that JSON can say."""
+    settings = Rules(**rules)
+    items = []
+    for raw in raw_items(content, reading, repairs or Repairs()):
+        item = check(raw, settings)
+        items.append(
+            {
+                "line": item.line,
+                "values": {
+                    name: value if isinstance(value, bool | int | list) else str(value)
+                    for name, value in item.values.items()
+                },
+                "extra": item.extra,
+                "issues": [f"{i.severity} {i.code} {i.attribute} {i.line}" for i in item.issues],
+            }
+        )
+    return items
+
+
+def outcome(content: bytes) -> dict[str, Any]:
+    """What comes of a file that may be broken: its items and what was repaired, or why it is refused."""
+    told = None
+    for reading in READINGS:
+        repairs = Repairs()
+        try:
+            items = read(content, reading, repairs)
+            places = {code: [f"line {line}: {found}" for line, found in at] for code, at in repairs.examples.items()}
+            return {"reading": reading, "repairs": places, "items": items}
+        except FeedRefused as refused:
+            told = told if told and refused.code == "feed.no_items" else refused
+            if refused.code not in SALVAGEABLE:
+                break
+    assert told
+    return {"refused": told.code, "message": told.message}
+
+
+def feeds_in(folder: str = "") -> list[Path]:
+    return sorted(path for path in (FEEDS / folder).iterdir() if path.is_file() and path.suffix != ".json")
+
+
+def written_beside(feed: Path) -> Any:
+    return json.loads(feed.with_suffix(".json").read_text())
 
 
 def rss(*fields: str) -> bytes:
@@ -40,9 +72,28 @@ def rss(*fields: str) -> bytes:
     )
 
 
-@pytest.mark.parametrize("feed", sorted({*FEEDS.iterdir()} - {*FEEDS.glob("*.json")}), ids=lambda path: path.stem)
+@pytest.mark.parametrize("feed", feeds_in(), ids=lambda path: path.stem)
 def test_a_feed_is_read_as_written_beside_it(feed: Path) -> None:
-    assert read(feed.read_bytes()) == json.loads(feed.with_suffix(".json").read_text())
+    assert read(feed.read_bytes()) == written_beside(feed)
+
+
+@pytest.mark.parametrize("feed", feeds_in("settings"), ids=lambda path: path.stem)
+def test_a_feeds_settings_count(feed: Path) -> None:
+    """As with the settings of the shop that stand in the JSON, too."""
+    expected = written_beside(feed)
+    settings = expected["settings"]
+    rules = {**settings, "aliases": tuple(map(tuple, settings.get("aliases", [])))}
+    assert read(feed.read_bytes(), **rules) == expected["items"]
+
+
+@pytest.mark.parametrize("feed", feeds_in("broken"), ids=lambda path: path.stem)
+def test_a_broken_feed_is_read_as_written_beside_it(feed: Path) -> None:
+    assert outcome(feed.read_bytes()) == written_beside(feed)
+
+
+@pytest.mark.parametrize("feed", feeds_in("refused"), ids=lambda path: path.stem)
+def test_a_file_that_is_no_feed_is_refused_as_written_beside_it(feed: Path) -> None:
+    assert outcome(feed.read_bytes()) == written_beside(feed)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "iso-8859-1", "windows-1252", "utf-8-sig"])

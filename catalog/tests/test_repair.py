@@ -85,6 +85,16 @@ BROKEN: dict[str, tuple[bytes, str, dict[str, int]]] = {
     ),
     "an undeclared prefix": (rss("<g:title>a</g:title><c:x>1</c:x>", root=""), "a", {"namespace_undeclared": 2}),
     "a namespace declared twice": (rss("<g:title>a</g:title>", root=f"{NS} {NS}"), "a", {"attribute_twice": 1}),
+    "a namespace in a Python dict": (
+        rss("<g:title>a</g:title>", root=f"xmlns:g=\"{{'g': '{G}'}}\""),
+        "a",
+        {"namespace_address": 1},
+    ),
+    "the default namespace in one": (
+        rss("<title>a</title>", root=f"xmlns=\"{{'': '{G}'}}\""),
+        "a",
+        {"namespace_address": 1},
+    ),
     "an attribute given twice": (rss("<title>a</title><x b='1' b=\"1\"/>"), "a", {"attribute_twice": 1}),
     "an encoding that is not there, and another fault": (
         rss("<title>é & e</title>", before='<?xml version="1.0" encoding="UTF-16"?>'),

@@ -113,6 +113,12 @@ RULES: dict[str, tuple[str, dict[str, Any], str]] = {
     "gtin.placeholder": ("gtin", {"gtin": "0000000000000"}, "0000000000000"),
     "gtin.isbn10": ("gtin", {"gtin": "0-306-40615-2"}, "0-306-40615-2"),
     "color.bad": ("color", {"color": "#C0FFEE"}, "#C0FFEE"),
+    "size.several": ("size", {"size": "S, M, L"}, "S, M, L"),
+    "attribute.list": (
+        "additional_image_link",
+        {"additional_image_link": "https://e.com/1.jpg, https://e.com/2.jpg"},
+        "https://e.com/1.jpg, https://e.com/2.jpg",
+    ),
     "category.unknown": ("google_product_category", {"google_product_category": "Damen"}, "Damen"),
     "apparel.color": ("color", {**DRESSED, "color": None}, ""),
     "apparel.gender": ("gender", {**DRESSED, "gender": None}, ""),
@@ -235,8 +241,8 @@ def test_what_is_expected_is_said_of_every_attribute() -> None:
 # --- the severities -----------------------------------------------------------------------------------
 NOTICES = (
     "description.html text.double_escaped url.space url.non_ascii url.characters availability.legacy choice.lenient "
-    "attribute.empty attribute.unknown attribute.two_names group.equals_id group.single text.markup text.whitespace "
-    "gtin.isbn10 feed.supplemental"
+    "attribute.empty attribute.unknown attribute.list attribute.two_names group.equals_id group.single text.markup "
+    "text.whitespace gtin.isbn10 feed.supplemental"
 )
 
 
@@ -274,6 +280,21 @@ def test_a_colour(color: str) -> None:
 @pytest.mark.parametrize("color", ["123", "X", "#fff", "c0ffee", "Multicolor", "Red/Green/Blue/Gold", "x" * 41, "١٢"])
 def test_no_colour(color: str) -> None:
     assert codes(read_one(color=color)) == ["color.bad"]
+
+
+@pytest.mark.parametrize("size", ["38,5", "16/34 Tall", "80 x 1,5 cm", "One Size"])
+def test_a_size(size: str) -> None:
+    assert codes(read_one(size=size)) == []
+
+
+@pytest.mark.parametrize("size", ["S,M", "38, 39", "38,39,40", "ص, م"])
+def test_no_single_size(size: str) -> None:
+    assert codes(read_one(size=size)) == ["size.several"]
+
+
+@pytest.mark.parametrize("name", ["price", "availability", "adult", "quantity", "gender"])
+def test_a_template_is_named_whatever_should_stand_there(name: str) -> None:
+    assert codes(read_one(NO_RULES, **{name: "{{ x }}"}))[0] == "text.placeholder"
 
 
 @pytest.mark.parametrize("text", ["2271", "Furniture", "Damen > Taschen", "Apparel & Accessories"])
