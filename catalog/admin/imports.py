@@ -288,6 +288,14 @@ def _place(run: ImportRun, position: int = 0, issue: int = 0, example: int = 0) 
 
 # --- what the page shows --------------------------------------------------------------------------------
 
+# What a step of the run's metrics did with the items.
+TOOK = {
+    "stage": _("read"),
+    "plan": _("compared"),
+    "apply": _("applied"),
+    "undo": _("undone"),
+    "redo": _("applied again"),
+}
 STEPS = (
     (_("Upload"), ()),
     (_("Read and compare"), (Status.RECEIVED, Status.STAGING)),
@@ -308,6 +316,7 @@ def _state(run: ImportRun) -> dict[str, Any]:
             for i, (label, _statuses) in enumerate(STEPS)
         ],
         "progress": _progress(run),
+        "took": [{"label": label, **run.metrics[step]} for step, label in TOOK.items() if step in run.metrics],
         "issues": list(run.issues.all()[:5]) if run.is_busy else [],
         "sign": attempts.sign_of(run) if run.is_busy else None,
         "attempts": attempts.ATTEMPTS,

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from config import embedded
+from config import celery_app, embedded
 from config.mail import mail_settings
+from config.management.commands import dev
 from config.management.commands.dev import where_mail_goes
 
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
@@ -95,3 +96,11 @@ def test_make_run_says_where_mail_goes(settings: Any) -> None:
     assert where_mail_goes() == "Mail is sent to mail.example.com:587"
     settings.EMAIL_BACKEND, settings.EMAIL_FILE_PATH = "…filebased.EmailBackend", "/x/mail"
     assert where_mail_goes() == "Mail stays on this machine: read it in the admin under Messages, as files in /x/mail"
+
+
+def test_mail_has_a_queue_that_only_its_own_worker_serves() -> None:
+    assert celery_app.amqp.router.route({}, "notifications.deliver")["queue"].name == "mail"
+    workers = {name: command for name, command in dev.commands(8000).items() if "worker" in command}
+    assert {name for name, command in workers.items() if "--queues=mail" in command} == {"mail"}
+    composed = (embedded.BASE_DIR / "docker-compose.yml").read_text()
+    assert f"[celery, -A, config, worker, {', '.join(dev.MAIL_WORKER)}, " in composed
