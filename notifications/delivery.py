@@ -1,6 +1,6 @@
 """Sending the messages that are due, each to one person, and each again until the mail server has said yes or no.
 
-docs/decisions/0011 says how it is kept from sending twice.
+docs/decisions/0013 says how it is kept from sending twice.
 """
 
 import logging
@@ -39,7 +39,7 @@ def deliver() -> int:
     """Send what is due, and return how many messages the mail server took. Any number may do this at the same time."""
     taken = 0
     with Line() as line:
-        while not Outage.lasts() and Message.objects.due().exists() and line.open():
+        while Message.objects.due().exists() and line.open():
             message = claim()
             if message is None:
                 break  # others are at what is due
@@ -66,8 +66,10 @@ class Line:
         """Whether the server is ready for a message. If not, that is noted for everybody."""
         if self._backend is not None:
             return True
-        self._backend = get_connection()
+        if not Outage.allows():
+            return False
         try:
+            self._backend = get_connection()
             self._backend.open()
             if isinstance(server := getattr(self._backend, "connection", None), smtplib.SMTP):
                 server.ehlo_or_helo_if_needed()  # so that silence here is not a message's fault
@@ -97,12 +99,7 @@ def claim() -> Message | None:
     with transaction.atomic():
         while message := Message.objects.due().select_for_update(skip_locked=True).first():
             if message.attempts > len(PAUSES):
-                _note(
-                    message,
-                    status=Status.FAILED,
-                    failed_at=Now(),
-                    last_error="Given up: its senders ended while they sent it.",
-                )
+                _fail(message, "Given up: its senders ended while they sent it.")
                 continue
             alone = _lock("pg_try_advisory_lock", message)  # or its last sender is at it still
             message.attempts += alone
@@ -126,6 +123,8 @@ def attempt(message: Message, line: Line) -> bool:
         line.send(mail_of(message))
     except Exception as error:
         line.hang_up()
+        if not isinstance(error, (OSError, ValueError)):
+            log.exception("Message %s could not be sent", message.pk)
         refused(message, refusals.of_message(error))
         return False
     _note(message, status=Status.SENT, sent_at=Now(), address=message.address, last_error="")
@@ -178,10 +177,9 @@ def refused(message: Message, refusal: Refusal) -> None:
     if refusal.answered:
         Outage.end()
     if refusal.meaning is Meaning.NEVER:
-        _note(message, status=Status.FAILED, failed_at=Now(), last_error=refusal.words)
+        _fail(message, refusal.words)
     elif message.attempts > len(PAUSES):
-        given_up = f"Given up after {message.attempts} attempts. {refusal.words}"
-        _note(message, status=Status.FAILED, failed_at=Now(), last_error=given_up)
+        _fail(message, f"Given up after {message.attempts} attempts. {refusal.words}")
     else:
         pause = pause_after(message.attempts, at_least=GREYLISTED if refusal.answered else timedelta())
         _note(message, next_try=Now() + pause, last_error=refusal.words)
@@ -198,6 +196,10 @@ def no_line(refusal: Refusal) -> None:
         Message.objects.due().filter(told_at__lt=Now() - DAY).update(
             status=Status.FAILED, failed_at=Now(), last_error=f"Given up after a day. {refusal.words}"
         )
+
+
+def _fail(message: Message, words: str) -> None:
+    _note(message, status=Status.FAILED, failed_at=Now(), last_error=words)
 
 
 def pause_after(attempts: int, at_least: timedelta = timedelta()) -> timedelta:

@@ -104,19 +104,24 @@ class Outage(models.Model):
         return self.reason
 
     @classmethod
-    def lasts(cls) -> bool:
-        """Whether the server is to be left alone now."""
-        return cls.objects.filter(next_try__gt=Now()).exists()
-
-    @classmethod
-    def note(cls, reason: str) -> "Outage":
-        """The server could not be used: leave it alone for a while, longer each time."""
+    def allows(cls) -> bool:
+        """Whether the caller may turn to the mail server now. In an outage that is one sender, when it is time for the
+        next attempt; the time of the one after it is set before.
+        """
         with transaction.atomic():
-            outage, _made = cls.objects.select_for_update().get_or_create(pk=1)
-            outage.reason = reason
+            outage = cls.objects.select_for_update().filter(next_try__lte=Now()).first()
+            if outage is None:
+                return not cls.objects.exists()
             outage.next_try = Now() + cls.PAUSES[min(outage.tries, len(cls.PAUSES) - 1)]
             outage.tries += 1
             outage.save()
+        return True
+
+    @classmethod
+    def note(cls, reason: str) -> "Outage":
+        """The server could not be used."""
+        begin = {"reason": reason, "tries": 1, "next_try": Now() + cls.PAUSES[0]}
+        outage, _made = cls.objects.update_or_create(pk=1, defaults={"reason": reason}, create_defaults=begin)
         return outage
 
     @classmethod

@@ -195,6 +195,7 @@ def imports(feed: Feed) -> Feed:
     applied(feed, *items(12), *MIXED)
     with_conflicts(feed)
     with_undos(feed)
+    with_pins(feed)
     clean_up(applied(feed, *MIXED, mode="sync"))
     applied(feed, *MIXED, mode="add")
     applied(feed, *(item(str(n), **dict.fromkeys(FLAWLESS), quantity="1") for n in range(3)))
@@ -237,6 +238,15 @@ def with_undos(feed: Feed) -> None:
     taken_back(again)
     clean_up(again)
     undo(applied(feed, item("u10")), by=None, in_background=False)
+
+
+def with_pins(feed: Feed) -> None:
+    applied(feed, item("p1"), item("p2"))
+    edit("p1", title="Mine", pinned=["title"])
+    edit("p2", title="Mine", pinned=["title"])
+    applied(feed, item("p1"), item("p2", color="Red"))
+    discard(planned(feed, item("p1"), item("p2")), by=None, in_background=False)
+    planned(feed, item("p1"), item("p2", color="Blue"))
 
 
 def refused(feed: Feed) -> None:

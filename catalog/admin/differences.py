@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +11,7 @@ from diff_match_patch import diff_match_patch
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy as _
 
 from catalog.feeds.attributes import BY_NAME, MONEY, Type
 from catalog.feeds.values import shown_money
@@ -24,6 +25,7 @@ COMPARE_SECONDS = 0.2
 PROSE = frozenset({"title", "description", "product_type", "google_product_category", "material", "link"})
 _WORDS = re.compile(r"\w+|\s+|[^\w\s]")
 _NOTHING = "–"
+_PINNED = _("pinned: kept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,43 +35,55 @@ class FieldDifference:
     label: str
     old: str
     new: str
-    note: str = ""
+    note: Any = ""
 
 
 def differences(change: Change, currency: str) -> Iterator[FieldDifference]:
     """The fields that the change changes, in the order of the table; amounts in `currency` unless it changes too."""
     before, after = change.before, change.after
-    for name in [*BY_NAME, "currency"]:
+    pinned = change.pinned or {}
+    for name in [*BY_NAME, "currency", "pinned"]:
         if name in after:
             yield _difference(
                 name, before[name], after[name], before.get("currency", currency), after.get("currency", currency)
             )
+        if name in pinned:
+            yield _kept(name, pinned[name], currency)
     yield from _extra(before.get("extra") or {}, after.get("extra") or {})
+    if "extra" in pinned:
+        for each in _extra(pinned["extra"]["kept"], pinned["extra"]["file"]):
+            yield replace(each, note=_PINNED)
 
 
 def facts(values: Mapping[str, Any], currency: str) -> Iterator[FieldDifference]:
     """The filled fields of a new product."""
     for name in BY_NAME:
         if values.get(name) not in (None, "", []):
-            yield FieldDifference(_label(name), "", _shown(name, values[name], currency))
+            yield FieldDifference(label(name), "", shown(name, values[name], currency))
     yield from _extra({}, values.get("extra") or {})
 
 
 def _difference(name: str, old: Any, new: Any, old_currency: str, new_currency: str) -> FieldDifference:
     if name in PROSE and old and new:
-        return FieldDifference(_label(name), *_compared(old, new))
+        return FieldDifference(label(name), *_compared(old, new))
     note = _percent(old, new) if name in MONEY_NAMES and old_currency == new_currency else ""
-    return FieldDifference(_label(name), _shown(name, old, old_currency), _shown(name, new, new_currency), note)
+    return FieldDifference(label(name), shown(name, old, old_currency), shown(name, new, new_currency), note)
+
+
+def _kept(name: str, values: dict[str, Any], currency: str) -> FieldDifference:
+    """A pinned field: what the product keeps, and what the file says."""
+    return replace(_difference(name, values["kept"], values["file"], currency, currency), note=_PINNED)
 
 
 def _extra(before: dict[str, Any], after: dict[str, Any]) -> Iterator[FieldDifference]:
     for name in sorted(before.keys() | after.keys()):
         old, new = before.get(name), after.get(name)
         if old != new:
-            yield FieldDifference(name, *_compared(_as_text(old), _as_text(new)))
+            yield FieldDifference(name, *_compared(as_text(old), as_text(new)))
 
 
-def _label(name: str) -> str:
+def label(name: str) -> str:
+    """A field as people know it."""
     return capfirst(str(Product._meta.get_field(name).verbose_name))  # type: ignore[union-attr]
 
 
@@ -77,13 +91,16 @@ def _is_picture(name: str) -> bool:
     return name in ("image_link", "additional_image_link")
 
 
-def _shown(name: str, value: Any, currency: str) -> str:
+def shown(name: str, value: Any, currency: str) -> str:
+    """A value as people read it; amounts in `currency`."""
     if value in (None, "", []):
         return _NOTHING
     if name in MONEY_NAMES:
         return shown_money(Decimal(value), currency)
     if name in BY_NAME and BY_NAME[name].type is Type.BOOLEAN:
         return "yes" if value else "no"
+    if name == "pinned":
+        return ", ".join(label(each) for each in value)
     if _is_picture(name):
         urls = value if isinstance(value, list) else [value]
         return format_html_join("", '<span class="picture">{}<span>{}</span></span>', ((_thumb(u), u) for u in urls))
@@ -103,7 +120,8 @@ def _percent(old: Any, new: Any) -> str:
     return f"{share:+.1%}"
 
 
-def _as_text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """A value of `extra`, which may be nested."""
     if value is None or isinstance(value, str):
         return value or ""
     return json.dumps(value, ensure_ascii=False, indent=1, default=str)

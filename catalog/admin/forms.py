@@ -1,4 +1,4 @@
-"""The upload form."""
+"""The upload form, and the form of a product."""
 
 from decimal import Decimal
 from typing import Any
@@ -10,9 +10,15 @@ from django.core.validators import MinValueValidator
 from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.import_export.forms import ImportForm
-from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminSelectWidget
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminRadioSelectWidget,
+    UnfoldAdminSelectWidget,
+)
 
+from catalog.admin.differences import label
 from catalog.feeds.write import with_decimals
+from catalog.imports.columns import SHARED
 from catalog.models import Feed, Mode
 from catalog.resources import MONEY_NAMES
 
@@ -52,14 +58,28 @@ class FeedImportForm(ImportForm):
         file.widget.attrs["accept"] = ACCEPTED
 
 
+# A pin on an amount keeps its currency, too.
+PINNABLE = [name for name in (*SHARED, "extra") if name != "currency"]
+
+
 class ProductForm(forms.ModelForm):
-    """A product, its amounts with as many decimals as its currency has."""
+    """A product, its amounts with as many decimals as its currency has. Fields that are pinned say so."""
+
+    pinned = forms.MultipleChoiceField(
+        label=_("Pinned fields"),
+        required=False,
+        choices=lambda: [(name, label(name)) for name in PINNABLE],
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text=_("Imports leave these as they are. A plan shows what the file says, and that yours is kept."),
+    )
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         for name in MONEY_NAMES & self.initial.keys():
             if (amount := self.initial[name]) is not None:
                 self.initial[name] = with_decimals(amount, self.instance.currency)
+        for name in set(self.instance.pinned) & self.fields.keys():
+            self.fields[name].help_text = _("Pinned: imports leave it as it is.")
         if price := self.fields.get("price"):
             price.validators.append(MinValueValidator(SMALLEST, _("Leave it empty until there is a price.")))
 

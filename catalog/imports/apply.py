@@ -1,13 +1,13 @@
 """Execute a confirmed plan."""
 
 from collections.abc import Callable
-from typing import Any
 
 from django.db import connection, transaction
 
 from catalog.imports.background import CATALOGUE_LOCK, failing_in_words, held, retried, ring, timed
 from catalog.imports.columns import SHARED, listed, spoken_of
 from catalog.imports.messages import tell_outcome
+from catalog.imports.sql import execute
 from catalog.models import CatalogState, ImportRun, Operation, Status
 
 
@@ -44,7 +44,7 @@ def carry_out(
                 return
             with timed(locked, step):
                 counts = act(locked)
-            locked.move(during, to=to, seconds=locked.seconds, **counts)
+            locked.move(during, to=to, seconds=locked.seconds, metrics=locked.metrics, **counts)
             tell_outcome(locked, step)
             if in_background:
                 ring("catalog.clean_up", locked)
@@ -64,14 +64,9 @@ def lay_over(run: ImportRun) -> dict[str, int]:
     return counts
 
 
-def _execute(sql: str, **parameters: Any) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-
-
 def _wait_for_other_imports() -> None:
     """One import at a time changes the catalogue: two over the same products end as one after the other."""
-    _execute("SELECT pg_advisory_xact_lock(%(lock)s, 0)", lock=CATALOGUE_LOCK)
+    execute("SELECT pg_advisory_xact_lock(%(lock)s, 0)", lock=CATALOGUE_LOCK)
 
 
 # Versions begin anew when a product was deleted and another one came by its id; that one the plan did not see.
@@ -83,7 +78,7 @@ _NOT_YET = "change.outcome NOT IN ('applied', 'conflict')"
 
 def _create_products(run: ImportRun) -> None:
     """New products take the values of their staged items. One that somebody else created since stays as it is."""
-    _execute(
+    execute(
         f"""
         WITH done AS (
             INSERT INTO catalog_product (id, {listed(SHARED)}, extra, pinned, feed_id, version, created_at, updated_at)
@@ -108,7 +103,7 @@ def _create_products(run: ImportRun) -> None:
 def _change_products(run: ImportRun) -> None:
     """Lay the planned values over each product that is still the one the plan was made for."""
     columns = [*spoken_of(run.names), "extra"]
-    _execute(
+    execute(
         f"""
         WITH done AS (
             UPDATE catalog_product product
@@ -132,7 +127,7 @@ def _change_products(run: ImportRun) -> None:
 
 
 def _archive_products(run: ImportRun) -> None:
-    _execute(
+    execute(
         f"""
         WITH done AS (
             UPDATE catalog_product product

@@ -7,7 +7,7 @@ from django.db import connection, transaction
 
 from catalog.imports import across, coverage, supplements
 from catalog.imports.background import timed
-from catalog.imports.columns import listed, spoken_of
+from catalog.imports.columns import MONEY_NAMES, listed, spoken_of
 from catalog.imports.holds import holds
 from catalog.imports.sql import execute
 from catalog.models import ImportRun, Mode, Operation, Status
@@ -33,7 +33,9 @@ def plan(run: ImportRun) -> None:
             across.compare(run)
             supplements.count_the_rest(run)
             counts["created"] = _plan_creations(run)
-            counts["changed"] = 0 if run.mode == Mode.ADD else _plan_changes(run)
+            different = 0 if run.mode == Mode.ADD else _plan_changes(run)
+            counts["pinned"] = run.changes.filter(operation=Operation.KEEP).count()
+            counts["changed"] = different - counts["pinned"]
             counts["archived"] = _plan_archiving(run) if run.mode == Mode.SYNC else 0
             covered = coverage.measure(run)
             plan_hash = _hash(run)
@@ -41,8 +43,8 @@ def plan(run: ImportRun) -> None:
         counts["existing" if run.mode == Mode.ADD else "unchanged"] = rest
         for name, count in counts.items():
             setattr(run, name, count)
-        fields = {"plan_hash": plan_hash, "names": run.names, "seconds": run.seconds, "holds": holds(run), **begun}
-        fields["coverage"] = covered
+        fields = {"plan_hash": plan_hash, "names": run.names, "holds": holds(run), "coverage": covered, **begun}
+        fields |= {"seconds": run.seconds, "metrics": run.metrics}
         if not run.move(Status.STAGING, to=Status.REVIEW, **fields, **counts):
             transaction.set_rollback(True)  # discarded meanwhile
     _gather_statistics("catalog_change (run_id, operation, product_id, position)")
@@ -88,7 +90,8 @@ def _plan_changes(run: ImportRun) -> int:
     """A product changes when a column that the file speaks of differs, or comes back when it was archived.
 
     A column that occurs nowhere in the file stays; one that is missing on an item but occurs in the file is cleared.
-    The same holds for each name in `extra`.
+    The same holds for each name in `extra`. A pinned column is kept, with what the file says of it; a product that only
+    differs in such columns does not change. Of amounts that are pinned no part is kept in another currency.
     """
     columns = spoken_of(run.names)
     if not columns:
@@ -96,20 +99,36 @@ def _plan_changes(run: ImportRun) -> int:
     extra = "(product.extra - %(names)s::text[]) || item.extra"
     pairs = [f"('{c}', to_jsonb(product.{c}), to_jsonb(item.{c}))" for c in columns]
     pairs.append(f"('extra', product.extra, {extra})")
+    held = """
+        (field.name = ANY(product.pinned) OR field.name = ANY(%(amounts)s) AND product.pinned && %(amounts)s
+            AND product.currency <> item.currency)
+    """
     return execute(
         f"""
         INSERT INTO catalog_change
-            (run_id, product_id, operation, before, after, base_version, position, line, outcome)
+            (run_id, product_id, operation, before, after, pinned, base_version, position, line, outcome)
         SELECT
-            item.run_id, item.product_id, CASE WHEN product.archived_at IS NULL THEN 'update' ELSE 'restore' END,
-            COALESCE(difference.before, '{{}}'), COALESCE(difference.after, '{{}}'),
-            product.version, item.position, item.line, 'proposed'
+            item.run_id, item.product_id,
+            CASE
+                WHEN product.archived_at IS NOT NULL THEN 'restore'
+                WHEN difference.before IS NULL THEN 'keep'
+                ELSE 'update'
+            END,
+            COALESCE(difference.before, '{{}}'), COALESCE(difference.after, '{{}}'), difference.pinned,
+            product.version, item.position, item.line,
+            CASE WHEN product.archived_at IS NULL AND difference.before IS NULL THEN 'pinned' ELSE 'proposed' END
         FROM catalog_stageditem item
         JOIN catalog_product product ON product.id = item.product_id
         CROSS JOIN LATERAL (
-            SELECT jsonb_object_agg(field.name, field.old) AS before, jsonb_object_agg(field.name, field.new) AS after
-            FROM (VALUES {", ".join(pairs)}) AS field (name, old, new)
-            WHERE field.old IS DISTINCT FROM field.new
+            SELECT
+                jsonb_object_agg(name, old) FILTER (WHERE NOT held) AS before,
+                jsonb_object_agg(name, new) FILTER (WHERE NOT held) AS after,
+                jsonb_object_agg(name, jsonb_build_object('kept', old, 'file', new)) FILTER (WHERE held) AS pinned
+            FROM (
+                SELECT field.*, {held} AS held
+                FROM (VALUES {", ".join(pairs)}) AS field (name, old, new)
+                WHERE field.old IS DISTINCT FROM field.new
+            ) AS field
         ) AS difference
         WHERE item.run_id = %(run)s AND item.state = 'valid'
             AND (
@@ -122,6 +141,7 @@ def _plan_changes(run: ImportRun) -> int:
         """,
         run=run.pk,
         names=run.names,
+        amounts=[*MONEY_NAMES, "currency"],
     )
 
 

@@ -101,6 +101,8 @@ def plan_again(run: ImportRun, *, by: Any, in_background: bool = True) -> Import
     require(by, "catalog.add_importrun")
     if run.is_busy:
         raise NotPossible("busy", f"{run} cannot be planned again: {describe(run)}")
+    if not run.file:
+        raise NotPossible("file_gone", f"The file of {run} was deleted after its time. Upload it again.")
     with transaction.atomic():
         if run.status == Status.REVIEW:
             discard(run, by=by, in_background=in_background)
@@ -117,7 +119,7 @@ def _only_a_part(whole: str) -> FeedRefused:
     return FeedRefused(
         "feed.part_in_sync",
         f"The file holds only the invalid items of {whole[:40]}: sync would archive all other products of the feed. "
-        "Import it in the mode update.",
+        "Import it in the mode update, which adds and changes products.",
     )
 
 

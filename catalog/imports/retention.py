@@ -11,6 +11,7 @@ from django.db.models import Exists, FileField, OuterRef, Q
 from django.utils import timezone
 
 from catalog.errors import NotPossible
+from catalog.imports import across
 from catalog.imports.discard import clean_up, discard
 from catalog.models import Change, ImportRun, Outcome, StagedItem, Status
 from catalog.models.imports import ENDS, ItemState
@@ -63,6 +64,7 @@ def _forget_invalid_items() -> int:
     old = ImportRun.objects.filter(Exists(invalid), status__in=ENDS, finished_at__lt=_before(days))
     for run in old:
         run.staged.filter(state=ItemState.INVALID).delete()
+        across.forget_items(run)
     return len(old)
 
 
@@ -71,11 +73,15 @@ def _forget_files() -> int:
     days = settings.RETENTION_FILES_DAYS
     if not days:
         return 0
-    old = ImportRun.objects.filter(status__in=ENDS, finished_at__lt=_before(days)).exclude(file="")
-    for run in old:
+    is_old = Q(status__in=ENDS, finished_at__lt=_before(days))
+    needed = ImportRun.objects.exclude(is_old).filter(file=OuterRef("file"))  # by an import that planned it again
+    number = 0
+    for run in ImportRun.objects.filter(is_old, ~Exists(needed)).exclude(file=""):
+        name = run.file.name
         run.file.delete(save=False)
-        ImportRun.objects.filter(pk=run.pk).update(file="")
-    return len(old)
+        ImportRun.objects.filter(file=name).update(file="")
+        number += 1
+    return number
 
 
 def _forget_orphans() -> int:

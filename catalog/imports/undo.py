@@ -15,6 +15,7 @@ from catalog.imports.background import ring
 from catalog.imports.columns import SHARED, listed, spoken_of
 from catalog.imports.permissions import require
 from catalog.imports.review import describe
+from catalog.imports.sql import execute
 from catalog.models import CatalogState, Change, ImportRun, Operation, Outcome, Status
 
 # What decides about each applied change. The preview counts and lists by the very words that the undo acts by.
@@ -117,9 +118,7 @@ def _invert(run: ImportRun) -> dict[str, int]:
 
 def _lay_over_again(run: ImportRun) -> dict[str, int]:
     """What was kept is applied still, and has its turn at the next undo."""
-    _execute(
-        "UPDATE catalog_change SET outcome = 'applied' WHERE run_id = %(run)s AND outcome IN ('kept', 'gone')", run
-    )
+    run.changes.filter(outcome__in=[Outcome.KEPT, Outcome.GONE]).update(outcome=Outcome.APPLIED)
     return {**lay_over(run), "undone": 0, "kept": 0, "gone": 0}
 
 
@@ -128,7 +127,7 @@ def _stage_again(run: ImportRun) -> None:
 
     Before they are removed, because both in one statement would hold a million products in memory or on disk.
     """
-    _execute(
+    execute(
         f"""
         INSERT INTO catalog_stageditem
             (run_id, position, line, product_id, state, issues, {listed(SHARED)}, extra)
@@ -140,12 +139,12 @@ def _stage_again(run: ImportRun) -> None:
         WHERE {_APPLIED} AND change.operation = 'create' AND {_UNTOUCHED}
         ON CONFLICT (run_id, position) DO NOTHING
         """,
-        run,
+        run=run.pk,
     )
 
 
 def _remove_created(run: ImportRun) -> None:
-    _execute(
+    execute(
         f"""
         WITH done AS (
             DELETE FROM catalog_product product
@@ -157,7 +156,7 @@ def _remove_created(run: ImportRun) -> None:
         FROM done
         WHERE change.id = done.id
         """,
-        run,
+        run=run.pk,
     )
 
 
@@ -167,7 +166,7 @@ def _restore_changed(run: ImportRun) -> None:
     The version that this makes is the one over which the change may be laid again.
     """
     columns = [*spoken_of(run.names), "extra"]
-    _execute(
+    execute(
         f"""
         WITH done AS (
             UPDATE catalog_product product
@@ -187,13 +186,13 @@ def _restore_changed(run: ImportRun) -> None:
         FROM done
         WHERE change.id = done.id
         """,
-        run,
+        run=run.pk,
     )
 
 
 def _settle(run: ImportRun) -> dict[str, int]:
     """Everything that was applied is undone by now, or kept, or gone."""
-    _execute(
+    execute(
         f"""
         UPDATE catalog_change change
         SET outcome = CASE
@@ -202,15 +201,10 @@ def _settle(run: ImportRun) -> dict[str, int]:
         END
         WHERE {_APPLIED} AND change.outcome <> 'undone'
         """,
-        run,
+        run=run.pk,
     )
     counts = _counts(f"SELECT change.outcome, count(*) FROM catalog_change change WHERE {_APPLIED} GROUP BY 1", run)
     return {"undone": 0, "kept": 0, "gone": 0, **counts}
-
-
-def _execute(sql: str, run: ImportRun) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, {"run": run.pk})
 
 
 def _counts(sql: str, run: ImportRun) -> dict[str, int]:

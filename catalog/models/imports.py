@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import models
+from django.db import connection, models
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -108,6 +108,7 @@ class ImportRun(models.Model):
     planned_at = models.DateTimeField(null=True)
     catalog_version = models.BigIntegerField(default=0, help_text=_("The catalogue's, when the plan was begun."))
     seconds = models.JSONField(default=dict, help_text=_("How long stage, plan and apply took."))
+    metrics = models.JSONField(default=dict, help_text=_("What each of them cost, in the database and of memory."))
 
     items = models.PositiveIntegerField(_("items"), default=0)
     created = models.PositiveIntegerField(_("new"), default=0)
@@ -229,6 +230,7 @@ class Chunk(models.Model):
     is_read = models.BooleanField(default=False)
     names = models.JSONField(default=list)
     unknown = models.JSONField(default=dict)
+    cost = models.JSONField(default=dict, help_text=_("As in the run's metrics."))
 
     class Meta:
         default_permissions = ()
@@ -282,6 +284,10 @@ class StagedItem(ItemFields):
 
     class Meta:
         default_permissions = ()
+        indexes = [
+            # the invalid items of a run, page by page, and the first of them for its mail: few among a million
+            models.Index("run", "position", name="stageditem_invalid", condition=models.Q(state="invalid")),
+        ]
 
     def __str__(self) -> str:
         return f"Item {self.position}: {self.product_id}"
@@ -345,6 +351,41 @@ class Change(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_operation_display()}: {self.product_id}"
+
+    # One statement: PostgreSQL knows best which of two stored values differ.
+    _BY_HAND = """
+        INSERT INTO catalog_change
+            (run_id, product_id, operation, before, after, base_version, outcome, actor, made_at)
+        SELECT
+            NULL, product.id,
+            CASE
+                WHEN earlier IS NULL THEN 'create'
+                WHEN earlier ->> 'archived_at' IS NULL AND product.archived_at IS NOT NULL THEN 'archive'
+                WHEN earlier ->> 'archived_at' IS NOT NULL AND product.archived_at IS NULL THEN 'restore'
+                ELSE 'update'
+            END,
+            COALESCE(difference.before, '{}'), COALESCE(difference.after, '{}'),
+            NULLIF(product.version - 1, 0), 'applied', %(actor)s, statement_timestamp()
+        FROM catalog_product product
+        CROSS JOIN (SELECT %(earlier)s::jsonb AS earlier) AS was
+        CROSS JOIN LATERAL (
+            SELECT jsonb_object_agg(key, old.value) AS before, jsonb_object_agg(key, new.value) AS after
+            FROM jsonb_each(earlier) old JOIN jsonb_each(to_jsonb(product)) new USING (key)
+            WHERE old.value <> new.value AND key = ANY(%(told)s)
+        ) AS difference
+        WHERE product.id = %(id)s AND (
+            earlier IS NULL OR difference.before IS NOT NULL
+            OR (earlier ->> 'archived_at' IS NULL) <> (product.archived_at IS NULL)
+        )
+    """
+    _TOLD = [*(field.attname for field in ItemFields._meta.local_fields), "pinned"]
+
+    @classmethod
+    def by_hand(cls, product_id: str, earlier: str | None, by: Any) -> None:
+        """Add what differs from the product's `earlier` row, as JSON, to its history; None for a new product."""
+        with connection.cursor() as cursor:
+            values = {"id": product_id, "earlier": earlier, "actor": str(by or ""), "told": cls._TOLD}
+            cursor.execute(cls._BY_HAND, values)
 
 
 class RunIssue(models.Model):

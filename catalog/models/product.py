@@ -241,16 +241,30 @@ class Product(ItemFields):
     def __str__(self) -> str:
         return self.title or self.id
 
-    def save(self, **options: Any) -> None:
-        """A manual edit makes a new version, so that a plan made before it leaves the product alone."""
+    def save(self, *, by: Any = None, **options: Any) -> None:
+        """A manual edit makes a new version, so that a plan made before it leaves the product alone.
+
+        What differs becomes a line of the product's history, with `by` whom it was edited.
+        """
+        from catalog.models.imports import Change  # which has the columns of this module
+
         if options.get("update_fields") is not None:
             options["update_fields"] = {*options["update_fields"], "version", "updated_at"}
         with transaction.atomic():
+            earlier = self._row()
             if not self._state.adding:
                 self.version = models.F("version") + 1
             super().save(**options)
             CatalogState.bump()
+            Change.by_hand(self.pk, earlier, by)
         self.refresh_from_db(fields=["version"])
+
+    def _row(self) -> str | None:
+        """The stored product as JSON, locked until the transaction ends; None when there is none."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT to_jsonb(p)::text FROM catalog_product p WHERE id = %s FOR UPDATE", [self.pk])
+            found = cursor.fetchone()
+        return found[0] if found else None
 
     @classmethod
     def brands(cls) -> list[str]:

@@ -129,7 +129,7 @@ def test_the_error_file_is_refused_in_sync_whose_rest_it_would_archive(
 def test_the_upload_form_says_what_the_error_file_is_good_for(bob: Client, feed: Feed) -> None:
     content = download(bob, planned(feed, *BAD), "invalid_xml")
     answer = upload(browser("ida"), content, feed=feed.pk, mode="sync")
-    assert "Import it in the mode update." in answer.content.decode()
+    assert "Import it in the mode update, which adds and changes products." in answer.content.decode()
     assert ImportRun.objects.count() == 1
 
 

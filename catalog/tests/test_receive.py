@@ -233,6 +233,14 @@ def test_what_is_being_read_is_not_planned_again(feed: Feed) -> None:
         plan_again(received(feed, feed_of(item("1"))), by=None)
 
 
+def test_without_its_file_an_import_is_not_planned_again(feed: Feed) -> None:
+    run = applied(feed, item("1"))
+    ImportRun.objects.update(file="")
+    run.refresh_from_db()
+    with pytest.raises(NotPossible, match="Upload it again"):
+        plan_again(run, by=None)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_two_who_plan_again_in_one_instant_get_one_plan(feed: Feed) -> None:
     run = applied(feed, item("1"))

@@ -16,6 +16,7 @@ from django_celery_beat.models import PeriodicTask
 
 from catalog.imports.background import fail
 from catalog.imports.discard import clean_up, discard
+from catalog.imports.receive import plan_again
 from catalog.imports.retention import forget_old
 from catalog.models import Change, Feed, ImportRun, Product, StagedItem, Status
 from catalog.tasks import forget_what_is_old
@@ -61,6 +62,14 @@ def test_the_file_of_an_open_import_stays(feed: Feed, settings: Any) -> None:
     assert all(Path(run.file.path).exists() for run in runs)
 
 
+def test_the_file_of_an_import_that_was_planned_again_stays_as_long_as_that_one_needs_it(feed: Feed) -> None:
+    run = aged(applied(feed, item("1")), 91)
+    clean_up(run)
+    again = plan_again(run, by=None, in_background=False)
+    assert done() == {}
+    assert Path(again.file.path).exists()
+
+
 def test_a_file_that_is_gone_already_is_in_nobodys_way(feed: Feed) -> None:
     run = aged(applied(feed, item("1")), 91)
     clean_up(run)
@@ -95,7 +104,7 @@ def test_invalid_items_of_an_old_import_go_and_are_told_of(feed: Feed) -> None:
     aged(run, 91)
     assert done() == {"files": 1, "lists of invalid items": 1}
     assert not StagedItem.objects.exists()
-    assert run.issues.count() == 1
+    assert (run.issues.count(), run.item_issues.count()) == (1, 0)
     page = browser("bob").get(f"{url(run)}?tab=invalid")
     assert texts(page, f"//p[{with_class('empty')}]") == ["The invalid items of this import were swept."]
 

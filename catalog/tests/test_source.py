@@ -84,7 +84,7 @@ def test_of_a_file_of_one_line_only_the_item_is_shown(feed: Feed) -> None:
 def test_a_row_is_shown_with_all_its_lines(feed: Feed) -> None:
     rows = ["id,title,price", "1,Dress,9 AED", '2,"Silk', 'dress",x', "3,Coat,9 AED"]
     run = staged(feed, "\r\n".join(rows).encode())
-    assert shown(of_item(run, 2)) == {3: '2,"Silk', 4: 'dress",x'}
+    assert shown(of_item(run, 2)) == {1: "id,title,price", 3: '2,"Silk', 4: 'dress",x'}
 
 
 @pytest.mark.parametrize("encoding", ["iso-8859-1", "windows-1256"])
@@ -126,6 +126,13 @@ def test_what_cannot_be_shown_is_said(feed: Feed, spoil: Callable[[Path], None],
     run = planned(feed, *items(2))
     spoil(Path(run.file.path))
     assert sentence in snippet(run, Place(3000)).problem
+
+
+def test_of_a_file_that_was_swept_nothing_is_shown(feed: Feed) -> None:
+    run = planned(feed, item("1", price="x"))
+    ImportRun.objects.filter(pk=run.pk).update(file="")
+    run.refresh_from_db()
+    assert of_item(run, 1).problem == "The stored file is gone."
 
 
 def test_nobody_waits_for_ever(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,3 +185,14 @@ def test_lines_are_only_text(feed: Feed, text: str) -> None:
     hostile, plain = (bob.get(url(run).replace("change/", f"source/item/{n}/")) for n in (1, 2))
     assert not active_parts(hostile) - active_parts(plain)
     assert "alert(1)" in text_of(tree(hostile)) or "7*7" in text_of(tree(hostile))
+
+
+def test_of_a_long_line_without_the_id_its_beginning_is_shown(feed: Feed) -> None:
+    content = feed_of(*items(2000), item("bad", price="x")).replace(b"\n", b"").replace(b">bad<", b"> bad <")
+    (text,) = shown(of_item(staged(feed, content), 2001)).values()
+    assert text.startswith("<rss")
+
+
+def test_blank_lines_before_a_table_count(feed: Feed) -> None:
+    run = staged(feed, b"\n\nid,title,price\n1,Dress,x\n")
+    assert shown(of_item(run, 1)) == {3: "id,title,price", 4: "1,Dress,x"}

@@ -21,7 +21,7 @@ from django.contrib.auth.models import AbstractUser
 from django.db import connection
 
 from notifications.delivery import deliver
-from notifications.models import Message, Status
+from notifications.models import Message, Outage, Status
 from notifications.tests.conftest import time_passes
 from notifications.tests.postoffice import SILENCE, PostOffice
 
@@ -211,18 +211,34 @@ def cutting_off() -> Callable[[], None]:
     return cut_off
 
 
-def test_senders_at_once_share_the_work(alice: AbstractUser, told: Tell, office: PostOffice) -> None:
-    messages = [told(alice, about=f"dress:{number}") for number in range(24)]
+def at_once(senders: int) -> int:
+    """How many messages so many senders took together."""
     counts: list[int] = []
 
     def send() -> None:
         counts.append(deliver())
         connection.close()
 
-    senders = [threading.Thread(target=send) for _ in range(4)]
-    for thread in senders:
+    threads = [threading.Thread(target=send) for _ in range(senders)]
+    for thread in threads:
         thread.start()
-    for thread in senders:
+    for thread in threads:
         thread.join(30)
-    assert sum(counts) == 24
+    return sum(counts)
+
+
+def test_senders_at_once_share_the_work(alice: AbstractUser, told: Tell, office: PostOffice) -> None:
+    messages = [told(alice, about=f"dress:{number}") for number in range(24)]
+    assert at_once(4) == 24
     assert sorted(key for _to, key in office.taken()) == sorted(str(message.pk) for message in messages)
+
+
+def test_one_of_many_senders_asks_a_server_that_was_away(alice: AbstractUser, told: Tell, office: PostOffice) -> None:
+    told(alice)
+    office.moods["CONNECT"] = "421 Closed"
+    at_once(4)  # nobody knows yet
+    assert Outage.objects.get().tries == 1
+    before = office.heard("CONNECT")
+    time_passes(minutes=2)
+    at_once(4)
+    assert office.heard("CONNECT") == before + 1
