@@ -43,8 +43,8 @@ def plan(run: ImportRun) -> None:
         counts["existing" if run.mode == Mode.ADD else "unchanged"] = rest
         for name, count in counts.items():
             setattr(run, name, count)
-        fields = {"plan_hash": plan_hash, "names": run.names, "seconds": run.seconds, "holds": holds(run), **begun}
-        fields["coverage"] = covered
+        fields = {"plan_hash": plan_hash, "names": run.names, "holds": holds(run), "coverage": covered, **begun}
+        fields |= {"seconds": run.seconds, "metrics": run.metrics}
         if not run.move(Status.STAGING, to=Status.REVIEW, **fields, **counts):
             transaction.set_rollback(True)  # discarded meanwhile
     _gather_statistics("catalog_change (run_id, operation, product_id, position)")

@@ -55,7 +55,8 @@ class Item:
 
     @property
     def xml(self) -> str:
-        return item(self.id, **{name: written for name, (written, _, _) in self.elements.items()})
+        written = {name: written for name, (written, _, _) in self.elements.items()}
+        return item(self.id, **dict.fromkeys(REQUIRED) | written)
 
     @property
     def names(self) -> set[str]:
@@ -101,25 +102,33 @@ Catalogue = dict[str, Row]
 
 
 def random_file(dice: random.Random) -> list[Item]:
+    """Now and then a supplemental one, that is silent about what a new product needs."""
+    required = [name for name in REQUIRED if dice.random() < 0.85]
     spoken = dice.sample(OPTIONAL, dice.randint(0, len(OPTIONAL)))
-    return [random_item(dice, spoken) for _ in range(dice.randint(1, 9))]
+    return [random_item(dice, required, spoken) for _ in range(dice.randint(1, 9))]
 
 
-def random_item(dice: random.Random, spoken: list[str]) -> Item:
-    names = [*REQUIRED, *(name for name in spoken if dice.random() < 0.7)]
+def random_item(dice: random.Random, required: list[str], spoken: list[str]) -> Item:
+    names = [*required, *(name for name in spoken if dice.random() < 0.7)]
     elements = {name: dice.choice(ELEMENTS[name]) for name in names}
     valid = dice.random() < 0.8
     if not valid:
-        elements["price"] = ("free", {}, {"price": "free"})
+        wrong = "price" if "price" in required else "link"
+        elements[wrong] = ("free", {}, {wrong: "free"})
     return Item(dice.choice(IDS), elements, valid)
+
+
+def is_enough(found: Item, row: Row | None, names: set[str]) -> bool:
+    """Whether the item has all that it needs: a new product more than one that is on sale."""
+    return found.valid and (names >= {*REQUIRED} or (row is not None and not row.archived))
 
 
 def expected_plan(catalogue: Catalogue, file: list[Item], mode: str, feed: int) -> Plan:
     plan = Plan(Counter(items=len(file)))
     plan.names = {name for found in file for name in found.names}
-    plan.spoken = plan.names | {"currency"}
+    plan.spoken = plan.names | ({"currency"} if "price" in plan.names else set())
     for found in file:
-        if not found.valid:
+        if not is_enough(found, catalogue.get(found.id), plan.names):
             plan.counts["invalid"] += 1
             continue
         plan.counts["duplicate"] += found.id in plan.items
