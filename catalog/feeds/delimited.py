@@ -76,8 +76,8 @@ def _name(number: int, cell: str) -> str:
 def read_rows(chunks: Iterable[bytes], encoding: str, header: Header, limits: Limits) -> Iterator[Row]:
     """Yield the records below the header; blank ones are skipped.
 
-    `encoding` is one that the file's bytes or the feed's settings tell. Raises `FeedRefused` for bytes of another encoding, characters that
-    are no text, quotation marks that do not match, and a record over a limit.
+    `encoding` is one that the file's bytes or the feed's settings tell. Raises `FeedRefused` for bytes of another
+    encoding, characters that are no text, quotation marks that do not match, and a record over a limit.
     """
     if len(header.names) > limits.attributes:
         raise too_many_columns(limits)

@@ -126,7 +126,8 @@ class _Joined:
 def opened(stream: Stream, limits: Limits, table_encoding: str = UTF_8) -> Content:
     """Unpack a file where it is packed and tell what it is by its first bytes.
 
-    A table is in the `table_encoding` unless its bytes tell another one. Raises `FeedRefused` with what the file is and what would do, when it cannot be a feed.
+    A table is in the `table_encoding` unless its bytes tell another one. Raises `FeedRefused` with what the file is and
+    what would do, when it cannot be a feed.
     """
     head = _head_of(stream)
     if head.startswith(EMPTY_ZIP):
