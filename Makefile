@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types check lock shell bench stop reset clean
+.PHONY: help setup run test torture lint types check lock shell fuzz bench stop reset clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -55,6 +55,12 @@ lock: setup  ## Compile requirements/*.in to *.txt, for every Python from 3.11 o
 
 shell: setup  ## Open Django's shell
 	$(RUN) manage.py shell $(ARGS)
+
+torture: setup  ## Kill workers, connections, the database and the broker under 200 imports (ARGS="--runs 20" is quicker)
+	$(RUN) -m tests.torture $(ARGS)
+
+fuzz: setup  ## Try every call of the API far more often than the tests do (EXAMPLES=500 says how often)
+	FUZZ_EXAMPLES=$(or $(EXAMPLES),100) $(RUN) -m pytest tests/test_api_fuzz.py $(ARGS)
 
 bench: setup  ## Measure the import against its floors and its peers
 	$(RUN) -m bench.pipeline $(ARGS)

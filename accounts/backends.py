@@ -40,9 +40,11 @@ def _take_tries(request: HttpRequest, typed: str) -> list[str]:
 
 def _check(typed: str, password: str) -> User | None:
     """The person of that name, if the password is theirs."""
-    name = Lower(Value(typed.strip()))
+    name = Value(same_name(typed))
+    as_written = Q(username=typed.strip())  # of a letter like İ, Python and PostgreSQL make two different small ones
+    in_any_case = Q(Exact(Lower("username"), name)) | Q(Exact(Lower("email"), name))
     # Never two people: the database forbids a username that is somebody else's address.
-    user = User.objects.filter(Q(Exact(Lower("username"), name)) | Q(Exact(Lower("email"), name))).first()
+    user = User.objects.filter(as_written | in_any_case).first()
     if user is None:
         User().set_password(password)  # as long as it takes to check one
         return None

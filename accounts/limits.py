@@ -75,8 +75,8 @@ MAILS_TO = Limit("mails-to", 3, 3600)
 
 
 def same_name(typed: str) -> str:
-    """One spelling for all that the lookup at login takes for the same name."""
-    return typed.strip().upper().casefold()
+    """What is typed at login as it is looked up, so that what is one name there is counted as one."""
+    return typed.strip().lower()
 
 
 def address_of(request: HttpRequest) -> str:
@@ -86,9 +86,9 @@ def address_of(request: HttpRequest) -> str:
         parsed = ipaddress.ip_address(address or "")
     except ValueError:
         return str(address)
-    if parsed.version == 6:
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return str(parsed)
+    if isinstance(parsed, ipaddress.IPv4Address) or parsed.ipv4_mapped:
+        return str(getattr(parsed, "ipv4_mapped", None) or parsed)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
 class Throttle(BaseThrottle):

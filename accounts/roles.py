@@ -36,7 +36,7 @@ APPROVER = Role(
 )
 MANAGER = Role(
     "manager",
-    "Keeps products, feeds, people and schedules, besides what an approver may do.",
+    "Keeps products, feeds, people, schedules and messages, besides what an approver may do.",
     (
         *APPROVER.permissions,
         "catalog.change_product",

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from rest_framework.exceptions import APIException
@@ -12,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
+from catalog.connections import is_lost
 from catalog.errors import CatalogError, FeedRefused, NotAllowed, NotPossible
 from catalog.imports.receive import TOO_LARGE
 
@@ -32,7 +32,7 @@ def answer_for(error: Exception, context: dict[str, Any]) -> Response | None:
     """The answer to an error that a view raised; None for one that nobody foresaw, which is then a 500."""
     if isinstance(error, CatalogError):
         return Response({"detail": error.message}, status=_status(error))
-    if isinstance(error, (OperationalError, InterfaceError)):
+    if is_lost(error):
         log.error("The database does not answer", exc_info=error)
         error = Unavailable()
     answer = exception_handler(error, context)

@@ -1,5 +1,6 @@
 """Where mail goes, as `EMAIL_URL` says it."""
 
+from email.utils import parseaddr
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -12,6 +13,15 @@ _HELP = (
     "sent), smtps://NAME:PASSWORD@HOST:PORT (TLS from the start), file:///a/folder, or console: for standard output; "
     "with %40 for an @ in the name or the password, and %2F for a slash."
 )
+
+
+def sender(value: str) -> str:
+    """Whom mails come from, as it stands in them."""
+    if "@" not in parseaddr(value)[1]:
+        raise ImproperlyConfigured(
+            f"DEFAULT_FROM_EMAIL is no address: {value!r}. Write it as in Our Catalogue <catalogue@example.com>."
+        )
+    return value
 
 
 def mail_settings(url: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Sending the messages that are due, each to one person, and each again until the mail server has said yes or no.
 
-docs/decisions/0011 says how it is kept from sending twice.
+docs/decisions/0013 says how it is kept from sending twice.
 """
 
 import logging
@@ -68,8 +68,8 @@ class Line:
             return True
         if not Outage.allows():
             return False
-        self._backend = get_connection()
         try:
+            self._backend = get_connection()
             self._backend.open()
             if isinstance(server := getattr(self._backend, "connection", None), smtplib.SMTP):
                 server.ehlo_or_helo_if_needed()  # so that silence here is not a message's fault
@@ -123,6 +123,8 @@ def attempt(message: Message, line: Line) -> bool:
         line.send(mail_of(message))
     except Exception as error:
         line.hang_up()
+        if not isinstance(error, (OSError, ValueError)):
+            log.exception("Message %s could not be sent", message.pk)
         refused(message, refusals.of_message(error))
         return False
     _note(message, status=Status.SENT, sent_at=Now(), address=message.address, last_error="")

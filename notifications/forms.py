@@ -35,10 +35,9 @@ class PreferenceForm(forms.ModelForm):
         model = Preference
         fields = ("digest", "weekday", "hour", "time_zone")
         widgets = {"digest": UnfoldAdminSelectWidget, "weekday": UnfoldAdminSelectWidget}
-        labels = {"digest": _("Digest of what went wrong"), "weekday": _("On")}
+        labels = {"digest": _("Digest of what went wrong"), "weekday": _("Once a week, on")}
         help_texts = {
             "digest": _("Failed, refused, held and stuck imports, invalid items and mails that did not get out."),
-            "weekday": _("Counts for a digest once a week."),
         }
 
     field_order = ("messages", "digest", "weekday", "hour", "time_zone")

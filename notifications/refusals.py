@@ -53,7 +53,9 @@ def of_message(error: Exception) -> Refusal:
         return refusal
     if isinstance(error, (ValueError, smtplib.SMTPNotSupportedError)):
         return Refusal(Meaning.NEVER, f"No mail can be made of it: {_words(error)}")
-    return Refusal(Meaning.LATER, f"The mail server gave no answer: {_words(error)}")
+    if isinstance(error, OSError):
+        return Refusal(Meaning.LATER, f"The mail server gave no answer: {_words(error)}")
+    return Refusal(Meaning.LATER, f"Something unexpected happened: {type(error).__name__}: {_words(error)}")
 
 
 def _answer(code: int, text: bytes | str) -> Refusal:

@@ -27,7 +27,8 @@ def _of(outage: Outage) -> str:
         "since": _time(outage.since),
         "reason": outage.reason,
     }
-    return f"{said.rstrip('.')}. {held_up}; {_('the next attempt is at %s.') % _time(outage.next_try)}"
+    then = _("the next attempt is at %s, or when a message is sent again.") % _time(outage.next_try)
+    return f"{said.rstrip('.')}. {held_up}; {then}"
 
 
 def _delay() -> str:

@@ -27,11 +27,11 @@ def word(name: str, context: Mapping[str, Any]) -> Wording:
 
     The subject is one line of at most 150 characters, whatever stands in it. In the two text parts values stand as they
     are, in the HTML they are escaped; no part has characters that a mail or the database could not hold. Styles are
-    inlined, `@media` rules stay in the head.
+    inlined, `@media` rules stay in the head. Of blank lines in a row one is left.
     """
     return Wording(
         subject=_one_line(_render(name, "subject.txt", context, autoescape=False)),
-        text=_render(name, "body.txt", context, autoescape=False).strip() + "\n",
+        text=re.sub(r"\n{3,}", "\n\n", _render(name, "body.txt", context, autoescape=False)).strip() + "\n",
         html=_inliner.inline(_render(name, "body.html", context, autoescape=True)),
     )
 

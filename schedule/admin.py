@@ -101,7 +101,7 @@ class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, ModelAdmin):
 
     @admin.display(description=_("took"))
     def took(self, job: Any) -> str:
-        return "" if job.last_seconds_ is None else f"{job.last_seconds_:,.2f} s"
+        return "–" if job.last_seconds_ is None else f"{job.last_seconds_:,.2f} s"
 
     @display(
         description=_("result"),

@@ -15,7 +15,7 @@ from catalog.imports.background import fail
 from catalog.imports.discard import discard
 from catalog.imports.failures import failures
 from catalog.imports.stage import stage
-from catalog.models import Feed, ImportRun, Status
+from catalog.models import Feed, ImportRun, RunIssue, Status
 from catalog.tests.factories import applied, at_once, feed_of, item, items, person, planned, received
 from notifications import digests
 from notifications.digests import last_due, send_due
@@ -74,7 +74,7 @@ def beats_of_a_year(chance: random.Random) -> list[datetime]:
     times, now = [], START
     while now < START + timedelta(days=366):
         times += [now] * chance.choice([1, 1, 1, 2])
-        now += timedelta(minutes=chance.randrange(10, 900))
+        now += timedelta(minutes=chance.randrange(10, 1500))
         if chance.random() < 0.02:
             now += timedelta(days=chance.randrange(1, 9))
     return [*times, START + timedelta(days=400)]
@@ -87,8 +87,9 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Counter[tuple[str, int]]]
 
     def listen(people: list[User], name: str, about: str, context: dict[str, Any]) -> None:
         for kind in ("failed", "refused", "held", "stuck"):
-            shown = [(kind, each["run"].pk) for each in context[kind].shown]
-            told.setdefault(people[0].username, Counter()).update(shown)
+            found = context[kind]
+            numbers = [*(each["run"].pk for each in found.shown), *map(int, found.named)]
+            told.setdefault(people[0].username, Counter()).update((kind, number) for number in numbers)
 
     monkeypatch.setattr(digests, "tell", listen)
     return told
@@ -96,7 +97,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Counter[tuple[str, int]]]
 
 def test_in_a_year_each_person_is_told_of_every_failure_once(feed: Feed, told: Any) -> None:
     chance = random.Random(2025)  # noqa: S311
-    reader("dubai")
+    reader("dubai", digest=Digest.WEEKLY)
     reader(
         "berlin", time_zone="Europe/Berlin", hour=2
     )  # an hour that a day of March lacks, and one of October has twice
@@ -199,6 +200,29 @@ def test_of_many_imports_of_a_feed_the_last_one_counts(feed: Feed) -> None:
     assert issues_since(first) == [("new", 1, 0)]
     (found,) = failures(START, timezone.now())["feeds"]
     assert [issue["attribute"] for issue in found["issues"]] == ["link"]
+
+
+def test_a_bad_day_is_still_a_mail_that_no_program_cuts_off(feed: Feed, root: User, monkeypatch: Any) -> None:
+    feeds = Feed.objects.bulk_create(Feed(name="F" * 200, slug=f"f{n}") for n in range(30))
+    common = {"mode": "update", "file": "x", "file_name": "n" * 200, "file_size": 1}
+    ends: list[dict[str, Any]] = [
+        {"status": Status.FAILED, "error_code": "internal_error", "error": "e" * 900, "finished_at": START},
+        {"status": Status.FAILED, "error_code": "feed.x", "error": "e" * 900, "finished_at": START},
+        {"status": Status.DISCARDED, "holds": [{"code": "x", "message": "h" * 900}], "planned_at": START},
+        {"status": Status.STAGING, "changed_at": START - timedelta(hours=1)},
+    ]
+    runs = ImportRun.objects.bulk_create(ImportRun(feed=each, **common, **end) for each in feeds for end in ends)
+    RunIssue.objects.bulk_create(
+        RunIssue(run=run, code=f"code.{n}" + "c" * 90, attribute="a" * 90, severity="error", count=10**6)
+        for run in runs[2::4]
+        for n in range(20)
+    )
+    Preference.objects.filter(pk=preference_of(root).pk).update(digested_until=START)
+    message = digest_of(root, timezone.now())
+    assert len(message.html.encode()) + len(message.text.encode()) < 100_000
+    assert message.subject.startswith("[Catalogue] 30 failed, 30 refused, 30 held, 30 stuck, 30 feeds with issues")
+    assert f"And 22 more: imports {runs[32].pk}, {runs[36].pk}" in message.text
+    assert "And 22 more feeds with invalid items." in message.text
 
 
 @pytest.mark.usefixtures("the_future_is_settled")

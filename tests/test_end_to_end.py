@@ -1,10 +1,12 @@
-"""An import from upload to products through a real broker and a real worker process."""
+"""An import from upload to products, and a mail on its way, through a real broker and real worker processes."""
 
 import os
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,11 @@ from catalog.imports.review import confirm
 from catalog.models import CatalogState, Feed, ImportRun, Product, Status
 from catalog.tests.factories import catalogue, counts, feed_of, item, items, person, received, wait_until
 from config import celery_app
+from config.management.commands.dev import MAIL_WORKER
 from config.settings import base
+from notifications.models import Message
+from notifications.outbox import ring
+from notifications.tests.postoffice import PostOffice
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -30,6 +36,7 @@ def queue(settings: Any, tmp_path: Path) -> Iterator[str]:
     settings.MEDIA_ROOT = tmp_path / "media"
     name = f"test-{uuid.uuid4()}-"
     bell = Celery("bell", broker=base.CELERY_BROKER_URL, set_as_current=False)
+    bell.conf.task_routes = settings.CELERY_TASK_ROUTES
     bell.conf.broker_transport_options = {**settings.CELERY_BROKER_TRANSPORT_OPTIONS, "global_keyprefix": name}
     bell.set_current()
     yield name
@@ -42,6 +49,24 @@ def queue(settings: Any, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def worker(queue: str, settings: Any, tmp_path: Path) -> Iterator[None]:
+    with running(queue, settings, "-c", "2", "-n", queue, log=tmp_path / "worker.log"):
+        yield
+
+
+@pytest.fixture
+def office() -> Iterator[PostOffice]:
+    with PostOffice() as office:
+        yield office
+
+
+@pytest.fixture
+def mail_worker(queue: str, office: PostOffice, settings: Any, tmp_path: Path) -> Iterator[None]:
+    with running(queue, settings, *MAIL_WORKER, log=tmp_path / "mail.log", mail=f"smtp://127.0.0.1:{office.port}"):
+        yield
+
+
+@contextmanager
+def running(queue: str, settings: Any, *arguments: str, log: Path, mail: str = "console:") -> Iterator[None]:
     """A worker process on the test's own database, files and queue."""
     environment = os.environ | {
         "DJANGO_SETTINGS_MODULE": "tests.worker_settings",
@@ -49,13 +74,12 @@ def worker(queue: str, settings: Any, tmp_path: Path) -> Iterator[None]:
         "TEST_MEDIA_ROOT": str(settings.MEDIA_ROOT),
         "TEST_BROKER": base.CELERY_BROKER_URL,
         "TEST_QUEUE": queue,
-        "TEST_EMAIL_URL": (tmp_path / "mail").as_uri(),
+        "TEST_EMAIL_URL": mail,
     }
-    command = "-m celery -A config worker -l INFO -c 2 --pidfile= --without-gossip --without-mingle --without-heartbeat"
-    log = tmp_path / "worker.log"
+    command = "-m celery -A config worker -l INFO --pidfile= --without-gossip --without-mingle --without-heartbeat"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, *command.split(), "-n", queue],
+            [sys.executable, *command.split(), *arguments],
             cwd=base.BASE_DIR,
             env=environment,
             stdout=output,
@@ -138,3 +162,20 @@ def test_uploads_at_once_all_come_to_their_end(worker: None, feed: Feed, alice: 
     discard(arrives(thrown_away, Status.REVIEW), by=alice)
     assert sorted(Product.objects.values_list("id", flat=True)) == ["0", "1", "2", "3", "4", "5"]
     wait_until(lambda: not thrown_away.staged.exists())
+
+
+def test_a_silent_mail_server_keeps_no_import_waiting(
+    worker: None, mail_worker: None, office: PostOffice, feed: Feed, alice: User
+) -> None:
+    speak = threading.Event()
+    office.moods["CONNECT"] = lambda: None if speak.wait(40) else "421 Tired"
+    message = Message.objects.create(recipient=alice, address=alice.email, subject="A", text="A", html="<p>A")
+    ring()
+    ring()  # both threads of the mail worker are busy now
+    wait_until(lambda: office.heard("CONNECT") == 2)
+    arrives(received(feed, feed_of(item("1")), in_background=True), Status.REVIEW)
+    assert not speak.is_set()
+    assert not office.ledger
+    speak.set()
+    wait_until(lambda: Message.objects.filter(pk=message.pk, status="sent").exists())
+    assert office.taken() == [(alice.email, str(message.pk))]

@@ -15,3 +15,4 @@ CELERY_BROKER_URL = os.environ["TEST_BROKER"]
 # A developer's worker listens at the same broker, and must not hear what is meant for this one.
 CELERY_BROKER_TRANSPORT_OPTIONS = dict[str, Any](OPTIONS, global_keyprefix=os.environ["TEST_QUEUE"])
 globals().update(mail_settings(os.environ["TEST_EMAIL_URL"]))
+EMAIL_TIMEOUT = 60  # a test says itself when a silent server has been waited for long enough

@@ -1,12 +1,12 @@
 """The calls about accounts. Each is open to strangers or asks for a token; none asks for a further permission."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, cast
+from collections.abc import Sequence
+from typing import Any, cast
 
 from dj_rest_auth import views as stock
 from django.conf import settings
 from django.contrib.auth.models import update_last_login
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema_view
 from rest_framework import generics
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException, PermissionDenied
@@ -17,18 +17,19 @@ from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
 from accounts.api import serializers
+from accounts.api.schema import PASSWORD, PERSON, TOKENS, call
 from accounts.limits import MAILS_FROM, MAILS_TO, SIGNUP, same_name
 from accounts.models import User
 from accounts.sessions import SessionAccessToken, SessionAuthentication
 from accounts.tasks import ask_for
 
-_View = TypeVar("_View")
-
-
-def answers_with_a_sentence(operation: str) -> Callable[[_View], _View]:
-    """Describe the POST of a view whose answer is `{"detail": "…"}`."""
-    described = extend_schema(operation_id=operation, tags=["accounts"], responses=serializers.DetailSerializer)
-    return extend_schema_view(post=described)
+DETAIL = serializers.DetailSerializer
+NEW_PASSWORDS = {"new_password1": "a better horse battery", "new_password2": "a better horse battery"}
+NAMES = {name: text for name, text in PERSON.items() if name != "pk"}
+CONFIRMED = "The address is confirmed."
+ON_ITS_WAY = "If there is reason to, a mail to this address is on its way."
+LOGGED_OUT = "You are logged out."
+ADDRESS = {"email": PERSON["email"]}
 
 
 class MailNotPossible(APIException):
@@ -53,7 +54,14 @@ class SignupView(OpenToStrangers, generics.CreateAPIView[User]):
     serializer_class = serializers.SignupSerializer
     limit = SIGNUP
 
-    @extend_schema(operation_id="signup", tags=["accounts"])
+    @call(
+        "signup",
+        serializers.SignupSerializer,
+        {**NAMES, "detail": "You may log in."},
+        status=201,
+        errors=[400, 403, 429],
+        sent={**NAMES, "password": PASSWORD},
+    )
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         if not settings.ACCOUNT_SIGNUP_OPEN:
             raise PermissionDenied("Nobody can sign up here. Ask whoever looks after the site for an account.")
@@ -65,10 +73,10 @@ class VerifyEmailView(OpenToStrangers, generics.GenericAPIView[Any]):
 
     serializer_class = serializers.ConfirmationSerializer
 
-    @extend_schema(operation_id="verify_email", tags=["accounts"], responses=serializers.DetailSerializer)
+    @call("verify_email", DETAIL, {"detail": CONFIRMED}, errors=[400], sent={"key": "MQ:1xV5D7:…"})
     def post(self, request: Request) -> Response:
         valid(self, request)["key"].email_address.set_verified()
-        return Response({"detail": "The address is confirmed."})
+        return Response({"detail": CONFIRMED})
 
 
 class MailView(OpenToStrangers, generics.GenericAPIView[Any]):
@@ -83,31 +91,47 @@ class MailView(OpenToStrangers, generics.GenericAPIView[Any]):
         MAILS_TO.take(self.task, same_name(address))
         if not ask_for(self.task, address):
             raise MailNotPossible
-        return Response({"detail": "If there is reason to, a mail to this address is on its way."})
+        return Response({"detail": ON_ITS_WAY})
 
 
-@answers_with_a_sentence("resend_email")
+@extend_schema_view(post=call("resend_email", DETAIL, {"detail": ON_ITS_WAY}, errors=[400, 429, 503], sent=ADDRESS))
 class ResendEmailView(MailView):
     """Send the mail again with which a new account's address is confirmed."""
 
     task = "mail_confirmation"
 
 
-@answers_with_a_sentence("password_reset")
+@extend_schema_view(post=call("password_reset", DETAIL, {"detail": ON_ITS_WAY}, errors=[400, 429, 503], sent=ADDRESS))
 class PasswordResetView(MailView):
     """Send a mail that says how to set a new password."""
 
     task = "mail_password_reset"
 
 
-@answers_with_a_sentence("password_reset_confirm")
+@extend_schema_view(
+    post=call(
+        "password_reset_confirm",
+        DETAIL,
+        {"detail": "Password has been reset with the new password."},
+        errors=[400],
+        sent={"uid": PERSON["pk"], "token": "dignwd-e9dd14454f14…", **NEW_PASSWORDS},
+    )
+)
 class PasswordResetConfirmView(OpenToStrangers, stock.PasswordResetConfirmView):
     """Set a new password with what the mail says. Every login with the old one ends."""
 
     serializer_class = serializers.PasswordResetConfirmSerializer
 
 
-@answers_with_a_sentence("password_change")
+@extend_schema_view(
+    post=call(
+        "password_change",
+        DETAIL,
+        {"detail": "New password has been saved."},
+        errors=[400, 401, 429],
+        sent={"old_password": PASSWORD, **NEW_PASSWORDS},
+    )
+)
 class PasswordChangeView(stock.PasswordChangeView):
     """Set a new password with the old one. Every login ends, this one too."""
 
@@ -123,7 +147,13 @@ class LoginView(OpenToStrangers, stock.LoginView):
         super().login()
         update_last_login(User, self.user)
 
-    @extend_schema(operation_id="login", tags=["accounts"], responses=stock.api_settings.JWT_SERIALIZER)
+    @call(
+        "login",
+        stock.api_settings.JWT_SERIALIZER,
+        {**TOKENS, "user": PERSON},
+        errors=[400, 401, 429],
+        sent={"username": PERSON["username"], "password": PASSWORD},
+    )
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().post(request, *args, **kwargs)
 
@@ -133,7 +163,13 @@ class RefreshView(OpenToStrangers, generics.GenericAPIView[Any]):
 
     serializer_class = serializers.RefreshSerializer
 
-    @extend_schema(operation_id="token_refresh", tags=["accounts"])
+    @call(
+        "token_refresh",
+        serializers.RefreshSerializer,
+        TOKENS,
+        errors=[400, 401],
+        sent={"refresh": TOKENS["refresh"]},
+    )
     def post(self, request: Request) -> Response:
         return Response(valid(self, request))
 
@@ -141,13 +177,16 @@ class RefreshView(OpenToStrangers, generics.GenericAPIView[Any]):
 class LogoutView(APIView):
     """End this login: its access and refresh tokens are worthless from now on."""
 
-    @extend_schema(operation_id="logout", tags=["accounts"], request=None, responses=serializers.DetailSerializer)
+    @call("logout", DETAIL, {"detail": LOGGED_OUT}, errors=[401])
     def post(self, request: Request) -> Response:
         cast("SessionAccessToken", request.auth).session.end()
-        return Response({"detail": "You are logged out."})
+        return Response({"detail": LOGGED_OUT})
 
 
-@extend_schema(tags=["accounts"])
+@extend_schema_view(
+    get=call("user", serializers.PersonSerializer, PERSON, errors=[401]),
+    patch=call("user_change", serializers.PersonSerializer, PERSON, errors=[400, 401], sent={"first_name": "Dora"}),
+)
 class UserView(stock.UserDetailsView):
     """Who you are, and your names."""
 
@@ -158,7 +197,7 @@ class UserView(stock.UserDetailsView):
 class AuthProtectedCheckView(APIView):
     """Whether the token is good, and whose it is."""
 
-    @extend_schema(operation_id="auth_protected_check", tags=["accounts"], responses=serializers.PersonSerializer)
+    @call("auth_protected_check", serializers.PersonSerializer, PERSON, errors=[401])
     def get(self, request: Request) -> Response:
         return Response(serializers.PersonSerializer(cast("User", request.user)).data)
 

@@ -168,6 +168,26 @@ def test_a_password_is_changed_with_the_old_one(carl: User, worker: Worker) -> N
     assert mail.outbox[0].to == ["carl@example.com"]
 
 
+@pytest.mark.parametrize("path", ["/password/change/", "/user/"])
+def test_what_is_taken_away_meanwhile_stays_away(mona: User, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashing takes a while, in which somebody may have been deactivated."""
+    client = bearer(log_in("mona")["access"])
+    save = User.save
+
+    def later(self: User, **options: Any) -> None:
+        User.objects.filter(pk=mona.pk).update(is_active=False, is_staff=False)
+        save(self, **options)
+
+    monkeypatch.setattr(User, "save", later)
+    if path == "/user/":
+        client.patch(path, {"first_name": "Mo"})
+    else:
+        client.post(path, {"old_password": PASSWORD, "new_password1": NEW, "new_password2": NEW})
+    mona.refresh_from_db()
+    assert not mona.is_active
+    assert not mona.is_staff
+
+
 def test_nobody_changes_a_password_without_the_old_one(carl: User) -> None:
     token = log_in()["access"]
     assert change(token, old="wrong").json().keys() == {"old_password"}
@@ -180,6 +200,11 @@ def test_who_found_a_token_does_not_guess_the_old_password(carl: User) -> None:
     token = log_in()["access"]
     assert [change(token, old="wrong").status_code for _ in range(6)] == [400] * 5 + [429]
     assert change(token).status_code == 429
+
+
+def test_blanks_belong_to_a_password(carl: User) -> None:
+    assert change(log_in()["access"], new=f" {NEW} ").status_code == 200
+    log_in(password=f" {NEW} ")
 
 
 def test_a_weak_password_is_not_changed_to(carl: User) -> None:

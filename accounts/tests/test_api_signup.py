@@ -1,6 +1,8 @@
 """Making an account, and confirming its address."""
 
+import json
 import re
+import shlex
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -110,6 +112,9 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"first_name": "x" * 151}, "first_name"),
     ({"first_name": {"a": 1}}, "first_name"),
     ({"username": "nina\x00"}, "username"),
+    ({"username": 7}, "username"),
+    ({"last_name": 7}, "last_name"),
+    ({"password": 7_123_456_789_012}, "password"),
 ]
 
 
@@ -196,6 +201,16 @@ def test_a_lost_mail_is_sent_again(mandatory: None, worker: Worker) -> None:
     assert post("/signup/resend-email/", {"email": "NINA@example.com"}).status_code == 200
     worker()
     assert len(mail.outbox) == 2
+
+
+def test_who_set_a_password_by_mail_has_confirmed_the_address(mandatory: None, worker: Worker) -> None:
+    """So nobody keeps an address from its owner by signing up with it first."""
+    sign_up()
+    post("/password/reset/", {"email": "nina@example.com"})
+    worker()
+    body = shlex.split(str(mail.outbox[-1].body).partition("-d ")[2])[0]
+    post("/password/reset/confirm/", json.loads(body))
+    log_in("nina", "your new password")
 
 
 def test_whom_staff_entered_need_not_confirm(mandatory: None, carl: User) -> None:

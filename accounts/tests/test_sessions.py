@@ -214,6 +214,8 @@ FORGERIES: dict[str, Callable[[], str]] = {
     "no text at all": lambda: "....",
     # With the right key, which nobody else has: still no crash.
     "an expiry in text": lambda: signed(exp="9999999999"),
+    "an expiry in Arabic digits": lambda: signed(exp="٩٩٩٩٩٩٩٩٩٩"),
+    "an expiry with underscores": lambda: signed(exp="9_999_999_999"),
     "an expiry in 3 million years": lambda: signed(exp=10**14),
     "an infinite expiry": lambda: signed(exp=float("inf")),
     "an expiry that is a list": lambda: signed(exp=[1]),

@@ -26,7 +26,7 @@ from catalog.imports.discard import discard
 from catalog.imports.holds import SERIOUS, asks_why, repairs_of
 from catalog.imports.receive import plan_again
 from catalog.imports.undo import changes_by_verdict, prospect, redo, undo
-from catalog.models import Change, ImportRun, Operation, Outcome, Product, Reading, Status
+from catalog.models import Change, ImportRun, Mode, Operation, Outcome, Product, Reading, Status
 from catalog.models.imports import PLANNED
 from catalog.templatetags.catalog import undo_effect
 
@@ -132,13 +132,14 @@ class ImportRunAdmin(ModelAdmin):
     ) -> HttpResponse:
         """The import's page: what it is doing, or what it would do, or what it did."""
         run = self._run(request, number(object_id) or 0)
-        tab = TABS.get(request.GET.get("tab", ""), TABS["changes"])
+        tabs = {key: tab for key, tab in TABS.items() if tab.is_for(run)}
+        tab = tabs.get(request.GET.get("tab", ""), TABS["changes"])
         context = {
             **self.admin_site.each_context(request),
             **_state(run),
             "title": f"{run}: {run.file_name}",
             "opts": self.model._meta,
-            "tabs": [(each, each.count(run)) for each in TABS.values()],
+            "tabs": [(each, each.count(run)) for each in tabs.values()],
             "tab": tab,
             "kept": supplements.kept(run),
             "repairs": repairs_of(run) if run.reading != Reading.STRICT else [],
@@ -288,6 +289,14 @@ def _place(run: ImportRun, position: int = 0, issue: int = 0, example: int = 0) 
 
 # --- what the page shows --------------------------------------------------------------------------------
 
+# What a step of the run's metrics did with the items.
+TOOK = {
+    "stage": _("read"),
+    "plan": _("compared"),
+    "apply": _("applied"),
+    "undo": _("undone"),
+    "redo": _("applied again"),
+}
 STEPS = (
     (_("Upload"), ()),
     (_("Read and compare"), (Status.RECEIVED, Status.STAGING)),
@@ -308,6 +317,7 @@ def _state(run: ImportRun) -> dict[str, Any]:
             for i, (label, _statuses) in enumerate(STEPS)
         ],
         "progress": _progress(run),
+        "took": [{"label": label, **run.metrics[step]} for step, label in TOOK.items() if step in run.metrics],
         "issues": list(run.issues.all()[:5]) if run.is_busy else [],
         "sign": attempts.sign_of(run) if run.is_busy else None,
         "attempts": attempts.ATTEMPTS,
@@ -352,6 +362,27 @@ class ChangesTab(Tab):
             for value, label, count in _operation_counts(run)
             if count or chosen.get("operation") == value
         ]
+        return context
+
+
+class MissingTab(Tab):
+    """The feed's products that are not in the file, of a run that archives them."""
+
+    key = "missing"
+    label = _("Missing from the file")
+    template = "admin/catalog/importrun/_missing.html"
+
+    def is_for(self, run: ImportRun) -> bool:
+        return run.mode == Mode.SYNC
+
+    def count(self, run: ImportRun) -> int:
+        return 0 if run.status == Status.DISCARDED else run.archived + run.archive_conflict
+
+    def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
+        context = self.page(request, review.changes(run, operation=Operation.ARCHIVE), "id")
+        context["rows"] = _with_products(run, context["rows"])
+        context["missing"] = self.count(run)
+        context["before"] = review.sync_before(run)
         return context
 
 
@@ -482,4 +513,6 @@ def _undo_row(row: dict[str, Any], verdict: Outcome) -> dict[str, Any]:
     return row | {"label": label, "kind": kind, "headings": (_("Now"), _("Then")), "hint": ""}
 
 
-TABS: dict[str, Tab] = {tab.key: tab for tab in (ChangesTab(), IssuesTab(), InvalidTab(), AttributesTab())}
+TABS: dict[str, Tab] = {
+    tab.key: tab for tab in (ChangesTab(), MissingTab(), IssuesTab(), InvalidTab(), AttributesTab())
+}

@@ -24,6 +24,10 @@ class Tab:
     filters: tuple[str, ...] = ()
     template = ""
 
+    def is_for(self, run: ImportRun) -> bool:
+        """Whether such a run has this list."""
+        return True
+
     def count(self, run: ImportRun) -> int:
         """The number beside the tab's name."""
         raise NotImplementedError

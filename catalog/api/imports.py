@@ -17,7 +17,7 @@ from rest_framework.views import APIView
 from catalog.api import examples
 from catalog.api.pages import check_page, envelope, pages_of
 from catalog.api.parameters import PAGING, Query, choice
-from catalog.api.schema import call
+from catalog.api.schema import IMPORT_NUMBER, call
 from catalog.api.serializers import (
     ApplySerializer,
     ImportPageSerializer,
@@ -50,6 +50,7 @@ class ImportView(APIView):
 @extend_schema_view(
     get=call(
         "imports",
+        "list_imports",
         {200: ImportPageSerializer},
         errors=(400, 404),
         parameters=LIST.described(),
@@ -69,7 +70,16 @@ class ImportListView(ImportView):
         return Response(_page(request, runs, asked, lambda run: import_(request, run)))
 
 
-@extend_schema_view(get=call("import", {200: ImportSerializer}, errors=(400, 404), example=examples.IMPORT))
+@extend_schema_view(
+    get=call(
+        "imports",
+        "import_detail",
+        {200: ImportSerializer},
+        place=IMPORT_NUMBER,
+        errors=(400, 404),
+        example=examples.IMPORT,
+    )
+)
 class ImportDetailView(ImportView):
     """An import: its status, its progress, and what it would do or did."""
 
@@ -79,8 +89,10 @@ class ImportDetailView(ImportView):
 
 @extend_schema_view(
     get=call(
+        "imports",
         "import_issues",
         {200: IssuePageSerializer},
+        place=IMPORT_NUMBER,
         errors=(400, 404),
         parameters=ISSUES.described(),
         example=examples.page(examples.ISSUE),
@@ -96,7 +108,16 @@ class ImportIssuesView(ImportView):
         return Response(_page(request, issues, self.asked(request), issue))
 
 
-@extend_schema_view(get=call("import_invalid_items", {200: OpenApiTypes.STR}, errors=(400, 404), media_type="text/csv"))
+@extend_schema_view(
+    get=call(
+        "imports",
+        "import_invalid_items",
+        {200: OpenApiTypes.STR},
+        place=IMPORT_NUMBER,
+        errors=(400, 404),
+        media_type="text/csv",
+    )
+)
 class InvalidItemsView(ImportView):
     """The items that are not imported, a line for each issue: line, id, code, attribute, what was found, and advice."""
 
@@ -106,7 +127,14 @@ class InvalidItemsView(ImportView):
 
 
 @extend_schema_view(
-    get=call("import_invalid_feed", {200: OpenApiTypes.STR}, errors=(400, 404), media_type="application/xml")
+    get=call(
+        "imports",
+        "import_invalid_feed",
+        {200: OpenApiTypes.STR},
+        place=IMPORT_NUMBER,
+        errors=(400, 404),
+        media_type="application/xml",
+    )
 )
 class InvalidFeedView(ImportView):
     """The items that are not imported as a feed, each with comments that say what to mend. Then upload it again."""
@@ -118,8 +146,10 @@ class InvalidFeedView(ImportView):
 
 @extend_schema_view(
     post=call(
+        "imports",
         "import_apply",
         {202: ImportSerializer},
+        place=IMPORT_NUMBER,
         errors=(400, 403, 404, 409, 415),
         request=ApplySerializer,
         sent=examples.APPLY,
@@ -141,7 +171,14 @@ class ApplyView(ImportView):
 
 
 @extend_schema_view(
-    post=call("import_discard", {200: ImportSerializer}, errors=(400, 403, 404, 409), example=examples.IMPORT)
+    post=call(
+        "imports",
+        "import_discard",
+        {200: ImportSerializer},
+        place=IMPORT_NUMBER,
+        errors=(400, 403, 404, 409),
+        example=examples.IMPORT,
+    )
 )
 class DiscardView(ImportView):
     """Throw a plan away; the catalogue stays as it is. It needs the permission to discard imports, as in the admin."""
@@ -153,7 +190,14 @@ class DiscardView(ImportView):
 
 
 @extend_schema_view(
-    post=call("import_undo", {202: ImportSerializer}, errors=(400, 403, 404, 409), example=examples.IMPORT)
+    post=call(
+        "imports",
+        "import_undo",
+        {202: ImportSerializer},
+        place=IMPORT_NUMBER,
+        errors=(400, 403, 404, 409),
+        example=examples.IMPORT,
+    )
 )
 class UndoView(ImportView):
     """Take back what an import applied, but for products that changed since. It needs the permission to undo."""

@@ -96,7 +96,7 @@ def text(name: str, help: str, *, least: int = 0, most: int, **options: Any) -> 
             raise ValueError(f"It has {len(given):,} characters; {least or 'none'} to {most:,} are taken.")
         return given
 
-    schema: dict[str, Any] = {"type": "string", "maxLength": most} | ({"minLength": least} if least else {})
+    schema = {"type": "string", "minLength": least, "maxLength": most, "pattern": r"^[^\u0000]*$"}
     return Parameter(name, read, schema, help, **options)
 
 

@@ -12,7 +12,7 @@ from catalog.api import examples
 from catalog.api.cache import CatalogueView, cached
 from catalog.api.pages import check_page, envelope, keys_of_page, pages_of
 from catalog.api.parameters import PAGING, Query, amount, choice, text
-from catalog.api.schema import call
+from catalog.api.schema import PRODUCT_ID, call
 from catalog.api.serializers import (
     PRODUCT_FIELDS,
     FilterOptionsSerializer,
@@ -67,6 +67,7 @@ FORM = ",".join(PRODUCT_FIELDS)
 
 @extend_schema_view(
     get=call(
+        "products",
         "list_products",
         {200: ProductPageSerializer},
         errors=(400, 404),
@@ -94,8 +95,10 @@ class ProductListView(CatalogueView):
 
 @extend_schema_view(
     get=call(
+        "products",
         "product_detail",
         {200: ProductSerializer},
+        place=PRODUCT_ID,
         errors=(400, 404),
         example=examples.PRODUCT,
         conditional=True,
@@ -115,6 +118,7 @@ class ProductDetailView(CatalogueView):
 
 @extend_schema_view(
     get=call(
+        "products",
         "product_detail_by_query",
         {200: ProductSerializer},
         errors=(400, 404),
@@ -131,6 +135,7 @@ class ProductByQueryView(ProductDetailView):
 
 @extend_schema_view(
     get=call(
+        "products",
         "filter_options",
         {200: FilterOptionsSerializer},
         errors=(400,),

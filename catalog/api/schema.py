@@ -32,7 +32,12 @@ CONDITIONAL = OpenApiParameter(
 )
 
 
+PRODUCT_ID = {"type": "string", "minLength": 1, "maxLength": 500, "pattern": r"^[^\u0000]+$"}
+IMPORT_NUMBER = {"type": "integer", "minimum": 1, "maximum": 10**18 - 1}
+
+
 def call(
+    tag: str,
     operation_id: str,
     answers: dict[int, Any],
     *,
@@ -42,15 +47,18 @@ def call(
     sent: Any = None,
     example: Any = None,
     conditional: bool = False,
+    place: dict[str, Any] | None = None,
     media_type: str = "application/json",
 ) -> Any:
-    """The description of one call. `example` is what its first answer looks like, `sent` what is sent for it."""
-    first = min(answers)
+    """The description of one call.
+
+    `place` is the schema of the id in its address, `sent` an example of its body, `example` one of its answer.
+    """
     examples = []
     if sent is not None:
         examples.append(OpenApiExample("Sent", sent, request_only=True))
     if example is not None:
-        examples.append(OpenApiExample("Answer", example, response_only=True, status_codes=[str(first)]))
+        examples.append(OpenApiExample("Answer", example, response_only=True, status_codes=[*map(str, answers)]))
     described: dict[Any, Any] = {
         (status, media_type): OpenApiResponse(answer, _FIRST_WORDS[status]) for status, answer in answers.items()
     }
@@ -61,7 +69,12 @@ def call(
         described[status, "application/json"] = OpenApiResponse(shape, ERRORS[status])
     return extend_schema(
         operation_id=operation_id,
-        parameters=[*parameters, *([CONDITIONAL] if conditional else [])],
+        tags=[tag],
+        parameters=[
+            *([OpenApiParameter("id", place, OpenApiParameter.PATH)] if place else []),
+            *parameters,
+            *([CONDITIONAL] if conditional else []),
+        ],
         request=request,
         responses=described,
         examples=examples,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
+from contextlib import ExitStack
 from functools import partial
 from typing import IO, Any, cast
 
@@ -109,6 +110,7 @@ class UploadParser(MultiPartParser):
 
 @extend_schema_view(
     post=call(
+        "imports",
         "upload_products",
         {202: ReceivedSerializer, 201: ReceivedSerializer},
         errors=(400, 403, 409, 413, 415, 422),
@@ -129,16 +131,22 @@ class UploadView(APIView):
     def post(self, request: Request) -> Response:
         Query().read(request.query_params)
         key = _key_of(request)
-        form = UploadSerializer(data=request.data)
-        form.is_valid(raise_exception=True)
-        upload = form.validated_data
-        if sum(len(files) for _name, files in request.FILES.lists()) > 1:
-            raise ValidationError({"file": ["Send one file, and not several."]})
-        take = partial(_take, request, upload)
-        tell = partial(_tell, request)
-        if not key:
-            return tell(take(), wait=_wait_of(request))
-        return once(request.user, key, _fingerprint(upload), take, tell, wait=_wait_of(request))
+        files = [file for _name, files in request.FILES.lists() for file in files]
+        with ExitStack() as afterwards:
+            for file in files:
+                afterwards.callback(file.close)  # the copy of it that was made on the way
+            form = UploadSerializer(data=request.data)
+            form.is_valid(raise_exception=True)
+            if len(files) > 1:
+                raise ValidationError({"file": ["Send one file, and not several."]})
+            return _answer(request, form.validated_data, key)
+
+
+def _answer(request: Request, upload: dict[str, Any], key: str) -> Response:
+    take, tell, wait = partial(_take, request, upload), partial(_tell, request), _wait_of(request)
+    if not key:
+        return tell(take(), wait=wait)
+    return once(request.user, key, _fingerprint(upload), take, tell, wait=wait)
 
 
 def _take(request: Request, upload: dict[str, Any]) -> ImportRun:

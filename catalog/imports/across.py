@@ -79,7 +79,8 @@ def count_again(run: ImportRun, codes: Iterable[str]) -> None:
     codes = list(codes)
     run.issues.filter(code__in=codes).delete()
     for code, attribute in run.item_issues.filter(code__in=codes).values_list("code", "attribute").distinct():
-        execute(_COUNTED, run=run.pk, code=code, attribute=attribute, severity=severity(code, attribute), few=_FEW)
+        worst = severity(code, attribute)
+        execute(_COUNTED, run=run.pk, code=code, attribute=attribute, severity=worst, few=RunIssue.EXAMPLES)
 
 
 def forget_items(run: ImportRun) -> None:
@@ -95,7 +96,6 @@ def forget_items(run: ImportRun) -> None:
     )
 
 
-_FEW = RunIssue.EXAMPLES
 _COUNTED = """
     INSERT INTO catalog_runissue (run_id, code, attribute, severity, count, examples)
     SELECT %(run)s, %(code)s, %(attribute)s, %(severity)s, count(*), (

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import Error, connection
 
+from catalog.connections import is_lost
 from catalog.models import Attempt, ImportRun
 from catalog.models.imports import BUSY
 
@@ -27,9 +28,6 @@ ATTEMPTS = 3
 BEAT = 10.0  # seconds
 QUIET = 30  # seconds without a sign of life until people are told
 SILENCE = 90  # seconds until the holder is fenced
-
-# What a connection raises that ended, or that never was.
-CONNECTION_LOST = (OperationalError, InterfaceError)
 
 
 @contextmanager
@@ -45,12 +43,9 @@ def attempted(run: ImportRun, kind: int, number: int) -> Iterator[int]:
     heart.start()
     try:
         yield count
-    except CONNECTION_LOST:
-        _give_back(kind, number, backend)
-        raise
-    except BaseException:
-        with suppress(*CONNECTION_LOST):
-            _end(kind, number, backend)
+    except BaseException as error:
+        with suppress(Error):
+            (_give_back if is_lost(error) else _end)(kind, number, backend)
         raise
     else:
         _end(kind, number, backend)
@@ -97,7 +92,7 @@ def _give_back(kind: int, number: int, backend: int) -> None:
     if connection.in_atomic_block:
         return
     connection.close_if_unusable_or_obsolete()
-    with suppress(*CONNECTION_LOST), connection.cursor() as cursor:
+    with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE catalog_attempt SET count = count - 1 WHERE kind = %s AND number = %s AND backend = %s",
             [kind, number, backend],
@@ -117,7 +112,7 @@ def _beat(over: threading.Event, kind: int, number: int, backend: int) -> None:
     """Give a sign of life now and then, over a connection of our own: the worker's may be busy for minutes."""
     try:
         while not over.wait(BEAT):
-            with suppress(*CONNECTION_LOST):
+            with suppress(Error):
                 connection.close_if_unusable_or_obsolete()
                 _give_sign(kind, number, backend)
     finally:

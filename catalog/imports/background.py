@@ -17,13 +17,15 @@ from typing import Any
 from celery import Celery, current_app
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
-from django.db import OperationalError, connection, transaction
+from django.db import Error, OperationalError, connection, transaction
 from django.db.models import F
 from kombu.exceptions import OperationalError as BrokerError
 
+from catalog.connections import is_lost
 from catalog.errors import CatalogError
-from catalog.imports.attempts import ATTEMPTS, CONNECTION_LOST, attempted
+from catalog.imports.attempts import ATTEMPTS, attempted
 from catalog.imports.messages import tell_failed
+from catalog.imports.metrics import Meter
 from catalog.imports.stored import forget_chunks
 from catalog.models import Chunk, ImportRun, Status
 
@@ -95,7 +97,7 @@ def locked(kind: int, number: int) -> Iterator[bool]:
     finally:
         if free and not connection.needs_rollback:
             # A connection that is lost took its locks along.
-            with suppress(*CONNECTION_LOST), connection.cursor() as cursor:
+            with suppress(Error), connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [kind, number])
 
 
@@ -116,11 +118,12 @@ def failing_in_words(run: ImportRun) -> Iterator[None]:
         fail(run, refused.code, refused.message)
     except SoftTimeLimitExceeded:
         fail(run, "time_limit", _too_long(run))
-    except CONNECTION_LOST as error:
-        # As a rule the database is away: nothing can be written, and the run is not at fault.
-        if not _fail_for_the_database(run, error):
+    except Exception as error:
+        if is_lost(error):
+            # As a rule the database is away: nothing can be written, and the run is not at fault.
+            if _fail_for_the_database(run, error):
+                return
             raise
-    except Exception:
         error_id = uuid.uuid4().hex[:8]
         log.exception("Import %s failed [%s]", run.pk, error_id)
         what = "Try again" if run.status in BACK else "Upload the file again"
@@ -203,7 +206,8 @@ def retried(call: Callable[[], None]) -> None:
 
 @contextmanager
 def timed(run: ImportRun, step: str) -> Iterator[None]:
-    """Note how long a step took, in seconds, on the instance; the step's own update saves it."""
-    start = time.monotonic()
-    yield
-    run.seconds[step] = round(time.monotonic() - start, 3)
+    """Note what a step took on the instance; the step's own update saves it."""
+    with Meter() as meter:
+        yield
+    run.metrics[step] = meter.figures(run.items)
+    run.seconds[step] = run.metrics[step]["seconds"]

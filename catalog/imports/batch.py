@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import islice
@@ -13,6 +14,7 @@ from django.db import connection
 from catalog.feeds.check import Item, Occurring, Rules, check
 from catalog.feeds.issues import Issue, severity
 from catalog.feeds.items import RawItem
+from catalog.imports.metrics import spent_in_database
 from catalog.imports.rows import COPY, row
 from catalog.models import ImportRun, RunIssue
 
@@ -48,8 +50,10 @@ class Batch:
     def copy(self) -> None:
         """Write the items, in the transaction that is open: PostgreSQL stores some while the next are read."""
         # Of a COPY's errors Django translates none by itself, and a lost connection must be known as one.
+        start, self._reading = time.monotonic(), 0.0
         with connection.cursor() as cursor, connection.wrap_database_errors:
             cursor.copy_expert(COPY, self)
+        spent_in_database(time.monotonic() - start - self._reading)
         if self._error:
             raise self._error
 
@@ -59,11 +63,14 @@ class Batch:
 
     def read(self, _size: int) -> str:
         """For COPY: some more rows, or "" at the end."""
+        start = time.monotonic()
         try:
             return "".join(map(self._take, islice(self._items, PIECE_ITEMS)))
         except Exception as error:
             self._error = error  # psycopg2 would report it as a failure of COPY
             return ""
+        finally:
+            self._reading += time.monotonic() - start
 
     def _take(self, item: Item) -> str:
         self.count += 1

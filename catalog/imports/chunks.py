@@ -24,6 +24,7 @@ from catalog.feeds.items import RawItem, Start, check_start
 from catalog.feeds.split import PIECE_BYTES, NotInPieces, Piece, Shell, pieces_of, read_piece, shell_of
 from catalog.imports.background import failing_in_words, held
 from catalog.imports.batch import Batch, Example, add_unknown, checked, examples_of
+from catalog.imports.metrics import Meter, together
 from catalog.imports.stored import Verified, forget_chunks, opened
 from catalog.models import Chunk, ImportRun, Status
 
@@ -128,13 +129,13 @@ def _read(chunk: Chunk) -> None:
     if not Chunk.objects.select_for_update().filter(pk=chunk.pk, is_read=False).exists():
         return
     occurring = Occurring(run.feed.rules)
-    with _file_of(run) as file:
+    with Meter() as meter, _file_of(run) as file:
         file.seek(chunk.start)
         batch = Batch(run, checked(_items_of(chunk, file), run.feed.rules, occurring))
         batch.copy()
         share = (chunk.end - chunk.start) * run.file_size // file.size
     names = {"names": sorted(occurring.names), "unknown": examples_of(occurring)}
-    Chunk.objects.filter(pk=chunk.pk).update(is_read=True, **names)
+    Chunk.objects.filter(pk=chunk.pk).update(is_read=True, cost=meter.figures(batch.count), **names)
     batch.count_issues()
     progress = {"items": batch.count, "invalid": batch.invalid, "bytes_read": share}
     wanted = ImportRun.objects.filter(pk=run.pk, status=Status.STAGING).exclude(in_chunks=False)
@@ -159,13 +160,20 @@ def all_read(run: ImportRun) -> bool:
     return bool(run.in_chunks) and not run.chunks.filter(is_read=False).exists()
 
 
+@transaction.atomic
 def gather(run: ImportRun) -> None:
-    """Put together what the chunks say of the whole file, and forget them."""
+    """Put together what the chunks say of the whole file, and forget them: both or neither, and once."""
+    if not run.chunks.exists():
+        return  # a worker that was lost before it had planned did so
     names: set[str] = set()
     unknown: dict[str, Example] = {}
+    costs = []
     for chunk in run.chunks.order_by("start"):
         names.update(chunk.names)
         unknown = chunk.unknown | unknown
+        costs.append(chunk.cost)
     run.names = sorted(names)
     add_unknown(run, dict(islice(unknown.items(), MAX_UNKNOWN_NAMES)))
+    run.metrics["stage"] = together(costs)
+    run.save(update_fields=["names", "metrics"])
     forget_chunks(run)

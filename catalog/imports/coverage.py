@@ -29,8 +29,10 @@ def _filled(attribute: Attribute) -> str:
 
 
 _COLUMNS_FILLED = f"SELECT {', '.join(map(_filled, COLUMNS))} FROM catalog_stageditem WHERE run_id = %s"
+# A file with its data in its names would have millions of them.
 _EXTRAS_FILLED = """
-    SELECT name, count(*) FROM catalog_stageditem, jsonb_object_keys(extra) AS name WHERE run_id = %s GROUP BY name
+    SELECT name, count(*) FROM catalog_stageditem, jsonb_object_keys(extra) AS name
+    WHERE run_id = %s GROUP BY name ORDER BY count(*) DESC, name LIMIT 500
 """
 
 

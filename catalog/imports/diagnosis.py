@@ -79,10 +79,14 @@ def diagnose(run: ImportRun) -> Diagnosis:
 
 
 def early_verdict(run: ImportRun) -> RunIssue | None:
-    """The one error that nearly every item has, as soon as so many were read that the rest will hardly differ."""
+    """The one error that nearly every item has, as soon as so many were read that the rest will hardly differ.
+
+    What every single item lacks may be what a supplemental feed does not speak of; the plan will tell.
+    """
     if run.status != Status.STAGING or run.items < EARLY_ITEMS:
         return None
     errors = run.issues.filter(severity=Severity.ERROR, count__gte=run.items * EARLY_SHARE)
+    errors = errors.exclude(code__endswith=".missing", count__gte=run.items)
     return errors.order_by("-count", "code", "attribute").first()
 
 

@@ -20,9 +20,11 @@ from catalog.models import ImportRun, RunIssue, Status
 # So long may an import be at one step; the largest ones need minutes.
 STUCK_AFTER = timedelta(hours=1)
 BUSY = (Status.RECEIVED, Status.STAGING, Status.APPLYING, Status.UNDOING, Status.REDOING)
-SHOWN = 50
-SHOWN_FEEDS = 20
-SHOWN_ISSUES = 10
+# Some mail programs cut a mail off at 100 kB: what does not fit is named by its number, and in the end only counted.
+SHOWN = 8
+NAMED = 500
+SHOWN_FEEDS = 8
+SHOWN_ISSUES = 5
 
 
 def failures(since: datetime, until: datetime) -> dict[str, Any]:
@@ -60,23 +62,18 @@ def _times(run: ImportRun) -> Iterator[tuple[str, datetime]]:
 
 @dataclass
 class Runs:
-    """Some imports, the first of them to be shown; false when there are none."""
+    """Some imports: the first ones with their reasons, the others by number. False when there are none."""
 
     shown: list[dict[str, Any]] = field(default_factory=list)
+    named: list[str] = field(default_factory=list)
     count: int = 0
 
     def add(self, run: ImportRun) -> None:
         self.count += 1
-        if self.count <= SHOWN:
-            self.shown.append(
-                {
-                    "run": run,
-                    "url": run_url(run),
-                    "file": line(run.file_name),
-                    "feed": line(run.feed.name),
-                    "why": run.error or " ".join(hold["message"] for hold in run.holds),
-                }
-            )
+        if len(self.shown) < SHOWN:
+            self.shown.append(_shown(run))
+        elif len(self.named) < NAMED:
+            self.named.append(str(run.pk))
 
     def __len__(self) -> int:
         return self.count
@@ -84,6 +81,20 @@ class Runs:
     @property
     def more(self) -> int:
         return self.count - len(self.shown)
+
+    @property
+    def unnamed(self) -> int:
+        return self.more - len(self.named)
+
+
+def _shown(run: ImportRun) -> dict[str, Any]:
+    return {
+        "run": run,
+        "url": run_url(run),
+        "file": line(run.file_name),
+        "feed": line(run.feed.name),
+        "why": run.error or " ".join(hold["message"] for hold in run.holds),
+    }
 
 
 # --- invalid items ------------------------------------------------------------------------------------

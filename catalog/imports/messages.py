@@ -14,11 +14,12 @@ from decimal import Decimal
 from io import StringIO
 from typing import Any
 
-from django.db import OperationalError, connection, transaction
+from django.db import connection, transaction
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from catalog.cells import cell
+from catalog.connections import is_lost
 from catalog.feeds import write
 from catalog.feeds.issues import Severity, words
 from catalog.models import ImportRun, Operation, Outcome, Product, Status
@@ -99,9 +100,9 @@ def _tell(run: ImportRun, name: str, facts: Any, *, attach: bool = False, unaske
         with transaction.atomic():  # a failed query ends with the facts, and not with the caller's transaction
             attachments = _added_csv(run) if attach else []
             context = {**_about(run), **facts(run), "attached": bool(attachments)}
-    except OperationalError:
-        raise  # the database is away
-    except Exception:
+    except Exception as error:
+        if is_lost(error):
+            raise
         log.exception("The facts of %s for %s could not be gathered: nobody is told", run, name)
     else:
         tell(people, name, _occasion(run), context, attachments)

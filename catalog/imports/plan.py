@@ -43,8 +43,8 @@ def plan(run: ImportRun) -> None:
         counts["existing" if run.mode == Mode.ADD else "unchanged"] = rest
         for name, count in counts.items():
             setattr(run, name, count)
-        fields = {"plan_hash": plan_hash, "names": run.names, "seconds": run.seconds, "holds": holds(run), **begun}
-        fields["coverage"] = covered
+        fields = {"plan_hash": plan_hash, "names": run.names, "holds": holds(run), "coverage": covered, **begun}
+        fields |= {"seconds": run.seconds, "metrics": run.metrics}
         if not run.move(Status.STAGING, to=Status.REVIEW, **fields, **counts):
             transaction.set_rollback(True)  # discarded meanwhile
     _gather_statistics("catalog_change (run_id, operation, product_id, position)")
@@ -99,10 +99,10 @@ def _plan_changes(run: ImportRun) -> int:
     extra = "(product.extra - %(names)s::text[]) || item.extra"
     pairs = [f"('{c}', to_jsonb(product.{c}), to_jsonb(item.{c}))" for c in columns]
     pairs.append(f"('extra', product.extra, {extra})")
-    held = """
-        (field.name = ANY(product.pinned) OR field.name = ANY(%(amounts)s) AND product.pinned && %(amounts)s
-            AND product.currency <> item.currency)
-    """
+    held = "field.name = ANY(product.pinned)"
+    if "currency" in columns:
+        amounts = "field.name = ANY(%(amounts)s) AND product.pinned && %(amounts)s"
+        held = f"({held} OR {amounts} AND product.currency <> item.currency)"
     return execute(
         f"""
         INSERT INTO catalog_change

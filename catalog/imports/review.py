@@ -13,7 +13,7 @@ from catalog.imports.background import ring
 from catalog.imports.holds import asks_why
 from catalog.imports.messages import tell_needs_review
 from catalog.imports.permissions import require
-from catalog.models import CatalogState, Change, ImportRun, ItemIssue, StagedItem, Status
+from catalog.models import CatalogState, Change, ImportRun, ItemIssue, Mode, StagedItem, Status
 from catalog.models.imports import ItemState
 
 REASON_CHARS = 1000
@@ -111,6 +111,12 @@ def changes(run: ImportRun, *, operation: str = "", outcome: str = "", product_i
     """The run's changes, all or those of one operation, one outcome or one product."""
     chosen = {"operation": operation, "outcome": outcome, "product_id": product_id}
     return run.changes.filter(**{name: value for name, value in chosen.items() if value})
+
+
+def sync_before(run: ImportRun) -> ImportRun | None:
+    """The feed's last run before this one that was planned as a sync."""
+    earlier = ImportRun.objects.filter(feed=run.feed_id, mode=Mode.SYNC, pk__lt=run.pk).exclude(plan_hash="")
+    return earlier.order_by("-pk").first()
 
 
 def items_with(run: ImportRun, code: str, attribute: str) -> QuerySet[ItemIssue]:

@@ -32,7 +32,7 @@ _GONE = "The stored file is gone."
 _BEGINS = re.compile(r"<(?:[\w.-]+:)?(?:item|entry|product|offer)(?=[\s>])")
 _ENDS = re.compile(r"</(?:[\w.-]+:)?(?:item|entry|product|offer)\s*>")
 _ENCODING = re.compile(rb"""<\?xml[^>]*?\bencoding\s*=\s*["']([\w.-]+)["']""")
-_LINE = re.compile(r"Line ([\d,]+)")
+_LINE = re.compile(r"Line (\d[\d,]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +143,8 @@ def _encoding(content: formats.Content) -> str:
 def _around(texts: Iterator[str], place: Place) -> tuple[str, str] | None:
     """The text before the line and from it on, as much of both as may be shown. None when the file ends before."""
     missing = place.line - 1
+    if missing < 0:
+        return None
     before = ""
     for text in texts:
         ends = text.count("\n")
@@ -164,15 +166,18 @@ def _after_lines(text: str, count: int) -> int:
 
 def _from(text: str, texts: Iterator[str], place: Place) -> str:
     """The text from the line on; of a line that holds many items, from where the item begins."""
+    beginning = text
     for more in texts:
         if len(text) >= _REACH and ("\n" in text or not place.id or _find(text, place) >= 0):
             break
         text = text[-_REACH:] + more if len(text) > 2 * _REACH and "\n" not in text else text + more
     at = _find(text, place)
-    if at >= 0 and "\n" not in text[:at]:
-        begins = [begin.start() for begin in _BEGINS.finditer(text, 0, at)]
-        text = text[begins[-1] :] if begins else text[max(at - OTHER_CHARS, 0) :]
-    return text[: 2 * _REACH]
+    if "\n" in text[: max(at, 0)]:
+        return text[: 2 * _REACH]  # the item has lines of its own
+    if at < 0:
+        return beginning if len(beginning) >= _REACH else text[: 2 * _REACH]
+    begins = [begin.start() for begin in _BEGINS.finditer(text, 0, at)]
+    return text[begins[-1] if begins else max(at - OTHER_CHARS, 0) :][: 2 * _REACH]
 
 
 def _find(text: str, place: Place) -> int:
@@ -198,9 +203,10 @@ def _item(before: str, after: str, place: Place) -> list[Line]:
 
 
 def _names(content: formats.Content, place: Place) -> list[Line]:
-    """A table's first line, without which a record's cells say little."""
-    names = content.head.decode(_encoding(content), "replace").removeprefix("\ufeff").splitlines()[0]
-    return [_line(1, names, place)] if place.line > 1 else []
+    """A table's line of names, without which a record's cells say little."""
+    lines = content.head.decode(_encoding(content), "replace").removeprefix("\ufeff").splitlines()
+    number, names = next((n, line) for n, line in enumerate(lines, 1) if line.strip())
+    return [_line(number, names, place)] if place.line > number else []
 
 
 def _table_row(before: str, after: str, place: Place) -> list[Line]:

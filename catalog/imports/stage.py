@@ -21,6 +21,7 @@ from catalog.imports import chunks
 from catalog.imports.background import failing_in_words, held, ring
 from catalog.imports.batch import Batch, add_issues, add_unknown, checked, examples_of
 from catalog.imports.crew import Crew
+from catalog.imports.metrics import Meter, speed
 from catalog.imports.plan import plan
 from catalog.imports.stored import Verified, forget_chunks, opened
 from catalog.models import Chunk, ImportRun, Mode, Reading, Status
@@ -52,8 +53,12 @@ def _stage(run: ImportRun, on_progress: Watch | None, give: Callable[[Chunk], No
     with held(run) as free, failing_in_words(run):
         if free and run.move(Status.RECEIVED, Status.STAGING, to=Status.STAGING):
             _give_chunks(run, give)
-            if run.in_chunks is False and _read(run, on_progress):
-                _plan(run)
+            if run.in_chunks is False:
+                with Meter() as meter:
+                    is_read = _read(run, on_progress)
+                if is_read:
+                    run.metrics["stage"] = meter.figures(run.items)
+                    _plan(run)
 
 
 def stage_chunk(chunk_id: int) -> ImportRun | None:
@@ -96,7 +101,9 @@ def _finish(run: ImportRun) -> None:
 
 def _plan(run: ImportRun) -> None:
     begun = datetime.fromisoformat(run.history[-1]["at"])
-    run.seconds["stage"] = round((timezone.now() - begun).total_seconds(), 3)
+    seconds = (timezone.now() - begun).total_seconds()
+    run.metrics["stage"] = run.metrics.get("stage", {}) | speed(seconds, run.items)
+    run.seconds["stage"] = run.metrics["stage"]["seconds"]
     plan(run)
 
 

@@ -108,6 +108,7 @@ class ImportRun(models.Model):
     planned_at = models.DateTimeField(null=True)
     catalog_version = models.BigIntegerField(default=0, help_text=_("The catalogue's, when the plan was begun."))
     seconds = models.JSONField(default=dict, help_text=_("How long stage, plan and apply took."))
+    metrics = models.JSONField(default=dict, help_text=_("What each of them cost, in the database and of memory."))
 
     items = models.PositiveIntegerField(_("items"), default=0)
     created = models.PositiveIntegerField(_("new"), default=0)
@@ -229,6 +230,7 @@ class Chunk(models.Model):
     is_read = models.BooleanField(default=False)
     names = models.JSONField(default=list)
     unknown = models.JSONField(default=dict)
+    cost = models.JSONField(default=dict, help_text=_("As in the run's metrics."))
 
     class Meta:
         default_permissions = ()
@@ -282,6 +284,10 @@ class StagedItem(ItemFields):
 
     class Meta:
         default_permissions = ()
+        indexes = [
+            # the invalid items of a run, page by page, and the first of them for its mail: few among a million
+            models.Index("run", "position", name="stageditem_invalid", condition=models.Q(state="invalid")),
+        ]
 
     def __str__(self) -> str:
         return f"Item {self.position}: {self.product_id}"

@@ -41,7 +41,7 @@ ELEMENTS: dict[str, list[Written]] = {
 }
 REQUIRED = ("title", "price")
 OPTIONAL = tuple(name for name in ELEMENTS if name not in REQUIRED)
-FREE: Written = ("free", {}, {"price": "free"})
+WRONG: Written = ("free", {}, {})  # as a price or a link
 
 
 @dataclass
@@ -54,7 +54,8 @@ class Item:
 
     @property
     def xml(self) -> str:
-        return item(self.id, **{name: written for name, (written, _, _) in self.elements.items()})
+        written = {name: written for name, (written, _, _) in self.elements.items()}
+        return item(self.id, **dict.fromkeys(REQUIRED) | written)
 
     @property
     def names(self) -> set[str]:
@@ -121,9 +122,11 @@ class Naive:
         names = {name for found in file for name in found.names}
         winners: dict[str, Item] = {}
         for found in file:
-            run.counts["invalid" if not found.valid else "duplicate"] += not found.valid or found.id in winners
-            if found.valid:
-                winners[found.id] = found
+            if not self._is_enough(found, names):
+                run.counts["invalid"] += 1
+                continue
+            run.counts["duplicate"] += found.id in winners
+            winners[found.id] = found
         for id, found in winners.items():
             run.counts[self._planned(run, names, id, found, mode)] += 1
         if mode == Mode.SYNC:
@@ -135,6 +138,11 @@ class Naive:
         run.counts["pinned"] = sum(change.operation == "keep" for change in run.changes.values())
         return run
 
+    def _is_enough(self, found: Item, names: set[str]) -> bool:
+        """Whether the item has all that it needs: a new product more than one that is on sale."""
+        row = self.rows.get(found.id)
+        return found.valid and (names >= {*REQUIRED} or (row is not None and not row.archived))
+
     def _planned(self, run: Run, names: set[str], id: str, found: Item, mode: str) -> str:
         """Plan one item; in which count it is."""
         row = self.rows.get(id)
@@ -143,7 +151,8 @@ class Naive:
             return "created"
         if mode == Mode.ADD:
             return "existing"
-        new = {name: found.columns[name] for name in SHARED if name in names | {"currency"}}
+        spoken = names | ({"currency"} if "price" in names else set())
+        new = {name: found.columns[name] for name in SHARED if name in spoken}
         kept = {name: value for name, value in row.values["extra"].items() if name not in names}
         new["extra"] = kept | found.extra
         differing = {name for name in new if new[name] != row.values[name]}
@@ -163,7 +172,8 @@ class Naive:
 
     @staticmethod
     def _held_amounts(row: Row, new: dict[str, Any]) -> set[str]:
-        return AMOUNTS if AMOUNTS & {*row.pinned} and row.values["currency"] != new["currency"] else set()
+        other = "currency" in new and new["currency"] != row.values["currency"]
+        return AMOUNTS if other and AMOUNTS & {*row.pinned} else set()
 
     def apply(self, run: Run) -> None:
         """Also what was undone, again."""

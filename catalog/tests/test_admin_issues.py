@@ -144,6 +144,26 @@ def test_a_run_that_was_not_measured_says_so(bob: Client, feed: Feed) -> None:
     assert "were not counted" in bob.get(url(run), {"tab": "attributes"}).content.decode()
 
 
+# --- products that are missing -----------------------------------------------------------------------
+def test_a_sync_lists_what_is_missing_and_what_becomes_of_it(bob: Client, feed: Feed) -> None:
+    before = applied(feed, *items(4), mode="sync")
+    run = planned(feed, *items(2), mode="sync")
+    page = bob.get(url(run), {"tab": "missing"})
+    assert texts(page, "//ul[@class='changes']//summary//code") == ["00003", "00004"]
+    assert "2 products of this feed are not in the file. They go to the archive" in text_of(tree(page))
+    assert f"{url(before)}?tab=missing" in tree(page).xpath("//a/@href")
+    assert "Missing from the file 2" in texts(page, "//nav[@class='tabs']/a")
+    page = bob.get(url(before), {"tab": "missing"})
+    assert "Every product of this feed is in the file." in text_of(tree(page))
+
+
+def test_only_a_sync_asks_what_is_missing(bob: Client, feed: Feed) -> None:
+    applied(feed, *items(4))
+    page = bob.get(url(planned(feed, *items(2))), {"tab": "missing"})
+    assert "Missing" not in " ".join(texts(page, "//nav[@class='tabs']/a"))
+    assert texts(page, "//nav[@class='tabs']/a[@aria-current]") == ["Changes"]
+
+
 # --- supplemental feeds -------------------------------------------------------------------------------
 def test_a_supplement_says_what_products_keep(bob: Client, feed: Feed) -> None:
     applied(feed, *items(3))
@@ -184,3 +204,8 @@ def test_an_error_of_the_reading_leaves_no_lists(feed: Feed) -> None:
     run = received(feed, b"<rss><channel><item></channel></rss>")
     stage(run)
     assert not run.item_issues.exists()
+
+
+def test_a_file_with_its_data_in_its_names_has_few_shares(feed: Feed) -> None:
+    run = planned(feed, *(item(str(n), **{f"name-{n}-{m}": "x" for m in range(100)}) for n in range(9)))
+    assert 400 < len(run.coverage) < 600

@@ -9,12 +9,22 @@ from typing import Any
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import (
+    DatabaseError,
+    DataError,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    connection,
+    transaction,
+)
 
+from catalog.connections import is_lost
 from catalog.imports import attempts
 from catalog.imports.apply import apply
-from catalog.imports.attempts import ATTEMPTS, CONNECTION_LOST, attempted, sign_of
-from catalog.imports.background import RUN_LOCK, held, locked
+from catalog.imports.attempts import ATTEMPTS, attempted, sign_of
+from catalog.imports.background import RUN_LOCK, failing_in_words, held, locked
 from catalog.imports.discard import discard
 from catalog.imports.review import confirm
 from catalog.imports.stage import stage
@@ -95,8 +105,9 @@ def test_losses_of_reading_do_not_count_for_applying(run: ImportRun) -> None:
 def test_what_the_database_broke_off_does_not_count(run: ImportRun, halfway: Any) -> None:
     for _ in range(ATTEMPTS + 1):
         halfway(cutting_off())
-        with pytest.raises(CONNECTION_LOST):
+        with pytest.raises(Error) as broken:
             stage(run)
+        assert is_lost(broken.value)
         assert Attempt.objects.get().count == 0
     stage(run)
     assert run.status == Status.REVIEW
@@ -123,6 +134,23 @@ def test_what_is_left_of_a_discarded_import_is_forgotten(run: ImportRun) -> None
     discard(run, by=None, in_background=False)
     assert sweep() == []
     assert not Attempt.objects.exists()
+
+
+@pytest.mark.parametrize("lost", [OperationalError, InterfaceError, DatabaseError])
+def test_a_lost_connection_is_known_by_any_of_its_names(run: ImportRun, lost: type[Exception]) -> None:
+    with pytest.raises(lost), held(run), failing_in_words(run):
+        raise lost("server closed the connection unexpectedly")
+    run.refresh_from_db()
+    assert run.status == Status.RECEIVED
+    assert Attempt.objects.get().count == 0
+
+
+@pytest.mark.parametrize("wrong", [IntegrityError, DataError])
+def test_what_the_database_refuses_is_not_a_lost_connection(run: ImportRun, wrong: type[Exception]) -> None:
+    with pytest.raises(wrong), held(run), failing_in_words(run):
+        raise wrong("no")
+    run.refresh_from_db()
+    assert (run.status, run.error_code) == (Status.FAILED, "internal_error")
 
 
 # --- frozen -------------------------------------------------------------------------------------------
@@ -161,7 +189,7 @@ def test_a_frozen_worker_is_cut_off_and_writes_nothing_when_it_wakes(run: Import
         fall_silent(attempts.SILENCE + 1)
         assert sweep() == [run]
         stage(ImportRun.objects.get(pk=run.pk))
-    assert isinstance(came_of_it[0], OperationalError | InterfaceError)
+    assert is_lost(came_of_it[0])
     run.refresh_from_db()
     assert (run.status, run.items) == (Status.REVIEW, 3)
     assert not Attempt.objects.exists()
@@ -175,7 +203,7 @@ def test_a_frozen_worker_does_not_call_its_successor_failed(run: ImportRun) -> N
         with held(run) as free:
             assert free
             assert Attempt.objects.get().count == 2
-    assert isinstance(came_of_it[0], OperationalError | InterfaceError)
+    assert is_lost(came_of_it[0])
     run.refresh_from_db()
     assert run.status == Status.RECEIVED
 

@@ -217,6 +217,22 @@ def test_a_worker_lost_at_a_chunk_leaves_nothing_of_it(
     assert (run.status, run.items, run.staged.count()) == (Status.REVIEW, len(MANY), len(MANY))
 
 
+def test_a_worker_lost_before_the_plan_takes_nothing_of_what_the_chunks_said_along(
+    feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = feed_of(*MANY, item("odd", g__oddity="x"))
+    whole = in_one_piece(feed, content, monkeypatch, mode="add")
+    run = received(feed, content)
+    stage(run, in_background=True)
+    for chunk in run.chunks.all():
+        chunks.read_chunk(chunk.pk)
+    chunks.gather(ImportRun.objects.get(pk=run.pk))
+    run.refresh_from_db()
+    stage(run)
+    assert run.status == Status.REVIEW
+    assert same(run, whole)
+
+
 def test_chunks_of_a_discarded_import_come_to_nothing(feed: Feed) -> None:
     run = received(feed, feed_of(*MANY))
     stage(run, in_background=True)

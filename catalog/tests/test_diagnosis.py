@@ -121,7 +121,7 @@ def test_one_error_on_nearly_every_item_is_said_while_reading_goes_on(reading: I
     assert "Nearly every item has the same error: This is not an amount of money." in text_of(said)
     assert "5,500 of the first 6,000 items" in text_of(said)
     assert "Write it as 155.00 AED" in text_of(said)
-    assert "Discard this import" in buttons(page)
+    assert "Stop this import" in buttons(page)
     assert "same error" in alice.get(url(reading, "live")).content.decode()
 
 
@@ -133,6 +133,13 @@ def test_nothing_is_said_too_early_or_too_late(reading: ImportRun, items_read: i
     reading.items, reading.status = items_read, status
     reading.issues.filter(code="price.format").update(count=count)
     assert early_verdict(reading) is None
+
+
+@pytest.mark.parametrize(("count", "said"), [(6000, ""), (5999, "title.missing")])
+def test_what_every_item_lacks_may_be_a_supplement(reading: ImportRun, count: int, said: str) -> None:
+    RunIssue.objects.create(run=reading, code="title.missing", attribute="title", severity="error", count=count)
+    reading.issues.filter(code="price.format").delete()
+    assert getattr(early_verdict(reading), "code", "") == said
 
 
 def test_a_real_feed_gets_its_verdict_while_it_is_read(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:

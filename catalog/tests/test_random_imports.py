@@ -45,7 +45,7 @@ from catalog.tests.factories import (
     planned,
     taken_back,
 )
-from catalog.tests.naive import ELEMENTS, FREE, OPTIONAL, REQUIRED, Naive
+from catalog.tests.naive import ELEMENTS, OPTIONAL, REQUIRED, WRONG, Naive
 
 IDS = [f"p{n}" for n in range(5)]
 VALUES = (*SHARED, "extra")
@@ -54,17 +54,21 @@ ROLLED_BACK = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, Health
 
 @st.composite
 def files(draw: st.DrawFn, min_size: int = 1) -> list[naive.Item]:
+    """Now and then a supplemental one, that is silent about what a new product needs."""
+    required = [name for name in REQUIRED if min_size > 1 or draw(st.integers(0, 6))]
     spoken = draw(st.lists(st.sampled_from(OPTIONAL), unique=True))
-    return draw(st.lists(items_of(spoken), min_size=min_size, max_size=8))
+    return draw(st.lists(items_of(required, spoken), min_size=min_size, max_size=8))
 
 
 @st.composite
-def items_of(draw: st.DrawFn, spoken: list[str]) -> naive.Item:
+def items_of(draw: st.DrawFn, required: list[str], spoken: list[str]) -> naive.Item:
     left_out = draw(st.sets(st.sampled_from(OPTIONAL), max_size=2))
-    names = [*REQUIRED, *(name for name in spoken if name not in left_out)]
+    names = [*required, *(name for name in spoken if name not in left_out)]
     elements = {name: draw(st.sampled_from(ELEMENTS[name])) for name in names}
     valid = draw(st.integers(0, 4)) > 0
-    return naive.Item(draw(st.sampled_from(IDS)), elements if valid else {**elements, "price": FREE}, valid)
+    if not valid:
+        elements["price" if "price" in required else "link"] = WRONG
+    return naive.Item(draw(st.sampled_from(IDS)), elements, valid)
 
 
 ids, modes, index = st.sampled_from(IDS), st.sampled_from(list(Mode)), st.integers(0, 100)

@@ -32,7 +32,7 @@ def import_feed(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str
 
 def test_an_import_is_applied_and_told_as_json(capsys: pytest.CaptureFixture[str], feed_file: Path) -> None:
     answer = import_feed(capsys, str(feed_file))
-    assert set(answer) == {"id", "status", "counts", "issues", "holds", "error", "seconds", "peak_rss_mb"}
+    assert set(answer) == {"id", "status", "counts", "issues", "holds", "error", "seconds", "metrics", "peak_rss_mb"}
     assert (answer["status"], answer["error"]) == ("applied", None)
     assert answer["counts"] == dict.fromkeys(ImportRun.COUNTS, 0) | {"items": 20, "created": 20}
     assert set(answer["seconds"]) == {"stage", "plan", "apply"}

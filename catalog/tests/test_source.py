@@ -185,3 +185,14 @@ def test_lines_are_only_text(feed: Feed, text: str) -> None:
     hostile, plain = (bob.get(url(run).replace("change/", f"source/item/{n}/")) for n in (1, 2))
     assert not active_parts(hostile) - active_parts(plain)
     assert "alert(1)" in text_of(tree(hostile)) or "7*7" in text_of(tree(hostile))
+
+
+def test_of_a_long_line_without_the_id_its_beginning_is_shown(feed: Feed) -> None:
+    content = feed_of(*items(2000), item("bad", price="x")).replace(b"\n", b"").replace(b">bad<", b"> bad <")
+    (text,) = shown(of_item(staged(feed, content), 2001)).values()
+    assert text.startswith("<rss")
+
+
+def test_blank_lines_before_a_table_count(feed: Feed) -> None:
+    run = staged(feed, b"\n\nid,title,price\n1,Dress,x\n")
+    assert shown(of_item(run, 1)) == {3: "id,title,price", 4: "1,Dress,x"}

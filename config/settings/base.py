@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from catalog.feeds.limits import Limits
 from config import embedded
-from config.mail import mail_settings
+from config.mail import mail_settings, sender
 from config.settings.unfold import UNFOLD  # noqa: F401
 
 BASE_DIR = Path(__file__).resolve().parents[2]
@@ -154,6 +154,10 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "config.schema.describe_errors",
+    ],
 }
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 CORS_URLS_REGEX = r"^/(?!admin/)"
@@ -239,7 +243,9 @@ CELERY_TASK_ROUTES = {"notifications.deliver": {"queue": "mail"}, "accounts.mail
 # In a checkout nothing leaves the machine unless EMAIL_URL says so.
 globals().update(mail_settings(env.str("EMAIL_URL", default="") or (embedded.STATE / "mail").as_uri()))
 EMAIL_TIMEOUT = 10  # for each answer; Django's default is to wait for ever
-DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Ounass Product Management <catalogue@localhost>")
+DEFAULT_FROM_EMAIL = sender(
+    env.str("DEFAULT_FROM_EMAIL", default="") or "Ounass Product Management <catalogue@localhost>"
+)
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
 # --- import and export ----------------------------------------------------------------------------

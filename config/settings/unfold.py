@@ -92,6 +92,7 @@ UNFOLD = {
                 "title": _("Mail"),
                 "collapsible": True,
                 "items": [
+                    {"title": _("My e-mails"), "icon": "notifications", "link": reverse_lazy("my-mail")},
                     {
                         "title": _("Messages"),
                         "icon": "mail",

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from config import embedded
-from config.mail import mail_settings
+from config import celery_app, embedded
+from config.mail import mail_settings, sender
+from config.management.commands import dev
 from config.management.commands.dev import where_mail_goes
 
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
@@ -57,6 +58,17 @@ def test_an_address_that_is_none_stops_the_start_and_shows_no_password(url: str)
     assert "secret" not in str(refused.value)
 
 
+@pytest.mark.parametrize("value", ["catalogue@example.com", "Our Catalogue <catalogue@example.com>"])
+def test_mails_come_from_an_address(value: str) -> None:
+    assert sender(value) == value
+
+
+@pytest.mark.parametrize("value", ["catalogue", "Our Catalogue", "<>"])
+def test_a_sender_that_is_no_address_stops_the_start(value: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="DEFAULT_FROM_EMAIL is no address"):
+        sender(value)
+
+
 def test_mails_of_a_checkout_stay_on_the_machine() -> None:
     taken = {name: value for name, value in os.environ.items() if name not in ("EMAIL_URL", "DJANGO_SETTINGS_MODULE")}
     asked = "from config.settings import local; print(local.EMAIL_BACKEND, local.EMAIL_FILE_PATH, local.EMAIL_TIMEOUT)"
@@ -72,11 +84,12 @@ def test_mails_of_a_checkout_stay_on_the_machine() -> None:
 
 @pytest.mark.parametrize("missing", ["EMAIL_URL", "DEFAULT_FROM_EMAIL"])
 def test_production_does_not_start_without_a_mail_server(missing: str) -> None:
-    names = "DJANGO_SECRET_KEY JWT_SIGNING_KEY DJANGO_ALLOWED_HOSTS SITE_URL DEFAULT_FROM_EMAIL".split()
+    names = "DJANGO_SECRET_KEY JWT_SIGNING_KEY DJANGO_ALLOWED_HOSTS SITE_URL".split()
     given = dict.fromkeys(names, "x" * 40) | {
         "DATABASE_URL": "postgresql://a/b",
         "REDIS_URL": "redis://a",
         "EMAIL_URL": "smtp://a",
+        "DEFAULT_FROM_EMAIL": "a@example.com",
         missing: "",
     }
     done = subprocess.run(
@@ -95,3 +108,11 @@ def test_make_run_says_where_mail_goes(settings: Any) -> None:
     assert where_mail_goes() == "Mail is sent to mail.example.com:587"
     settings.EMAIL_BACKEND, settings.EMAIL_FILE_PATH = "…filebased.EmailBackend", "/x/mail"
     assert where_mail_goes() == "Mail stays on this machine: read it in the admin under Messages, as files in /x/mail"
+
+
+def test_mail_has_a_queue_that_only_its_own_worker_serves() -> None:
+    assert celery_app.amqp.router.route({}, "notifications.deliver")["queue"].name == "mail"
+    workers = {name: command for name, command in dev.commands(8000).items() if "worker" in command}
+    assert {name for name, command in workers.items() if "--queues=mail" in command} == {"mail"}
+    composed = (embedded.BASE_DIR / "docker-compose.yml").read_text()
+    assert f"[celery, -A, config, worker, {', '.join(dev.MAIL_WORKER)}, " in composed

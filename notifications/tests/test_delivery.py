@@ -225,6 +225,21 @@ def test_a_mail_that_cannot_be_made_is_shown_and_holds_up_nothing(
     assert state(fine)[0] == Status.SENT
 
 
+def test_an_error_of_our_own_is_logged_and_holds_up_nothing(
+    alice: AbstractUser,
+    bob: AbstractUser,
+    told: Tell,
+    office: PostOffice,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    broken, fine = told(alice), told(bob)
+    Message.objects.filter(pk=broken.pk).update(attachments=[{"name": "added.csv"}])
+    assert deliver() == 1
+    assert state(broken) == (Status.WAITING, 1, "Something unexpected happened: KeyError: 'text'")
+    assert "Traceback" in caplog.text
+    assert state(fine)[0] == Status.SENT
+
+
 # --- the server is away -------------------------------------------------------------------------------
 def test_a_server_that_is_down_costs_no_message_its_attempts(
     alice: AbstractUser, told: Tell, office: PostOffice, settings: Any

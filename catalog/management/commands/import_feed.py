@@ -93,6 +93,7 @@ def _as_json(run: ImportRun | None, error: str) -> str:
             "holds": run.holds if run else [],
             "error": error or None,
             "seconds": seconds,
+            "metrics": run.metrics if run else {},
             "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_MB, 1),
         },
         ensure_ascii=False,

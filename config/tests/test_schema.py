@@ -1,0 +1,61 @@
+"""The description of the API: without a warning, with an example of every body, each as its own schema says."""
+
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from drf_spectacular.generators import SchemaGenerator
+from jsonschema import Draft202012Validator
+
+SCHEMA: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
+JSON = "application/json"
+CALLS = {call["operationId"]: call for place in SCHEMA["paths"].values() for call in place.values()}
+every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+
+
+def test_the_schema_is_made_without_a_warning() -> None:
+    call_command("spectacular", "--validate", "--fail-on-warn", stdout=StringIO())
+
+
+def bodies(call: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What is sent, and what comes when all is well, where it is JSON."""
+    yield call.get("requestBody", {}).get("content", {}).get(JSON, {})
+    for status, answer in call["responses"].items():
+        if status.startswith("2"):
+            yield answer.get("content", {}).get(JSON, {})
+
+
+def in_json_schema(part: Any) -> Any:
+    """The same with `nullable`, which OpenAPI 3.0 has and JSON Schema has not, said as JSON Schema says it."""
+    if isinstance(part, list):
+        return [in_json_schema(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    said = {name: in_json_schema(value) for name, value in part.items() if name != "nullable"}
+    return {"anyOf": [said, {"type": "null"}]} if part.get("nullable") is True else said
+
+
+@every_call
+def test_every_call_is_described_with_examples(call: dict[str, Any]) -> None:
+    assert call["description"]
+    assert len(call["tags"]) == 1
+    for body in filter(None, bodies(call)):
+        assert body["examples"], call["operationId"]
+
+
+@every_call
+def test_every_example_is_as_its_schema_says(call: dict[str, Any]) -> None:
+    components = {"components": in_json_schema(SCHEMA["components"])}
+    for body in filter(None, bodies(call)):
+        validator = Draft202012Validator({**in_json_schema(body["schema"]), **components})
+        for example in body["examples"].values():
+            validator.validate(example["value"])
+
+
+@every_call
+def test_every_call_says_what_an_error_looks_like(call: dict[str, Any]) -> None:
+    assert call["responses"]["default"]["content"][JSON]["schema"] == {"$ref": "#/components/schemas/Error"}
+    needs_token = {} not in call.get("security", [])
+    assert ("401" in call["responses"]) or not needs_token

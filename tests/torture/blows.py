@@ -1,0 +1,62 @@
+"""What can happen to an import, each as a function of the process that it happens to."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import redis
+from django.conf import settings
+from django.db import connection
+
+from config import embedded
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+
+
+def kill_with_parent(pid: int) -> None:
+    """The whole worker: its main process, and the child. Its other children notice and end."""
+    kill(int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]))
+    kill(pid)
+
+
+def freeze(pid: int) -> None:
+    os.kill(pid, signal.SIGSTOP)
+
+
+def cut_connections(_pid: int) -> None:
+    """Every connection to the database ends, but for this one."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND usename = current_user AND backend_type = 'client backend'"
+        )
+
+
+def crash_database(_pid: int) -> None:
+    """As `pg_ctl stop -m immediate`: no goodbye and nothing written; the next start recovers."""
+    for pid in _postmasters():
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGQUIT)
+
+
+def empty_broker(_pid: int) -> None:
+    with redis.Redis.from_url(settings.REDIS_URL) as server:
+        server.flushall()
+
+
+def _postmasters() -> Iterator[int]:
+    return embedded._processes(f"/postgres -D {embedded.POSTGRES.folder} --cluster_name=")
+
+
+BLOWS: dict[str, Callable[[int], None]] = {
+    "kill the worker's child": kill,
+    "kill the worker": kill_with_parent,
+    "freeze the worker's child": freeze,
+    "cut the connections": cut_connections,
+    "crash the database": crash_database,
+    "empty the broker": empty_broker,
+}

@@ -1,0 +1,17 @@
+"""The Celery application of a worker that may be killed at named points: `celery -A tests.torture.worker worker`."""
+
+from typing import Any
+
+from celery import signals
+
+from config.celery import app
+
+
+@signals.worker_process_init.connect
+def come_by_the_points(**_: Any) -> None:
+    from tests.torture import points
+
+    points.install()
+
+
+__all__ = ["app"]
