@@ -167,9 +167,7 @@ class _Prolog:
     def doctype(self, name: str, *_: Any) -> None:
         if name.lower() == "html":
             raise _html_page()
-        raise FeedRefused(
-            "feed.doctype", "The file has a <!DOCTYPE …> declaration. Remove it: feeds need none, and it is unsafe."
-        )
+        raise has_doctype()
 
     def start(self, tag: str, _attributes: Any) -> None:
         raise _RootSeen(tag)
@@ -206,6 +204,12 @@ def _layout_of(root: str) -> Layout:
         "feed.unknown_root",
         f"The outermost element is <{root[:40]}>{known}. A feed begins with <rss> (RSS 2.0), <rdf:RDF> (RSS 1.0), "
         f"<feed> (Atom), or <{'>, <'.join(PLAIN_ROOTS)}> with <product>, <item> or <offer> in it.",
+    )
+
+
+def has_doctype() -> FeedRefused:
+    return FeedRefused(
+        "feed.doctype", "The file has a <!DOCTYPE …> declaration. Remove it: feeds need none, and it is unsafe."
     )
 
 

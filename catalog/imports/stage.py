@@ -118,6 +118,8 @@ def _read(run: ImportRun, on_progress: Watch | None) -> bool:
     refused: FeedRefused | None = None
     deadline = time.monotonic() + settings.FEED_LIMITS.seconds
     for reading in Reading:
+        if refused and reading == Reading.REPAIRED and refused.code != "feed.not_well_formed":
+            continue  # no repair makes an item smaller
         if refused and reading == Reading.SALVAGED and run.mode == Mode.SYNC:
             raise _needs_update(refused)
         _start_over(run, reading)
