@@ -1,9 +1,9 @@
-"""The import pipeline beside a bare parse of the same file and Django's `bulk_create` of the same rows.
+"""The import pipeline beside its floors and its peers, on the same feed, in the same run.
 
-    make bench ARGS="--items 100000"
+    make bench ARGS="--items 10000 100000"
 
 Each measurement is a process of its own, so that its peak memory is its own, on one database that is dropped
-afterwards. The machine's speed cancels out in the ratios: quote those.
+afterwards. The machine's speed cancels out in the ratios: quote those. `--write` puts them into docs/performance.md.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import islice
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import django
@@ -26,26 +26,46 @@ from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.test")
 
+from bench import floors, peers, report
+
+Figures = dict[str, float]
+
 KIB_PER_MB = 1024
-PEER_BATCH = 1000
 SEED = 1
+CHANGED_PERCENT = 10
+SCENARIOS = ("first", "unchanged", "changed")
+BULK_CREATE_UP_TO = 100_000  # items; above it takes a quarter of an hour
+IMPORT_EXPORT_UP_TO = 10_000  # it needs a gigabyte for each hundred thousand
 
 
-def measure_parse(feed: Path) -> dict[str, float]:
-    """The floor: lxml walks over the file's items and looks at nothing."""
-    from lxml import etree
+@dataclass
+class Feeds:
+    """The same catalogue on two days, in a folder: as feeds, and as rows for COPY."""
 
-    start = time.perf_counter()
-    with feed.open("rb") as stream:
-        for _event, element in etree.iterparse(stream, tag="item"):
-            element.clear()
-            while element.getprevious() is not None:
-                del element.getparent()[0]
-    return {"parse": time.perf_counter() - start}
+    folder: Path
+    items: int
+    base: Path = field(init=False)
+    changed: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.base = self.folder / "base.xml"
+        self.changed = self.folder / "changed.xml"
+
+    def of(self, scenario: str) -> Path:
+        return self.changed if scenario == "changed" else self.base
+
+    def generate(self) -> None:
+        from catalog.samples import Changes, write_feed
+
+        later = Changes(from_seed=SEED, changed=CHANGED_PERCENT, added=0, removed=0)
+        with self.base.open("wb") as out:
+            write_feed(out, items=self.items, seed=SEED)
+        with self.changed.open("wb") as out:
+            write_feed(out, items=self.items, seed=SEED + 1, changes=later)
 
 
-def measure_import(feed: Path) -> dict[str, float]:
-    """Ours: receive, stage, plan, apply."""
+def measure_import(feed: Path) -> Figures:
+    """Ours: receive, stage, plan, apply, clean up. `peak_mb` is the largest process's."""
     from django.core.files.base import File
 
     from catalog.imports.here import import_here
@@ -57,49 +77,36 @@ def measure_import(feed: Path) -> dict[str, float]:
         run = import_here(File(stream, name=feed.name), feed=source)
     total = time.perf_counter() - start
     if run.status != Status.APPLIED:
-        raise SystemExit(f"{run} is {run.status}: {run.error}")
-    return {**run.seconds, "total": total}
+        raise SystemExit(f"{run} is {run.status}: {run.error or run.holds}")
+    return {**{step: float(run.seconds[step]) for step in ("stage", "plan", "apply")}, "total": total}
 
 
-def measure_bulk_create(feed: Path) -> dict[str, float]:
-    """The peer: the same rows, read and checked beforehand, through the ORM's upsert. Only the writing is timed."""
-    from catalog.feeds.check import Rules, check
-    from catalog.feeds.items import read_items
-    from catalog.models import Product
-
-    fields = [f.name for f in Product._meta.concrete_fields if f.name not in ("id", "search", "created_at")]
-    seconds = 0.0
-    with feed.open("rb") as stream:
-        rows = (Product(extra=i.extra, **i.values) for i in (check(raw, Rules()) for raw in read_items(stream)))
-        while batch := list(islice(rows, PEER_BATCH)):
-            start = time.perf_counter()
-            Product.objects.bulk_create(batch, update_conflicts=True, unique_fields=["id"], update_fields=fields)
-            seconds += time.perf_counter() - start
-    return {"total": seconds}
-
-
-MEASUREMENTS: dict[str, Callable[[Path], dict[str, float]]] = {
-    "parse": measure_parse,
+MEASUREMENTS: dict[str, Callable[[Path], Figures]] = {
     "import": measure_import,
-    "bulk_create": measure_bulk_create,
+    "parse": floors.parse,
+    "rows": floors.write_rows,
+    "copy": floors.copy,
+    "merge": floors.merge,
+    "bulk_create": peers.bulk_create,
+    "import_export": peers.import_export,
 }
 
 
-def measure_alone(name: str, feed: Path) -> dict[str, float]:
+def alone(name: str, feed: Path) -> Figures:
     """Run one measurement in a fresh process and return its figures with its peak memory in MB."""
     command = [sys.executable, "-m", "bench.pipeline", "--measure", name, "--feed", str(feed)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=_environment())
-    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    environment = {**os.environ, "BENCH_DATABASE": str(settings.DATABASES["default"]["NAME"])}
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True, env=environment)
+    if done.returncode:
+        raise SystemExit(f"{name} ended with code {done.returncode}.")
+    figures: Figures = json.loads(done.stdout.splitlines()[-1])
     return figures
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "BENCH_DATABASE": str(settings.DATABASES["default"]["NAME"])}
 
 
 def _measure_here(name: str, feed: Path) -> None:
     figures = MEASUREMENTS[name](feed)
-    figures["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_MB
+    used = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    figures["peak_mb"] = max(used) / KIB_PER_MB
     print(json.dumps(figures))
 
 
@@ -119,51 +126,55 @@ def own_database() -> Iterator[None]:
         teardown_databases(made, verbosity=0)
 
 
-def _empty_products() -> None:
+def _empty() -> None:
     from django.db import connection
 
     with connection.cursor() as cursor:
-        cursor.execute(
-            "TRUNCATE catalog_product, catalog_change, catalog_stageditem, catalog_runissue, catalog_importrun"
-        )
+        cursor.execute("TRUNCATE catalog_product, catalog_stageditem, catalog_importrun CASCADE")
 
 
-def _generate(folder: Path, items: int) -> Path:
-    from catalog.samples import write_feed
-
-    feed = folder / f"{items}.xml"
-    with feed.open("wb") as out:
-        write_feed(out, items=items, seed=SEED)
-    return feed
-
-
-def compare(items: int) -> list[tuple[str, dict[str, float]]]:
-    """All measurements on one generated feed of so many items."""
+def compare(items: int) -> report.Results:
+    """All measurements of catalogues of so many items, by what was measured and scenario."""
     with tempfile.TemporaryDirectory() as folder:
-        feed = _generate(Path(folder), items)
-        rows = [("bare parse (lxml.iterparse)", measure_alone("parse", feed))]
-        rows.append(("first import", measure_alone("import", feed)))
-        rows.append(("same file again", measure_alone("import", feed)))
-        _empty_products()
-        rows.append(("bulk_create, first", measure_alone("bulk_create", feed)))
-        rows.append(("bulk_create, again", measure_alone("bulk_create", feed)))
-        return rows
+        feeds = Feeds(Path(folder), items)
+        feeds.generate()
+        results = report.Results(items)
+        _measure_ours(feeds, results)
+        _measure_floors(feeds, results)
+        _measure_peers(feeds, results)
+        _empty()
+        return results
 
 
-def _print(items: int, rows: list[tuple[str, dict[str, float]]]) -> None:
-    columns = ("parse", "stage", "plan", "apply", "total")
-    print(f"\n{items:,} items, items per second\n{'':30}" + "".join(f"{c:>10}" for c in columns) + f"{'peak MB':>10}")
-    for name, figures in rows:
-        speeds = (f"{items / figures[c]:>10,.0f}" if figures.get(c) else f"{'–':>10}" for c in columns)
-        print(f"{name:30}" + "".join(speeds) + f"{figures['peak_mb']:>10,.0f}")
-    totals = {name: figures.get("total", 0.0) for name, figures in rows}
-    for ours, peer in (("first import", "bulk_create, first"), ("same file again", "bulk_create, again")):
-        print(f"{ours}: {totals[peer] / totals[ours]:.2f} times as fast as bulk_create")
+def _measure_ours(feeds: Feeds, results: report.Results) -> None:
+    _empty()
+    for scenario in SCENARIOS:
+        results.add("ours", scenario, alone("import", feeds.of(scenario)))
+
+
+def _measure_floors(feeds: Feeds, results: report.Results) -> None:
+    _empty()
+    floors.make_tables()
+    for scenario in SCENARIOS:
+        feed = feeds.of(scenario)
+        if scenario != "unchanged":
+            alone("rows", feed)
+        for floor in ("parse", "copy", "merge"):
+            results.add(floor, scenario, alone(floor, feed))
+    floors.drop_tables()
+
+
+def _measure_peers(feeds: Feeds, results: report.Results) -> None:
+    for peer, limit in (("bulk_create", BULK_CREATE_UP_TO), ("import_export", IMPORT_EXPORT_UP_TO)):
+        _empty()
+        for scenario in SCENARIOS if feeds.items <= limit else ():
+            results.add(peer, scenario, alone(peer, feeds.of(scenario)))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--items", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--items", type=int, nargs="+", default=[10_000, 100_000], help="sizes of the catalogue")
+    parser.add_argument("--write", action="store_true", help="write docs/performance.md and its picture")
     parser.add_argument("--measure", choices=MEASUREMENTS, help=argparse.SUPPRESS)
     parser.add_argument("--feed", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -173,10 +184,14 @@ def main() -> None:
     if options.measure:
         _measure_here(options.measure, options.feed)
         return
-    with own_database():
+    with own_database(), tempfile.TemporaryDirectory() as media:
+        os.environ["MEDIA_ROOT"] = media
+        results = []
         for items in options.items:
-            _empty_products()
-            _print(items, compare(items))
+            results.append(compare(items))
+            print(report.text(results[-1]), flush=True)
+    if options.write:
+        report.write(results)
 
 
 if __name__ == "__main__":

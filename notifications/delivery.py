@@ -211,7 +211,7 @@ def pause_after(attempts: int, at_least: timedelta = timedelta()) -> timedelta:
 # --- the database -------------------------------------------------------------------------------------
 def _lock(function: str, message: Message) -> bool:
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {function}(%s, hashtext(%s))", [MAIL_LOCK, str(message.pk)])
+        cursor.execute(f"SELECT {function}(%s, %s)", [MAIL_LOCK, message.pk.int & 0x7FFFFFFF])
         (done,) = cursor.fetchone()
     return bool(done)
 

@@ -47,7 +47,7 @@ class PreferenceForm(forms.ModelForm):
         self.kinds = kinds_for(self.instance.person)
         field: Any = self.fields["messages"]
         field.choices = [(kind.name, f"{kind.label}: {kind.help}") for kind in self.kinds]
-        field.initial = [kind.name for kind in self.kinds if wants(self.instance, kind.name)]
+        field.initial = [kind.name for kind in self.kinds if wants(self.instance.person, kind.name)]
         if not self.kinds:
             del self.fields["messages"]
 

@@ -6,9 +6,11 @@ The row is the job and the broker only a doorbell, as for imports.
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any
 
 from celery import current_app
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
@@ -77,6 +79,16 @@ def send_again(messages: MessageQuerySet, *, by: AbstractUser | AnonymousUser) -
         count = messages.worded().update(status=Status.WAITING, attempts=0, next_try=Now(), sent_at=None)
         transaction.on_commit(ring)
     return count
+
+
+def forget_old() -> int:
+    """Delete what was told longer ago than the settings say, with its attachments; never what still waits."""
+    days = settings.RETENTION_MESSAGES_DAYS
+    if not days:
+        return 0
+    old = Message.objects.filter(told_at__lt=Now() - timedelta(days=days)).exclude(status=Status.WAITING)
+    deleted, _of_each = old.delete()
+    return deleted
 
 
 def was_told(name: str, about: models.Model | str) -> bool:

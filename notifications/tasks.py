@@ -4,6 +4,7 @@ from celery import shared_task
 
 from notifications.delivery import deliver
 from notifications.digests import send_due
+from notifications.outbox import forget_old
 
 
 @shared_task(name="notifications.deliver")
@@ -15,6 +16,12 @@ def deliver_messages() -> str | None:
 @shared_task(name="notifications.digest")
 def send_digests() -> str | None:
     return _told(send_due())
+
+
+@shared_task(name="notifications.forget_old")
+def forget_old_messages() -> str | None:
+    forgotten = forget_old()
+    return f"{forgotten} forgotten" if forgotten else None
 
 
 def _told(sent: int) -> str | None:

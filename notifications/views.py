@@ -16,13 +16,13 @@ from notifications.digests import turned_on
 from notifications.forms import PreferenceForm
 from notifications.kinds import label_of
 from notifications.links import read_stop_token
-from notifications.people import decline, has_declined, preference_of
+from notifications.people import decline, has_declined, locked_preference_of
 
 
 @transaction.atomic
 def my_mail(request: HttpRequest) -> HttpResponse:
     """Each member of staff chooses for themselves; the admin lets nobody else in."""
-    preference = preference_of(cast(AbstractUser, request.user))
+    preference = locked_preference_of(cast(AbstractUser, request.user))
     before = preference.digest
     form = PreferenceForm(request.POST or None, instance=preference)
     if request.method == "POST" and form.is_valid():

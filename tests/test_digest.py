@@ -2,12 +2,15 @@
 
 import random
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import time_machine
 from django.db import connection, transaction
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
@@ -16,7 +19,18 @@ from catalog.imports.discard import discard
 from catalog.imports.failures import failures
 from catalog.imports.stage import stage
 from catalog.models import Feed, ImportRun, RunIssue, Status
-from catalog.tests.factories import applied, at_once, feed_of, item, items, person, planned, received
+from catalog.tests.factories import (
+    applied,
+    at_once,
+    feed_of,
+    item,
+    items,
+    person,
+    planned,
+    received,
+    somebody_waits,
+    wait_until,
+)
 from notifications import digests
 from notifications.digests import last_due, send_due
 from notifications.models import Digest, Message, Preference
@@ -286,3 +300,20 @@ def test_what_is_not_committed_yet_is_left_for_the_next_digest(feed: Feed) -> No
     assert settled < began
     (settled,) = at_once(digests._settled)
     assert settled > began - timedelta(seconds=2)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_saves_while_a_digest_is_on_its_way_does_not_bring_it_again(root: User) -> None:
+    preference = preference_of(root)
+    moved = preference.digested_until + timedelta(days=1)
+    client = Client()
+    client.force_login(root)
+    form = {"digest": "weekly", "weekday": 0, "hour": 8, "time_zone": "Asia/Dubai"}
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        Preference.objects.select_for_update().get(pk=preference.pk)
+        saving = pool.submit(at_once, lambda: client.post(reverse("my-mail"), form).status_code)
+        wait_until(somebody_waits)
+        Preference.objects.filter(pk=preference.pk).update(digested_until=moved)
+        transaction.on_commit(lambda: saving.result(timeout=10))
+    preference.refresh_from_db()
+    assert (preference.digest, preference.digested_until) == (Digest.WEEKLY, moved)

@@ -37,6 +37,19 @@ def named(path: Path) -> str:
     return str(path.relative_to(BASE_DIR))
 
 
+# --- promises -----------------------------------------------------------------------------------------
+def test_every_promise_is_held_by_tests_that_exist() -> None:
+    section = text_of("README.md").partition("## What is promised")[2].partition("\n## ")[0]
+    promises = re.split(r"^\d+\. ", section, flags=re.MULTILINE)[1:]
+    found = {
+        name for path in BASE_DIR.glob("*/**/test_*.py") for name in re.findall(r"def (test_\w+)", path.read_text())
+    }
+    held = [set(re.findall(r"`(test_\w+)`", promise)) for promise in promises]
+    assert len(held) == 10
+    assert all(held)
+    assert set().union(*held) <= found
+
+
 # --- environment variables ----------------------------------------------------------------------------
 READ_BY_OTHERS = {
     "WEB_CONCURRENCY",  # gunicorn

@@ -14,7 +14,7 @@ from django.contrib.auth.forms import SetPasswordForm
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, models, transaction
 from rest_framework import serializers
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
@@ -37,11 +37,39 @@ def mandatory() -> bool:
     return settings.ACCOUNT_EMAIL_VERIFICATION == "mandatory"
 
 
+class Text(serializers.CharField):
+    """Text and nothing else. The package's field takes numbers too, which the API's description does not."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Address(Text, serializers.EmailField):
+    pass
+
+
+class ModelSerializer(serializers.ModelSerializer[User]):
+    serializer_field_mapping = {
+        **serializers.ModelSerializer.serializer_field_mapping,
+        models.CharField: Text,
+        models.EmailField: Address,
+    }
+
+
+class Password(Text):
+    """As it is typed, blanks and all."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"max_length": PASSWORD_CHARS, "trim_whitespace": False, "style": HIDDEN, **options})
+
+
 class DetailSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField(read_only=True)
 
 
-class PersonSerializer(serializers.ModelSerializer[User]):
+class PersonSerializer(ModelSerializer):
     """A person, to themselves. Nothing else about them can be read or written."""
 
     class Meta:
@@ -64,10 +92,10 @@ class PersonSerializer(serializers.ModelSerializer[User]):
         return instance
 
 
-class SignupSerializer(serializers.ModelSerializer[User]):
+class SignupSerializer(ModelSerializer):
     """Somebody new, without any rights. With mandatory verification a known address is taken like any other."""
 
-    password = serializers.CharField(max_length=PASSWORD_CHARS, trim_whitespace=False, write_only=True, style=HIDDEN)
+    password = Password(write_only=True)
     detail = serializers.SerializerMethodField(help_text="What to do next.")
 
     class Meta:
@@ -112,9 +140,9 @@ class SignupSerializer(serializers.ModelSerializer[User]):
 class LoginSerializer(serializers.Serializer[Any]):
     """A username or an e-mail address, in either field and any case, and a password."""
 
-    username = serializers.CharField(max_length=254, required=False, allow_blank=True)
-    email = serializers.CharField(max_length=254, required=False, allow_blank=True)
-    password = serializers.CharField(max_length=4096, trim_whitespace=False, write_only=True, style=HIDDEN)
+    username = Text(max_length=254, required=False, allow_blank=True)
+    email = Text(max_length=254, required=False, allow_blank=True)
+    password = Password(max_length=4096, write_only=True)  # the admin sets no limit
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         name = attrs.get("username") or attrs.get("email")
@@ -129,7 +157,7 @@ class LoginSerializer(serializers.Serializer[Any]):
 class RefreshSerializer(serializers.Serializer[Any]):
     """A refresh token for the next pair. It is good once."""
 
-    refresh = serializers.CharField(max_length=4096)
+    refresh = Text(max_length=4096)
     access = serializers.CharField(read_only=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
@@ -142,7 +170,7 @@ class RefreshSerializer(serializers.Serializer[Any]):
 
 
 class AddressSerializer(serializers.Serializer[Any]):
-    email = serializers.EmailField(max_length=254)
+    email = Address(max_length=254)
 
     def validate_email(self, address: str) -> str:
         return User.objects.normalize_email(address)
@@ -151,7 +179,7 @@ class AddressSerializer(serializers.Serializer[Any]):
 class ConfirmationSerializer(serializers.Serializer[Any]):
     """The key from the mail."""
 
-    key = serializers.CharField(max_length=500, write_only=True)
+    key = Text(max_length=500, write_only=True)
 
     def validate_key(self, key: str) -> EmailConfirmationHMAC:
         confirmation = EmailConfirmationHMAC.from_key(key)
@@ -163,6 +191,11 @@ class ConfirmationSerializer(serializers.Serializer[Any]):
 class PasswordResetConfirmSerializer(StockPasswordResetConfirmSerializer):
     """What the mail said, and a new password. Who has read the mail has confirmed the address."""
 
+    uid = Text(max_length=100)
+    token = Text(max_length=100)
+    new_password1 = Password()
+    new_password2 = Password()
+
     def save(self) -> None:
         EmailAddress.objects.filter(user=self.user, email=self.user.email).update(verified=True)
         save_password(self.set_password_form)
@@ -170,6 +203,10 @@ class PasswordResetConfirmSerializer(StockPasswordResetConfirmSerializer):
 
 class PasswordChangeSerializer(StockPasswordChangeSerializer):
     """Guessing the old password is limited as at login: somebody may have found a token."""
+
+    old_password = Password(max_length=4096)
+    new_password1 = Password()
+    new_password2 = Password()
 
     def validate_old_password(self, value: str) -> str:
         one = OLD_PASSWORD.take(self.user.pk)

@@ -75,7 +75,16 @@ def test_a_session_of_the_admin_does_not_open_the_api(olga: User) -> None:
     assert browser.get("/auth-protected-check/").status_code == 401
 
 
-@pytest.mark.parametrize("body", [{}, {"username": "carl"}, {"password": PASSWORD}, {"username": "", "password": "x"}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"username": "carl"},
+        {"password": PASSWORD},
+        {"username": "", "password": "x"},
+        {"username": "carl", "email": 0, "password": PASSWORD},
+    ],
+)
 def test_a_login_without_name_or_password_is_told_what_is_missing(carl: User, body: dict[str, str]) -> None:
     assert post("/login/", body).status_code == 400
 

@@ -202,6 +202,11 @@ def test_who_found_a_token_does_not_guess_the_old_password(carl: User) -> None:
     assert change(token).status_code == 429
 
 
+def test_blanks_belong_to_a_password(carl: User) -> None:
+    assert change(log_in()["access"], new=f" {NEW} ").status_code == 200
+    log_in(password=f" {NEW} ")
+
+
 def test_a_weak_password_is_not_changed_to(carl: User) -> None:
     assert change(log_in()["access"], new="carl@example").status_code == 400
 

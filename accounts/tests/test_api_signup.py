@@ -112,6 +112,9 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"first_name": "x" * 151}, "first_name"),
     ({"first_name": {"a": 1}}, "first_name"),
     ({"username": "nina\x00"}, "username"),
+    ({"username": 7}, "username"),
+    ({"last_name": 7}, "last_name"),
+    ({"password": 7_123_456_789_012}, "password"),
 ]
 
 

@@ -15,10 +15,10 @@ from catalog.feeds.limits import MIB, Limits, too_large_unpacked, too_tightly_pa
 
 GZIP, ZIP, EMPTY_ZIP = b"\x1f\x8b", b"PK\x03\x04", b"PK\x05\x06"
 
-PACKED_BYTES = 16 * 1024
+PACKED_BYTES = 4 * 1024
 PIECE_BYTES = 64 * 1024
 # Ten thousand equal lines pack better than any feed; what little comes out of a small archive harms nobody.
-RATIO_COUNTS_FROM = 4 * MIB
+RATIO_COUNTS_FROM = MIB
 MAX_MEMBERS = 100  # of a zip, with folders; or of a gzip, empty ones
 
 
@@ -48,21 +48,19 @@ class Unpacked:
 
 
 class _Packed:
-    """The archive's own bytes, counted."""
+    """The archive's own bytes, counted as they are taken out."""
 
     def __init__(self, stream: Stream, head: bytes) -> None:
         self._stream = stream
         self._held = head
-        self.bytes_read = len(head)
+        self.bytes_taken = 0
 
     def some(self) -> bytes:
         """The next bytes, or nothing at the end."""
-        held, self._held = self._held[:PACKED_BYTES], self._held[PACKED_BYTES:]
-        if held:
-            return held
-        read = self._stream.read(PACKED_BYTES)
-        self.bytes_read += len(read)
-        return read
+        taken, self._held = self._held[:PACKED_BYTES], self._held[PACKED_BYTES:]
+        taken = taken or self._stream.read(PACKED_BYTES)
+        self.bytes_taken += len(taken)
+        return taken
 
     def up_to(self, size: int) -> bytes:
         """So many bytes, fewer only at the end. `size` is small."""
@@ -79,6 +77,7 @@ class _Packed:
         return data
 
     def give_back(self, data: bytes) -> None:
+        self.bytes_taken -= len(data)
         self._held = data + self._held
 
 
@@ -88,7 +87,7 @@ def _limited(pieces: Iterator[bytes], packed: _Packed, limits: Limits) -> Iterat
         unpacked += len(piece)
         if unpacked > limits.unpacked_bytes:
             raise too_large_unpacked(limits)
-        if unpacked > RATIO_COUNTS_FROM and unpacked > limits.ratio * packed.bytes_read:
+        if unpacked > RATIO_COUNTS_FROM and unpacked > limits.ratio * packed.bytes_taken:
             raise too_tightly_packed(limits)
         yield piece
 

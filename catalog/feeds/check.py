@@ -96,6 +96,8 @@ def _take_all(item: Item, found: Iterable[tuple[Slot, RawValue]], rules: Rules) 
             # Most values end here: this branch is the item path's speed.
             if len(text) <= slot.plain_text and text.isascii() and "{" not in text and text not in UNFILLED:
                 values[slot.name] = text
+            elif text in slot.exact:
+                values[slot.name] = slot.exact[text]
             else:
                 _take(item, slot, text, rules)
         elif slot.attribute.column and slot.attribute.need is Need.OPTIONAL:  # of the others it is said that they miss

@@ -1,12 +1,14 @@
 """Which attribute an element is: by its name, its namespace, and what the feed's settings call it."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from catalog.feeds.attributes import BY_ALIAS, BY_NAME, ORIGINAL, Attribute, Type, is_known
 from catalog.feeds.cleaned import Rules
 from catalog.feeds.readers import READERS, Reader
+from catalog.feeds.values import BOOLEANS
 
 GOOGLE, PLAIN, ATOM, CUSTOM, OTHER = range(5)
 _PREFIXES = {PLAIN: "rss:", ATOM: "atom:", CUSTOM: "c:"}
@@ -22,7 +24,8 @@ _OF_THE_CONTAINER = frozenset(
 class Slot:
     """Where an element's text goes and how it is read. The lowest `rank` wins a name.
 
-    `plain_text` is the length up to which the attribute's text needs no further look, or 0.
+    `plain_text` is the length up to which the attribute's text needs no further look, or 0; `exact` are the texts that
+    are one of the attribute's values as they stand.
     """
 
     name: str
@@ -30,6 +33,7 @@ class Slot:
     rank: int
     read: Reader
     plain_text: int = 0
+    exact: Mapping[str, Any] = field(default_factory=dict)
     is_app_link: bool = False
     known: bool = True
     alias: str = ""
@@ -48,10 +52,11 @@ def slot_of(tag: str, aliases: tuple[tuple[str, str], ...] = ()) -> Slot:
     rank = _rank(namespace)
     attribute = _attribute(tag, local, rank)
     plain_text = (attribute.max_length or attribute.limit) if attribute.type is Type.TEXT else 0
+    exact = BOOLEANS if attribute.type is Type.BOOLEAN else {text: text for text in attribute.values}
     is_app_link = local.lower() == "applink"
     known = is_known(attribute.name) or rank == CUSTOM or is_app_link
     known = known or (rank in (PLAIN, ATOM) and local in _OF_THE_CONTAINER)
-    return Slot(attribute.name, attribute, rank, READERS[attribute.type], plain_text, is_app_link, known)
+    return Slot(attribute.name, attribute, rank, READERS[attribute.type], plain_text, exact, is_app_link, known)
 
 
 def _attribute(tag: str, local: str, rank: int) -> Attribute:

@@ -41,9 +41,13 @@ class Repairs:
 
     def count(self, kind: str) -> bool:
         """Count one repair. True when its place is still wanted."""
-        code = f"feed.repaired.{kind}"
-        self.counts[code] = self.counts.get(code, 0) + 1
-        return len(self.examples.setdefault(code, [])) < EXAMPLES
+        code = "feed.repaired." + kind
+        if code in self.counts:
+            self.counts[code] += 1
+            return self.counts[code] <= EXAMPLES
+        self.counts[code] = 1
+        self.examples[code] = []
+        return True
 
     def show(self, kind: str, line: int, found: str) -> None:
         self.examples[f"feed.repaired.{kind}"].append((line, _shown(found)))
@@ -216,6 +220,7 @@ _LONGEST_OPENING = max(len(opening) for opening, _end in _SECTIONS)
 TAG = re.compile(r"""<(/?)([^\s!?/<>"'=]++)((?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+)>""")
 _ATTRIBUTE = re.compile(r"""\s+([^\s=<>"'/]+)\s*=\s*(?:"([^"<]*)"|'([^'<]*)')""")
 _NAMESPACE = re.compile(r"""(\sxmlns(?::[\w.-]+)?\s*=\s*)("[^"<]*[{}][^"<]*"|'[^'<]*[{}][^'<]*')""")
+_BARE = ("bare_ampersand", "&amp;")
 _XML_KNOWS = frozenset({"&amp;", "&lt;", "&gt;", "&quot;", "&apos;"})
 _ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;"})
 # A space in the middle of one of these would be another key or another amount.
@@ -236,13 +241,14 @@ class TextRepair:
         self._text = ""
         self._section_end = ""
         self._element = ""
+        self._in_vain = False
 
     def feed(self, text: str, *, last: bool) -> str:
         """The repaired text as far as it is certain; all that is left with the `last` piece."""
         self._text += text
         repaired: list[str] = []
         position = 0
-        while position < len(self._text):
+        while position < len(self._text) and not self._in_vain:
             step = self._in_section if self._section_end else self._in_content
             piece, end = step(position, last)
             if end == position:
@@ -250,6 +256,9 @@ class TextRepair:
             repaired.append(piece)
             self._line += self._text.count("\n", position, end)
             position = end
+        if self._in_vain:
+            repaired.append(self._text[position:])
+            position = len(self._text)
         self._text = self._text[position:]
         return "".join(repaired)
 
@@ -280,8 +289,10 @@ class TextRepair:
         limit = position + TAG_MAX
         if tag := TAG.match(text, position, limit):
             return self._tag(tag), tag.end()
-        if last or len(text) >= limit or text.find("<", position + 1, limit) >= 0:
-            return "<", position + 1  # no tag: the parser will say so
+        # No tag: the parser will say so. Where another one begins inside it, whatever follows is in vain.
+        self._in_vain = text.find("<", position + 1, limit) >= 0
+        if last or self._in_vain or len(text) >= limit:
+            return "<", position + 1
         return "", position
 
     def _certain(self, last: bool) -> int:
@@ -307,7 +318,7 @@ class TextRepair:
 
     def _replaced(self, match: re.Match[str], start: int, border: int) -> str:
         found = match[0]
-        kind, better = self._verdict(found)
+        kind, better = self._verdict(found) if found != "&" else _BARE
         if kind and self._repairs.count(kind):
             line = self._line + self._text.count("\n", start, match.start())
             self._repairs.show(kind, line, self._text[match.start() : min(match.start() + CONTEXT, border)])
@@ -315,8 +326,6 @@ class TextRepair:
 
     def _verdict(self, found: str) -> tuple[str, str]:
         """The kind of repair and what stands there instead; no kind where nothing has to be repaired."""
-        if found == "&":
-            return "bare_ampersand", "&amp;"
         if found.startswith("&#"):
             return self._character_reference(found)
         if found.startswith("&"):
@@ -346,7 +355,9 @@ class TextRepair:
             self._element = ""
             return tag[0]
         self._element = "" if body.endswith("/") else local
-        repaired, _end = self._clean(_IN_TEXT, tag.start(), tag.end(), tag.end())
+        repaired = tag[0]
+        if "&" in body or not body.isprintable():
+            repaired, _end = self._clean(_IN_TEXT, tag.start(), tag.end(), tag.end())
         if body.count("=") > 1:
             repaired = self._without_repeats(repaired)
         if "xmlns" in body and "{" in body:

@@ -12,7 +12,7 @@ from typing import Any
 
 from catalog.errors import FeedRefused
 from catalog.feeds.issues import FOUND_MAX
-from catalog.feeds.items import NOT_WELL_FORMED, ItemLost, RawItem, Stream, read_one
+from catalog.feeds.items import NOT_WELL_FORMED, ItemLost, RawItem, Stream, has_doctype, read_one
 from catalog.feeds.layouts import LAYOUTS, ROOT, Layout
 from catalog.feeds.limits import SAFE, Limits, item_too_large, too_many_items
 from catalog.feeds.repair import TAG, TAG_MAX, DecodedText, Repairs, TextRepair
@@ -22,7 +22,7 @@ NESTED_DEPTH = 8
 PATIENCE = 1000  # items after which a tenth of them has to be whole
 MARK_MAX = 200  # characters that a tag's beginning or end takes at most
 HEAD_MAX = 64 * 1024  # within so many the root has to begin
-SKIPPED_ITEMS = 8  # after so many times the most of an item without the next one, the rest is not looked at
+SKIPPED_ITEMS = 4  # after so many times the most of an item without the next one, the rest is not looked at
 
 SALVAGEABLE = frozenset({"feed.not_well_formed", "feed.item_too_large", "feed.too_deep"})
 """What the strict parser gives up at. Items that are cut out one by one may be whole all the same."""
@@ -86,9 +86,10 @@ _AS_SPACES = str.maketrans("\r\n\t", "   ")
 
 @dataclass(slots=True)
 class _Shell:
-    """The start tags that are open around every item, and what their repair found out."""
+    """The start tags that are open around every item, as they stand there and repaired, and what that found out."""
 
     layout: Layout
+    as_written: list[bytes]
     tags: list[bytes]
     undeclared: set[str]
     repairs: Repairs
@@ -101,32 +102,49 @@ class _Shell:
         root = _ROOT.search(window.text, 0, HEAD_MAX)
         if root is None:
             raise FeedRefused("feed.no_items", "The file has no outermost element of a feed.")
+        if "<!doctype" in window.text[: root.start()].lower():
+            raise has_doctype()
         layout = LAYOUTS[root["root"]]
-        tags = []
+        as_written, tags = [], []
         undeclared: set[str] | None = None
         for start in _starts(window.text, root, layout):
             tag = TAG.match(window.text, start)
             if tag is None:
                 raise FeedRefused("feed.no_items", "The outermost element has no end.")
             repair = TextRepair(repairs, line=window.line_at(start), undeclared=undeclared)
-            # In one line, so that the parser's lines are those of the item.
-            in_one_line = repair.feed(tag[0], last=True).translate(_AS_SPACES)
+            as_written.append(_in_one_line(tag[0]))
+            tags.append(_in_one_line(repair.feed(tag[0], last=True)))
             undeclared = repair.undeclared
-            tags.append(in_one_line.encode("utf-8", "surrogatepass"))
         window.drop(root.end())
-        return cls(layout, tags, undeclared or set(), repairs, limits)
+        return cls(layout, as_written, tags, undeclared or set(), repairs, limits)
 
     def read(self, position: int, line: int, cut: str) -> RawItem:
         try:
             if len(cut) > self.limits.item_bytes:
                 raise ItemLost("item.too_large", 1, f"{len(cut):,} characters and more")
-            repair = TextRepair(self.repairs, line=line, undeclared=self.undeclared)
-            repaired = repair.feed(cut, last=True).encode("utf-8", "surrogatepass")
-            fields = read_one(repaired, within=self.tags, layout=self.layout, limits=self.limits)
+            return RawItem(position, line, self._fields(line, cut))
         except ItemLost as lost:
             found = _cited(cut, line, lost) if lost.code == NOT_WELL_FORMED else lost.found
             return RawItem(position, line, _id_of(cut), ((lost.code, found),), lost=True)
-        return RawItem(position, line, fields)
+
+    def _fields(self, line: int, cut: str) -> dict[str, Any]:
+        """What the item says as it is, or else repaired: most items are whole, and repairing is slow."""
+        try:
+            return self._read_one(cut, self.as_written)
+        except ItemLost as lost:
+            if lost.code != NOT_WELL_FORMED:
+                raise
+        repair = TextRepair(self.repairs, line=line, undeclared=self.undeclared)
+        return self._read_one(repair.feed(cut, last=True), self.tags)
+
+    def _read_one(self, text: str, within: list[bytes]) -> dict[str, Any]:
+        item = text.encode("utf-8", "surrogatepass")
+        return read_one(item, within=within, layout=self.layout, limits=self.limits)
+
+
+def _in_one_line(tag: str) -> bytes:
+    """The parser's lines are those of the item then."""
+    return tag.translate(_AS_SPACES).encode("utf-8", "surrogatepass")
 
 
 def _starts(text: str, root: re.Match[str], layout: Layout) -> Iterator[int]:

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 SHOWN_PRODUCTS = 20
 SHOWN_IDS = 50
 SHOWN_ISSUES = 5
+LOOKED_THROUGH = 100_000
 # Every person's message keeps a copy, and mail servers take 10 MB at most, a third of which is lost to the encoding.
 ATTACHED_PRODUCTS = 10_000
 ATTACHED_CHARS = 3_000_000
@@ -123,6 +124,7 @@ def _about(run: ImportRun) -> dict[str, Any]:
         "run": run,
         "again": bool(isinstance(_occasion(run), str)),
         "url": run_url(run),
+        "api_url": public_url(reverse("import", args=[run.pk])),
         "file": line(run.file_name),
         "feed": line(run.feed.name),
         "confirmed_by": line(_who(run, Status.APPLYING)),
@@ -299,19 +301,19 @@ def _first(ids: Any) -> list[str]:
 
 
 def _existing(run: ImportRun) -> list[str]:
-    """Valid items of an *add* that the plan has nothing for: their products existed."""
+    """Valid items of an *add* that the plan has nothing for: their products existed. A few would take long to find."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
             SELECT item.product_id
             FROM catalog_stageditem item
-            WHERE item.run_id = %(run)s AND item.state = 'valid' AND NOT EXISTS (
+            WHERE item.run_id = %(run)s AND item.state = 'valid' AND item.position <= %(last)s AND NOT EXISTS (
                 SELECT FROM catalog_change change
                 WHERE change.run_id = item.run_id AND change.product_id = item.product_id
             )
             ORDER BY item.position
             LIMIT %(most)s
             """,
-            {"run": run.pk, "most": SHOWN_IDS},
+            {"run": run.pk, "most": SHOWN_IDS, "last": LOOKED_THROUGH},
         )
         return _first([product_id for (product_id,) in cursor.fetchall()])

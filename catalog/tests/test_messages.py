@@ -90,6 +90,13 @@ def test_what_an_add_left_as_it_was_is_there(feed: Feed, root: User) -> None:
     assert re.search(r"EXISTING, LEFT AS THEY ARE \(1\)\n  old\n", told("import_applied")[-1].text)
 
 
+def test_a_long_file_is_not_searched_to_its_end(feed: Feed, root: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "LOOKED_THROUGH", 1)
+    applied(feed, item("old"))
+    applied(feed, item("new"), item("old"), mode="add")
+    assert "EXISTING, LEFT AS THEY ARE (1)\n  Too far down" in told("import_applied")[-1].text
+
+
 def test_every_added_product_is_in_the_attached_table(feed: Feed, root: User) -> None:
     applied(feed, *items(25, title="=cmd()"))
     message = only("import_applied")
@@ -198,8 +205,9 @@ def by_supplier(feed: Feed, person: User) -> ImportRun:
 
 
 def test_an_uploader_who_is_not_staff_is_told_without_a_link_to_the_admin(feed: Feed) -> None:
-    by_supplier(feed, supplier())
+    run = by_supplier(feed, supplier())
     message = only("import_applied")
+    assert f"Through the API: http://127.0.0.1:8000/imports/{run.pk}/" in message.text
     assert message.address == "supplier@example.com"
     assert "/admin/" not in message.text + message.html
 

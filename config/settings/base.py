@@ -247,6 +247,7 @@ DEFAULT_FROM_EMAIL = sender(
     env.str("DEFAULT_FROM_EMAIL", default="") or "Ounass Product Management <catalogue@localhost>"
 )
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
+RETENTION_MESSAGES_DAYS = env.int("RETENTION_MESSAGES_DAYS", default=90)  # 0 keeps them for ever
 
 # --- import and export ----------------------------------------------------------------------------
 IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "import"

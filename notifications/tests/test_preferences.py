@@ -62,6 +62,12 @@ def test_superusers_are_told_unasked_and_other_staff_when_they_asked(root: Any, 
     assert listeners("greeting") == [sam]
 
 
+def test_a_superuser_who_chose_something_else_is_told_all_the_same(root: Any) -> None:
+    decline(root, "secret")
+    assert listeners("greeting") == [root]
+    assert listeners("secret") == []
+
+
 def test_whose_doing_it_is_about_is_told_once_unless_declined(root: Any, alice: Any) -> None:
     assert listeners("greeting", also=alice) == [root, alice]
     assert listeners("greeting", also=root) == [root]

@@ -1,6 +1,7 @@
 """Messages are written once, with the work they are about, in words that fit into a mail whatever a file says."""
 
 from collections.abc import Callable
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -11,6 +12,8 @@ from kombu.exceptions import OperationalError
 
 from notifications.models import Message, Status
 from notifications.outbox import Attachment, tell
+from notifications.tasks import forget_old_messages
+from notifications.tests.conftest import time_passes
 from notifications.wording import word
 
 HOSTILE = "Dress\r\nBcc: eve@example.com\n\n<script>alert(1)</script> & \ud800 \x00\x07\u202eevil\x85" + "x" * 3000
@@ -105,3 +108,18 @@ def test_a_message_without_templates_is_shown_too(alice: AbstractUser) -> None:
 def test_attachments_are_kept_with_the_message(alice: AbstractUser, told: Callable[..., Message]) -> None:
     message = told(alice, attachments=[Attachment("added.csv", "text/csv", "id,title\r\n1,Dress \ud800\x00\r\n")])
     assert message.attachments == [{"name": "added.csv", "type": "text/csv", "text": "id,title\n1,Dress �\n"}]
+
+
+def test_old_messages_are_forgotten_but_not_while_they_wait(
+    alice: AbstractUser, bob: AbstractUser, told: Callable[..., Message], settings: Any
+) -> None:
+    settings.RETENTION_MESSAGES_DAYS = 30
+    old, waiting = told(alice), told(bob)
+    Message.objects.filter(pk=old.pk).update(status=Status.FAILED)
+    time_passes(days=31)
+    new = told(alice, about="dress:2")
+    assert forget_old_messages() == "1 forgotten"
+    assert set(Message.objects.all()) == {waiting, new}
+    settings.RETENTION_MESSAGES_DAYS = 0
+    time_passes(days=3650)
+    assert forget_old_messages() is None
