@@ -124,6 +124,7 @@ def _about(run: ImportRun) -> dict[str, Any]:
         "run": run,
         "again": bool(isinstance(_occasion(run), str)),
         "url": run_url(run),
+        "api_url": public_url(reverse("import", args=[run.pk])),
         "file": line(run.file_name),
         "feed": line(run.feed.name),
         "confirmed_by": line(_who(run, Status.APPLYING)),
