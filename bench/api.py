@@ -2,10 +2,10 @@
 
     .venv/bin/python -m bench.api --products 1000000
 
-It makes a database of its own, fills it, starts two web workers, asks each call so often a second, and drops it
-all again. A request that starts late because the earlier ones were slow has waited, and the waiting counts. What
-is not answered when a call's time is over counts as answered then. Besides the filling it takes about half a
-minute for each second that a call is asked (`--seconds`), and ends by itself however slow the answers are.
+It makes a database of its own, fills it, starts two web workers, asks each call so often a second, and drops it all
+again. A request that starts late because the earlier ones were slow has waited, and the waiting counts. What is not
+answered when a call's time is over counts as answered then. Besides the filling it takes about half a minute for each
+second that a call is asked (`--seconds`), and ends by itself however slow the answers are.
 """
 
 from __future__ import annotations
