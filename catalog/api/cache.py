@@ -20,7 +20,8 @@ from catalog.models import CatalogState
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-KEPT_SECONDS = 24 * 60 * 60
+# Not long: the broker lives in the same memory, and everybody may think of new filters.
+KEPT_SECONDS = 10 * 60
 
 
 class CatalogueView(APIView):
@@ -49,12 +50,12 @@ def cached(version: int, what: str, compute: Callable[[], T]) -> T:
     key = f"catalogue-{version}-{_digest(what)}"
     try:
         value = cache.get(key)
+        if value is None:
+            value = compute()
+            cache.set(key, value, KEPT_SECONDS)
     except RedisError:
         log.warning("The cache does not answer")
         return compute()
-    if value is None:
-        value = compute()
-        cache.set(key, value, KEPT_SECONDS)
     return value
 
 

@@ -30,8 +30,6 @@ CONDITIONAL = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="The ETag of the answer that you have: 304 without a body when it still holds.",
 )
-
-
 PRODUCT_ID = {"type": "string", "minLength": 1, "maxLength": 500, "pattern": r"^[^\u0000]+$"}
 IMPORT_NUMBER = {"type": "integer", "minimum": 1, "maximum": 10**18 - 1}
 
