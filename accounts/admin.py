@@ -10,8 +10,9 @@ from django.contrib.auth.models import Group
 from django.db.models import Count, ManyToManyField, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
@@ -36,7 +37,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     change_password_form = AdminPasswordChangeForm
     list_display = ("username", "email", "full_name", "roles", "is_active", "is_staff", "is_superuser", "last_login")
     list_filter = ("is_active", "is_staff", "is_superuser", "groups")
-    readonly_fields = ("last_login", "date_joined")
+    readonly_fields = ("last_login", "date_joined", "api_logins")
     filter_horizontal = ("user_permissions",)
     add_fieldsets = (
         (
@@ -64,6 +65,12 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     def roles(self, user: User) -> str:
         return ", ".join(group.name for group in user.groups.all())
 
+    @admin.display(description=_("logins"))
+    def api_logins(self, user: User) -> SafeString:
+        address = reverse("admin:accounts_loginsession_changelist", query={"user__id__exact": user.pk})
+        count = user.login_sessions.filter(ended_at=None).count()
+        return format_html('<a class="underline" href="{}">{}</a>', address, _("%(count)d open") % {"count": count})
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).prefetch_related("groups")
 
@@ -74,7 +81,9 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
         if obj and not self.has_change_permission(request, obj):
-            return [(None, {"fields": ("username",)}), *fieldsets[1:]]  # no part of a password's hash is for looking at
+            fieldsets = [(None, {"fields": ("username",)}), *fieldsets[1:]]  # no part of a hash is for looking at
+        if obj and request.user.has_perm("accounts.view_loginsession"):
+            return [*fieldsets, (_("API"), {"fields": ("api_logins",)})]
         return fieldsets
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:

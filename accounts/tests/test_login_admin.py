@@ -73,3 +73,15 @@ def test_a_person_is_found_by_name_or_address(olga: User, carl: User) -> None:
     log_in("dora")
     (found,) = logged_in(olga).get(LIST, {"q": "carl@example.com"}).context["cl"].queryset
     assert found.user == carl
+
+
+def test_a_persons_page_leads_to_their_logins(mona: User, carl: User) -> None:
+    make_person("dora")
+    log_in("carl")
+    log_in("dora")
+    client = logged_in(mona)
+    page = client.get(reverse("admin:accounts_user_change", args=[carl.pk])).content.decode()
+    address = f"{LIST}?user__id__exact={carl.pk}"
+    assert f'href="{address}">1 open' in page
+    (found,) = client.get(address).context["cl"].queryset
+    assert found.user == carl

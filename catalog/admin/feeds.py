@@ -62,5 +62,8 @@ class FeedAdmin(ModelAdmin):
                 ],
             },
         ),
-        (_("How its files are read"), {"fields": ["default_currency", "base_url", "domain", "aliases"]}),
+        (
+            _("How its files are read"),
+            {"fields": ["default_currency", "base_url", "domain", "aliases", "table_encoding"]},
+        ),
     ]

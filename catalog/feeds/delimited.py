@@ -76,8 +76,8 @@ def _name(number: int, cell: str) -> str:
 def read_rows(chunks: Iterable[bytes], encoding: str, header: Header, limits: Limits) -> Iterator[Row]:
     """Yield the records below the header; blank ones are skipped.
 
-    `encoding` is utf-8, utf-16-le or utf-16-be. Raises `FeedRefused` for bytes of another encoding, characters that
-    are no text, quotation marks that do not match, and a record over a limit.
+    `encoding` is one that the file's bytes or the feed's settings tell. Raises `FeedRefused` for bytes of another
+    encoding, characters that are no text, quotation marks that do not match, and a record over a limit.
     """
     if len(header.names) > limits.attributes:
         raise too_many_columns(limits)
@@ -200,7 +200,7 @@ class _Lines:
         return FeedRefused(
             "feed.encoding",
             f"Line {line}: the byte 0x{error.object[error.start]:02X} is not {self._encoding.upper()}. "
-            "Save the table in UTF-8; Excel calls that CSV UTF-8.",
+            "Save the table in UTF-8, which Excel calls CSV UTF-8, or name its encoding in the feed's settings.",
         )
 
 

@@ -26,6 +26,9 @@ _OTHER_NAMES = {
     "cp1256": "windows-1256",
     "ascii": "us-ascii",
 }
+UTF_8 = "utf-8"
+TABLE_ENCODINGS = (UTF_8, "windows-1252", "windows-1256", "iso-8859-1")
+"""What a table may be in, which declares nothing. UTF-16 and a byte order mark tell themselves."""
 _UTF16 = {"utf-16-le": "UTF-16LE", "utf-16-be": "UTF-16BE"}  # as Python and as the parser call them
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _OTHER_ENCODINGS = (
@@ -120,10 +123,11 @@ class _Joined:
         return piece
 
 
-def opened(stream: Stream, limits: Limits) -> Content:
+def opened(stream: Stream, limits: Limits, table_encoding: str = UTF_8) -> Content:
     """Unpack a file where it is packed and tell what it is by its first bytes.
 
-    Raises `FeedRefused` with what the file is and what would do, when it cannot be a feed.
+    A table is in the `table_encoding` unless its bytes tell another one. Raises `FeedRefused` with what the file is and
+    what would do, when it cannot be a feed.
     """
     head = _head_of(stream)
     if head.startswith(EMPTY_ZIP):
@@ -135,14 +139,19 @@ def opened(stream: Stream, limits: Limits) -> Content:
             raise FeedRefused("feed.archive_nested", f"The file is an archive in an archive. {_ADVICE['archive']}")
     _refuse_what_is_no_text(head)
     bytes_say = _encoding_of(head)
-    text = head.decode(bytes_say or "utf-8", errors="replace").lstrip("\ufeff \t\r\n\x00")
+    text = _text_of(head, bytes_say or UTF_8)
     if text.startswith("<"):
         has_junk = _refuse_other_markup(text)
         return Content(head, stream, None, _encoding_for_parser(text, bytes_say), has_junk)
-    if header := header_of(text):
-        return Content(head, stream, header, bytes_say or "utf-8")
+    encoding = bytes_say or table_encoding
+    if header := header_of(_text_of(head, encoding)):
+        return Content(head, stream, header, encoding)
     _refuse_other_text(text)
     return Content(head, stream, None, _encoding_for_parser(text, bytes_say), has_junk=True)
+
+
+def _text_of(head: bytes, encoding: str) -> str:
+    return head.decode(encoding, errors="replace").lstrip("\ufeff \t\r\n\x00")
 
 
 def _head_of(stream: Stream) -> bytes:

@@ -60,14 +60,14 @@ class RawItem:
         return self.line
 
 
-def read_items(stream: Stream, limits: Limits = SAFE) -> Iterator[RawItem]:
+def read_items(stream: Stream, limits: Limits = SAFE, table_encoding: str = formats.UTF_8) -> Iterator[RawItem]:
     """Yield the items of a feed in the order of the file.
 
     A feed is XML (RSS 2.0, RSS 1.0, Atom, plain lists of products) or a table (CSV, TSV), as it is, in gzip or zip.
     Raises `FeedRefused` for anything else, for what is not in order, without items or over a limit; items that were
     yielded before must then be thrown away. After the last item the stream was read to its end.
     """
-    start = check_start(stream, limits)
+    start = check_start(stream, limits, table_encoding)
     position = 0
     for position, item in enumerate(_items_of(start, limits), start=1):
         if position > limits.items:
@@ -94,9 +94,9 @@ class Start:
             yield chunk
 
 
-def check_start(stream: Stream, limits: Limits = SAFE) -> Start:
+def check_start(stream: Stream, limits: Limits = SAFE, table_encoding: str = formats.UTF_8) -> Start:
     """Refuse what can be told from the file's beginning, up to the outermost element or a table's header."""
-    content = formats.opened(stream, limits)
+    content = formats.opened(stream, limits, table_encoding)
     start = Start(content, [content.head])
     if content.header is None:
         start.layout = _check_prolog(start, limits)
@@ -110,7 +110,7 @@ def _items_of(start: Start, limits: Limits) -> Iterator[RawItem]:
     if content.header is None:
         yield from items_within(start.all_chunks(), start.layout, limits, encoding=content.encoding)
     else:
-        rows = read_rows(start.all_chunks(), content.encoding or "utf-8", content.header, limits)
+        rows = read_rows(start.all_chunks(), content.encoding or formats.UTF_8, content.header, limits)
         for position, row in enumerate(rows, start=1):
             yield RawItem(position, row.line, row.fields, row.faults, row.lost)
 

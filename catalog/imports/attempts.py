@@ -13,13 +13,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
 
 from django.conf import settings
 from django.db import Error, connection
 
 from catalog.connections import is_lost
-from catalog.models import Attempt, ImportRun
+from catalog.models import ImportRun
 from catalog.models.imports import BUSY
 
 log = logging.getLogger(__name__)
@@ -32,12 +31,17 @@ SILENCE = 90  # seconds until the holder is fenced
 
 @contextmanager
 def attempted(run: ImportRun, kind: int, number: int) -> Iterator[int]:
-    """Work on what the lock `(kind, number)` protects; the caller holds it. Yields which attempt this is.
+    """Take the lock `(kind, number)`, which stands for the run or for a part of it, and work on that.
 
-    Only what a lost worker began counts: an attempt that ends, however it ends, is over, and one that the database
-    broke off does not count. Statements may take as long as a task, and no longer.
+    Yields which attempt this is, or 0 when another connection has the lock. Only what a lost worker began counts: an
+    attempt that ends, however it ends, is over, and one that the database broke off does not count. Statements may take
+    as long as a task, and no longer.
     """
-    count, backend = _begin(run, kind, number)
+    begun = _begin(run, kind, number)
+    if begun is None:
+        yield 0
+        return
+    count, backend = begun
     beating = threading.Event()
     heart = threading.Thread(target=_beat, args=(beating, kind, number, backend), name="heartbeat", daemon=True)
     heart.start()
@@ -45,64 +49,62 @@ def attempted(run: ImportRun, kind: int, number: int) -> Iterator[int]:
         yield count
     except BaseException as error:
         with suppress(Error):
-            (_give_back if is_lost(error) else _end)(kind, number, backend)
+            _let_go_after(error, kind, number, backend)
         raise
     else:
-        _end(kind, number, backend)
+        _let_go(_END, kind, number, backend)
     finally:
         beating.set()
         heart.join()
 
 
+# In one statement, so that there is no moment at which somebody frozen has the lock and no row.
 # The count grows when the row is still there, for then nobody ended the attempt before; but not when the server was
 # started in between, which ended it without any fault of the worker.
 _BEGIN = """
+    WITH lock AS MATERIALIZED (SELECT pg_try_advisory_lock(%(kind)s, %(number)s) AS is_ours)
     INSERT INTO catalog_attempt AS attempt
         (run_id, kind, number, count, backend, server_started_at, alive_at)
-    VALUES
-        (%s, %s, %s, 1, pg_backend_pid(), pg_postmaster_start_time(), clock_timestamp())
+    SELECT %(run)s, %(kind)s, %(number)s, 1, pg_backend_pid(), pg_postmaster_start_time(), clock_timestamp()
+    FROM lock WHERE is_ours
     ON CONFLICT (kind, number) DO UPDATE SET
         count = attempt.count + (attempt.server_started_at = excluded.server_started_at)::int,
         backend = excluded.backend, server_started_at = excluded.server_started_at, alive_at = excluded.alive_at
     RETURNING count, backend
 """
+# Row and lock go in one message too. Another worker that took over has a backend, and so a row, of its own.
+_END = "DELETE FROM catalog_attempt WHERE kind = %(kind)s AND number = %(number)s AND backend = %(backend)s"
+_GIVE_BACK = """
+    UPDATE catalog_attempt SET count = count - 1 WHERE kind = %(kind)s AND number = %(number)s AND backend = %(backend)s
+"""
+_LET_GO = "; SELECT pg_advisory_unlock(%(kind)s, %(number)s); RESET statement_timeout; RESET lock_timeout"
 
 
-def _begin(run: ImportRun, kind: int, number: int) -> tuple[int, int]:
+def _begin(run: ImportRun, kind: int, number: int) -> tuple[int, int] | None:
     with connection.cursor() as cursor:
-        _allow(cursor, settings.IMPORT_MAX_SECONDS)
-        cursor.execute(_BEGIN, [run.pk, kind, number])
-        count, backend = cursor.fetchone()
-    return int(count), int(backend)
+        cursor.execute(_BEGIN, {"run": run.pk, "kind": kind, "number": number})
+        begun: tuple[int, int] | None = cursor.fetchone()
+        if begun:
+            cursor.execute(f"SET statement_timeout = {int(settings.IMPORT_MAX_SECONDS * 1000)}; SET lock_timeout = 0")
+    return begun
 
 
-def _end(kind: int, number: int, backend: int) -> None:
-    """Forget the attempt, unless another worker has taken it over."""
+def _let_go(of_row: str, kind: int, number: int, backend: int) -> None:
+    """End the attempt or give it back, and let go of the lock."""
     if connection.needs_rollback:
         return
     with connection.cursor() as cursor:
-        cursor.execute(
-            "DELETE FROM catalog_attempt WHERE kind = %s AND number = %s AND backend = %s", [kind, number, backend]
-        )
-        _allow(cursor, None)
+        cursor.execute(of_row + _LET_GO, {"kind": kind, "number": number, "backend": backend})
 
 
-def _give_back(kind: int, number: int, backend: int) -> None:
-    """Do not count the attempt, which the database broke off. When it is still away, its new start will say so."""
-    if connection.in_atomic_block:
+def _let_go_after(error: BaseException, kind: int, number: int, backend: int) -> None:
+    """On a new connection, when ours is lost: the lock went with it. When the server is away, its new start tells."""
+    if not is_lost(error):
+        _let_go(_END, kind, number, backend)
         return
-    connection.close_if_unusable_or_obsolete()
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE catalog_attempt SET count = count - 1 WHERE kind = %s AND number = %s AND backend = %s",
-            [kind, number, backend],
-        )
-
-
-def _allow(cursor: Any, seconds: float | None) -> None:
-    """Let each statement of this connection take so long, or as long as the connection's own settings say."""
-    cursor.execute("RESET statement_timeout" if seconds is None else f"SET statement_timeout = {int(seconds * 1000)}")
-    cursor.execute("RESET lock_timeout" if seconds is None else "SET lock_timeout = 0")
+    if not connection.in_atomic_block:
+        connection.close_if_unusable_or_obsolete()
+    _let_go(_GIVE_BACK, kind, number, backend)
 
 
 # --- the heartbeat ------------------------------------------------------------------------------------
@@ -158,14 +160,14 @@ def sign_of(run: ImportRun) -> Sign | None:
 # --- the sweep's side -----------------------------------------------------------------------------------
 
 # The row's backend must be the one that has the lock: a number may by now be another connection's.
-_HELD = """
-    pg_locks held ON held.locktype = 'advisory' AND held.granted AND held.objsubid = 2
+_HOLDS = """
+    held.locktype = 'advisory' AND held.granted AND held.objsubid = 2
         AND held.classid::bigint = attempt.kind AND held.objid::bigint = attempt.number AND held.pid = attempt.backend
         AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 _FENCE = f"""
     SELECT attempt.run_id, pg_terminate_backend(attempt.backend, 5000)
-    FROM catalog_attempt attempt JOIN {_HELD}
+    FROM catalog_attempt attempt JOIN pg_locks held ON {_HOLDS}
     WHERE attempt.alive_at < clock_timestamp() - %s * interval '1 second'
 """
 
@@ -182,7 +184,7 @@ def fence_the_silent() -> list[int]:
 
 _WORKING_AND_LOST = f"""
     SELECT count(held.pid) > 0, count(held.pid) < count(*)
-    FROM catalog_attempt attempt LEFT JOIN {_HELD}
+    FROM catalog_attempt attempt LEFT JOIN pg_locks held ON {_HOLDS}
     WHERE attempt.run_id = %s
 """
 
@@ -195,6 +197,14 @@ def working_and_lost(run: ImportRun) -> tuple[bool, bool]:
     return working, lost
 
 
+_FORGET = f"""
+    DELETE FROM catalog_attempt attempt USING catalog_importrun run
+    WHERE run.id = attempt.run_id AND run.status <> ALL (%s)
+        AND NOT EXISTS (SELECT FROM pg_locks held WHERE {_HOLDS})
+"""
+
+
 def forget_ended() -> None:
     """Delete what lost workers left of runs that have nothing to do any more."""
-    Attempt.objects.exclude(run__status__in=BUSY).delete()
+    with connection.cursor() as cursor:
+        cursor.execute(_FORGET, [list(BUSY)])

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from threading import Thread
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 from celery import Celery, current_app
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
-from django.db import Error, OperationalError, connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import F
 from kombu.exceptions import OperationalError as BrokerError
 
@@ -76,36 +76,22 @@ def held(row: ImportRun | Chunk) -> Iterator[bool]:
     A run over which too many workers were lost has failed by then.
     """
     run, kind = (row, RUN_LOCK) if isinstance(row, ImportRun) else (row.run, CHUNK_LOCK)
-    with locked(kind, row.pk) as free:
-        if not free:
-            yield False
-            return
-        with attempted(run, kind, row.pk) as attempt:
-            if attempt > ATTEMPTS:
-                fail(run, "worker_lost", lost_in_words(run))
-            yield True
-
-
-@contextmanager
-def locked(kind: int, number: int) -> Iterator[bool]:
-    """The advisory lock of these numbers, for this connection. Yields False when another one has it."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [kind, number])
-        (free,) = cursor.fetchone()
-    try:
-        yield free
-    finally:
-        if free and not connection.needs_rollback:
-            # A connection that is lost took its locks along.
-            with suppress(Error), connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [kind, number])
+    with attempted(run, kind, row.pk) as attempt:
+        if attempt > ATTEMPTS:
+            fail(run, "worker_lost", lost_in_words(run))
+        yield bool(attempt)
 
 
 def lost_in_words(run: ImportRun) -> str:
     """What a person can do about a run that costs every worker its life."""
+    what = (
+        "give it more, then try again"
+        if run.status in BACK
+        else "give it more, or split the feed, then upload it again"
+    )
     return (
         f"{ATTEMPTS} workers were lost over this import, the last time at {run.items:,} items. No product was changed. "
-        "Most often the worker's memory was not enough: give it more, or split the feed, then upload it again."
+        f"Most often the worker's memory was not enough: {what}."
     )
 
 

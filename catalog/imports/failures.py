@@ -103,6 +103,8 @@ def _shown(run: ImportRun) -> dict[str, Any]:
 def _feeds(since: datetime, until: datetime) -> list[dict[str, Any]]:
     """Each feed that was imported in that time: the errors of its last import beside those of its last one before."""
     now = _last_of_each(ImportRun.objects.filter(planned_at__gte=since, planned_at__lt=until))
+    if not now:
+        return []
     earlier = ImportRun.objects.filter(planned_at__lt=since, feed__in=[run.feed_id for run in now])
     before = {run.feed_id: run for run in _last_of_each(earlier)}
     counts = _errors([*now, *before.values()])
@@ -125,7 +127,8 @@ def _feeds(since: datetime, until: datetime) -> list[dict[str, Any]]:
 
 def _last_of_each(runs: QuerySet[ImportRun]) -> list[ImportRun]:
     """The last import of each feed."""
-    return list(runs.select_related("feed").order_by("feed_id", "-planned_at", "-pk").distinct("feed_id"))
+    last = runs.order_by("feed_id", "-planned_at", "-pk").distinct("feed_id")
+    return list(last.select_related("feed").only("invalid", "items", "planned_at", "feed__name"))
 
 
 _Counts = dict[tuple[str, str], int]

@@ -99,10 +99,10 @@ def _plan_changes(run: ImportRun) -> int:
     extra = "(product.extra - %(names)s::text[]) || item.extra"
     pairs = [f"('{c}', to_jsonb(product.{c}), to_jsonb(item.{c}))" for c in columns]
     pairs.append(f"('extra', product.extra, {extra})")
-    held = """
-        (field.name = ANY(product.pinned) OR field.name = ANY(%(amounts)s) AND product.pinned && %(amounts)s
-            AND product.currency <> item.currency)
-    """
+    held = "field.name = ANY(product.pinned)"
+    if "currency" in columns:
+        amounts = "field.name = ANY(%(amounts)s) AND product.pinned && %(amounts)s"
+        held = f"({held} OR {amounts} AND product.currency <> item.currency)"
     return execute(
         f"""
         INSERT INTO catalog_change

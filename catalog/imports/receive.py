@@ -55,7 +55,7 @@ def receive(
         if auto_apply:
             require(by, "catalog.apply_importrun")
     auto_apply = feed.auto_apply if auto_apply is None else auto_apply
-    start = check_start(file, settings.FEED_LIMITS)
+    start = check_start(file, settings.FEED_LIMITS, feed.table_encoding)
     if mode == Mode.SYNC and (whole := part_of(start.content.head)):
         raise _only_a_part(whole)
     file.seek(0)

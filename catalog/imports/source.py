@@ -95,7 +95,7 @@ def snippet(run: ImportRun, place: Place) -> Snippet:
         return Snippet([], _GONE)
     try:
         with run.file.open("rb") as file:
-            content = formats.opened(file, settings.FEED_LIMITS)
+            content = formats.opened(file, settings.FEED_LIMITS, run.feed.table_encoding)
             found = _around(_texts(content), place)
     except OSError:
         return Snippet([], _GONE)

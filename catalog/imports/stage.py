@@ -159,7 +159,7 @@ def _read_once(run: ImportRun, on_progress: Watch | None, deadline: float) -> bo
     with opened(run) as file:
         stored = Verified(file, run.sha256, deadline)
         repairs = Repairs()
-        items = checked(_raw_items(stored, Reading(run.reading), repairs), run.feed.rules, occurring)
+        items = checked(_raw_items(run, stored, repairs), run.feed.rules, occurring)
         while _save(run, items, file):
             if on_progress:
                 on_progress(run)
@@ -173,12 +173,12 @@ def _read_once(run: ImportRun, on_progress: Watch | None, deadline: float) -> bo
     return True
 
 
-def _raw_items(file: Stream, reading: Reading, repairs: Repairs) -> Iterator[RawItem]:
+def _raw_items(run: ImportRun, file: Stream, repairs: Repairs) -> Iterator[RawItem]:
     limits = settings.FEED_LIMITS
-    if reading == Reading.STRICT:
-        return read_items(file, limits)
+    if run.reading == Reading.STRICT:
+        return read_items(file, limits, run.feed.table_encoding)
     unpacked = formats.opened(file, limits).from_the_start()
-    if reading == Reading.REPAIRED:
+    if run.reading == Reading.REPAIRED:
         return read_items(Repaired(unpacked, repairs), limits)
     return salvage_items(unpacked, repairs, limits)
 

@@ -7,7 +7,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from catalog.imports.attempts import fence_the_silent, forget_ended, working_and_lost
-from catalog.imports.background import RUN_LOCK, locked, ring
+from catalog.imports.background import ring
 from catalog.imports.review import go_on
 from catalog.models import Attempt, ImportRun, Status
 
@@ -45,6 +45,5 @@ def sweep() -> list[ImportRun]:
 
 def _is_left(run: ImportRun) -> bool:
     """Whether nobody works on the run, and it waited long enough or a worker of it was lost."""
-    with locked(RUN_LOCK, run.pk) as free:
-        working, lost = working_and_lost(run)
-    return free and not working and (run.waited or lost)  # type: ignore[attr-defined]
+    working, lost = working_and_lost(run)
+    return not working and (run.waited or lost)  # type: ignore[attr-defined]

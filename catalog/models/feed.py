@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from catalog.feeds.attributes import BY_ALIAS, BY_NAME
 from catalog.feeds.check import Rules
+from catalog.feeds.formats import TABLE_ENCODINGS, UTF_8
 
 
 class Mode(models.TextChoices):
@@ -89,6 +90,12 @@ class Feed(models.Model):
         ],
         help_text=_("A link that is neither on it nor below it gets a warning, as example.com."),
     )
+    table_encoding = models.TextField(
+        _("encoding of tables"),
+        choices=[(name, name.upper() if name == UTF_8 else name) for name in TABLE_ENCODINGS],
+        default=UTF_8,
+        help_text=_("Of CSV and TSV, which do not say it. What begins with a byte order mark is read by that."),
+    )
     aliases = models.JSONField(
         _("names of its own"),
         blank=True,
@@ -126,7 +133,12 @@ class Feed(models.Model):
 
     class Meta:
         ordering = ["name"]
-        constraints = [models.CheckConstraint(condition=models.Q(mode__in=Mode.values), name="feed_mode_known")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(table_encoding__in=TABLE_ENCODINGS), name="feed_table_encoding_known"
+            ),
+            models.CheckConstraint(condition=models.Q(mode__in=Mode.values), name="feed_mode_known"),
+        ]
 
     def __str__(self) -> str:
         return self.name

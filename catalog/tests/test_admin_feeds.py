@@ -24,6 +24,7 @@ SETTINGS: dict[str, Any] = {
     "base_url": "https://www.example.com/",
     "domain": "Example.com",
     "aliases": '{"artikelnummer": "mpn"}',
+    "table_encoding": "windows-1256",
 }
 
 

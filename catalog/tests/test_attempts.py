@@ -24,7 +24,7 @@ from catalog.connections import is_lost
 from catalog.imports import attempts
 from catalog.imports.apply import apply
 from catalog.imports.attempts import ATTEMPTS, attempted, sign_of
-from catalog.imports.background import RUN_LOCK, failing_in_words, held, locked
+from catalog.imports.background import RUN_LOCK, failing_in_words, held
 from catalog.imports.discard import discard
 from catalog.imports.review import confirm
 from catalog.imports.stage import stage
@@ -45,18 +45,17 @@ def lose_a_worker(run: ImportRun) -> None:
     """A worker takes the run up and is killed: its connection ends, and nobody says that it is over."""
 
     def begin() -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [RUN_LOCK, run.pk])
         run.move(Status.RECEIVED, Status.STAGING, to=Status.STAGING)
-        attempts._begin(run, RUN_LOCK, run.pk)
+        assert attempts._begin(run, RUN_LOCK, run.pk)
 
     assert at_once(begin) == [None]
     wait_until(lambda: is_free(run))
 
 
 def is_free(run: ImportRun) -> bool:
-    with locked(RUN_LOCK, run.pk) as free:
-        return free
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 1 AND objid = %s", [run.pk])
+        return not cursor.rowcount
 
 
 def confirmed(run: ImportRun) -> ImportRun:
@@ -206,6 +205,21 @@ def test_a_frozen_worker_does_not_call_its_successor_failed(run: ImportRun) -> N
     assert is_lost(came_of_it[0])
     run.refresh_from_db()
     assert run.status == Status.RECEIVED
+
+
+def test_a_worker_that_froze_after_its_work_keeps_nobody_from_the_next(run: ImportRun) -> None:
+    def is_held() -> Any:
+        with held(run) as free:
+            return not free
+
+    with frozen(run, lambda: None):
+        run.move(Status.RECEIVED, to=Status.REVIEW, plan_hash="0" * 64)
+        sweep()
+        assert at_once(is_held) == [True]
+        fall_silent(attempts.SILENCE + 1)
+        sweep()
+        assert at_once(is_held) == [False]
+    assert is_free(run)
 
 
 def test_a_worker_that_was_heard_of_is_left_alone(run: ImportRun) -> None:

@@ -164,6 +164,30 @@ def test_a_table_is_never_guessed_to_be_in_another_encoding() -> None:
     assert refusal(broken).message.startswith("Line 3: the byte 0xE9 is not UTF-8.")
 
 
+@pytest.mark.parametrize("encoding", ["windows-1252", "windows-1256", "iso-8859-1"])
+@pytest.mark.parametrize("packing", ["as it is", "gzip"])
+def test_a_table_is_in_the_encoding_that_is_told(encoding: str, packing: str) -> None:
+    letters = "وشاح" if encoding == "windows-1256" else "été"
+    table = PACKED[packing](f"id,title,{letters}\n1,{letters},x\n".encode(encoding))
+    (item,) = read_items(io.BytesIO(table), SAFE, encoding)
+    assert item.fields == {"id": "1", "title": letters, letters: "x"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_table_that_tells_its_encoding_is_believed(encoding: str) -> None:
+    (item,) = read_items(io.BytesIO("id,title\n1,été\n".encode(encoding)), SAFE, "windows-1256")
+    assert item.fields["title"] == "été"
+
+
+@pytest.mark.django_db
+def test_a_feeds_setting_is_the_encoding_of_its_tables(feed: Feed, storage: Path) -> None:
+    feed.table_encoding = "windows-1252"
+    feed.save()
+    run = received(feed, "id,title\n1,Été\n".encode("windows-1252"))
+    stage(run)
+    assert run.staged.get().title == "Été"
+
+
 def test_nothing_is_taken_for_a_number_or_a_formula() -> None:
     (item,) = read(b'id,title,gtin\n007,=1+1,"00012345600012"\n')
     assert item.fields == {"id": "007", "title": "=1+1", "gtin": "00012345600012"}

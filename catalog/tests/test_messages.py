@@ -205,8 +205,9 @@ def by_supplier(feed: Feed, person: User) -> ImportRun:
 
 
 def test_an_uploader_who_is_not_staff_is_told_without_a_link_to_the_admin(feed: Feed) -> None:
-    by_supplier(feed, supplier())
+    run = by_supplier(feed, supplier())
     message = only("import_applied")
+    assert f"Through the API: http://127.0.0.1:8000/imports/{run.pk}/" in message.text
     assert message.address == "supplier@example.com"
     assert "/admin/" not in message.text + message.html
 

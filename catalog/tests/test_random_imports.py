@@ -1,230 +1,327 @@
-"""Random imports over random catalogues: an oracle that knows the rules and no SQL agrees on every row."""
+"""Random feeds over random catalogues, with random edits between: an importer that knows no SQL agrees on every row.
 
-import random
-from collections import Counter
-from dataclasses import dataclass, field
-from decimal import Decimal
+What a preview says is compared with what triggers saw happen to the products.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.core.files.base import ContentFile
+from django.db import connection, transaction
 from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from catalog.imports.columns import SHARED
-from catalog.models import Feed, ImportRun, Mode, Product
-from catalog.tests.factories import FLAWLESS, counts, edit, execute, item, planned
+from catalog.imports.discard import clean_up, discard
+from catalog.imports.here import import_here
+from catalog.imports.history import history
+from catalog.imports.undo import changes_by_verdict, prospect
+from catalog.models import Change, Feed, ImportRun, Mode, Product
+from catalog.models.imports import ExactDecoder
+from catalog.tests import naive
+from catalog.tests.factories import (
+    applied,
+    at_once,
+    brought_back,
+    counts,
+    edit,
+    execute,
+    feed_of,
+    items,
+    planned,
+    taken_back,
+)
+from catalog.tests.naive import ELEMENTS, OPTIONAL, REQUIRED, WRONG, Naive
 
-IDS = [f"p{n}" for n in range(8)]
-CONSTANT = {name: FLAWLESS[name] for name in ("description", "brand", "mpn", "link", "image_link", "availability")}
-BLANK = {name: getattr(Product(), name) for name in SHARED}
-MONEY = {"price", "sale_price"}
-IMAGES = ["https://www.example.com/2.jpg", "https://www.example.com/3.jpg"]
-
-# An element, what may be written in it, and what the columns and `extra` hold of it then.
-Written = tuple[Any, dict[str, Any], dict[str, Any]]
-ELEMENTS: dict[str, list[Written]] = {
-    "title": [(title, {"title": title}, {}) for title in ("Dress", "Coat")],
-    "price": [
-        ("10.00 AED", {"price": Decimal(10), "currency": "AED"}, {}),
-        ("AED 10", {"price": Decimal(10), "currency": "AED"}, {}),
-        ("12.50 AED", {"price": Decimal("12.5"), "currency": "AED"}, {}),
-        ("10.00 SAR", {"price": Decimal(10), "currency": "SAR"}, {}),
-    ],
-    "sale_price": [("5.00", {"sale_price": Decimal(5)}, {}), ("6.00", {"sale_price": Decimal(6)}, {})],
-    "color": [("Red", {"color": "Red"}, {}), (" Blue ", {"color": "Blue"}, {}), ("", {}, {})],
-    "gender": [("male", {"gender": "male"}, {}), ("Herren", {}, {"gender": "Herren"})],
-    "quantity": [("3", {"quantity": 3}, {}), ("0", {"quantity": 0}, {}), ("four", {}, {"quantity": "four"})],
-    "adult": [("yes", {"adult": True}, {}), ("no", {"adult": False}, {})],
-    "additional_image_link": [
-        (IMAGES, {"additional_image_link": IMAGES}, {}),
-        (IMAGES[0], {"additional_image_link": IMAGES[:1]}, {}),
-    ],
-    "c__heel": [("70", {}, {"c:heel": "70"}), ("80", {}, {"c:heel": "80"}), ("", {}, {})],
-    "note": [("n", {}, {"note": "n"}), (["n", "m"], {}, {"note": ["n", "m"]})],
-}
-REQUIRED = ["title", "price"]
-OPTIONAL = [name for name in ELEMENTS if name not in REQUIRED]
+IDS = [f"p{n}" for n in range(5)]
+VALUES = (*SHARED, "extra")
+ROLLED_BACK = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
-@dataclass
-class Item:
-    """One item as it is written, and what it means."""
-
-    id: str
-    elements: dict[str, Written]
-    valid: bool = True
-
-    @property
-    def xml(self) -> str:
-        written = {name: written for name, (written, _, _) in self.elements.items()}
-        return item(self.id, **dict.fromkeys(REQUIRED) | written)
-
-    @property
-    def names(self) -> set[str]:
-        return {name.replace("__", ":") for name in self.elements} | {*CONSTANT, "id"}
-
-    @property
-    def columns(self) -> dict[str, Any]:
-        return {**BLANK, **CONSTANT, **{k: v for _, columns, _ in self.elements.values() for k, v in columns.items()}}
-
-    @property
-    def extra(self) -> dict[str, Any]:
-        return {k: v for _, _, extra in self.elements.values() for k, v in extra.items()}
-
-
-@dataclass
-class Row:
-    """One product."""
-
-    columns: dict[str, Any]
-    extra: dict[str, Any]
-    feed: int | None
-    version: int = 1
-    archived: bool = False
-
-
-@dataclass
-class Plan:
-    counts: Counter[str] = field(default_factory=Counter)
-    # Of each product: operation, before, after, base version.
-    changes: dict[str, tuple[str, dict[str, Any], dict[str, Any], int | None]] = field(default_factory=dict)
-    items: dict[str, Item] = field(default_factory=dict)
-    spoken: set[str] = field(default_factory=set)
-    names: set[str] = field(default_factory=set)
-
-    def laid_over(self, row: Row, found: Item) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The columns and `extra` of the product once the item's values are laid over it."""
-        columns = {name: found.columns[name] if name in self.spoken else old for name, old in row.columns.items()}
-        kept = {name: value for name, value in row.extra.items() if name not in self.names}
-        return columns, kept | found.extra
-
-
-Catalogue = dict[str, Row]
-
-
-def random_file(dice: random.Random) -> list[Item]:
+@st.composite
+def files(draw: st.DrawFn, min_size: int = 1) -> list[naive.Item]:
     """Now and then a supplemental one, that is silent about what a new product needs."""
-    required = [name for name in REQUIRED if dice.random() < 0.85]
-    spoken = dice.sample(OPTIONAL, dice.randint(0, len(OPTIONAL)))
-    return [random_item(dice, required, spoken) for _ in range(dice.randint(1, 9))]
+    required = [name for name in REQUIRED if min_size > 1 or draw(st.integers(0, 6))]
+    spoken = draw(st.lists(st.sampled_from(OPTIONAL), unique=True))
+    return draw(st.lists(items_of(required, spoken), min_size=min_size, max_size=8))
 
 
-def random_item(dice: random.Random, required: list[str], spoken: list[str]) -> Item:
-    names = [*required, *(name for name in spoken if dice.random() < 0.7)]
-    elements = {name: dice.choice(ELEMENTS[name]) for name in names}
-    valid = dice.random() < 0.8
+@st.composite
+def items_of(draw: st.DrawFn, required: list[str], spoken: list[str]) -> naive.Item:
+    left_out = draw(st.sets(st.sampled_from(OPTIONAL), max_size=2))
+    names = [*required, *(name for name in spoken if name not in left_out)]
+    elements = {name: draw(st.sampled_from(ELEMENTS[name])) for name in names}
+    valid = draw(st.integers(0, 4)) > 0
     if not valid:
-        wrong = "price" if "price" in required else "link"
-        elements[wrong] = ("free", {}, {wrong: "free"})
-    return Item(dice.choice(IDS), elements, valid)
+        elements["price" if "price" in required else "link"] = WRONG
+    return naive.Item(draw(st.sampled_from(IDS)), elements, valid)
 
 
-def is_enough(found: Item, row: Row | None, names: set[str]) -> bool:
-    """Whether the item has all that it needs: a new product more than one that is on sale."""
-    return found.valid and (names >= {*REQUIRED} or (row is not None and not row.archived))
+ids, modes, index = st.sampled_from(IDS), st.sampled_from(list(Mode)), st.integers(0, 100)
+pins = st.lists(st.sampled_from(["title", "price", "sale_price", "color", "extra"]), unique=True, max_size=2)
 
 
-def expected_plan(catalogue: Catalogue, file: list[Item], mode: str, feed: int) -> Plan:
-    plan = Plan(Counter(items=len(file)))
-    plan.names = {name for found in file for name in found.names}
-    plan.spoken = plan.names | ({"currency"} if "price" in plan.names else set())
-    for found in file:
-        if not is_enough(found, catalogue.get(found.id), plan.names):
-            plan.counts["invalid"] += 1
-            continue
-        plan.counts["duplicate"] += found.id in plan.items
-        plan.items[found.id] = found
-    for id, found in plan.items.items():
-        row = catalogue.get(id)
-        if row is None:
-            plan.counts["created"] += 1
-            plan.changes[id] = ("create", {}, {}, None)
-        elif mode == Mode.ADD:
-            plan.counts["existing"] += 1
-        else:
-            columns, extra = plan.laid_over(row, found)
-            before = {**row.columns, "extra": row.extra}
-            after = {**columns, "extra": extra}
-            differing = [name for name in after if after[name] != before[name]]
-            plan.counts["changed" if differing or row.archived else "unchanged"] += 1
-            if differing or row.archived:
-                operation = "restore" if row.archived else "update"
-                old, new = ({name: values[name] for name in differing} for values in (before, after))
-                plan.changes[id] = (operation, old, new, row.version)
-    if mode == Mode.SYNC:
-        named = {found.id for found in file}
-        for id, row in catalogue.items():
-            if row.feed == feed and not row.archived and id not in named:
-                plan.counts["archived"] += 1
-                plan.changes[id] = ("archive", {}, {}, row.version)
-    return plan
+# --- what triggers see --------------------------------------------------------------------------------
+WATCH = """
+    CREATE TABLE seen (product_id text COLLATE "C", old jsonb, new jsonb);
+    CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO seen VALUES (COALESCE(OLD.id, NEW.id), to_jsonb(OLD), to_jsonb(NEW));
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER see AFTER INSERT OR UPDATE OR DELETE ON catalog_product FOR EACH ROW EXECUTE FUNCTION see();
+"""
 
 
-def expected_apply(catalogue: Catalogue, plan: Plan, feed: int) -> dict[str, str]:
-    """Change the catalogue as the plan says; return the outcome of each of its changes."""
-    outcomes = {}
-    for id, (operation, _, _, version) in plan.changes.items():
-        row = catalogue.get(id)
-        outcomes[id] = "applied"
-        if (row.version if row else None) != version:
-            outcomes[id] = "conflict"
-            kind = {"create": "created", "archive": "archived"}.get(operation, "changed")
-            plan.counts[kind] -= 1
-            plan.counts["archive_conflict" if operation == "archive" else "conflict"] += 1
-        elif row is None:
-            catalogue[id] = Row(plan.items[id].columns, plan.items[id].extra, feed)
-        else:
-            row.version += 1
-            row.archived = operation == "archive"
-            if operation != "archive":
-                row.columns, row.extra = plan.laid_over(row, plan.items[id])
-    return outcomes
+def seen() -> dict[str, tuple[str, dict[str, Any], dict[str, Any]]]:
+    """What happened to each product since the last look: operation, and the fields that differ, old and new."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT product_id, old::text, new::text FROM seen")
+        rows = [(id, *(json.loads(row or "null", cls=ExactDecoder) for row in both)) for id, *both in cursor.fetchall()]
+        cursor.execute("DELETE FROM seen")
+    found = {id: _happened(old, new) for id, old, new in rows}
+    assert len(found) == len(rows), "a product was written twice"
+    return found
 
 
-def edit_by_hand(dice: random.Random, catalogue: Catalogue) -> None:
-    """Up to three edits, as people make them between a plan and its confirmation."""
-    for id in dice.sample(IDS, dice.randint(0, 3)):
-        row = catalogue.get(id)
-        if row is None:
-            Product.objects.create(id=id, title="By hand")
-            catalogue[id] = Row({**BLANK, "title": "By hand"}, {}, None)
-        elif dice.random() < 0.3:
-            Product.objects.get(pk=id).delete()
-            del catalogue[id]
-        else:
-            color, archived = dice.choice(["Red", "Green"]), dice.random() < 0.5
-            edit(id, color=color, archived_at=timezone.now() if archived else None)
-            row.columns, row.version, row.archived = {**row.columns, "color": color}, row.version + 1, archived
+def _happened(old: dict[str, Any] | None, new: dict[str, Any] | None) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    if old is None or new is None:
+        return ("create" if old is None else "remove"), {}, {}
+    differing = [name for name in VALUES if old[name] != new[name]]
+    left, came = (bool(new["archived_at"]), bool(old["archived_at"]))
+    operation = "archive" if left and not came else "restore" if came and not left else "update"
+    return operation, {name: old[name] for name in differing}, {name: new[name] for name in differing}
 
 
-def stored_catalogue() -> Catalogue:
-    return {
-        p.id: Row({n: getattr(p, n) for n in SHARED}, p.extra, p.feed_id, p.version, p.archived_at is not None)
-        for p in Product.objects.all()
-    }
+def foreseen(changes: Any) -> dict[str, tuple[str, dict[str, Any], dict[str, Any]]]:
+    return {change.product_id: (change.operation, change.before, change.after) for change in changes}
 
 
-def stored_changes(run: ImportRun) -> dict[str, tuple[Any, ...]]:
-    return {c.product_id: (c.operation, c.before, c.after, c.base_version) for c in run.changes.all()}
+INVERSE = {"create": "remove", "update": "update", "archive": "restore", "restore": "archive"}
 
 
-def stored_outcomes(run: ImportRun) -> dict[str, str]:
-    return dict(run.changes.values_list("product_id", "outcome"))
+def inverted(changes: Any) -> dict[str, tuple[str, dict[str, Any], dict[str, Any]]]:
+    return {change.product_id: (INVERSE[change.operation], change.after, change.before) for change in changes}
 
 
-@pytest.mark.parametrize("seed", range(30))
-def test_an_import_does_what_a_naive_one_would(feed: Feed, other_feed: Feed, seed: int) -> None:
-    dice = random.Random(seed)  # noqa: S311
-    catalogue: Catalogue = {}
-    for _ in range(4):
-        source, mode, file = dice.choice([feed, other_feed]), dice.choice(list(Mode)), random_file(dice)
-        plan = expected_plan(catalogue, file, mode, source.pk)
-        run = planned(source, *(found.xml for found in file), mode=mode)
-        assert counts(run) == {name: count for name, count in plan.counts.items() if count}
-        assert stored_changes(run) == plan.changes
-        assert stored_catalogue() == catalogue
-        edit_by_hand(dice, catalogue)
-        outcomes = expected_apply(catalogue, plan, source.pk)
+# --- both importers side by side ----------------------------------------------------------------------
+class SideBySide(RuleBasedStateMachine):
+    """Whatever happens, in whatever order, happens to both; then they agree."""
+
+    feeds: list[Feed]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.savepoint = transaction.atomic()
+        self.savepoint.__enter__()
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute(WATCH)
+        self.naive = Naive()
+        self.runs: dict[str, list[tuple[ImportRun, naive.Run]]] = {"review": [], "applied": [], "undone": []}
+
+    def teardown(self) -> None:
+        transaction.set_rollback(True)
+        self.savepoint.__exit__(None, None, None)
+
+    def chosen(self, status: str, index: int) -> tuple[ImportRun, naive.Run]:
+        runs = self.runs[status]
+        return runs.pop(index % len(runs))
+
+    def agree(self, run: ImportRun, expected: naive.Run) -> None:
+        assert counts(run) == {name: count for name, count in expected.counts.items() if count}
+        stored = {
+            c.product_id: (c.operation, c.before, c.after, c.pinned, c.base_version, c.outcome)
+            for c in run.changes.all()
+        }
+        assert stored == {
+            id: (c.operation, c.before, c.after, c.pinned, c.base, c.outcome) for id, c in expected.changes.items()
+        }
+
+    @initialize(file=files(min_size=6))
+    def begin(self, file: list[naive.Item]) -> None:
+        self.plan(file, Mode.ADD, second=False)
+        self.confirm(0, swept=True)
+
+    @rule(file=files(), second=st.booleans(), swept=st.booleans())
+    def sync(self, file: list[naive.Item], second: bool, swept: bool) -> None:
+        self.plan(file, Mode.SYNC, second)
+        self.confirm(-1, swept)
+
+    @rule(file=files(), mode=modes, second=st.booleans())
+    def plan(self, file: list[naive.Item], mode: str, second: bool) -> None:
+        feed = self.feeds[second]
+        unlike_any_other = f"<!-- {self.naive.clock} -->"
+        run = planned(feed, *(found.xml for found in file), unlike_any_other, mode=mode)
+        expected = self.naive.plan(run.pk, file, mode, feed.pk)
+        self.agree(run, expected)
+        assert seen() == {}
+        self.runs["review"].append((run, expected))
+
+    @precondition(lambda self: self.runs["review"])
+    @rule(index=index, swept=st.booleans())
+    def confirm(self, index: int, swept: bool) -> None:
+        run, expected = self.chosen("review", index)
+        preview = foreseen(run.changes.all())
         execute(run)
-        assert stored_outcomes(run) == outcomes
-        assert counts(run) == {name: count for name, count in plan.counts.items() if count}
-        assert stored_catalogue() == catalogue
+        self.naive.apply(expected)
+        self.agree(run, expected)
+        done = {change.product_id for change in run.changes.filter(outcome="applied")}
+        assert seen() == {id: change for id, change in preview.items() if id in done}
+        if swept:
+            clean_up(run)
+        self.runs["applied"].append((run, expected))
+
+    @precondition(lambda self: self.runs["review"] and self.naive.clock % 4 == 0)
+    @rule(index=index)
+    def discard(self, index: int) -> None:
+        run, _expected = self.chosen("review", index)
+        discard(run, by=None, in_background=False)
+        assert seen() == {}
+
+    @precondition(lambda self: any(run.has_changes for run, _ in self.runs["applied"]))
+    @rule(index=index)
+    def undo(self, index: int) -> None:
+        run, expected = self.chosen("applied", index)
+        if not run.has_changes:
+            self.runs["applied"].append((run, expected))
+            return
+        preview, numbers = inverted(changes_by_verdict(run, "undone")), prospect(run)
+        taken_back(run)
+        self.naive.undo(expected)
+        self.agree(run, expected)
+        assert seen() == preview
+        assert (numbers.undone, numbers.kept, numbers.gone) == (run.undone, run.kept, run.gone)
+        self.runs["undone"].append((run, expected))
+
+    @precondition(lambda self: self.runs["undone"])
+    @rule(index=index, swept=st.booleans())
+    def redo(self, index: int, swept: bool) -> None:
+        run, expected = self.chosen("undone", index)
+        preview = foreseen(run.changes.filter(outcome="undone"))
+        brought_back(run)
+        self.naive.apply(expected)
+        self.agree(run, expected)
+        done = {id for id in preview if expected.changes[id].outcome == "applied"}
+        assert seen() == {id: preview[id] for id in done}
+        if swept:
+            clean_up(run)
+        self.runs["applied"].append((run, expected))
+
+    @precondition(lambda self: self.naive.rows)
+    @rule(index=index, color=st.sampled_from(["Red", "Green"]), archived=st.booleans(), pinned=pins)
+    def edit(self, index: int, color: str, archived: bool, pinned: list[str]) -> None:
+        id = sorted(self.naive.rows)[index % len(self.naive.rows)]
+        edit(id, color=color, pinned=pinned, archived_at=timezone.now() if archived else None)
+        self.naive.edit(id, color=color, pinned=pinned, archived=archived)
+        assert [*seen()] == [id]
+
+    @precondition(lambda self: self.naive.clock % 4 == 0)
+    @rule(id=ids)
+    def make_or_remove(self, id: str) -> None:
+        if id in self.naive.rows:
+            Product.objects.get(pk=id).delete()
+            self.naive.remove(id)
+        else:
+            Product.objects.create(id=id, title="By hand")
+            self.naive.make(id, "By hand")
+        assert [*seen()] == [id]
+
+    @invariant()
+    def products_agree(self) -> None:
+        stored = {
+            p.id: ({n: getattr(p, n) for n in VALUES}, p.feed_id, p.version, p.archived_at is not None, p.pinned)
+            for p in Product.objects.all()
+        }
+        assert stored == {
+            id: (row.values, row.feed, row.version, row.archived, row.pinned) for id, row in self.naive.rows.items()
+        }
+
+    @invariant()
+    def histories_agree(self) -> None:
+        for product in Product.objects.all():
+            told = {name: event.run for name, event in history(product).setters.items()}
+            assert told == self.naive.rows[product.pk].setters
+
+
+def test_imports_edits_and_undos_do_what_a_naive_importer_does(feed: Feed, other_feed: Feed) -> None:
+    class Here(SideBySide):
+        feeds = [feed, other_feed]
+
+    profile = settings(stateful_step_count=20, suppress_health_check=ROLLED_BACK)
+    run_state_machine_as_test(Here, settings=profile)
+
+
+# --- a dry run ----------------------------------------------------------------------------------------
+@contextmanager
+def rolled_back() -> Iterator[None]:
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+def every_row() -> dict[str, set[tuple[Any, ...]]]:
+    """Of every table each row as it is stored: where, by which transaction, and its content."""
+    with connection.cursor() as cursor:
+        rows = {}
+        for table in connection.introspection.table_names(cursor):
+            cursor.execute(f"SELECT ctid::text, xmin::text, md5(row::text) FROM {connection.ops.quote_name(table)} row")
+            rows[table] = {*cursor.fetchall()}
+    return rows
+
+
+@given(before=files(), file=files(), mode=modes)
+@settings(suppress_health_check=ROLLED_BACK)
+def test_a_dry_run_leaves_every_table_as_it_is(
+    feed: Feed, before: list[naive.Item], file: list[naive.Item], mode: str
+) -> None:
+    """It adds the record of itself, and touches no row that was there."""
+    with rolled_back():
+        applied(feed, *(found.xml for found in before))
+        earlier = every_row()
+        content = ContentFile(feed_of(*(found.xml for found in file), "<!-- another file -->"), "feed.xml")
+        run = import_here(content, feed=feed, mode=mode, dry_run=True)
+        later = every_row()
+        assert run.status == "discarded"
+        assert {table for table in earlier if not earlier[table] <= later[table]} == set()
+        for table in ("catalog_product", "catalog_change", "catalog_catalogstate"):
+            assert later[table] == earlier[table]
+
+
+# --- in opposite order, at once -----------------------------------------------------------------------
+def edit_each(ids: list[str], material: str) -> None:
+    for id in ids:
+        edit(id, material=material)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_imports_undos_and_edits_of_the_same_products_never_lock_each_other_out(feed: Feed, other_feed: Feed) -> None:
+    ids = [f"{n:05}" for n in range(1, 101)]
+    applied(feed, *items(100))
+    for n in range(4):
+        undone = applied(feed, *items(100, color=f"Red {n}"))
+        other = planned(other_feed, *reversed(items(100, color=f"Blue {n}")))
+        outcomes = at_once(
+            lambda: taken_back(undone),  # noqa: B023 - called at once
+            lambda: execute(other),  # noqa: B023
+            lambda: edit_each(ids[::2][::-1], f"Silk {n}"),  # noqa: B023
+            lambda: edit_each(ids[1::2], f"Wool {n}"),  # noqa: B023
+        )
+        assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+        assert undone.undone + undone.kept == 100
+        assert other.changed + other.unchanged + other.conflict == 100
+        hands = Change.objects.filter(run=None, after__material__in=[f"Silk {n}", f"Wool {n}"])
+        assert hands.count() == 100
