@@ -154,8 +154,21 @@ def fill(products: int) -> None:
             """,
             [products, WORDS],
         )
-        cursor.execute("VACUUM ANALYZE catalog_product")
+    _settle()
     CatalogState.bump()
+
+
+def _settle() -> None:
+    """Have every row known as visible to all, as autovacuum sees to; it may be at work itself, and then ends first."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        for _ in range(20):
+            cursor.execute("VACUUM ANALYZE catalog_product")
+            cursor.execute("SELECT relallvisible >= relpages * 0.99 FROM pg_class WHERE relname = 'catalog_product'")
+            if cursor.fetchone()[0]:
+                return
+            time.sleep(0.5)
 
 
 # --- the servers --------------------------------------------------------------------------------------
