@@ -97,7 +97,9 @@ def test_an_import_heeds_the_settings(feed: Feed, storage: Path, settings: Any) 
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("content", [RSS, RSS.replace(b"1<", b"1</x><"), gzip.compress(RSS)])
+@pytest.mark.parametrize(
+    "content", [RSS, RSS.replace(b"1<", b"1</x><"), gzip.compress(RSS)], ids=["whole", "broken", "packed"]
+)
 def test_reading_ends_in_time(feed: Feed, storage: Path, settings: Any, content: bytes) -> None:
     run = received(feed, content)
     settings.FEED_LIMITS = replace(SAFE, seconds=1)
