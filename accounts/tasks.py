@@ -43,7 +43,8 @@ def mail_already_known(address: str) -> None:
 
 @shared_task(name="accounts.mail_password_changed", **_MAIL)
 def mail_password_changed(user_id: str) -> None:
-    mails.send_password_changed(User.objects.get(pk=user_id))
+    for user in User.objects.filter(pk=user_id):  # nobody, when the account is gone already
+        mails.send_password_changed(user)
 
 
 @shared_task(name="accounts.forget_old_logins")

@@ -1,12 +1,15 @@
 """The API's description as a page to read: made here, from the same schema as /schema/, with nobody's scripts."""
 
 import json
+import re
 from collections import defaultdict
 from functools import cache
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 
@@ -42,8 +45,8 @@ def _call(schema: dict[str, Any], path: str, method: str, operation: dict[str, A
         "anchor": operation["operationId"],
         "method": method.upper(),
         "path": path,
-        "summary": operation.get("summary") or summary,
-        "more": more,
+        "summary": _marked(operation.get("summary") or summary),
+        "more": _marked(more),
         "open": {} in operation.get("security", [{}]),
         "parameters": [_parameter(parameter) for parameter in operation.get("parameters", [])],
         "bodies": _bodies(schema, operation.get("requestBody", {})),
@@ -57,12 +60,14 @@ def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
         "where": parameter["in"],
         "required": parameter.get("required", False),
         "type": _type(parameter["schema"]),
-        "about": parameter.get("description", ""),
+        "about": _marked(parameter.get("description", "")),
     }
 
 
 def _response(schema: dict[str, Any], status: str, response: dict[str, Any]) -> dict[str, Any]:
-    return {"status": status, "about": response.get("description", ""), "bodies": _bodies(schema, response)}
+    # Errors have one shape, which the page says once.
+    bodies = _bodies(schema, response) if status < "400" else []
+    return {"status": status, "about": _marked(response.get("description", "")), "bodies": bodies}
 
 
 def _bodies(schema: dict[str, Any], where: dict[str, Any]) -> list[dict[str, Any]]:
@@ -82,7 +87,7 @@ def _fields(schema: dict[str, Any], part: dict[str, Any]) -> Any:
     part = _resolved(schema, part)
     for name, field in part.get("properties", {}).items():
         described = _resolved(schema, field)
-        about = described.get("description", "")
+        about = _marked(described.get("description", ""))
         yield {"name": name, "type": _type(field), "required": name in part.get("required", ()), "about": about}
 
 
@@ -108,3 +113,8 @@ def _type(part: dict[str, Any]) -> str:
 
 def _shown(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _marked(text: str) -> SafeString:
+    """The text with what stands between backticks as code."""
+    return mark_safe(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))  # noqa: S308  # escaped before

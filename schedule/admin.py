@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 from django_celery_beat import admin as beat
@@ -58,7 +59,7 @@ class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, ModelAdmin):
 
     form = PeriodicTaskForm
     change_form_template = None  # the package's adds a script to the page, which no page may have here
-    list_display = ("name", "enabled", "scheduler", "last_started", "took", "last_outcome", "run_now")
+    list_display = ("name", "enabled", "scheduler", "last_started", "took", "last_outcome", "last_words", "run_now")
     list_filter = ("enabled",)
     date_hierarchy = None
     actions = ("enable_tasks", "disable_tasks", "run_tasks")
@@ -101,17 +102,18 @@ class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, ModelAdmin):
 
     @admin.display(description=_("took"))
     def took(self, job: Any) -> str:
-        return "–" if job.last_seconds_ is None else f"{job.last_seconds_:,.2f} s"
+        return "–" if job.last_seconds_ is None else f"{job.last_seconds_:,.2f}\xa0s"
 
     @display(
         description=_("result"),
         label={Outcome.RUNNING.label: "info", Outcome.DONE.label: "success", Outcome.FAILED.label: "danger"},
     )
     def last_outcome(self, job: Any) -> Any:
-        if not job.last_outcome_:
-            return None
-        label = Outcome(job.last_outcome_).label
-        return (label, f"{label}: {job.last_result_}") if job.last_result_ else label
+        return Outcome(job.last_outcome_).label if job.last_outcome_ else None
+
+    @admin.display(description="")
+    def last_words(self, job: Any) -> str:
+        return Truncator(job.last_result_ or "").chars(120)
 
     # --- run now ----------------------------------------------------------------------------------
 

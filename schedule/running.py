@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from celery import Task, current_app
+from celery.exceptions import Retry
 from django.utils import timezone
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class ScheduledTask(Task):
         start = time.monotonic()
         try:
             result = super().__call__(*args, **kwargs)
+        except Retry:
+            raise  # the same call comes again, and goes on under the same row
         except Exception as error:
             run.finish(Outcome.FAILED, time.monotonic() - start, f"{type(error).__name__}: {error}")
             raise

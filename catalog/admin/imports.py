@@ -490,7 +490,8 @@ def _undo_context(run: ImportRun, request: HttpRequest) -> dict[str, Any]:
     chosen = request.GET.get("bucket", "")
     if chosen not in BUCKETS:
         chosen = next((bucket["name"] for bucket in buckets if bucket["count"]), Outcome.UNDONE)
-    page = page_of(request, changes_by_verdict(run, chosen), "id", {"bucket": chosen})
+    found = changes_by_verdict(run, chosen) if getattr(numbers, chosen) else Change.objects.none()
+    page = page_of(request, found, "id", {"bucket": chosen})
     if chosen == Outcome.UNDONE:
         for change in page["rows"]:
             change.before, change.after = change.after, change.before

@@ -84,9 +84,14 @@ def held(row: ImportRun | Chunk) -> Iterator[bool]:
 
 def lost_in_words(run: ImportRun) -> str:
     """What a person can do about a run that costs every worker its life."""
+    what = (
+        "give it more, then try again"
+        if run.status in BACK
+        else "give it more, or split the feed, then upload it again"
+    )
     return (
         f"{ATTEMPTS} workers were lost over this import, the last time at {run.items:,} items. No product was changed. "
-        "Most often the worker's memory was not enough: give it more, or split the feed, then upload it again."
+        f"Most often the worker's memory was not enough: {what}."
     )
 
 

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, fields
+from datetime import datetime
 from itertools import islice
 
 from django.conf import settings
@@ -17,10 +18,12 @@ from django.core.files.base import File
 from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import F
+from django.utils import timezone
 
 from catalog.errors import FeedRefused
 from catalog.feeds.check import MAX_UNKNOWN_NAMES, Occurring
 from catalog.feeds.items import RawItem, Start, check_start
+from catalog.feeds.limits import too_slow
 from catalog.feeds.split import PIECE_BYTES, NotInPieces, Piece, Shell, pieces_of, read_piece, shell_of
 from catalog.imports.background import failing_in_words, held
 from catalog.imports.batch import Batch, Example, add_unknown, checked, examples_of
@@ -114,12 +117,19 @@ def read_chunk(chunk_id: int) -> ImportRun | None:
         return None
     with held(chunk) as free, failing_in_words(chunk.run):
         if free and chunk.run.status == Status.STAGING:
+            _check_time(chunk.run)
             try:
                 _read(chunk)
             except (NotInPieces, FeedRefused):
                 ImportRun.objects.filter(pk=chunk.run_id, status=Status.STAGING).update(in_chunks=False)
     chunk.run.refresh_from_db()
     return chunk.run
+
+
+def _check_time(run: ImportRun) -> None:
+    begun = datetime.fromisoformat(run.history[-1]["at"])
+    if (timezone.now() - begun).total_seconds() > settings.FEED_LIMITS.seconds:
+        raise too_slow(settings.FEED_LIMITS)
 
 
 @transaction.atomic

@@ -49,6 +49,7 @@ def invalid_csv(run: ImportRun) -> Iterator[str]:
 def changes_csv(run: ImportRun) -> Iterator[str]:
     """A line for each field that the plan changes; one without a field for a product that is archived or comes back.
 
+    A field that a pin keeps has the operation *keep*, with the product's value and the file's.
     The values of new products are those of the staged items: once these are swept, a new product is one line.
     """
     return _csv(CHANGE_COLUMNS, (line for change in _with_items(run) for line in _lines(*change)))
@@ -129,9 +130,12 @@ def _lines(change: Change, item: StagedItem | None) -> Iterator[tuple[Any, ...]]
     before, after = change.before, change.after
     if item is not None:
         after = {**_values(item), "extra": item.extra}
-    fields = [*_flat(before, after)] or [("", "", "")]
-    for field in fields:
-        yield change.product_id, change.operation, *field
+    pinned = change.pinned or {}
+    yours, theirs = ({name: values[side] for name, values in pinned.items()} for side in ("kept", "file"))
+    changed = [(change.operation, *field) for field in _flat(before, after)]
+    kept = [(Operation.KEEP.value, *field) for field in _flat(yours, theirs)]
+    for line in changed + kept or [(change.operation, "", "", "")]:
+        yield change.product_id, *line
 
 
 def _flat(before: dict[str, Any], after: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:

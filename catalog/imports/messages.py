@@ -110,7 +110,7 @@ def _tell(run: ImportRun, name: str, facts: Any, *, attach: bool = False, unaske
 
 
 def _occasion(run: ImportRun) -> ImportRun | str:
-    """What the message is about: the run, and when it comes to the same state again, also the how manyeth time."""
+    """What the message is about: the run; when it comes to the same state again, also for which time."""
     times = sum(step["status"] == run.status for step in run.history)
     return run if times < 2 else f"{run._meta.label_lower}:{run.pk}#{times}"
 
@@ -122,7 +122,7 @@ def _about(run: ImportRun) -> dict[str, Any]:
     issues = _issues(run)
     return {
         "run": run,
-        "again": bool(isinstance(_occasion(run), str)),
+        "again": _occasion(run) is not run,
         "url": run_url(run),
         "api_url": public_url(reverse("import", args=[run.pk])),
         "file": line(run.file_name),
@@ -241,10 +241,12 @@ def _shown(product: dict[str, Any]) -> dict[str, Any]:
         "title": line(product["title"]) or line(product["id"]),
         "brand": line(product["brand"], 60),
         "price": "" if price is None else f"{price:,} {product['currency']}".strip(),
-        "link": link
-        if link.startswith(("https://", "http://")) and len(link) <= 500 and link == line(link, 500)
-        else "",
+        "link": link if _is_link(link) else "",
     }
+
+
+def _is_link(text: str) -> bool:
+    return text.startswith(("https://", "http://")) and text == line(text, 500)
 
 
 def _added_csv(run: ImportRun) -> list[Attachment]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.core.files.storage import default_storage
+from django.db import transaction
 from django.db.models import Exists, FileField, OuterRef, Q
 from django.utils import timezone
 
@@ -25,7 +26,7 @@ def forget_old() -> dict[str, int]:
     return {
         "plans": _discard_old_plans(),
         "imports cleaned up": _clean_up_what_was_left(),
-        "lists of invalid items": _forget_invalid_items(),
+        "lists of items": _forget_items(),
         "files": _forget_files(),
         "orphaned files": _forget_orphans(),
     }
@@ -55,17 +56,26 @@ def _clean_up_what_was_left() -> int:
     return len(left)
 
 
-def _forget_invalid_items() -> int:
-    """The items that could not be imported: their list and their download go, their number and issues stay."""
+def _forget_items() -> int:
+    """The items that could not be imported: their list and their download go, their number and issues stay.
+
+    And the products that an undo removed: the import cannot add them again then.
+    """
     days = settings.RETENTION_ITEMS_DAYS
     if not days:
         return 0
-    invalid = StagedItem.objects.filter(run=OuterRef("pk"), state=ItemState.INVALID)
-    old = ImportRun.objects.filter(Exists(invalid), status__in=ENDS, finished_at__lt=_before(days))
-    for run in old:
-        run.staged.filter(state=ItemState.INVALID).delete()
-        across.forget_items(run)
-    return len(old)
+    is_old = Q(status__in=ENDS, finished_at__lt=_before(days))
+    old = ImportRun.objects.filter(is_old, Exists(StagedItem.objects.filter(run=OuterRef("pk"))))
+    return sum(_forget_items_of(run, is_old) for run in old)
+
+
+@transaction.atomic
+def _forget_items_of(run: ImportRun, is_old: Q) -> bool:
+    if not ImportRun.objects.select_for_update().filter(is_old, pk=run.pk).exists():
+        return False  # it is being applied again, from these very items
+    run.staged.all().delete()
+    across.forget_items(run)
+    return True
 
 
 def _forget_files() -> int:

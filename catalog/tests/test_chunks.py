@@ -4,20 +4,24 @@ import gzip
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.core.files.storage import default_storage
 from django.db import OperationalError
+from django.utils import timezone
 
 from catalog.feeds import split
 from catalog.imports import chunks
 from catalog.imports.discard import discard
 from catalog.imports.stage import stage, stage_chunk
 from catalog.imports.sweep import sweep
-from catalog.models import Chunk, Feed, ImportRun, Product, Status
+from catalog.models import Chunk, Feed, ImportRun, Product, Reading, Status
 from catalog.tests.conftest import Worker
 from catalog.tests.factories import at_once, counts, cutting_off, feed_of, item, items, received
 
@@ -75,6 +79,28 @@ def test_chunks_give_the_rows_of_the_whole(feed: Feed, packed: bool, monkeypatch
     assert not Chunk.objects.exists()
     assert not run.spool
     assert default_storage.listdir("")[0] == ["feeds", *(["spools"] if packed else [])]
+
+
+def test_reading_in_chunks_ends_in_time(feed: Feed, settings: Any) -> None:
+    run = received(feed, feed_of(*MANY))
+    stage(run, in_background=True)
+    first = run.chunks.order_by("pk")[0]
+    settings.FEED_LIMITS = replace(settings.FEED_LIMITS, seconds=1)
+    with patch("catalog.imports.chunks.timezone.now", return_value=timezone.now() + timedelta(seconds=9)):
+        stage_chunk(first.pk)
+    run.refresh_from_db()
+    assert (run.status, run.error_code) == (Status.FAILED, "feed.too_slow")
+    assert not run.staged.exists()
+
+
+def test_a_section_that_runs_on_is_found_in_a_chunk(feed: Feed) -> None:
+    open_ended = item("open").replace("<g:title>", "<g:title><![CDATA[")
+    closed = item("closed").replace("<g:title>", "<g:title><![CDATA[").replace("</g:title>", "]]></g:title>")
+    run = received(feed, feed_of(*MANY, open_ended, closed, *MANY))
+    stage(run)
+    assert (run.status, run.reading) == (Status.REVIEW, Reading.SALVAGED)
+    assert run.staged.filter(product_id="closed").exists()
+    assert [issue.code for issue in run.issues.filter(code__startswith="item.")] == ["item.not_well_formed"]
 
 
 @pytest.mark.django_db(transaction=True)

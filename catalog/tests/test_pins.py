@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
+from catalog.imports.downloads import changes_csv
 from catalog.models import Feed, ImportRun, Product
 from catalog.tests.factories import applied, change, counts, edit, execute, item, planned, taken_back
 from catalog.tests.pages import browser, changes, texts, tree, url, with_class
@@ -127,6 +128,12 @@ def test_only_fields_are_pinned(feed: Feed) -> None:
 def test_a_pinned_field_says_so_on_the_form(pinned: Feed) -> None:
     said = texts(browser("mona").get(PAGE), "//*[contains(text(), 'Pinned: imports leave it as it is.')]")
     assert len(said) == 2
+
+
+def test_the_changes_as_csv_tell_what_is_kept(pinned: Feed) -> None:
+    run = planned(pinned, item("1", title="Theirs", color="Red", note="n"))
+    lines = "".join(changes_csv(run)).splitlines()[1:]
+    assert lines == ["1,update,color,,Red", "1,keep,title,Mine,Theirs"]
 
 
 @pytest.fixture

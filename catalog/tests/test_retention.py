@@ -20,7 +20,17 @@ from catalog.imports.receive import plan_again
 from catalog.imports.retention import forget_old
 from catalog.models import Change, Feed, ImportRun, Product, StagedItem, Status
 from catalog.tasks import forget_what_is_old
-from catalog.tests.factories import applied, counts, execute, feed_of, item, planned, received
+from catalog.tests.factories import (
+    applied,
+    brought_back,
+    counts,
+    execute,
+    feed_of,
+    item,
+    planned,
+    received,
+    taken_back,
+)
 from catalog.tests.pages import browser, text_of, texts, tree, url, with_class
 
 pytestmark = pytest.mark.django_db
@@ -60,6 +70,15 @@ def test_the_file_of_an_open_import_stays(feed: Feed, settings: Any) -> None:
     runs = [aged(planned(feed, item("1")), 1000), aged(received(feed, feed_of(item("2"))), 1000)]
     assert done() == {}
     assert all(Path(run.file.path).exists() for run in runs)
+
+
+def test_what_an_undo_removed_can_be_added_again_for_as_long(feed: Feed) -> None:
+    run = aged(taken_back(applied(feed, item("1"))), 89)
+    done()
+    assert run.staged.count() == 1
+    aged(run, 91)
+    assert done()["lists of items"] == 1
+    assert counts(brought_back(run)) == {"items": 1, "conflict": 1}
 
 
 def test_the_file_of_an_import_that_was_planned_again_stays_as_long_as_that_one_needs_it(feed: Feed) -> None:
@@ -102,7 +121,7 @@ def test_invalid_items_of_an_old_import_go_and_are_told_of(feed: Feed) -> None:
     aged(run, 89)
     assert done() == {}
     aged(run, 91)
-    assert done() == {"files": 1, "lists of invalid items": 1}
+    assert done() == {"files": 1, "lists of items": 1}
     assert not StagedItem.objects.exists()
     assert (run.issues.count(), run.item_issues.count()) == (1, 0)
     page = browser("bob").get(f"{url(run)}?tab=invalid")

@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import path
 
 from config import urls
+from config.docs import _marked
 from config.middleware import DATA, PAGES
 
 BROWSER: dict[str, Any] = {"HTTP_ACCEPT": "text/html,application/xhtml+xml"}
@@ -147,6 +148,11 @@ def test_the_apis_page_shows_every_call(client: Client) -> None:
     for text in ("POST /login/", "GET /user/", "PATCH /user/", "new_password1", "No token needed."):
         assert text in page
     assert "<script" not in page
+
+
+def test_words_between_backticks_are_code_and_nothing_is_markup() -> None:
+    assert _marked("Send `<id>` & go") == "Send <code>&lt;id&gt;</code> &amp; go"
+    assert _marked("one ` alone <b>") == "one ` alone &lt;b&gt;"
 
 
 def test_the_description_of_the_api_has_no_warning() -> None:

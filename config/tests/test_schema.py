@@ -1,13 +1,19 @@
 """The description of the API: without a warning, with an example of every body, each as its own schema says."""
 
+import json
+import re
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.urls import resolve
 from drf_spectacular.generators import SchemaGenerator
 from jsonschema import Draft202012Validator
+
+from config.embedded import BASE_DIR
+from config.postman import calls, collection
 
 SCHEMA: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
 JSON = "application/json"
@@ -59,3 +65,19 @@ def test_every_call_says_what_an_error_looks_like(call: dict[str, Any]) -> None:
     assert call["responses"]["default"]["content"][JSON]["schema"] == {"$ref": "#/components/schemas/Error"}
     needs_token = {} not in call.get("security", [])
     assert ("401" in call["responses"]) or not needs_token
+
+
+# --- the collection for Postman -------------------------------------------------------------------------
+COLLECTION = BASE_DIR / "docs" / "api.postman_collection.json"
+
+
+def test_the_collection_is_what_the_schema_says() -> None:
+    """When it fails: `python -m config.postman > docs/api.postman_collection.json`."""
+    assert json.loads(COLLECTION.read_text()) == json.loads(json.dumps(collection(SCHEMA)))
+
+
+def test_every_call_is_in_the_collection_under_its_address() -> None:
+    described = [(method.upper(), path) for path, place in SCHEMA["paths"].items() for method in place]
+    assert sorted(calls(json.loads(COLLECTION.read_text()))) == sorted(described)
+    for _method, path in described:
+        resolve(re.sub(r"\{\w+\}", "1", path))

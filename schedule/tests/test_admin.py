@@ -46,7 +46,7 @@ def test_the_list_says_what_came_of_the_last_run(admin_client: Client, job: Peri
     assert run
     run.finish(Outcome.FAILED, 1.25, "ValueError: <no way>")
     page = admin_client.get(TASKS).content.decode()
-    assert "1.25 s" in page
+    assert "1.25\xa0s" in page
     assert "Failed" in page
     assert "ValueError: &lt;no way&gt;" in page
 

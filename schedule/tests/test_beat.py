@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import time_machine
 from celery import shared_task
+from celery.exceptions import Retry
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from config import celery_app
@@ -26,6 +27,12 @@ def count(word: str = "done") -> str:
 @shared_task(name="tests.break")
 def break_down() -> None:
     raise ValueError("no way")
+
+
+@shared_task(name="tests.come_again")
+def come_again() -> None:
+    DONE.append("again")
+    raise Retry
 
 
 @pytest.fixture(autouse=True)
@@ -69,8 +76,8 @@ def run_for(beats: list[Scheduler], since: datetime, minutes: int) -> None:
             with time_machine.travel(since + timedelta(seconds=second + 3 * index), tick=False):
                 for entry in each.schedule.values():
                     if entry.is_due().is_due:
-                        each.apply_entry(each.reserve(entry))
-                        each.schedule[entry.name] = each.Entry(entry.model, app=celery_app)
+                        each.schedule[entry.name] = each.reserve(entry)
+                        each.apply_entry(entry)
 
 
 def work(calls: list[dict[str, Any]]) -> None:
@@ -109,6 +116,7 @@ def test_a_nightly_job_that_was_missed_is_made_up_for_at_any_hour(
     run_for([beat(), beat()], START, minutes=2)
     work(sent)
     assert DONE == ["done"]
+    assert JobRun.objects.get().period == datetime(2026, 2, 28, 23, tzinfo=UTC) - timedelta(days=days)
 
 
 def test_a_nightly_job_waits_for_its_night(nightly: PeriodicTask, sent: list[Any]) -> None:
@@ -144,6 +152,13 @@ def test_a_run_that_fails_says_why(job: PeriodicTask) -> None:
     break_down.apply(headers=headers_for(job, START), task_id="1")
     run = JobRun.objects.get()
     assert (run.outcome, run.result) == (Outcome.FAILED, "ValueError: no way")
+
+
+def test_a_run_that_is_tried_again_is_the_same_run(job: PeriodicTask) -> None:
+    for _ in range(2):
+        come_again.apply(headers=headers_for(job, START), task_id="1")
+    assert DONE == ["again", "again"]
+    assert JobRun.objects.get().outcome == Outcome.RUNNING
 
 
 def test_the_call_of_a_lost_worker_is_taken_up_again(job: PeriodicTask) -> None:

@@ -123,8 +123,9 @@ class Torture:
     def _prepare_blows(self) -> Callable[[], None]:
         """Draw one blow or two, each for a point of the work or for a moment. Returns what deals the latter."""
         self._happened, moments = [], []
-        for _ in range(self._dice.choice((1, 1, 2))):
-            blow = self._dice.choice([name for name in BLOWS if self._options.blow in name])
+        # No blow twice: with both of its children frozen, a worker is no worker.
+        chosen = [name for name in BLOWS if self._options.blow in name]
+        for blow in self._dice.sample(chosen, min(len(chosen), self._dice.choice((1, 1, 2)))):
             if self._options.point or self._dice.random() < 0.6:
                 point = self._dice.choice([name for name in points.POINTS if self._options.point in name])
                 (points.ARMED / point).write_text(blow)

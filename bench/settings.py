@@ -1,0 +1,14 @@
+"""As production serves it, but on the database of the measurement and without a proxy."""
+
+import os
+from datetime import timedelta
+
+from config.settings.local import *  # noqa: F403
+from config.settings.local import CACHES, DATABASES, SIMPLE_JWT
+
+DEBUG = False
+DATABASES["default"]["NAME"] = os.environ.get("BENCH_DATABASE") or DATABASES["default"]["NAME"]
+CACHES["default"]["KEY_PREFIX"] = os.environ.get("BENCH_DATABASE") or f"bench_{os.getpid()}"
+ROOT_URLCONF = "bench.naive"
+SIMPLE_JWT = {**SIMPLE_JWT, "ACCESS_TOKEN_LIFETIME": timedelta(hours=2)}
+LOGGING = {"version": 1, "disable_existing_loggers": True}
