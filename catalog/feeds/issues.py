@@ -232,7 +232,7 @@ CODES: tuple[Code, ...] = (
         "item.not_well_formed",
         _E,
         "The item is not well-formed XML",
-        "Is an element left open, closed twice, or closed by another name? The other items were read.",
+        "Is an element or a CDATA section left open, or closed twice, or by another name? The other items were read.",
     ),
     Code(
         "item.too_large",

@@ -171,9 +171,20 @@ def _id_of(cut: str) -> dict[str, Any]:
 def _cited(cut: str, line: int, lost: ItemLost) -> str:
     """`Line 17: <g:gtinc>000123456789</g:gtin>`: the line of the fault, as it stands in the file."""
     lines = cut.split("\n")
-    index = min(max(lost.line, 1), len(lines)) - 1
+    index = _line_left_open(cut)
+    if index is None:
+        index = min(max(lost.line, 1), len(lines)) - 1
     found = "".join(c if c.isprintable() else " " for c in lines[index]).strip()
     return f"Line {line + index}: {found or lost.found}"[:FOUND_MAX]
+
+
+def _line_left_open(cut: str) -> int | None:
+    """Where a CDATA section or comment begins that never ends, which the parser notices only at the item's end."""
+    for opening, end in _SECTION_ENDS.items():
+        begin = cut.rfind(opening)
+        if begin >= 0 and cut.find(end, begin) < 0:
+            return cut.count("\n", 0, begin)
+    return None
 
 
 # --- cutting ----------------------------------------------------------------------------------------

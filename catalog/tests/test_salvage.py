@@ -85,6 +85,12 @@ def test_what_is_named_cites_the_line_of_the_fault() -> None:
     assert named(content) == [(6, "2", "Line 8: <g:gtinc>000123</g:gtin></item>")]
 
 
+@pytest.mark.parametrize("opening", ["<![CDATA[", "<!--"])
+def test_of_a_section_left_open_its_beginning_is_cited(opening: str) -> None:
+    content = feed_of(an_item(1), an_item(2, f"\n<g:color>{opening}Red</g:color>\n"), an_item(3, "<!-- a -->"))
+    assert named(content) == [(6, "2", f"Line 8: <g:color>{opening}Red</g:color>")]
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -250,7 +256,7 @@ def test_any_chunks_give_the_same(spoil: tuple[str, str], size: int) -> None:
     ids=["starts", "nested", "CDATA in items", "comments", "CDATA", "no end", "no tag", "CDATA between"],
 )
 def test_a_megabyte_of_nonsense_takes_no_time(text: str) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     with suppress(FeedRefused):
         salvaged(feed_of(text))
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
