@@ -18,7 +18,7 @@ from catalog.imports.metrics import spent_in_database
 from catalog.imports.rows import COPY, row
 from catalog.models import ImportRun, RunIssue
 
-PIECE_ITEMS = 50  # so many at a time go to PostgreSQL
+PIECE_ITEMS = 50  # so many at a time go to PostgreSQL; more or fewer take longer
 
 Example = dict[str, Any]
 Found = Mapping[tuple[str, str], tuple[int, list[Example]]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Callable
@@ -33,7 +34,7 @@ class Crew:
 
     def __enter__(self) -> Crew:
         if may_be_cut(self._run) and not connection.in_atomic_block and _cores() > 1:
-            self._pool = ProcessPoolExecutor(_cores(), get_context("fork"), _forget_connections)
+            self._pool = ProcessPoolExecutor(_cores(), get_context("fork"), _begin)
             self._pool.submit(int)  # all processes begin with the first call: now, while there are no threads
         return self
 
@@ -76,10 +77,11 @@ class Crew:
             self._on_progress(self._run)
 
 
-def _forget_connections() -> None:
+def _begin() -> None:
     """A new process has a connection of its own; that of its parent is left alone."""
     for alias in connections:
         del connections[alias]
+    gc.freeze()  # what came with the parent stays: looking through it for garbage would copy it, page by page
 
 
 def _cores() -> int:
