@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.db.models.functions import Now
 
 from notifications import refusals
@@ -33,6 +33,9 @@ DAY = timedelta(days=1)
 
 # Advisory locks are numbers shared by the whole database: the first says what kind, which is SMTP's port here.
 MAIL_LOCK = 25
+
+# What psycopg2 raises of a connection that ended: mostly an OperationalError, at times no more than its parent.
+CONNECTION_LOST = (DatabaseError, InterfaceError)
 
 
 def deliver() -> int:
@@ -110,7 +113,7 @@ def claim() -> Message | None:
 
 
 def let_go(message: Message) -> None:
-    with suppress(OperationalError, InterfaceError):  # then the lock went with its connection
+    with suppress(*CONNECTION_LOST):  # then the lock went with its connection
         _lock("pg_advisory_unlock", message)
 
 
@@ -221,7 +224,7 @@ def _note(message: Message, **fields: Any) -> None:
     row = Message.objects.filter(pk=message.pk)
     try:
         row.update(**fields)
-    except (OperationalError, InterfaceError):
+    except CONNECTION_LOST:
         if connection.in_atomic_block:
             raise
         connection.close()
