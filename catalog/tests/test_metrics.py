@@ -11,7 +11,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from catalog.imports import chunks, metrics
+from catalog.imports import chunks
 from catalog.imports.metrics import Meter, together
 from catalog.imports.stage import stage
 from catalog.models import Feed, ImportRun
@@ -24,7 +24,8 @@ FIGURES = {"seconds", "items_per_second", "database_seconds", "peak_rss_mb"}
 
 
 def believable(figures: dict[str, float], items: int) -> bool:
-    fits = abs(figures["items_per_second"] - items / figures["seconds"]) <= items  # it is made before rounding
+    took = items / figures["items_per_second"]
+    fits = abs(figures["seconds"] - took) <= 0.001  # it is rounded
     return fits and 0 < figures["database_seconds"] <= figures["seconds"] and 20 < figures["peak_rss_mb"] < 2000
 
 
@@ -34,7 +35,7 @@ def test_each_step_says_what_it_cost(feed: Feed) -> None:
     assert set(run.metrics) == {"stage", "plan", "apply"}
     assert {step: figures["seconds"] for step, figures in run.metrics.items()} == run.seconds
     assert all(set(figures) == FIGURES for figures in run.metrics.values())
-    assert all(believable(figures, 500) for figures in run.metrics.values())
+    assert [step for step, figures in run.metrics.items() if not believable(figures, 500)] == [], run.metrics
 
 
 def test_a_file_in_chunks_says_what_all_of_them_cost(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,19 +61,12 @@ def test_the_time_of_the_database_is_not_the_time_of_the_program() -> None:
     assert meter.seconds >= 0.15
 
 
-def test_memory_that_was_given_back_was_needed_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "SAMPLE", 0.001)
-    before = metrics._memory()
+def test_memory_that_was_given_back_was_needed_all_the_same() -> None:
     with Meter() as meter:
-        much = bytearray(100 * 1024 * 1024)
-        time.sleep(0.1)
+        before = meter.figures(1)["peak_rss_mb"]
+        much = bytearray(200 * 1024 * 1024)
         del much
-    assert meter.peak > before + 90
-
-
-def test_where_the_system_tells_no_memory_the_most_ever_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "_STATM", Path("/nowhere"))
-    assert metrics._memory() > 20
+    assert meter.figures(1)["peak_rss_mb"] > min(before + 90, 190)
 
 
 def test_the_shell_tells_it_beside_the_seconds(feed: Feed, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
