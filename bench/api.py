@@ -31,6 +31,8 @@ from urllib.parse import quote, urlencode
 import django
 from django.conf import settings
 
+from bench.database import own_database
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bench.settings")
 
 WEB_WORKERS = 2
@@ -172,22 +174,6 @@ def _settle() -> None:
 
 
 # --- the servers --------------------------------------------------------------------------------------
-@contextmanager
-def own_database() -> Iterator[None]:
-    """A fresh database for this run, dropped afterwards."""
-    from django.test.utils import setup_databases, teardown_databases
-
-    from config import embedded
-
-    embedded.ensure()
-    settings.DATABASES["default"]["TEST"]["NAME"] = f"bench_{os.getpid()}"
-    made = setup_databases(verbosity=0, interactive=False)
-    try:
-        yield
-    finally:
-        teardown_databases(made, verbosity=0)
-
-
 def serve(port: int) -> None:
     """One web worker, a thread for each connection."""
     from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
