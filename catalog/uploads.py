@@ -14,26 +14,19 @@ class NamelessFileUploadHandler(FileUploadHandler):
     Django's own has a name, and stays for ever when the process is killed.
     """
 
-    file: UploadedFile | None = None
+    file: UploadedFile
 
     def new_file(self, *args: Any, **options: Any) -> None:
         super().new_file(*args, **options)
-        self.file = UploadedFile(
-            tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR),
-            self.file_name,
-            self.content_type,
-            0,
-            self.charset,
-            self.content_type_extra,
-        )
+        content = tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR)  # noqa: SIM115 - whoever has it closes it
+        kind = (self.content_type, 0, self.charset, self.content_type_extra)
+        self.file = UploadedFile(content, self.file_name, *kind)
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes | None:
-        assert self.file
         self.file.write(raw_data)
         return None
 
     def file_complete(self, file_size: int) -> UploadedFile | None:
-        assert self.file
         self.file.seek(0)
         self.file.size = file_size
         return self.file
@@ -42,5 +35,6 @@ class NamelessFileUploadHandler(FileUploadHandler):
         self.close()
 
     def close(self) -> None:
-        if self.file:
-            self.file.close()
+        """Let go of the file now, and of its room on the disk."""
+        if file := getattr(self, "file", None):
+            file.close()

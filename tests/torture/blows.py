@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import connection
 
 from config import embedded
+from config.embedded.processes import processes_of
 
 
 def kill(pid: int) -> None:
@@ -67,8 +68,7 @@ def _parent(pid: int) -> int:
 
 
 def _signal_all(command: str, number: signal.Signals) -> None:
-    processes: Iterator[int] = embedded._processes(command)
-    for pid in processes:
+    for pid in processes_of(command):
         with suppress(ProcessLookupError):
             os.kill(pid, number)
 

@@ -64,6 +64,7 @@ class Torture:
     def __init__(self, options: Namespace, worker: Worker, office: PostOffice) -> None:
         self._options = options
         self._dice = random.Random(options.seed)  # noqa: S311 - to be drawn again
+        self._victims = random.Random(options.seed)  # noqa: S311 - apart, for how many are asked for depends on the time
         self._decks: dict[str, list[str]] = {}
         self._worker = worker
         self._office = office
@@ -158,12 +159,12 @@ class Torture:
         """What deals the blows whose moment has come."""
 
         def deal() -> None:
-            for blow in blows:
-                if not blow.point and not blow.came and time.monotonic() - start > blow.moment:
-                    if children := self._worker.children():
-                        blow.came = True
-                        with suppress(ProcessLookupError, FileNotFoundError):
-                            BLOWS[blow.name](self._dice.choice(children))
+            passed = time.monotonic() - start
+            for blow in [each for each in blows if not each.point and not each.came and passed > each.moment]:
+                if children := self._worker.children():
+                    blow.came = True
+                    with suppress(ProcessLookupError, FileNotFoundError):
+                        BLOWS[blow.name](self._victims.choice(children))
 
         return deal
 

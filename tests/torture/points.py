@@ -47,7 +47,7 @@ POINTS: dict[str, tuple[Any, str, str]] = {
 # A file here, named like a point, has the blow that comes upon who is there first.
 ARMED = embedded.STATE / "points"
 # Big files in small chunks, and quick hearts: an import here takes a second or two.
-PIECE_BYTES = 200_000
+PIECE_BYTES = 100_000
 BEAT = 0.5
 IDLE = 3
 

@@ -37,4 +37,6 @@ def harm(runs: list[ImportRun], office: PostOffice) -> list[str]:
         "messages that were not sent": (len(story.unsent(office)), 0),
         "mails that came twice": (story.doubles(office), 0),
     }
-    return wrong + [f"{what}: {found} and not {expected}" for what, (found, expected) in numbers.items() if found != expected]
+    return wrong + [
+        f"{what}: {found} and not {expected}" for what, (found, expected) in numbers.items() if found != expected
+    ]
