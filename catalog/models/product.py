@@ -1,6 +1,6 @@
 """Products, and the columns they share with the items of an import."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
@@ -148,7 +148,7 @@ def _is_somewhere(term: str) -> bool:
     return Product.objects.with_words([term]).exists()
 
 
-def _listed_by(field: str, *, name: str, include: Iterable[str] = ()) -> models.Index:
+def _listed_by(field: str, *, name: str, include: Sequence[str] = ()) -> models.Index:
     """Products on the list in the order of the field, ties by id: any page is found in the index alone."""
     return models.Index(field, "id", include=include, condition=models.Q(archived_at=None), name=name)
 
@@ -202,9 +202,7 @@ class Product(ItemFields):
                 name="product_listed",
             ),
             # /list-products/?brand=… with other filters, ?sort_by=brand, and the brands of /filter-options/
-            _listed_by(
-                "brand_key", name="product_by_brand", include=["condition", "gender", "availability", "price"]
-            ),
+            _listed_by("brand_key", name="product_by_brand", include=["condition", "gender", "availability", "price"]),
             # /list-products/?min_price=…&max_price=… with other filters, and ?sort_by=price
             _listed_by("price", name="product_by_price", include=["condition", "gender", "availability"]),
             # /list-products/?sort_by=title, created_at and updated_at
