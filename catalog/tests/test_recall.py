@@ -10,9 +10,11 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from catalog.feeds.check import Item, Rules, check
+from catalog.feeds.items import RawItem
 from catalog.feeds.slices import slices_of, without
 from catalog.feeds.split import Piece, Shell
-from catalog.imports import batch, chunks
+from catalog.imports import chunks
 from catalog.imports.discard import clean_up
 from catalog.imports.retention import forget_old
 from catalog.models import Feed, ImportRun, Status
@@ -51,13 +53,12 @@ def parsed() -> Iterator[list[str]]:
     """The ids of the items that are read from now on."""
     ids: list[str] = []
 
-    def check(raw: Any, rules: Any) -> Any:
-        found = batch_check(raw, rules)
+    def check_and_tell(raw: RawItem, rules: Rules) -> Item:
+        found = check(raw, rules)
         ids.append(found.id)
         return found
 
-    batch_check = batch.check
-    with patch.object(batch, "check", check):
+    with patch("catalog.imports.batch.check", check_and_tell):
         yield ids
 
 

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('catalog', '0018_words'),
+        ('catalog', '0019_product_index_columns'),
     ]
 
     operations = [
