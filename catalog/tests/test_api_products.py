@@ -361,7 +361,7 @@ def test_without_a_cache_everything_is_still_there(
     def away(*_: Any, **__: Any) -> None:
         raise CacheAway
 
-    monkeypatch.setattr("catalog.api.cache.cache.get", away)
+    monkeypatch.setattr("catalog.cached.cache.get", away)
     assert asked(api, "brand=Noor") == ["1", "3"]
     assert api.get("/filter-options/").status_code == 200
 

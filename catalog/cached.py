@@ -1,0 +1,33 @@
+"""Numbers about the catalogue that are counted once for each of its versions."""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+from django.core.cache import cache
+from redis.exceptions import RedisError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+# Not long: the broker lives in the same memory, and everybody may think of new filters.
+KEPT_SECONDS = 10 * 60
+
+
+def cached(version: int, what: str, compute: Callable[[], T]) -> T:
+    """The value of `compute` for this version of the catalogue, computed once. Without a cache it is computed anew."""
+    key = f"catalogue-{version}-{digest(what)}"
+    try:
+        value = cache.get(key)
+        if value is None:
+            value = compute()
+            cache.set(key, value, KEPT_SECONDS)
+    except RedisError:
+        log.warning("The cache does not answer")
+        return compute()
+    return value
+
+
+def digest(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode(errors="surrogatepass")).hexdigest()[:16]
