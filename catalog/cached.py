@@ -3,7 +3,8 @@
 import hashlib
 import logging
 from collections.abc import Callable
-from typing import Any, TypeVar
+from threading import Lock
+from typing import Any, TypeVar, cast
 
 from django.core.cache import cache
 from redis.exceptions import RedisError
@@ -16,15 +17,31 @@ KEPT_SECONDS = 10 * 60
 
 
 def cached(version: int, what: str, compute: Callable[[], T]) -> T:
-    """The value of `compute` for this version of the catalogue, computed once. Without a cache it is computed anew."""
-    value: T | None = known(version, what)
+    """The value of `compute` for this version of the catalogue, computed once. Without a cache it is computed anew.
+
+    Who asks while another thread computes waits for that one. `compute` may not call this again.
+    """
+    key = _key(version, what)
+    try:
+        value = cache.get(key)
+        if value is None:
+            with _COMPUTING[hash(key) % len(_COMPUTING)]:
+                value = _computed(key, compute)
+    except RedisError:
+        log.warning("The cache does not answer")
+        return compute()
+    return value
+
+
+_COMPUTING = [Lock() for _ in range(64)]
+
+
+def _computed(key: str, compute: Callable[[], T]) -> T:
+    value = cache.get(key)
     if value is None:
         value = compute()
-        try:
-            cache.set(_key(version, what), value, KEPT_SECONDS)
-        except RedisError:
-            log.warning("The cache does not answer")
-    return value
+        cache.set(key, value, KEPT_SECONDS)
+    return cast("T", value)
 
 
 def known(version: int, what: str) -> Any:
@@ -33,7 +50,7 @@ def known(version: int, what: str) -> Any:
         return cache.get(_key(version, what))
     except RedisError:
         log.warning("The cache does not answer")
-    return None
+        return None
 
 
 def _key(version: int, what: str) -> str:
