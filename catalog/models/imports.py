@@ -8,7 +8,6 @@ from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, models
 from django.db.models.functions import Now
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from catalog.feeds.attributes import expected
@@ -177,20 +176,23 @@ class ImportRun(models.Model):
         False when the run is not in an allowed one. The instance is refreshed either way, so that the caller can say
         what the run is in instead.
         """
-        step = {"status": to, "at": timezone.now().isoformat(), "by": str(by) if by else ""}
-        entry = [step | ({"reason": reason} if reason else {})]
-        added = models.Func(
-            models.F("history"),
-            models.Value(entry, models.JSONField()),
-            template="(%(expressions)s)",
-            arg_joiner=" || ",
+        said = {"status": to, "by": str(by) if by else ""} | ({"reason": reason} if reason else {})
+        step = models.Func(
+            models.Value(said, models.JSONField()),
+            template="(%(expressions)s || jsonb_build_object('at', statement_timestamp()))",
         )
+        added = models.Func(models.F("history"), step, template="(%(expressions)s)", arg_joiner=" || ")
         fields["changed_at"] = Now()
         if to in ENDS:
             fields.setdefault("finished_at", Now())
         moved = ImportRun.objects.filter(pk=self.pk, status__in=allowed).update(status=to, history=added, **fields)
         self.refresh_from_db()
         return bool(moved)
+
+    def seconds_in_status(self) -> float:
+        """For how long it has its status, by the database's clock: those of two workers may differ."""
+        (passed,) = ImportRun.objects.filter(pk=self.pk).values_list(Now() - models.F("changed_at"), flat=True)
+        return float(passed.total_seconds())
 
     @property
     def is_open(self) -> bool:
@@ -271,7 +273,11 @@ class ItemState(models.TextChoices):
 
 
 class StagedItem(ItemFields):
-    """One item of the file, cleaned, waiting. Written by COPY, deleted when the run ends; invalid ones stay longer."""
+    """One item of the file, cleaned, waiting. Written by COPY, deleted when the run ends; invalid ones stay longer.
+
+    Of a big feed's last import all stay: an item of the next one with the same `digest` is not read again. `shape`
+    stands for the names of its elements.
+    """
 
     pk = models.CompositePrimaryKey("run_id", "position")
     # No constraint: it would be checked row by row while a million rows are copied in.
@@ -281,10 +287,13 @@ class StagedItem(ItemFields):
     product_id = models.TextField(db_collation="C")
     state = models.TextField(choices=ItemState)
     issues = models.JSONField(default=list)
+    digest = models.UUIDField(null=True)
+    shape = models.BigIntegerField(null=True)
 
     class Meta:
         default_permissions = ()
         indexes = [
+            models.Index("run", "digest", name="stageditem_digest"),
             # the invalid items of a run, page by page, and the first of them for its mail: few among a million
             models.Index("run", "position", name="stageditem_invalid", condition=models.Q(state="invalid")),
         ]
