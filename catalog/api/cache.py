@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from collections.abc import Callable
-from threading import Lock
 from typing import Any, TypeVar, cast
 
 from django.core.cache import cache, caches
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 # Not long: the broker lives in the same memory, and everybody may think of new filters.
 KEPT_SECONDS = 10 * 60
+# More than anything that is counted takes, even of millions.
+PATIENCE = 5
 # What is longer is made anew each time: answers are kept in the memory of each web process.
 KEPT_BYTES = 256 * 1024
 
@@ -64,29 +66,30 @@ class CatalogueView(APIView):
 def cached(version: int, what: str, compute: Callable[[], T]) -> T:
     """The value of `compute` for this version of the catalogue, computed once. Without a cache it is computed anew.
 
-    Who asks while another thread computes waits for that one. `compute` may not call this again.
+    Who asks while somebody else computes it, in whatever process, waits for that one as long as `PATIENCE`.
     """
     key = f"catalogue-{version}-{_digest(what)}"
     try:
         value = cache.get(key)
         if value is None:
-            with _COMPUTING[hash(key) % len(_COMPUTING)]:
-                value = _computed(key, compute)
+            value = _waited_for(key)
+        if value is None:
+            value = compute()
+            cache.set(key, value, KEPT_SECONDS)
     except RedisError:
         log.warning("The cache does not answer")
         return compute()
-    return value
-
-
-_COMPUTING = [Lock() for _ in range(64)]
-
-
-def _computed(key: str, compute: Callable[[], T]) -> T:
-    value = cache.get(key)
-    if value is None:
-        value = compute()
-        cache.set(key, value, KEPT_SECONDS)
     return cast("T", value)
+
+
+def _waited_for(key: str) -> Any:
+    """What another one computes meanwhile; None for the first who asks, and for who has waited too long."""
+    end = time.monotonic() + PATIENCE
+    while not cache.add(f"{key}-awaited", 1, PATIENCE) and time.monotonic() < end:
+        time.sleep(0.01)
+        if (value := cache.get(key)) is not None:
+            return value
+    return None
 
 
 def _known_to(request: Request) -> list[str]:
