@@ -1,30 +1,20 @@
-"""What holds as long as the catalogue does not change: answers that a client has already, and numbers counted once."""
+"""What holds as long as the catalogue does not change: answers that somebody has already."""
 
 from __future__ import annotations
 
-import hashlib
-import logging
-import time
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
-from django.core.cache import cache, caches
+from django.core.cache import caches
 from django.http import HttpResponse
 from django.utils.http import parse_etags
-from redis.exceptions import RedisError
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from catalog.api.parameters import Query
+from catalog.cached import digest
 from catalog.models import CatalogState
 
-log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-# Not long: the broker lives in the same memory, and everybody may think of new filters.
-KEPT_SECONDS = 10 * 60
-# More than anything that is counted takes, even of millions.
-PATIENCE = 5
 # What is longer is made anew each time: answers are kept in the memory of each web process.
 KEPT_BYTES = 256 * 1024
 
@@ -42,7 +32,7 @@ class CatalogueView(APIView):
     def get(self, request: Request, **place: str) -> HttpResponse:
         asked = self.query.read(request.query_params)
         version = CatalogState.current()
-        tag = f'"{version}-{_digest(self.form, request.build_absolute_uri())}"'
+        tag = f'"{version}-{digest(self.form, request.build_absolute_uri())}"'
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
         if tag in _known_to(request):
             return HttpResponse(status=304, headers=headers)
@@ -54,7 +44,7 @@ class CatalogueView(APIView):
         raise NotImplementedError
 
     def _kept(self, request: Request, tag: str, answer: Callable[[], Any]) -> bytes:
-        kept, key = caches["answers"], _digest(tag, request.accepted_media_type)
+        kept, key = caches["answers"], digest(tag, request.accepted_media_type)
         body = kept.get(key)
         if body is None:
             body = request.accepted_renderer.render(answer(), request.accepted_media_type)
@@ -63,39 +53,6 @@ class CatalogueView(APIView):
         return cast("bytes", body)
 
 
-def cached(version: int, what: str, compute: Callable[[], T]) -> T:
-    """The value of `compute` for this version of the catalogue, computed once. Without a cache it is computed anew.
-
-    Who asks while somebody else computes it, in whatever process, waits for that one as long as `PATIENCE`.
-    """
-    key = f"catalogue-{version}-{_digest(what)}"
-    try:
-        value = cache.get(key)
-        if value is None:
-            value = _waited_for(key)
-        if value is None:
-            value = compute()
-            cache.set(key, value, KEPT_SECONDS)
-    except RedisError:
-        log.warning("The cache does not answer")
-        return compute()
-    return cast("T", value)
-
-
-def _waited_for(key: str) -> Any:
-    """What another one computes meanwhile; None for the first who asks, and for who has waited too long."""
-    end = time.monotonic() + PATIENCE
-    while not cache.add(f"{key}-awaited", 1, PATIENCE) and time.monotonic() < end:
-        time.sleep(0.01)
-        if (value := cache.get(key)) is not None:
-            return value
-    return None
-
-
 def _known_to(request: Request) -> list[str]:
     tags = parse_etags(request.headers.get("If-None-Match", ""))
     return [tag.removeprefix("W/") for tag in tags]  # a proxy that compresses makes them weak
-
-
-def _digest(*texts: str) -> str:
-    return hashlib.sha256("\0".join(texts).encode(errors="surrogatepass")).hexdigest()[:16]

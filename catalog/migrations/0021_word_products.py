@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('catalog', '0019_product_index_columns'),
+        ('catalog', '0020_known_items'),
     ]
 
     operations = [
