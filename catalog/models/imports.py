@@ -196,10 +196,6 @@ class ImportRun(models.Model):
         return float(passed.total_seconds())
 
     @property
-    def is_open(self) -> bool:
-        return self.status in OPEN
-
-    @property
     def is_busy(self) -> bool:
         """Something works on it, or will."""
         return self.status in BUSY
