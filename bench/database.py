@@ -1,4 +1,4 @@
-"""A database for one measurement."""
+"""Databases of the measurements' own."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from django.conf import settings
 
 
 @contextmanager
-def own_database() -> Iterator[None]:
-    """A fresh database for this run, dropped afterwards."""
+def own_database(keep: str = "") -> Iterator[None]:
+    """A fresh database for this run, dropped afterwards; or one that is kept by its name, made if it is not there."""
     from django.test.utils import setup_databases, teardown_databases
 
     from config import embedded
 
     embedded.ensure()
-    settings.DATABASES["default"]["TEST"]["NAME"] = f"bench_{os.getpid()}"
-    made = setup_databases(verbosity=0, interactive=False)
+    settings.DATABASES["default"]["TEST"]["NAME"] = keep or f"bench_{os.getpid()}"
+    made = setup_databases(verbosity=0, interactive=False, keepdb=bool(keep), serialized_aliases=())
     try:
         yield
     finally:
-        teardown_databases(made, verbosity=0)
+        teardown_databases(made, verbosity=0, keepdb=bool(keep))

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('catalog', '0020_known_items'),
+        ('catalog', '0021_word_products'),
     ]
 
     operations = [
