@@ -17,6 +17,7 @@ PRODUCTION = {
     "REDIS_URL": "redis://localhost",
     "EMAIL_URL": "smtp://localhost",
     "DEFAULT_FROM_EMAIL": "catalogue@example.com",
+    "PROXY_COUNT": "1",
 }
 SHOW = (
     "from config.settings import production as p; print(p.REST_FRAMEWORK['NUM_PROXIES'], p.SIMPLE_JWT['SIGNING_KEY'])"
@@ -30,6 +31,14 @@ def start(**changed: str) -> subprocess.CompletedProcess[str]:
 
 def test_production_starts_with_keys_of_its_own_behind_one_proxy() -> None:
     assert start().stdout.split(maxsplit=1) == ["1", PRODUCTION["JWT_SIGNING_KEY"] + "\n"]
+
+
+@pytest.mark.parametrize("count", ["", "-1", "one"])
+def test_production_does_not_guess_how_many_proxies_there_are(count: str) -> None:
+    """A wrong guess lets clients choose the address that their tries are counted by."""
+    refused = start(PROXY_COUNT=count)
+    assert refused.returncode == 1
+    assert "PROXY_COUNT" in refused.stderr
 
 
 @pytest.mark.parametrize("key", ["", "short", PRODUCTION["DJANGO_SECRET_KEY"]])
