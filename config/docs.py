@@ -47,7 +47,7 @@ def _call(schema: dict[str, Any], path: str, method: str, operation: dict[str, A
         "path": path,
         "summary": _marked(operation.get("summary") or summary),
         "more": _marked(more),
-        "open": {} in operation.get("security", [{}]),
+        "open": not operation["security"],
         "parameters": [_parameter(parameter) for parameter in operation.get("parameters", [])],
         "bodies": _bodies(schema, operation.get("requestBody", {})),
         "responses": [_response(schema, status, response) for status, response in operation["responses"].items()],
