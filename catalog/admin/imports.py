@@ -6,41 +6,27 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.forms.models import model_to_dict
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path
-from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
-from catalog.admin.differences import differences, facts
-from catalog.admin.tabs import AttributesTab, InvalidTab, IssuesTab, Tab, number, page_of
+from catalog.admin.changes import ChangesTab, MissingTab
+from catalog.admin.progress import STATUS_COLORS, state
+from catalog.admin.tabs import AttributesTab, InvalidTab, IssuesTab, Tab, number
+from catalog.admin.undo import undo_context
 from catalog.errors import CatalogError, NotAllowed
 from catalog.feeds import reference
-from catalog.imports import attempts, diagnosis, downloads, review, source, supplements
+from catalog.imports import downloads, review, source, supplements
 from catalog.imports.discard import discard
 from catalog.imports.holds import SERIOUS, asks_why, repairs_of
 from catalog.imports.receive import plan_again
-from catalog.imports.undo import changes_by_verdict, prospect, redo, undo
-from catalog.models import Change, ImportRun, Mode, Operation, Outcome, Product, Reading, Status
+from catalog.imports.undo import redo, undo
+from catalog.models import ImportRun, Reading, Status
 from catalog.models.imports import PLANNED
-from catalog.templatetags.catalog import undo_effect
-
-STATUS_COLORS = {
-    Status.RECEIVED: "info",
-    Status.STAGING: "info",
-    Status.REVIEW: "warning",
-    Status.APPLYING: "info",
-    Status.APPLIED: "success",
-    Status.UNDOING: "info",
-    Status.UNDONE: "warning",
-    Status.REDOING: "info",
-    Status.FAILED: "danger",
-}
 
 
 @admin.register(ImportRun)
@@ -136,7 +122,7 @@ class ImportRunAdmin(ModelAdmin):
         tab = tabs.get(request.GET.get("tab", ""), TABS["changes"])
         context = {
             **self.admin_site.each_context(request),
-            **_state(run),
+            **state(run),
             "title": f"{run}: {run.file_name}",
             "opts": self.model._meta,
             "tabs": [(each, each.count(run)) for each in tabs.values()],
@@ -162,7 +148,7 @@ class ImportRunAdmin(ModelAdmin):
     def live_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """The moving part of the page, asked for every second while something works on the run."""
         run = self._run(request, pk)
-        response = render(request, "admin/catalog/importrun/_live.html", _state(run))
+        response = render(request, "admin/catalog/importrun/_live.html", state(run))
         if not run.is_busy:
             response["HX-Refresh"] = "true"  # there is more to see now than this part
         return response
@@ -230,8 +216,8 @@ class ImportRunAdmin(ModelAdmin):
             return redirect("admin:catalog_importrun_change", run.pk)
         context = {
             **self.admin_site.each_context(request),
-            **_state(run),
-            **_undo_context(run, request),
+            **state(run),
+            **undo_context(run, request),
             "title": _("Undo %(run)s") % {"run": run},
             "opts": self.model._meta,
         }
@@ -285,233 +271,6 @@ def _place(run: ImportRun, position: int = 0, issue: int = 0, example: int = 0) 
     if issue:
         return source.place_of_example(get_object_or_404(run.issues, pk=issue), example)
     return source.place_of_error(run)
-
-
-# --- what the page shows --------------------------------------------------------------------------------
-
-# What a step of the run's metrics did with the items.
-TOOK = {
-    "stage": _("read"),
-    "plan": _("compared"),
-    "apply": _("applied"),
-    "undo": _("undone"),
-    "redo": _("applied again"),
-}
-STEPS = (
-    (_("Upload"), ()),
-    (_("Read and compare"), (Status.RECEIVED, Status.STAGING)),
-    (_("Review"), (Status.REVIEW,)),
-    (_("Apply"), (Status.APPLYING,)),
-    (_("Done"), (Status.APPLIED, Status.UNDOING, Status.UNDONE, Status.REDOING)),
-)
-
-
-def _state(run: ImportRun) -> dict[str, Any]:
-    """What both the page and its moving part need."""
-    current = next((i for i, (_label, statuses) in enumerate(STEPS) if run.status in statuses), None)
-    return {
-        "run": run,
-        "status_color": STATUS_COLORS.get(Status(run.status), "default"),
-        "steps": [
-            {"label": label, "done": current is not None and i < current, "current": i == current}
-            for i, (label, _statuses) in enumerate(STEPS)
-        ],
-        "progress": _progress(run),
-        "took": [{"label": label, **run.metrics[step]} for step, label in TOOK.items() if step in run.metrics],
-        "issues": list(run.issues.all()[:5]) if run.is_busy else [],
-        "sign": attempts.sign_of(run) if run.is_busy else None,
-        "attempts": attempts.ATTEMPTS,
-        "early": diagnosis.early_verdict(run),
-        "reason": next((step["reason"] for step in run.history if "reason" in step), ""),
-        # The worker that applies does so for the one who confirmed.
-        "who": next((step["by"] for step in reversed(run.history) if step["by"]), ""),
-    }
-
-
-def _progress(run: ImportRun) -> dict[str, Any]:
-    """Numbers of the reading: share, items a second, seconds left."""
-    started = next((h["at"] for h in reversed(run.history) if h["status"] == Status.STAGING), None)
-    if not run.is_busy or not started:
-        return {}
-    seconds = max((timezone.now() - (parse_datetime(started) or timezone.now())).total_seconds(), 0.001)
-    share = run.bytes_read / max(run.file_size, 1)
-    return {
-        "percent": round(share * 100),
-        "per_second": round(run.items / seconds),
-        "seconds_left": round(seconds / share - seconds) if share else None,
-    }
-
-
-class ChangesTab(Tab):
-    key = "changes"
-    label = _("Changes")
-    filters = ("operation", "outcome", "product_id")
-    template = "admin/catalog/importrun/_changes.html"
-
-    def count(self, run: ImportRun) -> int:
-        changes = run.created + run.changed + run.archived + run.conflict + run.archive_conflict + run.pinned
-        return 0 if run.status == Status.DISCARDED else changes
-
-    def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
-        chosen = self.chosen(request)
-        context = self.page(request, review.changes(run, **chosen), "id")
-        context["rows"] = _with_products(run, context["rows"])
-        context["outcomes"] = _outcome_counts(run)
-        context["operations"] = [
-            (value, label, count)
-            for value, label, count in _operation_counts(run)
-            if count or chosen.get("operation") == value
-        ]
-        return context
-
-
-class MissingTab(Tab):
-    """The feed's products that are not in the file, of a run that archives them."""
-
-    key = "missing"
-    label = _("Missing from the file")
-    template = "admin/catalog/importrun/_missing.html"
-
-    def is_for(self, run: ImportRun) -> bool:
-        return run.mode == Mode.SYNC
-
-    def count(self, run: ImportRun) -> int:
-        return 0 if run.status == Status.DISCARDED else run.archived + run.archive_conflict
-
-    def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
-        context = self.page(request, review.changes(run, operation=Operation.ARCHIVE), "id")
-        context["rows"] = _with_products(run, context["rows"])
-        context["missing"] = self.count(run)
-        context["before"] = review.sync_before(run)
-        return context
-
-
-def _operation_counts(run: ImportRun) -> list[tuple[str, Any, int]]:
-    """What the chips over the list say: the run's own counts. Only the few that return are counted in the table."""
-    if run.status == Status.DISCARDED:
-        return []
-    restored = run.changes.filter(operation=Operation.RESTORE).exclude(outcome=Outcome.CONFLICT).count()
-    numbers = {
-        Operation.CREATE: run.created,
-        Operation.UPDATE: run.changed - restored,
-        Operation.RESTORE: restored,
-        Operation.ARCHIVE: run.archived,
-        Operation.KEEP: run.pinned,
-    }
-    return [(operation.value, operation.label, number) for operation, number in numbers.items()]
-
-
-def _outcome_counts(run: ImportRun) -> list[tuple[str, Any, int]]:
-    """What became of the changes, where it is not the usual."""
-    numbers = {
-        Outcome.CONFLICT: (_("Left alone"), run.conflict + run.archive_conflict),
-        Outcome.UNDONE: (_("Undone"), run.undone),
-        Outcome.KEPT: (_("Not undone: changed since"), run.kept),
-        Outcome.GONE: (_("Not undone: gone"), run.gone),
-    }
-    return [(outcome.value, label, number) for outcome, (label, number) in numbers.items() if number]
-
-
-_HINTS = {
-    Operation.ARCHIVE: _("It is not in the file any more. It is kept in the archive and can come back."),
-    Operation.RESTORE: _("It comes back from the archive as it was."),
-}
-
-
-def _with_products(run: ImportRun, changes: list[Change]) -> list[dict[str, Any]]:
-    """Each change with the product as it would be, or is: three queries for the whole page."""
-    products = Product.objects.in_bulk([change.product_id for change in changes])
-    positions = [change.position for change in changes if change.operation == Operation.CREATE and change.position]
-    staged = {item.position: item for item in run.staged.filter(position__in=positions)}
-    rows = []
-    for change in changes:
-        item: Any = staged.get(change.position or 0)
-        if item is None and not _is_somebody_elses(change):
-            item = products.get(change.product_id)
-        rows.append(_row(change, item) | {"in_catalogue": change.product_id in products})
-    return rows
-
-
-def _row(change: Change, item: Any) -> dict[str, Any]:
-    """A change as the lists show it."""
-    currency = item.currency if item else ""
-    is_new = change.operation == Operation.CREATE
-    if is_new:
-        fields = list(facts(model_to_dict(item) | {"id": change.product_id}, currency)) if item else []
-    else:
-        fields = list(differences(change, currency))
-    usual = change.outcome in (Outcome.PROPOSED, Outcome.APPLIED, Outcome.PINNED)
-    return {
-        "change": change,
-        "item": item,
-        "fields": fields,
-        "is_new": is_new,
-        "kind": change.operation,
-        "label": change.get_operation_display(),
-        "badge": "" if usual else change.get_outcome_display(),
-        "headings": (_("Old"), _("New")),
-        "hint": "" if fields else _HINTS.get(Operation(change.operation), ""),
-    }
-
-
-def _is_somebody_elses(change: Change) -> bool:
-    """The product that exists is not the one of the plan: it was created by another import in between."""
-    return change.operation == Operation.CREATE and change.outcome == Outcome.CONFLICT
-
-
-# --- the undo's page ----------------------------------------------------------------------------------
-
-# Of each verdict: its name among the counts, and its colour.
-BUCKETS = {
-    Outcome.UNDONE: (_("taken back"), "good"),
-    Outcome.KEPT: (_("kept: changed since"), "warn"),
-    Outcome.GONE: (_("could not: gone"), "bad"),
-}
-# What the inverse of each operation is called, and the colour it has in lists.
-_INVERSE = {
-    Operation.CREATE: (_("Removed"), Operation.ARCHIVE),
-    Operation.UPDATE: (_("Changed back"), Operation.UPDATE),
-    Operation.ARCHIVE: (_("Back from the archive"), Operation.RESTORE),
-    Operation.RESTORE: (_("Archived again"), Operation.ARCHIVE),
-}
-_WHY_NOT = {
-    Outcome.KEPT: _("It was edited, or changed by a later import, and stays as it is now."),
-    Outcome.GONE: _("It is not in the catalogue any more."),
-}
-
-
-def _undo_context(run: ImportRun, request: HttpRequest) -> dict[str, Any]:
-    """What an undo would do: its numbers, and a page of the products of one of them."""
-    numbers = prospect(run)
-    buckets = [
-        {"name": verdict.value, "label": label, "color": color, "count": getattr(numbers, verdict.value)}
-        for verdict, (label, color) in BUCKETS.items()
-    ]
-    chosen = request.GET.get("bucket", "")
-    if chosen not in BUCKETS:
-        chosen = next((bucket["name"] for bucket in buckets if bucket["count"]), Outcome.UNDONE)
-    found = changes_by_verdict(run, chosen) if getattr(numbers, chosen) else Change.objects.none()
-    page = page_of(request, found, "id", {"bucket": chosen})
-    if chosen == Outcome.UNDONE:
-        for change in page["rows"]:
-            change.before, change.after = change.after, change.before
-    rows = [_undo_row(row, Outcome(chosen)) for row in _with_products(run, page["rows"])]
-    return {
-        "prospect": numbers,
-        "sentence": _("Undo this import? %(what)s.") % {"what": undo_effect(numbers, "will")},
-        "buckets": buckets,
-        "chosen": chosen,
-        "rows": rows,
-        "links": page["links"],
-    }
-
-
-def _undo_row(row: dict[str, Any], verdict: Outcome) -> dict[str, Any]:
-    """What becomes of one product: its change the other way round, or why it stays."""
-    if verdict != Outcome.UNDONE:
-        return row | {"hint": _WHY_NOT[verdict], "badge": ""}
-    label, kind = _INVERSE[Operation(row["change"].operation)]
-    return row | {"label": label, "kind": kind, "headings": (_("Now"), _("Then")), "hint": ""}
 
 
 TABS: dict[str, Tab] = {

@@ -1,4 +1,4 @@
-"""The lists of an import's page, of what is wrong with its file. That of the changes stands with the page itself."""
+"""The lists of an import's page: how one is paged and filtered, and those of what is wrong with the file."""
 
 from __future__ import annotations
 

@@ -47,8 +47,8 @@ FILTERS = (
     amount("max_price", "The highest price, in whatever currency."),
     text(
         "search",
-        "Beginnings of words in id, title, brand, GTIN or MPN. When no product has them all, a word that none has is "
-        "taken as the word in titles and brands that is most like it.",
+        "Beginnings of words in id, title, brand, GTIN or MPN. A word that no product has is taken as the one most "
+        "like it; a number is taken as it is.",
         most=SEARCH_CHARS,
         default="",
     ),

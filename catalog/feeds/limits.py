@@ -13,8 +13,7 @@ class Limits:
     """The most that a file may have; the defaults are far above what shops publish.
 
     Memory is bounded by `item_bytes`: libxml2 needs up to thirty times the bytes of one element's attributes.
-    `ratio` is unpacked to packed bytes: real feeds come to 50 at most. `seconds` bounds the reading of one file, and is
-    for who has a clock. Raises `ValueError` for a limit below 1.
+    `ratio` is unpacked to packed bytes: real feeds come to 50 at most. Raises `ValueError` for a limit below 1.
     """
 
     unpacked_bytes: int = 16 * 1024 * MIB
@@ -24,7 +23,6 @@ class Limits:
     attributes: int = 5000
     depth: int = 32
     value_chars: int = 1_000_000
-    seconds: int = 2 * 60 * 60
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -40,7 +38,6 @@ SETTINGS = {
     "attributes": "FEED_MAX_ATTRIBUTES",
     "depth": "FEED_MAX_DEPTH",
     "value_chars": "FEED_MAX_VALUE_CHARS",
-    "seconds": "FEED_MAX_SECONDS",
 }
 
 SAFE = Limits()
@@ -98,10 +95,6 @@ def too_deep(line: int) -> FeedRefused:
     return FeedRefused(
         "feed.too_deep", f"Line {line}: elements lie in one another deeper than any parser follows. Flatten them."
     )
-
-
-def too_slow(limits: Limits) -> FeedRefused:
-    return _over("too_slow", "seconds", f"Reading took longer than {limits.seconds:,} seconds. Split the feed")
 
 
 def _over(code: str, limit: str, sentence: str) -> FeedRefused:

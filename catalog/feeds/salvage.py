@@ -248,15 +248,13 @@ class _Cutter:
                 position = self._end_of_section(mark)
             elif mark["around"]:
                 around += self._step(mark)
-                if around < 0:
-                    return left_open or mark.start()
             else:
-                step = self._step(mark)
-                depth += step
-                if not depth:
-                    return self._end_of_tag(mark)
-                if depth == 2 and step > 0 and not left_open:
-                    left_open = mark.start()
+                before, depth = depth, depth + self._step(mark)
+                left_open = left_open or (mark.start() if before < depth == 2 else 0)
+            if around < 0:
+                return left_open or mark.start()
+            if not depth:
+                return self._end_of_tag(mark)
             if left_open and (depth > NESTED_DEPTH or position > left_open + NESTED_MAX):
                 return left_open
             if position > self._limits.item_bytes:

@@ -26,7 +26,7 @@ from catalog.errors import CatalogError
 from catalog.imports.attempts import ATTEMPTS, attempted
 from catalog.imports.messages import tell_failed
 from catalog.imports.metrics import Meter
-from catalog.imports.stored import forget_chunks
+from catalog.imports.stored import TookTooLong, forget_chunks
 from catalog.models import Chunk, ImportRun, Status
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ def failing_in_words(run: ImportRun) -> Iterator[None]:
         yield
     except CatalogError as refused:
         fail(run, refused.code, refused.message)
-    except SoftTimeLimitExceeded:
+    except (SoftTimeLimitExceeded, TookTooLong):
         fail(run, "time_limit", _too_long(run))
     except Exception as error:
         if is_lost(error):

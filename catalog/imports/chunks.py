@@ -23,12 +23,11 @@ from django.utils import timezone
 from catalog.errors import FeedRefused
 from catalog.feeds.check import MAX_UNKNOWN_NAMES, Occurring
 from catalog.feeds.items import RawItem, Start, check_start
-from catalog.feeds.limits import too_slow
 from catalog.feeds.split import PIECE_BYTES, NotInPieces, Piece, Shell, pieces_of, read_piece, shell_of
 from catalog.imports.background import failing_in_words, held
 from catalog.imports.batch import Batch, Example, add_unknown, checked, examples_of
 from catalog.imports.metrics import Meter, together
-from catalog.imports.stored import Verified, forget_chunks, opened
+from catalog.imports.stored import TookTooLong, Verified, forget_chunks, opened
 from catalog.models import Chunk, ImportRun, Status
 
 _WORTH_CUTTING = 2  # pieces
@@ -56,7 +55,7 @@ def cut(run: ImportRun) -> Iterator[Chunk]:
 
 def _chunks_of(run: ImportRun) -> Iterator[Chunk]:
     with opened(run) as file:
-        stored = Verified(file, run.sha256, time.monotonic() + settings.FEED_LIMITS.seconds)
+        stored = Verified(file, run.sha256, time.monotonic() + settings.IMPORT_MAX_SECONDS)
         start = check_start(stored, settings.FEED_LIMITS)
         if start.content.is_packed:
             yield from _chunks_of_packed(run, start, stored)
@@ -128,8 +127,8 @@ def read_chunk(chunk_id: int) -> ImportRun | None:
 
 def _check_time(run: ImportRun) -> None:
     begun = datetime.fromisoformat(run.history[-1]["at"])
-    if (timezone.now() - begun).total_seconds() > settings.FEED_LIMITS.seconds:
-        raise too_slow(settings.FEED_LIMITS)
+    if (timezone.now() - begun).total_seconds() > settings.IMPORT_MAX_SECONDS:
+        raise TookTooLong
 
 
 @transaction.atomic

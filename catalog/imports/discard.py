@@ -10,7 +10,7 @@ from catalog.imports.background import ring
 from catalog.imports.permissions import require
 from catalog.imports.review import describe
 from catalog.imports.stored import forget_chunks
-from catalog.models import ImportRun, Status
+from catalog.models import ImportRun, Status, Word
 from catalog.models.imports import ItemState
 
 
@@ -28,9 +28,15 @@ def discard(run: ImportRun, *, by: Any, reason: str = "", in_background: bool = 
         clean_up(run)
 
 
-@transaction.atomic
 def clean_up(run: ImportRun) -> None:
-    """Delete what an ended run staged. Invalid items stay for their list; a plan that was not applied goes.
+    """Delete what an ended run staged, and know the words of what it changed."""
+    _forget_staged(run)
+    _learn_words(run)
+
+
+@transaction.atomic
+def _forget_staged(run: ImportRun) -> None:
+    """Invalid items stay for their list; a plan that was not applied goes.
 
     What an undo took out of the catalogue is staged again, and stays: the run may be applied again.
     """
@@ -41,3 +47,15 @@ def clean_up(run: ImportRun) -> None:
         forget_chunks(locked)
     if locked.status in (Status.DISCARDED, Status.FAILED):
         locked.changes.all().delete()
+
+
+def _learn_words(run: ImportRun) -> None:
+    """Whatever the run did to a product, applying or undone: where no word was touched, none is looked for."""
+    Word.learn(
+        """product.id IN (
+            SELECT product_id FROM catalog_change
+            WHERE run_id = %(run)s AND (operation = 'create' OR after ?| %(searched)s)
+        )""",
+        run=run.pk,
+        searched=["title", "brand", "mpn"],
+    )

@@ -54,11 +54,8 @@ def receive(
         require(by, "catalog.add_importrun")
         if auto_apply:
             require(by, "catalog.apply_importrun")
-    auto_apply = feed.auto_apply if auto_apply is None else auto_apply
-    start = check_start(file, settings.FEED_LIMITS, feed.table_encoding)
-    if mode == Mode.SYNC and (whole := part_of(start.content.head)):
-        raise _only_a_part(whole)
-    file.seek(0)
+    _look_at_the_start(file, feed, mode)
+    same = {"feed": feed, "mode": mode, "auto_apply": feed.auto_apply if auto_apply is None else auto_apply}
     content = _Hashed(file)
     name = f"feeds/{timezone.now():%Y/%m}/{uuid.uuid4()}"
     try:
@@ -66,12 +63,10 @@ def receive(
         _sync_to_disk(name)
         with transaction.atomic():
             among = visible_imports(by) if through_api else ImportRun.objects.all()
-            run = _open_run(among, content.sha256, feed=feed, mode=mode, auto_apply=auto_apply)
+            run = _open_run(among, content.sha256, **same)
             if run is None:
                 run = ImportRun.objects.create(
-                    feed=feed,
-                    mode=mode,
-                    auto_apply=auto_apply,
+                    **same,
                     file=name,
                     file_name=_shown_name(file),
                     file_size=content.size_read,
@@ -115,12 +110,16 @@ def plan_again(run: ImportRun, *, by: Any, in_background: bool = True) -> Import
     return again
 
 
-def _only_a_part(whole: str) -> FeedRefused:
-    return FeedRefused(
-        "feed.part_in_sync",
-        f"The file holds only the invalid items of {whole[:40]}: sync would archive all other products of the feed. "
-        "Import it in the mode update, which adds and changes products.",
-    )
+def _look_at_the_start(file: File[bytes], feed: Feed, mode: Mode) -> None:
+    """Refuse what is no feed, and in `sync` what is only a part of one. The file is at its beginning again then."""
+    start = check_start(file, settings.FEED_LIMITS, feed.table_encoding)
+    if mode == Mode.SYNC and (whole := part_of(start.content.head)):
+        raise FeedRefused(
+            "feed.part_in_sync",
+            f"The file holds only the invalid items of {whole[:40]}: sync would archive all other products of the "
+            "feed. Import it in the mode update, which adds and changes products.",
+        )
+    file.seek(0)
 
 
 def _open_run(among: QuerySet[ImportRun], sha256: str, **settings_of_run: Any) -> ImportRun | None:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from catalog.errors import NotPossible
 from catalog.imports import across
 from catalog.imports.discard import clean_up, discard
-from catalog.models import Change, ImportRun, Outcome, StagedItem, Status
+from catalog.models import Change, ImportRun, Outcome, StagedItem, Status, Word
 from catalog.models.imports import ENDS, ItemState
 
 FOLDERS = ("feeds", "spools")
@@ -29,6 +29,7 @@ def forget_old() -> dict[str, int]:
         "lists of items": _forget_items(),
         "files": _forget_files(),
         "orphaned files": _forget_orphans(),
+        "words": Word.renew(),
     }
 
 

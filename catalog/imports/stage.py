@@ -116,7 +116,7 @@ def _read(run: ImportRun, on_progress: Watch | None) -> bool:
     False when the run was discarded meanwhile.
     """
     refused: FeedRefused | None = None
-    deadline = time.monotonic() + settings.FEED_LIMITS.seconds
+    deadline = time.monotonic() + settings.IMPORT_MAX_SECONDS
     for reading in Reading:
         if refused and reading == Reading.REPAIRED and refused.code != "feed.not_well_formed":
             continue  # no repair makes an item smaller

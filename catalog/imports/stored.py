@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import time
 
-from django.conf import settings
 from django.core.files.base import File
 
 from catalog.errors import FeedRefused
 from catalog.feeds.items import CHUNK_BYTES
-from catalog.feeds.limits import too_slow
 from catalog.models import ImportRun
 
 
@@ -29,8 +27,12 @@ def opened(run: ImportRun) -> File[bytes]:
     return file
 
 
+class TookTooLong(Exception):
+    """An import was read for longer than `IMPORT_MAX_SECONDS`, whoever read it."""
+
+
 class Verified:
-    """The stored file as a stream, hashed while it is read. Reading ends at the deadline, by `time.monotonic`."""
+    """The stored file as a stream, hashed while it is read; after the deadline, by `time.monotonic`, `TookTooLong`."""
 
     def __init__(self, file: File[bytes], sha256: str, deadline: float) -> None:
         self._file = file
@@ -40,7 +42,7 @@ class Verified:
 
     def read(self, size: int = -1, /) -> bytes:
         if time.monotonic() > self._deadline:
-            raise too_slow(settings.FEED_LIMITS)
+            raise TookTooLong
         chunk: bytes = self._file.read(size)
         self._digest.update(chunk)
         return chunk

@@ -16,6 +16,7 @@ from catalog.models.imports import (
 )
 from catalog.models.product import CatalogState, ItemFields, Product
 from catalog.models.uploads import UploadKey
+from catalog.models.words import Word
 
 __all__ = [
     "Attempt",
@@ -35,4 +36,5 @@ __all__ = [
     "StagedItem",
     "Status",
     "UploadKey",
+    "Word",
 ]

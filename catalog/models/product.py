@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex, OpClass
+from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchQuery, SearchVector, SearchVectorField
 from django.db import connection, models, transaction
 from django.db.models.functions import Left
@@ -12,12 +12,11 @@ from django.utils.translation import gettext_lazy as _
 
 from catalog.feeds import attributes
 from catalog.models.feed import Feed
+from catalog.models.words import Word
 
 # Of titles and brands so much is in an index, whose entries are limited: an id of 500 characters has to fit beside it.
 KEY_CHARS = 120
 SEARCH_CHARS = 200
-# One letter wrong, missing or too much in a word of five.
-LIKE_ENOUGH = 0.4
 
 
 def text(label: Any, **options: Any) -> "models.TextField[str, str]":
@@ -124,16 +123,13 @@ class ProductQuerySet(models.QuerySet["Product"]):
     def search(self, words: str) -> "ProductQuerySet":
         """Products with every word, or a word that begins so, in their searchable text. For every search box.
 
-        When no product has them all, each word that no product has is taken as the word of a title or brand that is
-        most like it.
+        Each word that no product has is taken as the known word that is most like it.
         """
         found = words[:SEARCH_CHARS].replace("\x00", " ").replace("'", " ").replace("\\", " ").split()
         terms = [word for word in found if any(map(str.isalnum, word))]
         if words.strip() and not terms:
             return self.none()
-        if terms and not Product.objects.with_words(terms).exists():
-            terms = [_nearest(term) for term in terms]
-        return self.with_words(terms)
+        return self.with_words(_as_meant(terms))
 
     def with_words(self, terms: Iterable[str]) -> "ProductQuerySet":
         """Products with a word that begins so, for each of the terms; none may hold a quotation mark or backslash."""
@@ -142,29 +138,14 @@ class ProductQuerySet(models.QuerySet["Product"]):
         return self
 
 
-def _nearest(term: str) -> str:
-    """The term, if a product has it; else the word most like it among the titles and brands that look like it.
+def _as_meant(terms: list[str]) -> list[str]:
+    """The terms, the misspelled ones mended."""
+    known = Word.begun_by(terms) if terms else ()
+    return [term if term in known or _is_somewhere(term) else Word.nearest(term) for term in terms]
 
-    A hundred of these are enough to choose from: what looks like a word mostly has it.
-    """
-    if Product.objects.with_words([term]).exists():
-        return term
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('pg_trgm.word_similarity_threshold', %s, true)", [f"{LIKE_ENOUGH}"])
-        cursor.execute(
-            """
-            WITH looks_like_it AS (
-                SELECT title, brand FROM catalog_product WHERE %(term)s <%% title OR %(term)s <%% brand LIMIT 100
-            )
-            SELECT word
-            FROM looks_like_it, regexp_split_to_table(lower(title || ' ' || brand), '[^[:alnum:]]+') AS word
-            ORDER BY similarity(word, %(term)s) DESC, word
-            LIMIT 1
-            """,
-            {"term": term},
-        )
-        nearest = cursor.fetchone()
-    return nearest[0] if nearest else term
+
+def _is_somewhere(term: str) -> bool:
+    return Product.objects.with_words([term]).exists()
 
 
 def _listed_by(field: str, *, name: str) -> models.Index:
@@ -211,10 +192,8 @@ class Product(ItemFields):
     class Meta:
         ordering = ["id"]
         indexes = [
-            # ProductQuerySet.search: the words
+            # ProductQuerySet.search
             GinIndex("search", name="product_search"),
-            # ProductQuerySet.search: a word with a typo
-            GinIndex(OpClass("title", "gin_trgm_ops"), OpClass("brand", "gin_trgm_ops"), name="product_typos"),
             # /list-products/ by id and the number of its products, whatever the filters, without touching the table
             models.Index(
                 fields=["id"],
@@ -257,6 +236,7 @@ class Product(ItemFields):
             super().save(**options)
             CatalogState.bump()
             Change.by_hand(self.pk, earlier, by)
+            Word.learn("product.id = %(id)s", id=self.pk)
         self.refresh_from_db(fields=["version"])
 
     def _row(self) -> str | None:

@@ -122,11 +122,7 @@ def _sheet(style: Style) -> _Sheet:
         "sizes_of_all_skus": ",".join(style.sizes),
         "product_season": style.season.name,
         "product_class": markup(style.department.product_class),
-        "g:custom_label_0": style.department.name.lower(),
-        "g:custom_label_1": _price_band(style.price),
-        "g:custom_label_2": style.tier,
-        "g:custom_label_3": style.season.name.lower(),
-        "g:custom_label_4": f"sale-{style.discount}" if style.discount else "full-price",
+        **_labels(style),
     }
     return _Sheet(fields, more_images, _shipping(style) + _app_links(app_url), f"{_SHOP}/shop-{slug}-")
 
@@ -138,6 +134,16 @@ def _prices(style: Style) -> Fields:
         "g:oldprice": money(style.price),
         "g:finalprice": money(style.final_price),
         "g:discount_percent": str(style.discount),
+    }
+
+
+def _labels(style: Style) -> Fields:
+    return {
+        "g:custom_label_0": style.department.name.lower(),
+        "g:custom_label_1": _price_band(style.price),
+        "g:custom_label_2": style.tier,
+        "g:custom_label_3": style.season.name.lower(),
+        "g:custom_label_4": f"sale-{style.discount}" if style.discount else "full-price",
     }
 
 

@@ -4,7 +4,6 @@ import gzip
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -85,11 +84,11 @@ def test_reading_in_chunks_ends_in_time(feed: Feed, settings: Any) -> None:
     run = received(feed, feed_of(*MANY))
     stage(run, in_background=True)
     first = run.chunks.order_by("pk")[0]
-    settings.FEED_LIMITS = replace(settings.FEED_LIMITS, seconds=1)
+    settings.IMPORT_MAX_SECONDS = 1
     with patch("catalog.imports.chunks.timezone.now", return_value=timezone.now() + timedelta(seconds=9)):
         stage_chunk(first.pk)
     run.refresh_from_db()
-    assert (run.status, run.error_code) == (Status.FAILED, "feed.too_slow")
+    assert (run.status, run.error_code) == (Status.FAILED, "time_limit")
     assert not run.staged.exists()
 
 

@@ -102,11 +102,11 @@ def test_an_import_heeds_the_settings(feed: Feed, storage: Path, settings: Any) 
 )
 def test_reading_ends_in_time(feed: Feed, storage: Path, settings: Any, content: bytes) -> None:
     run = received(feed, content)
-    settings.FEED_LIMITS = replace(SAFE, seconds=1)
+    settings.IMPORT_MAX_SECONDS = 1
     with patch("catalog.imports.stage.time.monotonic", side_effect=itertools.count(step=2)):
         stage(run)
-    assert (run.status, run.error_code) == (Status.FAILED, "feed.too_slow")
-    assert run.error == "Reading took longer than 1 seconds. Split the feed, or raise FEED_MAX_SECONDS."
+    assert (run.status, run.error_code) == (Status.FAILED, "time_limit")
+    assert "took longer than 1 seconds, which IMPORT_MAX_SECONDS allows." in run.error
 
 
 # --- tables -------------------------------------------------------------------------------------------
@@ -371,7 +371,7 @@ def test_a_file_at_a_limit_is_read() -> None:
 
 def test_every_limit_has_a_setting_and_is_tried_here() -> None:
     names = {field.name for field in fields_of(Limits)}
-    assert set(SETTINGS) == names == {limit for limit, *_ in [*LIMITS.values(), *LOST.values()]} | {"seconds"}
+    assert set(SETTINGS) == names == {limit for limit, *_ in [*LIMITS.values(), *LOST.values()]}
 
 
 def test_a_limit_below_one_is_a_sentence() -> None:

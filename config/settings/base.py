@@ -222,10 +222,6 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_RETRY_ON_WORKER_LOST = True  # bounded by max_retries; rejecting alone loops for ever on a poisonous task
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-# Days; 0 keeps them for ever.
-RETENTION_FILES_DAYS = env.int("RETENTION_FILES_DAYS", default=90)
-RETENTION_ITEMS_DAYS = env.int("RETENTION_ITEMS_DAYS", default=90)
-RETENTION_PLANS_DAYS = env.int("RETENTION_PLANS_DAYS", default=30)
 CELERY_TASK_SOFT_TIME_LIMIT = IMPORT_MAX_SECONDS
 CELERY_TASK_TIME_LIMIT = CELERY_TASK_SOFT_TIME_LIMIT + 60
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20  # on SIGQUIT; the container maps its SIGTERM to that
@@ -250,7 +246,13 @@ DEFAULT_FROM_EMAIL = sender(
     env.str("DEFAULT_FROM_EMAIL", default="") or "Ounass Product Management <catalogue@localhost>"
 )
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
-RETENTION_MESSAGES_DAYS = env.int("RETENTION_MESSAGES_DAYS", default=90)  # 0 keeps them for ever
+
+# --- what is kept for how long --------------------------------------------------------------------
+# Days; 0 keeps them for ever.
+RETENTION_FILES_DAYS = env.int("RETENTION_FILES_DAYS", default=90)
+RETENTION_ITEMS_DAYS = env.int("RETENTION_ITEMS_DAYS", default=90)
+RETENTION_PLANS_DAYS = env.int("RETENTION_PLANS_DAYS", default=30)
+RETENTION_MESSAGES_DAYS = env.int("RETENTION_MESSAGES_DAYS", default=90)
 
 # --- import and export ----------------------------------------------------------------------------
 IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "import"
@@ -266,7 +268,6 @@ FEED_LIMITS = Limits(
     attributes=env.int("FEED_MAX_ATTRIBUTES", default=Limits.attributes),
     depth=env.int("FEED_MAX_DEPTH", default=Limits.depth),
     value_chars=env.int("FEED_MAX_VALUE_CHARS", default=Limits.value_chars),
-    seconds=env.int("FEED_MAX_SECONDS", default=Limits.seconds),
 )
 
 # --- logs -----------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import connection
 
 from config import embedded
+from config.embedded.processes import processes_of
 
 
 def kill(pid: int) -> None:
@@ -49,7 +50,7 @@ def empty_broker(_pid: int) -> None:
 
 
 def _postmasters() -> Iterator[int]:
-    return embedded._processes(f"/postgres -D {embedded.POSTGRES.folder} --cluster_name=")
+    return processes_of(f"/postgres -D {embedded.POSTGRES.folder} --cluster_name=")
 
 
 BLOWS: dict[str, Callable[[int], None]] = {

@@ -1,0 +1,64 @@
+"""What the page before an undo shows: its numbers, and the products of each."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from catalog.admin.changes import with_products
+from catalog.admin.tabs import page_of
+from catalog.imports.undo import changes_by_verdict, prospect
+from catalog.models import Change, ImportRun, Operation, Outcome
+from catalog.templatetags.catalog import undo_effect
+
+# Of each verdict: its name among the counts, and its colour.
+BUCKETS = {
+    Outcome.UNDONE: (_("taken back"), "good"),
+    Outcome.KEPT: (_("kept: changed since"), "warn"),
+    Outcome.GONE: (_("could not: gone"), "bad"),
+}
+# What the inverse of each operation is called, and the colour it has in lists.
+_INVERSE = {
+    Operation.CREATE: (_("Removed"), Operation.ARCHIVE),
+    Operation.UPDATE: (_("Changed back"), Operation.UPDATE),
+    Operation.ARCHIVE: (_("Back from the archive"), Operation.RESTORE),
+    Operation.RESTORE: (_("Archived again"), Operation.ARCHIVE),
+}
+_WHY_NOT = {
+    Outcome.KEPT: _("It was edited, or changed by a later import, and stays as it is now."),
+    Outcome.GONE: _("It is not in the catalogue any more."),
+}
+
+
+def undo_context(run: ImportRun, request: HttpRequest) -> dict[str, Any]:
+    """What an undo would do: its numbers, and a page of the products of one of them."""
+    numbers = prospect(run)
+    buckets = [
+        {"name": verdict.value, "label": label, "color": color, "count": getattr(numbers, verdict.value)}
+        for verdict, (label, color) in BUCKETS.items()
+    ]
+    chosen = request.GET.get("bucket", "")
+    if chosen not in BUCKETS:
+        chosen = next((bucket["name"] for bucket in buckets if bucket["count"]), Outcome.UNDONE)
+    found = changes_by_verdict(run, chosen) if getattr(numbers, chosen) else Change.objects.none()
+    page = page_of(request, found, "id", {"bucket": chosen})
+    if chosen == Outcome.UNDONE:
+        for change in page["rows"]:
+            change.before, change.after = change.after, change.before
+    rows = [_undo_row(row, Outcome(chosen)) for row in with_products(run, page["rows"])]
+    return {
+        "prospect": numbers,
+        "sentence": _("Undo this import? %(what)s.") % {"what": undo_effect(numbers, "will")},
+        "buckets": buckets,
+        "chosen": chosen,
+        "rows": rows,
+        "links": page["links"],
+    }
+
+
+def _undo_row(row: dict[str, Any], verdict: Outcome) -> dict[str, Any]:
+    """What becomes of one product: its change the other way round, or why it stays."""
+    if verdict != Outcome.UNDONE:
+        return row | {"hint": _WHY_NOT[verdict], "badge": ""}
+    label, kind = _INVERSE[Operation(row["change"].operation)]
+    return row | {"label": label, "kind": kind, "headings": (_("Now"), _("Then")), "hint": ""}
