@@ -9,8 +9,10 @@ class CatalogConfig(AppConfig):
     verbose_name = _("Catalogue")
 
     def ready(self) -> None:
+        from catalog.connections import end_idle_transactions
         from catalog.imports import failures, messages
         from notifications import digests, kinds
 
         kinds.register(*messages.KINDS)
         digests.register(failures.failures, messages.PERMISSION)
+        end_idle_transactions()

@@ -10,6 +10,7 @@ from rest_framework.request import Request
 
 from catalog.api import examples
 from catalog.api.cache import CatalogueView, cached
+from catalog.api.counts import CHOICES, count_of, tallied
 from catalog.api.pages import check_page, envelope, keys_of_page, pages_of
 from catalog.api.parameters import PAGING, Query, amount, choice, text
 from catalog.api.schema import PRODUCT_ID, call
@@ -24,7 +25,6 @@ from catalog.feeds.attributes import BY_NAME
 from catalog.models import Product
 from catalog.models.product import SEARCH_CHARS, ProductQuerySet
 
-CHOICES = ("condition", "gender", "availability")
 # What the list may be sorted by, and the column that has an index for it.
 COLUMN_OF = {
     "id": "id",
@@ -84,8 +84,7 @@ class ProductListView(CatalogueView):
 
     def answer(self, request: Request, version: int, asked: dict[str, Any]) -> dict[str, Any]:
         chosen = products_with(asked)
-        filters = [(parameter.name, asked[parameter.name]) for parameter in FILTERS]
-        count = cached(version, f"count {filters}", chosen.count)
+        count = count_of(version, asked, chosen)
         number, size = asked["page"], asked["page_size"]
         total = pages_of(count, size)
         check_page(number, total)
@@ -151,7 +150,7 @@ class FilterOptionsView(CatalogueView):
     """What the list can be filtered by: every condition, gender and brand that a product on it has."""
 
     def answer(self, request: Request, version: int, asked: dict[str, Any]) -> dict[str, Any]:
-        return cached(version, "options", options)
+        return options(version)
 
 
 def products_with(asked: dict[str, Any]) -> ProductQuerySet:
@@ -180,11 +179,10 @@ def products_by(ids: list[str]) -> list[dict[str, Any]]:
     return [product(rows[id]) for id in ids if id in rows]
 
 
-def options() -> dict[str, list[str]]:
-    pairs = Product.objects.active().order_by().values_list("condition", "gender").distinct()
-    conditions, genders = {condition for condition, _gender in pairs}, {gender for _condition, gender in pairs}
+def options(version: int) -> dict[str, list[str]]:
+    conditions, genders = ({values[place] for values in tallied(version)} for place in (0, 1))
     return {
         "conditions": sorted(conditions - {""}),
         "genders": sorted(genders - {""}),
-        "brands": Product.brands(),
+        "brands": cached(version, "brands", Product.brands),
     }

@@ -12,7 +12,6 @@ from typing import IO, Any, cast
 from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.core.files.uploadedfile import UploadedFile
-from django.core.files.uploadhandler import TemporaryFileUploadHandler
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema_view
 from rest_framework.exceptions import ParseError, ValidationError
@@ -31,6 +30,7 @@ from catalog.errors import FeedRefused
 from catalog.imports.permissions import API_FEED, require
 from catalog.imports.receive import TOO_LARGE, receive, too_large
 from catalog.models import Feed, ImportRun, Mode, Status
+from catalog.uploads import NamelessFileUploadHandler
 
 KIB = 1024
 # What a form may have around its file: names, other fields and boundaries.
@@ -72,18 +72,13 @@ HEADERS = [
 ]
 
 
-class _LimitedFile(TemporaryFileUploadHandler):
+class _LimitedFile(NamelessFileUploadHandler):
     """A file of the form on its way to the disk, cut off at the limit."""
 
-    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes | None:
         if start + len(raw_data) > settings.FEED_MAX_BYTES:
             raise too_large()
-        super().receive_data_chunk(raw_data, start)
-
-    def close(self) -> None:
-        """Delete the file now; else it is deleted when somebody notices that nobody has it any more."""
-        if file := getattr(self, "file", None):
-            file.close()
+        return super().receive_data_chunk(raw_data, start)
 
 
 class _Counted:

@@ -10,7 +10,6 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, fields
-from datetime import datetime
 from itertools import islice
 
 from django.conf import settings
@@ -18,7 +17,6 @@ from django.core.files.base import File
 from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import F
-from django.utils import timezone
 
 from catalog.errors import FeedRefused
 from catalog.feeds.check import MAX_UNKNOWN_NAMES, Occurring
@@ -126,8 +124,7 @@ def read_chunk(chunk_id: int) -> ImportRun | None:
 
 
 def _check_time(run: ImportRun) -> None:
-    begun = datetime.fromisoformat(run.history[-1]["at"])
-    if (timezone.now() - begun).total_seconds() > settings.IMPORT_MAX_SECONDS:
+    if run.seconds_in_status() > settings.IMPORT_MAX_SECONDS:
         raise TookTooLong
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
 
 from django.conf import settings
 from django.core.files.base import File
 from django.db import transaction
-from django.utils import timezone
 
 from catalog.errors import FeedRefused
 from catalog.feeds import formats
@@ -100,9 +98,7 @@ def _finish(run: ImportRun) -> None:
 
 
 def _plan(run: ImportRun) -> None:
-    begun = datetime.fromisoformat(run.history[-1]["at"])
-    seconds = (timezone.now() - begun).total_seconds()
-    run.metrics["stage"] = run.metrics.get("stage", {}) | speed(seconds, run.items)
+    run.metrics["stage"] = run.metrics.get("stage", {}) | speed(run.seconds_in_status(), run.items)
     run.seconds["stage"] = run.metrics["stage"]["seconds"]
     plan(run)
 

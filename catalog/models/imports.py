@@ -8,7 +8,6 @@ from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, models
 from django.db.models.functions import Now
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from catalog.feeds.attributes import expected
@@ -177,20 +176,23 @@ class ImportRun(models.Model):
         False when the run is not in an allowed one. The instance is refreshed either way, so that the caller can say
         what the run is in instead.
         """
-        step = {"status": to, "at": timezone.now().isoformat(), "by": str(by) if by else ""}
-        entry = [step | ({"reason": reason} if reason else {})]
-        added = models.Func(
-            models.F("history"),
-            models.Value(entry, models.JSONField()),
-            template="(%(expressions)s)",
-            arg_joiner=" || ",
+        said = {"status": to, "by": str(by) if by else ""} | ({"reason": reason} if reason else {})
+        step = models.Func(
+            models.Value(said, models.JSONField()),
+            template="(%(expressions)s || jsonb_build_object('at', statement_timestamp()))",
         )
+        added = models.Func(models.F("history"), step, template="(%(expressions)s)", arg_joiner=" || ")
         fields["changed_at"] = Now()
         if to in ENDS:
             fields.setdefault("finished_at", Now())
         moved = ImportRun.objects.filter(pk=self.pk, status__in=allowed).update(status=to, history=added, **fields)
         self.refresh_from_db()
         return bool(moved)
+
+    def seconds_in_status(self) -> float:
+        """For how long it has its status, by the database's clock: those of two workers may differ."""
+        (passed,) = ImportRun.objects.filter(pk=self.pk).values_list(Now() - models.F("changed_at"), flat=True)
+        return float(passed.total_seconds())
 
     @property
     def is_open(self) -> bool:

@@ -1,6 +1,6 @@
 """Products, and the columns they share with the items of an import."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
@@ -129,7 +129,7 @@ class ProductQuerySet(models.QuerySet["Product"]):
         terms = [word for word in found if any(map(str.isalnum, word))]
         if words.strip() and not terms:
             return self.none()
-        return self.with_words(_as_meant(terms))
+        return self.with_words(sorted(set(_as_meant(terms))))
 
     def with_words(self, terms: Iterable[str]) -> "ProductQuerySet":
         """Products with a word that begins so, for each of the terms; none may hold a quotation mark or backslash."""
@@ -148,9 +148,9 @@ def _is_somewhere(term: str) -> bool:
     return Product.objects.with_words([term]).exists()
 
 
-def _listed_by(field: str, *, name: str) -> models.Index:
+def _listed_by(field: str, *, name: str, include: Sequence[str] = ()) -> models.Index:
     """Products on the list in the order of the field, ties by id: any page is found in the index alone."""
-    return models.Index(field, "id", condition=models.Q(archived_at=None), name=name)
+    return models.Index(field, "id", include=include, condition=models.Q(archived_at=None), name=name)
 
 
 class Product(ItemFields):
@@ -201,10 +201,10 @@ class Product(ItemFields):
                 condition=models.Q(archived_at=None),
                 name="product_listed",
             ),
-            # /list-products/?brand=…, ?sort_by=brand, and the brands of /filter-options/
-            _listed_by("brand_key", name="product_by_brand"),
-            # /list-products/?min_price=…&max_price=… and ?sort_by=price
-            _listed_by("price", name="product_by_price"),
+            # /list-products/?brand=… with other filters, ?sort_by=brand, and the brands of /filter-options/
+            _listed_by("brand_key", name="product_by_brand", include=["condition", "gender", "availability", "price"]),
+            # /list-products/?min_price=…&max_price=… with other filters, and ?sort_by=price
+            _listed_by("price", name="product_by_price", include=["condition", "gender", "availability"]),
             # /list-products/?sort_by=title, created_at and updated_at
             _listed_by("title_key", name="product_by_title"),
             _listed_by("created_at", name="product_by_created"),

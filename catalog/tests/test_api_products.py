@@ -1,12 +1,13 @@
 """The calls that read the catalogue: every filter alone and together, every page, every id, and no 500."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -14,16 +15,12 @@ from redis.exceptions import ConnectionError as CacheAway
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from catalog.api.cache import cached
 from catalog.api.serializers import PRODUCT_FIELDS, ProductSerializer
 from catalog.models import CatalogState, Product
 from catalog.tests.api import LIST, client, ids, product
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _nothing_cached() -> None:
-    cache.clear()
 
 
 @pytest.fixture
@@ -88,6 +85,24 @@ def test_a_brand_is_found_whole_however_long_it_is(api: APIClient, longer: str) 
     product("2", brand=brand + "other")
     assert ids(api.get(LIST, {"brand": brand + longer})) == ["1"]
     assert api.get("/filter-options/").json()["brands"] == sorted([brand + longer, brand + "other"])
+
+
+AMOUNTS = ["0.5", "1", "99.999", "100", "100.001", "133", "237", "1000000000"]
+
+
+@pytest.mark.parametrize("others", ["", "&gender=female", "&gender=female&condition=used&availability=in_stock"])
+@pytest.mark.parametrize("least", ["", *AMOUNTS[:-1], "999999999"])
+def test_a_range_of_prices_is_counted_exactly(api: APIClient, least: str, others: str) -> None:
+    """Whether it is a sum, lies between two steps, or both; and whatever else is asked for."""
+    prices = [None, *(Decimal(n) / 2 for n in range(1, 500, 7)), *map(Decimal, AMOUNTS[1:-1])]
+    Product.objects.bulk_create(
+        Product(id=f"{n:03}", price=price, gender=("female", "")[n % 2], condition="used", availability="in_stock")
+        for n, price in enumerate(prices)
+    )
+    for most in ["", *AMOUNTS[:-1], "999999999"]:
+        query = f"page_size=100{others}" + (least and f"&min_price={least}") + (most and f"&max_price={most}")
+        page = api.get(f"{LIST}?{query}").json()
+        assert page["count"] == len(page["results"]), query
 
 
 # --- search -------------------------------------------------------------------------------------------
@@ -343,16 +358,51 @@ def test_counts_and_options_are_those_of_the_version(api: APIClient, shelf: None
     assert api.get("/filter-options/").json()["brands"][0] == "Aziz"
 
 
-@pytest.mark.parametrize(("path", "most"), [(LIST, 2), (f"{LIST}?search=silk", 3), ("/filter-options/", 1)])
+@pytest.mark.parametrize(("path", "most"), [(LIST, 3), (f"{LIST}?search=silk", 4), (f"{LIST}?min_price=1", 4)])
 def test_what_is_counted_once_costs_no_query_again(api: APIClient, shelf: None, path: str, most: int) -> None:
     """Version, keys and rows; a search looks first whether its words are there."""
     api.get(path)
-    counts = []
-    for page_size in (1, 4):
-        sized = path if "filter" in path else f"{path}{'&' if '?' in path else '?'}page_size={page_size}"
-        counts.append(queries(api, sized)[1])
+    sizes = [f"{path}{'&' if '?' in path else '?'}page_size={size}" for size in (1, 4)]
+    counts = [queries(api, sized)[1] for sized in sizes]
     assert counts == [counts[0]] * 2
-    assert counts[0] <= most + 1
+    assert counts[0] <= most
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_what_was_answered_is_answered_again_after_one_query(api: APIClient, shelf: None, path: str) -> None:
+    first = api.get(path)
+    again, count = queries(api, path)
+    assert count == 1
+    assert (again.content, again.headers) == (first.content, first.headers)
+
+
+def test_an_answer_is_not_given_in_another_form(api: APIClient, shelf: None) -> None:
+    plain = api.get(LIST)
+    indented = api.get(LIST, headers={"Accept": "application/json; indent=2"})
+    assert indented.json() == plain.json()
+    assert len(indented.content) > len(plain.content) == len(api.get(LIST).content)
+
+
+def test_a_long_answer_is_not_kept(api: APIClient, shelf: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("catalog.api.cache.KEPT_BYTES", 100)
+    first = api.get(LIST)
+    again, count = queries(api, LIST)
+    assert again.content == first.content
+    assert count > 1
+
+
+def test_who_asks_meanwhile_waits_for_the_number_and_does_not_count_too() -> None:
+    counted = []
+
+    def count() -> int:
+        counted.append(1)
+        time.sleep(0.1)
+        return 7
+
+    with ThreadPoolExecutor(4) as threads:
+        asked = [threads.submit(cached, 1, "number", count) for _ in range(4)]
+    assert [one.result() for one in asked] == [7] * 4
+    assert len(counted) == 1
 
 
 def test_without_a_cache_everything_is_still_there(

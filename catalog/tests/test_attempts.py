@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
@@ -20,6 +21,7 @@ from django.db import (
     transaction,
 )
 
+from catalog import connections
 from catalog.connections import is_lost
 from catalog.imports import attempts
 from catalog.imports.apply import apply
@@ -238,6 +240,21 @@ def test_the_heart_beats_while_one_statement_takes_long(run: ImportRun, monkeypa
         sign = sign_of(run)
     assert sign
     assert sign.silence < 5
+
+
+def test_who_freezes_in_a_transaction_keeps_its_locks_from_nobody(
+    run: ImportRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "IDLE", 0.1)
+
+    def freeze() -> None:
+        with transaction.atomic():
+            ImportRun.objects.select_for_update().get(pk=run.pk)
+            time.sleep(0.3)
+            run.delete()
+
+    assert is_lost(at_once(freeze)[0])
+    assert ImportRun.objects.filter(pk=run.pk).update(items=1)
 
 
 def test_a_connection_of_another_is_not_cut_off_for_an_old_row(run: ImportRun) -> None:

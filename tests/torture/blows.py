@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,8 +20,13 @@ def kill(pid: int) -> None:
 
 def kill_with_parent(pid: int) -> None:
     """The whole worker: its main process, and the child. Its other children notice and end."""
-    kill(int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]))
+    kill(_parent(pid))
     kill(pid)
+
+
+def stop_the_worker(pid: int) -> None:
+    """As a deployment does: it may finish what it does, and gives back what it does not begin."""
+    os.kill(_parent(pid), signal.SIGTERM)
 
 
 def freeze(pid: int) -> None:
@@ -39,9 +44,7 @@ def cut_connections(_pid: int) -> None:
 
 def crash_database(_pid: int) -> None:
     """As `pg_ctl stop -m immediate`: no goodbye and nothing written; the next start recovers."""
-    for pid in _postmasters():
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGQUIT)
+    _signal_all(f"/postgres -D {embedded.POSTGRES.folder} --cluster_name=", signal.SIGQUIT)
 
 
 def empty_broker(_pid: int) -> None:
@@ -49,15 +52,35 @@ def empty_broker(_pid: int) -> None:
         server.flushall()
 
 
-def _postmasters() -> Iterator[int]:
-    return processes_of(f"/postgres -D {embedded.POSTGRES.folder} --cluster_name=")
+def cut_off_broker(_pid: int) -> None:
+    """Every connection to the broker ends, but for this one."""
+    with redis.Redis.from_url(settings.REDIS_URL) as server:
+        for kind in ("normal", "pubsub"):
+            server.client_kill_filter(_type=kind, skipme=True)
+
+
+def crash_broker(_pid: int) -> None:
+    _signal_all(f"/valkey-server --dir {embedded.VALKEY.folder} --port ", signal.SIGKILL)
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def _signal_all(command: str, number: signal.Signals) -> None:
+    for pid in processes_of(command):
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 BLOWS: dict[str, Callable[[int], None]] = {
     "kill the worker's child": kill,
     "kill the worker": kill_with_parent,
+    "stop the worker": stop_the_worker,
     "freeze the worker's child": freeze,
     "cut the connections": cut_connections,
     "crash the database": crash_database,
     "empty the broker": empty_broker,
+    "cut off the broker": cut_off_broker,
+    "crash the broker": crash_broker,
 }

@@ -2,201 +2,230 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 
-from django.conf import settings
-from django.core.files.base import ContentFile
 from django.core.management import call_command
 from django.db import Error, connection
 
 from catalog.connections import is_lost
 from catalog.imports import attempts, retention, sweep
-from catalog.imports.here import import_here
-from catalog.imports.receive import receive
-from catalog.models import CatalogState, Feed, ImportRun, Mode, Product, Status
+from catalog.models import CatalogState, Feed, ImportRun
 from catalog.models.imports import ENDS
-from catalog.tests.factories import feed_of, item, wait_until
 from config import embedded
-from tests.test_invariants import violations
-from tests.torture import points
+from notifications import outbox
+from notifications.models import Message
+from notifications.models import Status as MailStatus
+from notifications.tests.postoffice import PostOffice
+from tests.torture import points, restarts, story
 from tests.torture.blows import BLOWS
+from tests.torture.keeper import Worker
 
-BOUND = 60  # seconds until the import must have ended
+BOUND = 60  # seconds until each step of an import must have ended
 Answer = TypeVar("Answer")
 
 
-def torture(options: Namespace) -> int:
+def torture(options: Namespace, office: PostOffice) -> int:
     """Disturb so many imports. Returns the exit code."""
     call_command("migrate", verbosity=0)
     points.prepare()
     # Two minutes of patience are two seconds here, so that 200 imports take minutes.
     attempts.SILENCE, sweep.PATIENCE, retention.ORPHANED = 3, timedelta(seconds=2), timedelta()
+    points.ARMED.mkdir()
     print(f"seed {options.seed}", flush=True)
     worker = Worker()
     try:
-        return Torture(options, worker).run()
+        return Torture(options, worker, office).run()
     finally:
         worker.end()
 
 
-class Worker:
-    """A worker process of two children, which is started again when it is gone, as a container is."""
+@dataclass
+class Blow:
+    """What comes upon an import: at a point of its work, or after so many seconds."""
 
-    def __init__(self) -> None:
-        self._log = embedded.STATE / "worker.log"
-        self._process: subprocess.Popen[bytes] | None = None
+    name: str
+    point: str = ""
+    moment: float = 0.0
+    came: bool = False
 
-    def keep_up(self) -> None:
-        if self._process and self._process.poll() is None:
-            return
-        command = "-m celery -A tests.torture.worker worker -c 2 -l INFO --pidfile= --without-gossip --without-mingle"
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, *command.split(), "--without-heartbeat"],
-                cwd=settings.BASE_DIR,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    def is_ready(self) -> bool:
-        return b" ready." in self._log.read_bytes()
-
-    def children(self) -> list[int]:
-        """Those that work, frozen or not."""
-        pid = self._process.pid if self._process else 0
-        with suppress(FileNotFoundError):
-            return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-        return []
-
-    def thaw(self) -> None:
-        for pid in self.children():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
-
-    def end(self) -> None:
-        if self._process:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-
-    def last_words(self) -> str:
-        return "\n".join(self._log.read_text(errors="replace").splitlines()[-40:])
+    def __str__(self) -> str:
+        return f"{self.name}: {self.point or f'after {self.moment:.2f} s'}{'' if self.came else ' (it did not come)'}"
 
 
 class Torture:
-    def __init__(self, options: Namespace, worker: Worker) -> None:
+    def __init__(self, options: Namespace, worker: Worker, office: PostOffice) -> None:
         self._options = options
         self._dice = random.Random(options.seed)  # noqa: S311 - to be drawn again
+        self._victims = random.Random(options.seed)  # noqa: S311 - apart, for how many are asked for depends on the time
+        self._decks: dict[str, list[str]] = {}
         self._worker = worker
-        self._happened: list[str] = []
+        self._office = office
         self._seconds: float = BOUND
-        points.ARMED.mkdir(exist_ok=True)
+        self._came: list[Blow] = []
+        self._mails = self._doubles = 0
 
     def run(self) -> int:
         self._worker.keep_up()
-        wait_until(self._worker.is_ready, 60)
-        expected = self._import(lambda: None)
-        failures = 0
-        for number in range(1, self._options.runs + 1):
-            wrong = differences(expected, self._import(self._prepare_blows()))
-            failures += bool(wrong)
-            print(f"{number:4} {'ok' if not wrong else 'WRONG':5} {'; '.join(self._happened)}", flush=True)
-            if wrong:
-                print("\n".join(f"       {line}" for line in wrong), self._worker.last_words(), sep="\n", flush=True)
+        self._worker.wait_until_ready()
+        expected, _doubles = self._live([])
+        failures = sum(self._is_wrong(number, expected) for number in range(1, self._options.runs + 1))
         print(f"{self._options.runs - failures} of {self._options.runs} imports ended as one that nobody disturbs")
+        if self._options.restarts:
+            failures += self._restart()
+        self._report()
         return 1 if failures else 0
+
+    def _is_wrong(self, number: int, expected: dict[str, Any]) -> bool:
+        """Disturb one import, and say what came of it."""
+        blows = self._draw_blows()
+        found, doubles = self._live(blows)
+        wrong = story.differences(expected, found)
+        if doubles > 2 * len(blows):  # each costs both children their lives at most, and their mails an answer
+            wrong.append(f"mails that came twice: {doubles}")
+        print(f"{number:4} {'WRONG' if wrong else 'ok':5} {'; '.join(map(str, blows))}", flush=True)
+        if wrong:
+            print("\n".join(f"       {line}" for line in wrong), self._worker.last_words(), sep="\n", flush=True)
+        self._came += [blow for blow in blows if blow.came]
+        return bool(wrong)
 
     # --- what happens -------------------------------------------------------------------------------------
 
-    def _prepare_blows(self) -> Callable[[], None]:
-        """Draw one blow or two, each for a point of the work or for a moment. Returns what deals the latter."""
-        self._happened, moments = [], []
-        # No blow twice: with both of its children frozen, a worker is no worker.
-        chosen = [name for name in BLOWS if self._options.blow in name]
-        for blow in self._dice.sample(chosen, min(len(chosen), self._dice.choice((1, 1, 2)))):
-            if self._options.point or self._dice.random() < 0.6:
-                point = self._dice.choice([name for name in points.POINTS if self._options.point in name])
-                (points.ARMED / point).write_text(blow)
-                self._happened.append(f"{blow}: {point}")
-            else:
-                moments.append((self._dice.uniform(0, self._seconds), blow))
-                self._happened.append(f"{blow}: after {moments[-1][0]:.2f} s")
+    def _draw_blows(self) -> list[Blow]:
+        """One or two. No blow twice: with both of its children frozen, a worker is no worker."""
+        names = {self._draw([name for name in BLOWS if self._options.blow in name])}
+        if self._dice.random() < 0.3:
+            names.add(self._draw([name for name in BLOWS if self._options.blow in name]))
+        return [self._placed(name) for name in sorted(names)]
+
+    def _placed(self, name: str) -> Blow:
+        if self._options.point or self._dice.random() < 0.7:
+            return Blow(name, point=self._draw([name for name in points.POINTS if self._options.point in name]))
+        return Blow(name, moment=self._dice.uniform(0, self._seconds))
+
+    def _draw(self, cards: list[str]) -> str:
+        """One at random, and none again before all of them had their turn."""
+        deck = self._decks.setdefault(cards[0], [])
+        if not deck:
+            deck.extend(self._dice.sample(cards, len(cards)))
+        return deck.pop()
+
+    def _live(self, blows: list[Blow]) -> tuple[dict[str, Any], int]:
+        """What came of an import of a catalogue's second day, of its undo and redo; and how many mails came twice."""
+        feed, version = steadily(self._first_day)
+        for blow in blows:
+            if blow.point:
+                points.arm(blow.point, blow.name)
         start = time.monotonic()
+        deal = self._dealer(blows, start)
+        run = steadily(lambda: story.second_day(feed, self._options.items))
+        found: dict[str, Any] = {}
+        self._go_through("imported", run, deal, found)
+        for step in story.AFTERWARDS:
+            steadily(lambda: self._ask(step, run))  # noqa: B023 - called at once
+            self._go_through(step.name, run, deal, found)
+        self._seconds = min(self._seconds, time.monotonic() - start)
+        self._calm_down(blows)
+        found |= steadily(lambda: story.end_of(run, version))
+        found["messages that were not sent"] = steadily(lambda: story.unsent(self._office))
+        doubles = story.doubles(self._office)
+        self._mails, self._doubles = self._mails + len(self._office.ledger), self._doubles + doubles
+        return found, doubles
+
+    def _first_day(self) -> tuple[Feed, int]:
+        story.nothing_so_far()
+        feed = story.first_day(self._options.items)
+        self._office.ledger.clear()
+        return feed, CatalogState.objects.get().version
+
+    def _ask(self, step: story.Step, run: ImportRun) -> None:
+        """Once, though the answer may be lost."""
+        run.refresh_from_db()
+        if run.status == step.before:
+            step.ask(run, by=None)
+
+    def _go_through(self, name: str, run: ImportRun, deal: Callable[[], None], found: dict[str, Any]) -> None:
+        self.go_on_until(lambda: story.status(run) in ENDS, deal)
+        found |= {f"{what}, {name}": value for what, value in steadily(lambda: story.catalogue_after(run)).items()}
+
+    def _dealer(self, blows: list[Blow], start: float) -> Callable[[], None]:
+        """What deals the blows whose moment has come."""
 
         def deal() -> None:
-            for moment in [each for each in moments if time.monotonic() - start > each[0]]:
-                moments.remove(moment)
+            passed = time.monotonic() - start
+            for blow in [each for each in blows if not each.point and not each.came and passed > each.moment]:
                 if children := self._worker.children():
+                    blow.came = True
                     with suppress(ProcessLookupError, FileNotFoundError):
-                        BLOWS[moment[1]](self._dice.choice(children))
+                        BLOWS[blow.name](self._victims.choice(children))
 
         return deal
 
-    def _import(self, deal: Callable[[], None]) -> dict[str, Any]:
-        """An import of a catalogue's second day, and what came of it."""
-        feed, version = steadily(self._first_day)
-        run = steadily(lambda: receive(second_day(self._options.items), feed=feed, mode=Mode.SYNC, auto_apply=True))
-        start = time.monotonic()
-        while steadily(lambda: status(run)) not in ENDS and time.monotonic() < start + BOUND:
-            self._go_on(deal)
-        self._seconds = min(self._seconds, time.monotonic() - start)
+    def _calm_down(self, blows: list[Blow]) -> None:
+        """Whoever was frozen or called twice may still try, and the last mail be sent."""
         self._worker.thaw()
-        for armed in points.ARMED.iterdir():
-            armed.unlink()
-        for _ in range(4):  # whoever was frozen or called twice may still try
+        came = points.disarm()
+        for blow in blows:
+            blow.came = blow.came or blow.point in came
+        for _ in range(3):
+            self._go_on(lambda: None)
+        waiting = Message.objects.filter(status=MailStatus.WAITING)
+        self.go_on_until(lambda: not waiting.exists(), lambda: None)
+
+    def go_on_until(self, is_over: Callable[[], bool], deal: Callable[[], None]) -> None:
+        end = time.monotonic() + BOUND
+        while not steadily(is_over) and time.monotonic() < end:
             self._go_on(deal)
-        return steadily(lambda: outcome(run, version))
 
     def _go_on(self, deal: Callable[[], None]) -> None:
-        """What is up in any installation: servers, worker, and beat with its sweep."""
-        time.sleep(0.25)
+        """What is up in any installation: servers, worker, and beat with its sweeps."""
+        time.sleep(0.2)
         with suppress(Error):
             deal()
         embedded.start()
         self._worker.keep_up()
         steadily(sweep.sweep)
+        outbox.ring()
 
-    def _first_day(self) -> tuple[Feed, int]:
-        with connection.cursor() as cursor:
-            cursor.execute("TRUNCATE catalog_feed, catalog_stageditem, catalog_attempt CASCADE")
-        feed = Feed.objects.create(name="Tortured", slug="tortured")
-        import_here(first_day(self._options.items), feed=feed, mode=Mode.SYNC)
-        return feed, CatalogState.objects.get().version
+    # --- restarts -----------------------------------------------------------------------------------------
+
+    def _restart(self) -> bool:
+        """Stop and start the worker again and again while imports come in. Whether that did any harm."""
+        steadily(story.nothing_so_far)
+        self._office.ledger.clear()
+        runs = []
+        for number in range(self._options.restarts):
+            runs.append(restarts.another_import(number))
+            for _ in range(self._dice.randrange(4)):
+                self._go_on(lambda: None)
+            self._worker.restart()
+        self.go_on_until(lambda: all(story.status(run) in ENDS for run in runs), lambda: None)
+        self._calm_down([])
+        wrong = restarts.harm(runs, self._office)
+        print(f"{'WRONG' if wrong else 'ok':5} {len(runs)} imports while the worker was restarted as often")
+        print("".join(f"       {line}\n" for line in wrong), end="", flush=True)
+        return bool(wrong)
+
+    def _report(self) -> None:
+        """What was done to the imports, and where."""
+        by_name = Counter(blow.name for blow in self._came)
+        by_point = Counter(blow.point or "at any moment" for blow in self._came)
+        print(f"{len(self._came)} blows came:")
+        for name, times in [*sorted(by_name.items()), *sorted(by_point.items())]:
+            print(f"{times:6} × {name}")
+        missed = [name for name in points.POINTS if self._options.point in name and name not in by_point]
+        if missed:
+            print(f"No blow came at: {'; '.join(missed)}")
+        print(f"{self._mails} mails came, {self._doubles} of them a second time under their Message-ID")
 
 
-# --- the two days ---------------------------------------------------------------------------------------
-def first_day(items: int) -> ContentFile[bytes]:
-    return ContentFile(feed_of(*(item(f"{n:06}") for n in range(items))), "first.xml")
-
-
-def second_day(items: int) -> ContentFile[bytes]:
-    """Some of everything: changed, new, missing, invalid and repeated items."""
-    return ContentFile(feed_of(*filter(None, map(_on_second_day, range(items + items // 20)))), "second.xml")
-
-
-def _on_second_day(n: int) -> str:
-    if n % 40 == 0:
-        return ""
-    if n % 41 == 0:
-        return item(f"{n:06}", price="free")
-    if n % 43 == 0:
-        return item(f"{n:06}") + item(f"{n:06}", color="Black")
-    return item(f"{n:06}", color="Red") if n % 7 == 0 else item(f"{n:06}")
-
-
-# --- what came of it ------------------------------------------------------------------------------------
 def steadily(call: Callable[[], Answer]) -> Answer:
     """What the call returns, also when the database was away meanwhile."""
     end = time.monotonic() + BOUND
@@ -208,46 +237,3 @@ def steadily(call: Callable[[], Answer]) -> Answer:
                 raise
             connection.close()
             embedded.start()
-
-
-def status(run: ImportRun) -> str:
-    return ImportRun.objects.values_list("status", flat=True).get(pk=run.pk)
-
-
-def outcome(run: ImportRun, version: int) -> dict[str, Any]:
-    """Everything that must be as if nothing had happened, as values that can be compared."""
-    retention.forget_old()
-    run.refresh_from_db()
-    catalogue = Product.objects.order_by("id").values()
-    private = ("feed_id", "created_at", "updated_at", "archived_at")
-    changes = run.changes.order_by("product_id").values_list("product_id", "operation", "before", "after", "outcome")
-    return {
-        "status": (run.status, run.error_code, run.error),
-        "applied": [step["status"] for step in run.history].count(Status.APPLIED),
-        "counts": run.counts,
-        "versions of the catalogue": CatalogState.objects.get().version - version,
-        "products": [
-            {name: value for name, value in product.items() if name not in private}
-            | {"archived": bool(product["archived_at"])}
-            for product in catalogue
-        ],
-        "changes": list(changes),
-        "issues": list(run.issues.order_by("code", "attribute").values_list("code", "attribute", "count", "examples")),
-        "staged": sorted(run.staged.values_list("position", "product_id", "state")),
-        "names": run.names,
-        "attempts": run.attempts.count(),
-        "invariants": violations(),
-    }
-
-
-def differences(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
-    """In words, briefly."""
-    return [
-        f"{what}: {_brief(found[what])} and not {_brief(expected[what])}"
-        for what in expected
-        if expected[what] != found[what]
-    ]
-
-
-def _brief(value: Any) -> str:
-    return f"{len(value)} × {str(value)[:300]}" if isinstance(value, list) else str(value)

@@ -4,38 +4,60 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from functools import wraps
 from typing import Any
 
-from catalog.imports import apply, attempts, batch, chunks, plan, stage
+from catalog import connections, tasks
+from catalog.imports import apply, attempts, batch, chunks, discard, plan, stage, undo
 from config import embedded
+from notifications import delivery
 from tests.torture.blows import BLOWS
 
 # A point is before or after a call, by the name that its module knows it by.
 POINTS: dict[str, tuple[Any, str, str]] = {
+    "reading, before the file is cut": (stage, "_start_over", "after"),
+    "reading, while the file is cut": (chunks, "_is_wanted", "after"),
     "a chunk, before its first row": (chunks, "_read", "before"),
     "a chunk, before the commit": (batch.Batch, "count_issues", "after"),
     "a chunk, after the commit": (chunks, "_read", "after"),
-    "before the file is cut": (stage, "_start_over", "after"),
-    "before the plan": (stage, "plan", "before"),
+    "gathering, before": (chunks, "gather", "before"),
+    "gathering, before the commit": (chunks, "forget_chunks", "after"),
+    "the plan, before": (stage, "plan", "before"),
     "the plan, before the commit": (plan, "holds", "after"),
-    "after the plan": (stage, "plan", "after"),
+    "the plan, after the commit": (stage, "plan", "after"),
     "apply, before the first product": (apply, "_create_products", "before"),
     "apply, between products": (apply, "_create_products", "after"),
     "apply, before the commit": (apply, "_settle_conflicts", "after"),
     "apply, after the commit": (apply, "retried", "after"),
+    "clean-up, before": (tasks, "clean_up", "before"),
+    "clean-up, before the commit": (discard, "forget_chunks", "after"),
+    "clean-up, after the commit": (tasks, "clean_up", "after"),
+    "undo, before the first product": (undo, "_stage_again", "before"),
+    "undo, between products": (undo, "_remove_created", "after"),
+    "undo, before the commit": (undo, "_settle", "after"),
+    "undo, after the commit": (tasks, "take_back", "after"),
+    "redo, before the first product": (undo, "lay_over", "before"),
+    "redo, before the commit": (undo, "lay_over", "after"),
+    "redo, after the commit": (tasks, "bring_back", "after"),
+    "mail, before it is sent": (delivery.Line, "send", "before"),
+    "mail, taken by the server": (delivery.Line, "send", "after"),
+    "mail, noted as sent": (delivery, "let_go", "before"),
 }
 # A file here, named like a point, has the blow that comes upon who is there first.
 ARMED = embedded.STATE / "points"
 # Big files in small chunks, and quick hearts: an import here takes a second or two.
-PIECE_BYTES = 200_000
+PIECE_BYTES = 100_000
 BEAT = 0.5
+IDLE = 3
 
 
 def prepare() -> None:
     """What both sides must agree on."""
     vars(chunks)["PIECE_BYTES"] = PIECE_BYTES
     attempts.BEAT = BEAT
+    connections.IDLE = IDLE
+    delivery.PAUSES[:] = [timedelta(seconds=1)] * len(delivery.PAUSES)
 
 
 def install() -> None:
@@ -43,6 +65,21 @@ def install() -> None:
     prepare()
     for name, (owner, function, when) in POINTS.items():
         setattr(owner, function, _passing(name, getattr(owner, function), when))
+
+
+def arm(point: str, blow: str) -> None:
+    (ARMED / point).write_text(blow)
+
+
+def disarm() -> set[str]:
+    """Forget every blow that was set, and say which points they came at."""
+    came = {file.name for file in ARMED.iterdir() if file.suffix == SPENT}
+    for file in ARMED.iterdir():
+        file.unlink()
+    return {name.removesuffix(SPENT) for name in came}
+
+
+SPENT = ".spent"
 
 
 def _passing(name: str, call: Callable[..., Any], when: str) -> Callable[..., Any]:
@@ -61,7 +98,7 @@ def _passing(name: str, call: Callable[..., Any], when: str) -> Callable[..., An
 def _happens(name: str) -> None:
     """What was set for this point, once."""
     armed = ARMED / name
-    spent = armed.with_name(f"{name}, spent")
+    spent = armed.with_name(name + SPENT)
     try:
         armed.rename(spent)
     except FileNotFoundError:

@@ -1,8 +1,10 @@
-"""A checkout of its own, in the folder that EMBEDDED_DIR names."""
+"""A checkout of its own, in the folder that EMBEDDED_DIR names, with the mail server that EMAIL_URL names."""
 
 from config import embedded
 from config.settings.local import *  # noqa: F403
+from config.settings.local import LOGGING
 
 DEBUG = False
 MEDIA_ROOT = embedded.STATE / "media"
-EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 5
+LOGGING["loggers"] = {"mail.log": {"level": "WARNING"}}  # the mail server's, of each command
