@@ -47,7 +47,7 @@ def tell(
     `person`, who is told. A message that cannot be worded is kept as not delivered, for the admin to show: what the
     caller does must not fail because of its mail.
     """
-    subject_matter = _named(about)
+    subject_matter = named(about)
     files = [asdict(Attachment(clean(file.name), file.type, clean(file.text))) for file in attachments]
     Message.objects.bulk_create(
         (
@@ -93,10 +93,11 @@ def forget_old() -> int:
 
 def was_told(name: str, about: models.Model | str) -> bool:
     """Whether anybody was told `name` about this already."""
-    return Message.objects.filter(name=name, about=_named(about)).exists()
+    return Message.objects.filter(name=name, about=named(about)).exists()
 
 
-def _named(about: models.Model | str) -> str:
+def named(about: models.Model | str) -> str:
+    """What a message is about, as its row has it: catalog.importrun:12."""
     return about if isinstance(about, str) else f"{about._meta.label_lower}:{about.pk}"
 
 

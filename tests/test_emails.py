@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from catalog.models import Feed
+from catalog.tests.factories import applied, item
+from catalog.tests.pages import browser, staff, texts, tree, url
 from config.embedded import BASE_DIR
 from notifications.kinds import FAILURE_DIGEST, KINDS
+from notifications.outbox import tell
 
 EMAILS = BASE_DIR / "templates" / "emails"
 FOLDERS = sorted(path for path in EMAILS.iterdir() if path.is_dir())
@@ -31,3 +35,22 @@ def test_nothing_in_an_email_goes_unescaped(page: Path) -> None:
     text = page.read_text()
     assert "|safe" not in text
     assert "autoescape off" not in text
+
+
+# --- from an import to its e-mails --------------------------------------------------------------------
+@pytest.mark.django_db
+def test_the_page_of_an_import_leads_to_its_emails_and_to_no_others() -> None:
+    feed = Feed.objects.create(name="Ounass", slug="ounass")
+    run, other = applied(feed, item("1")), applied(feed, item("2"))
+    for each in (run, other):
+        tell([staff("ida")], "import_applied", each, {"run": each})
+    (link,) = tree(browser("mona").get(url(run))).xpath("//a[.='E-mails about it']/@href")
+    page = browser("mona").get(link)
+    assert page.status_code == 200
+    assert texts(page, "//td[contains(@class, 'field-address')]") == ["ida@example.com"]
+
+
+@pytest.mark.django_db
+def test_who_may_not_look_at_messages_gets_no_way_to_them() -> None:
+    run = applied(Feed.objects.create(name="Ounass", slug="ounass"), item("1"))
+    assert not tree(browser("alice").get(url(run))).xpath("//a[.='E-mails about it']")

@@ -47,7 +47,7 @@ def state(run: ImportRun) -> dict[str, Any]:
             {"label": label, "done": current is not None and i < current, "current": i == current}
             for i, (label, _statuses) in enumerate(STEPS)
         ],
-        "progress": _progress(run),
+        "progress": progress_of(run),
         "took": [{"label": label, **run.metrics[step]} for step, label in TOOK.items() if step in run.metrics],
         "issues": list(run.issues.all()[:5]) if run.is_busy else [],
         "sign": attempts.sign_of(run) if run.is_busy else None,
@@ -59,7 +59,7 @@ def state(run: ImportRun) -> dict[str, Any]:
     }
 
 
-def _progress(run: ImportRun) -> dict[str, Any]:
+def progress_of(run: ImportRun) -> dict[str, Any]:
     """Numbers of the reading: share, items a second, seconds left."""
     started = next((h["at"] for h in reversed(run.history) if h["status"] == Status.STAGING), None)
     if not run.is_busy or not started:

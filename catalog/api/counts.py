@@ -13,7 +13,7 @@ from typing import Any
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
 
-from catalog.api.cache import cached
+from catalog.cached import cached
 from catalog.models.product import ProductQuerySet
 
 CHOICES = ("condition", "gender", "availability")

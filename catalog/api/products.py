@@ -9,7 +9,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 
 from catalog.api import examples
-from catalog.api.cache import CatalogueView, cached
+from catalog.api.cache import CatalogueView
 from catalog.api.counts import CHOICES, count_of, tallied
 from catalog.api.pages import check_page, envelope, keys_of_page, pages_of
 from catalog.api.parameters import PAGING, Query, amount, choice, text
@@ -21,6 +21,7 @@ from catalog.api.serializers import (
     ProductSerializer,
     product,
 )
+from catalog.cached import cached
 from catalog.feeds.attributes import BY_NAME
 from catalog.models import Product
 from catalog.models.product import SEARCH_CHARS, ProductQuerySet

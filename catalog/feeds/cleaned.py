@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import blake2b
 from typing import Any
 
+from catalog.feeds.attributes import ATTRIBUTES
 from catalog.feeds.issues import FOUND_MAX, Issue, Severity
 from catalog.feeds.items import RawItem, RawValue
 
@@ -50,6 +53,16 @@ class Item:
     def valid(self) -> bool:
         return not any(issue.severity is Severity.ERROR for issue in self.issues)
 
+    @property
+    def is_lasting(self) -> bool:
+        """Whether it reads alike on another day."""
+        return not self._raw.lost and _DATED.isdisjoint(self._tags)
+
+    @property
+    def shape(self) -> int:
+        """Stands for the names of its elements: items of one shape make the same names occur in a file."""
+        return _shape(tuple(self._raw.fields), frozenset(self.more_names))
+
     def report(self, code: str, attribute: str, found: str = "") -> None:
         """Say what is wrong, where it stands and what was found there."""
         self.issues.append(Issue(code, attribute, found[:FOUND_MAX], self._line_of(attribute, found)))
@@ -77,6 +90,15 @@ class Item:
     def set_aside(self, code: str, attribute: str, found: str) -> None:
         self.report(code, attribute, found)
         self.keep(attribute, found)
+
+
+_DATED = frozenset(a.name for a in ATTRIBUTES if a.days_ahead)
+
+
+@lru_cache(maxsize=2_000)
+def _shape(tags: tuple[str, ...], more_names: frozenset[str]) -> int:
+    names = "\n".join((*tags, "", *sorted(more_names)))
+    return int.from_bytes(blake2b(names.encode(), digest_size=7).digest(), "big")
 
 
 def parts_of(value: RawValue) -> list[Any]:

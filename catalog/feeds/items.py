@@ -7,7 +7,7 @@ these settings answers a measured trap; docs/decisions/0004-the-xml-parser.md ha
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain, count, islice
 from typing import Any
 
 from lxml import etree
@@ -121,11 +121,13 @@ def items_within(
     limits: Limits,
     *,
     lines: int = 0,
-    places: int = 0,
+    positions: Iterable[int] | None = None,
     encoding: str | None = None,
 ) -> Iterator[RawItem]:
-    """The items of the XML that begins after so many lines and places for items."""
-    for position, (element, size) in enumerate(_elements(chunks, encoding, layout, limits), start=places + 1):
+    """The items of the XML that begins after so many lines, at these positions; from 1 on when none are given."""
+    places = iter(positions or count(1))
+    for element, size in _elements(chunks, encoding, layout, limits):
+        position = next(places)
         yield _item(position, lines + _line_of(element), element, size, layout, limits)
 
 

@@ -7,10 +7,11 @@ well-formed. So the pieces together are the feed, or one of them is refused and 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 
-from catalog.feeds.items import CHUNK_BYTES, RawItem, Start, Stream, items_within
+from catalog.feeds.items import CHUNK_BYTES, RawItem, Start, items_within
 from catalog.feeds.layouts import LAYOUTS, Layout
 from catalog.feeds.limits import SAFE, Limits
 
@@ -18,6 +19,7 @@ PIECE_BYTES = 4 * 1024 * 1024
 _HEAD_BYTES = 64 * 1024  # within so many the first item has to begin
 _NEAR_BYTES = 64 * 1024  # so far back from a border an open section is looked for
 _BORDER_BYTES = 256  # a border takes hardly more
+_NO_PLACE = 0
 
 # Sections are skipped atomically: what is not well-formed would else be tried in a million ways.
 _SKIPPED = rb"(?>\s+|<!--.*?-->|<\?.*?\?>)*+"
@@ -139,30 +141,34 @@ class _Cutter:
         return piece
 
 
-def read_piece(stream: Stream, piece: Piece, shell: Shell, limits: Limits = SAFE) -> Iterator[RawItem]:
-    """Yield the items of a piece, of which `stream` gives the bytes, as `read_items` gives them of the whole feed.
+def read_piece(
+    data: bytes, piece: Piece, shell: Shell, limits: Limits = SAFE, positions: Sequence[int] | None = None
+) -> Iterator[RawItem]:
+    """Yield the items of a piece as `read_items` gives them of the whole feed.
 
-    Raises `NotInPieces` when they cannot be read apart, `FeedRefused` when they are not in order or over a limit.
+    `data` are its bytes. Items may have been taken out of them: then `positions` are those of the others. Raises
+    `NotInPieces` when they cannot be read apart, `FeedRefused` when they are not in order or over a limit.
     """
     before = shell.tags.encode() if piece.start else b""
     after = b"" if piece.is_last else shell.end.encode()
-    chunks = filter(None, _framed(before, stream, piece.end - piece.start, after))
+    chunks = filter(None, chain([before], _in_chunks(data), [after]))
     lines = piece.lines - before.count(b"\n")
-    count, item = 0, None
-    for count, item in enumerate(items_within(chunks, shell.layout, limits, lines=lines, places=piece.places), start=1):
-        if count > piece.room:
+    places = range(piece.places + 1, piece.places + piece.room + 1) if positions is None else positions
+    item, number = None, 0
+    for item in items_within(chunks, shell.layout, limits, lines=lines, positions=chain(places, repeat(_NO_PLACE))):
+        if item.position == _NO_PLACE:
             raise NotInPieces("its items do not end alike")
+        number += 1
         yield item
     if item is None or _has_other_containers(item, shell):
         raise NotInPieces("its items stand in more than one container")
+    if positions is not None and number < len(positions):
+        raise NotInPieces("its items are not what they looked like")
 
 
-def _framed(before: bytes, stream: Stream, size: int, after: bytes) -> Iterator[bytes]:
-    yield before
-    while size and (chunk := stream.read(min(CHUNK_BYTES, size))):
-        size -= len(chunk)
-        yield chunk
-    yield after
+def _in_chunks(data: bytes) -> Iterator[bytes]:
+    for start in range(0, len(data), CHUNK_BYTES):
+        yield data[start : start + CHUNK_BYTES]
 
 
 def _has_other_containers(last: RawItem, shell: Shell) -> bool:

@@ -1,4 +1,4 @@
-"""What only a comparison of a file's items finds: one statement per rule, each over all of them at once.
+"""What only a comparison of a file's items finds: one statement per rule, each over all rows of `compared` at once.
 
 Beside that, which items have an issue is listed here, whichever way it was found.
 """
@@ -20,9 +20,6 @@ ACROSS = {
     "group.title_differs": "item_group_title",
     "group.no_difference": "item_group_id",
 }
-# In at least one of these the members of a group have to differ: columns, and names in `extra`.
-_VARYING = ("color", "size", "material", "pattern", "gender", "age_group")
-_VARYING_EXTRAS = ("size_type", "size_system", "variant_option")
 
 
 def mark_duplicates(run: ImportRun) -> int:
@@ -30,18 +27,15 @@ def mark_duplicates(run: ImportRun) -> int:
     return execute(
         """
         WITH repeated AS (
-            SELECT product_id, max(position) AS last
-            FROM catalog_stageditem
-            WHERE run_id = %(run)s AND state = 'valid'
-            GROUP BY product_id
-            HAVING count(*) > 1
+            SELECT product_id, max(position) AS last FROM compared GROUP BY product_id HAVING count(*) > 1
         ), duplicate AS (
-            UPDATE catalog_stageditem item
-            SET state = 'duplicate'
-            FROM repeated
-            WHERE item.run_id = %(run)s AND item.state = 'valid'
-                AND item.product_id = repeated.product_id AND item.position < repeated.last
-            RETURNING item.position, item.product_id
+            DELETE FROM compared USING repeated
+            WHERE compared.product_id = repeated.product_id AND compared.position < repeated.last
+            RETURNING compared.position, compared.product_id
+        ), marked AS (
+            UPDATE catalog_stageditem item SET state = 'duplicate'
+            FROM duplicate
+            WHERE item.run_id = %(run)s AND item.position = duplicate.position
         )
         INSERT INTO catalog_itemissue (run_id, code, attribute, position, found)
         SELECT %(run)s, 'id.duplicate', 'id', position, left(product_id, %(found_max)s) FROM duplicate
@@ -53,10 +47,8 @@ def mark_duplicates(run: ImportRun) -> int:
 
 def compare(run: ImportRun) -> None:
     """Find what is wrong between the items that would be imported, and count it and the duplicates."""
-    execute(_NARROW.format(title=_title(run.names), varying=_varying(run.names)), run=run.pk)
     for rule in _rules(run.names):
         execute(_FOUND.format(rule=rule), run=run.pk, found_max=FOUND_MAX)
-    execute("DROP TABLE compared")
     count_again(run, ACROSS)
 
 
@@ -114,30 +106,11 @@ _COUNTED = """
 """
 
 
-# The rules look at what they compare only: a row of it is a tenth of an item's.
-_NARROW = """
-    CREATE TEMPORARY TABLE compared ON COMMIT DROP AS
-    SELECT
-        position, product_id, currency, gtin, brand, item_group_id,
-        CASE WHEN item_group_id <> '' THEN {title} END AS group_title,
-        CASE WHEN item_group_id <> '' THEN ROW({varying})::text END AS variant
-    FROM catalog_stageditem
-    WHERE run_id = %(run)s AND state = 'valid'
-"""
 _FOUND = """
     INSERT INTO catalog_itemissue (run_id, code, attribute, position, found)
     SELECT %(run)s, found.code, found.attribute, found.position, left(found.found, %(found_max)s)
     FROM ({rule}) AS found (code, attribute, position, found)
 """
-
-
-def _title(names: Iterable[str]) -> str:
-    return "extra ->> 'item_group_title'" if "item_group_title" in names else "NULL"
-
-
-def _varying(names: Iterable[str]) -> str:
-    extras = (f"extra -> '{name}'" for name in _VARYING_EXTRAS if name in names)
-    return ", ".join((*_VARYING, *extras))
 
 
 def _rules(names: Iterable[str]) -> Iterator[str]:

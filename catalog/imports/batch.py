@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 from django.db import connection
@@ -36,15 +37,37 @@ def example(issue: Issue, product_id: str) -> Example:
     return {"line": issue.line, "product_id": product_id, "found": issue.found}
 
 
-class Batch:
-    """The next items of a file, copied in. `count` them and how many are `invalid`."""
+class Tally:
+    """Issues by kind: how many, and the first of each."""
 
-    def __init__(self, run: ImportRun, items: Iterator[Item], size: int | None = None) -> None:
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._examples: dict[tuple[str, str], list[Example]] = {}
+
+    def add(self, issue: Issue, product_id: str) -> None:
+        name = (issue.code, issue.attribute)
+        self._counts[name] += 1
+        if self._counts[name] <= RunIssue.EXAMPLES:
+            self._examples.setdefault(name, []).append(example(issue, product_id))
+
+    def found(self) -> Found:
+        return {name: (count, self._examples[name]) for name, count in self._counts.items()}
+
+
+class Batch:
+    """The next items of a file, copied in. `count` them and how many are `invalid`.
+
+    `digests` are those of items, by position, that the feed's next import may know again.
+    """
+
+    def __init__(
+        self, run: ImportRun, items: Iterator[Item], size: int | None = None, digests: Mapping[int, str] | None = None
+    ) -> None:
         self.count = self.invalid = 0
+        self.tally = Tally()
         self._run = run
         self._items = islice(items, size)
-        self._issues: Counter[tuple[str, str]] = Counter()
-        self._examples: dict[tuple[str, str], list[Example]] = {}
+        self._digests = digests or {}
         self._error: Exception | None = None
 
     def copy(self) -> None:
@@ -56,10 +79,6 @@ class Batch:
         spent_in_database(time.monotonic() - start - self._reading)
         if self._error:
             raise self._error
-
-    def count_issues(self) -> None:
-        """Add the issues of the items to those of the run."""
-        add_issues(self._run, {name: (count, self._examples[name]) for name, count in self._issues.items()})
 
     def read(self, _size: int) -> str:
         """For COPY: some more rows, or "" at the end."""
@@ -76,11 +95,8 @@ class Batch:
         self.count += 1
         self.invalid += not item.valid
         for issue in item.issues:
-            name = (issue.code, issue.attribute)
-            self._issues[name] += 1
-            if self._issues[name] <= RunIssue.EXAMPLES:
-                self._examples.setdefault(name, []).append(example(issue, item.id))
-        return row(self._run.pk, item)
+            self.tally.add(issue, item.id)
+        return row(self._run.pk, item, self._digests.get(item.position, ""))
 
 
 # The first examples of the file, whichever of its parts was read first.
@@ -99,6 +115,15 @@ _ADD_ISSUES = """
             ) AS first
         )
 """
+
+
+def merged(one: Found, other: Found) -> Found:
+    """Both, with the first examples in the order of the file."""
+    both = dict(one)
+    for name, (count, examples) in other.items():
+        known, earlier = both.get(name, (0, []))
+        both[name] = (known + count, sorted((*earlier, *examples), key=itemgetter("line")))
+    return both
 
 
 def add_issues(run: ImportRun, found: Found) -> None:

@@ -20,11 +20,13 @@ from django.db.models import F
 
 from catalog.errors import FeedRefused
 from catalog.feeds.check import MAX_UNKNOWN_NAMES, Occurring
-from catalog.feeds.items import RawItem, Start, check_start
+from catalog.feeds.items import Start, check_start
+from catalog.feeds.slices import slices_of, without
 from catalog.feeds.split import PIECE_BYTES, NotInPieces, Piece, Shell, pieces_of, read_piece, shell_of
 from catalog.imports.background import failing_in_words, held
-from catalog.imports.batch import Batch, Example, add_unknown, checked, examples_of
+from catalog.imports.batch import Batch, Example, add_issues, add_unknown, checked, examples_of, merged
 from catalog.imports.metrics import Meter, together
+from catalog.imports.recall import Known, recall, wanted_of
 from catalog.imports.stored import TookTooLong, Verified, forget_chunks, opened
 from catalog.models import Chunk, ImportRun, Status
 
@@ -137,25 +139,36 @@ def _read(chunk: Chunk) -> None:
     occurring = Occurring(run.feed.rules)
     with Meter() as meter, _file_of(run) as file:
         file.seek(chunk.start)
-        batch = Batch(run, checked(_items_of(chunk, file), run.feed.rules, occurring))
-        batch.copy()
+        known, batch = _stage_items(chunk, file.read(chunk.end - chunk.start), occurring)
         share = (chunk.end - chunk.start) * run.file_size // file.size
+    count = len(known.positions) + batch.count
     names = {"names": sorted(occurring.names), "unknown": examples_of(occurring)}
-    Chunk.objects.filter(pk=chunk.pk).update(is_read=True, cost=meter.figures(batch.count), **names)
-    batch.count_issues()
-    progress = {"items": batch.count, "invalid": batch.invalid, "bytes_read": share}
+    Chunk.objects.filter(pk=chunk.pk).update(is_read=True, cost=meter.figures(count), **names)
+    add_issues(run, merged(known.tally.found(), batch.tally.found()))
+    progress = {"items": count, "invalid": known.invalid + batch.invalid, "bytes_read": share}
     wanted = ImportRun.objects.filter(pk=run.pk, status=Status.STAGING).exclude(in_chunks=False)
     if not wanted.update(**{name: F(name) + number for name, number in progress.items()}):
         transaction.set_rollback(True)
 
 
+def _stage_items(chunk: Chunk, data: bytes, occurring: Occurring) -> tuple[Known, Batch]:
+    """Copy the items that are known, and read the others."""
+    run, rules, limits = chunk.run, chunk.run.feed.rules, settings.FEED_LIMITS
+    piece = Piece(*(getattr(chunk, field.name) for field in fields(Piece)))
+    shell = Shell(chunk.tags, chunk.item)
+    slices = slices_of(data, piece, shell)
+    wanted = wanted_of(data, slices, piece, shell, rules)
+    known = recall(run, wanted)
+    positions = [item.position for item in slices if item.position not in known.positions] if slices else None
+    data = without(data, [item for item in slices if item.position in known.positions])
+    items = checked(read_piece(data, piece, shell, limits, positions), rules, occurring)
+    batch = Batch(run, items, digests={item.position: item.digest for item in wanted})
+    batch.copy()
+    return known, batch
+
+
 def _file_of(run: ImportRun) -> File[bytes]:
     return run.spool.open("rb") if run.spool else opened(run)
-
-
-def _items_of(chunk: Chunk, file: File[bytes]) -> Iterator[RawItem]:
-    piece = Piece(*(getattr(chunk, field.name) for field in fields(Piece)))
-    return read_piece(file, piece, Shell(chunk.tags, chunk.item), settings.FEED_LIMITS)
 
 
 # --- afterwards ---------------------------------------------------------------------------------------

@@ -3,14 +3,16 @@
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
 
 from catalog.errors import NotPossible
 from catalog.imports import across
 from catalog.imports.background import ring
 from catalog.imports.permissions import require
+from catalog.imports.recall import remembered
 from catalog.imports.review import describe
 from catalog.imports.stored import forget_chunks
-from catalog.models import ImportRun, Status, Word
+from catalog.models import ImportRun, StagedItem, Status, Word
 from catalog.models.imports import ItemState
 
 
@@ -38,15 +40,28 @@ def clean_up(run: ImportRun) -> None:
 def _forget_staged(run: ImportRun) -> None:
     """Invalid items stay for their list; a plan that was not applied goes.
 
-    What an undo took out of the catalogue is staged again, and stays: the run may be applied again.
+    What an undo took out of the catalogue is staged again, and stays: the run may be applied again. The items of the
+    feed's last import stay, too, and those of the one before it go: the next one need not read what it finds there.
     """
     locked = ImportRun.objects.select_for_update().get(pk=run.pk)  # nothing is undone meanwhile
     if locked.status in (Status.APPLIED, Status.DISCARDED, Status.FAILED):
-        locked.staged.exclude(state=ItemState.INVALID).delete()
-        across.forget_items(locked)
+        if locked == remembered(locked.feed).first():
+            for earlier in with_valid_items(remembered(locked.feed).filter(pk__lt=locked.pk)).select_for_update():
+                _forget_valid_items(earlier)
+        else:
+            _forget_valid_items(locked)
         forget_chunks(locked)
     if locked.status in (Status.DISCARDED, Status.FAILED):
         locked.changes.all().delete()
+
+
+def with_valid_items(runs: QuerySet[ImportRun]) -> QuerySet[ImportRun]:
+    return runs.filter(Exists(StagedItem.objects.filter(run=OuterRef("pk")).exclude(state=ItemState.INVALID)))
+
+
+def _forget_valid_items(run: ImportRun) -> None:
+    run.staged.exclude(state=ItemState.INVALID).delete()
+    across.forget_items(run)
 
 
 def _learn_words(run: ImportRun) -> None:

@@ -16,10 +16,10 @@ from catalog.feeds.issues import Severity, words
 from catalog.imports.diagnosis import TRENDS
 from catalog.imports.messages import line, run_url
 from catalog.models import ImportRun, RunIssue, Status
+from catalog.models.imports import BUSY
 
 # So long may an import be at one step; the largest ones need minutes.
 STUCK_AFTER = timedelta(hours=1)
-BUSY = (Status.RECEIVED, Status.STAGING, Status.APPLYING, Status.UNDOING, Status.REDOING)
 # Some mail programs cut a mail off at 100 kB: what does not fit is named by its number, and in the end only counted.
 SHOWN = 8
 NAMED = 500

@@ -98,7 +98,7 @@ def out_of_stock(run: ImportRun) -> str:
 def currency(run: ImportRun) -> str:
     if not run.feed.guard_currency:
         return ""
-    new = _rows(_NEW_CURRENCIES, run=run.pk, feed=run.feed_id)
+    new = _rows(_NEW_CURRENCIES, feed=run.feed_id)
     if not new:
         return ""
     named = ", ".join(f"{name} ({count:,} {'item' if count == 1 else 'items'})" for name, count in new)
@@ -140,10 +140,7 @@ _SOLD_OUT = """
 _NEW_CURRENCIES = """
     SELECT currency, count
     FROM (
-        SELECT currency, count(*)
-        FROM catalog_stageditem
-        WHERE run_id = %(run)s AND state = 'valid' AND currency <> ''
-        GROUP BY currency
+        SELECT currency, count(*) FROM compared WHERE currency <> '' GROUP BY currency
     ) AS found
     WHERE NOT EXISTS (
             SELECT FROM catalog_product product

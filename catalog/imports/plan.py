@@ -1,13 +1,14 @@
 """Decide what an import would change: one SQL statement per decision, all in one transaction."""
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 from django.db import connection, transaction
 
-from catalog.imports import across, coverage, supplements
+from catalog.imports import across, compared, coverage, supplements
 from catalog.imports.background import timed
-from catalog.imports.columns import MONEY_NAMES, listed, spoken_of
+from catalog.imports.columns import MONEY_NAMES, spoken_of
 from catalog.imports.holds import holds
 from catalog.imports.sql import execute
 from catalog.models import ImportRun, Mode, Operation, Status
@@ -28,12 +29,13 @@ def plan(run: ImportRun) -> None:
         counts: dict[str, int] = {"items": run.items}
         with timed(run, "plan"):
             counts["invalid"] = run.invalid - supplements.accept(run)
+            compared.gather(run)
             counts["duplicate"] = across.mark_duplicates(run)
             across.list_items(run)
             across.compare(run)
             supplements.count_the_rest(run)
             counts["created"] = _plan_creations(run)
-            different = 0 if run.mode == Mode.ADD else _plan_changes(run)
+            different = _plan_changes(run)
             counts["pinned"] = run.changes.filter(operation=Operation.KEEP).count()
             counts["changed"] = different - counts["pinned"]
             counts["archived"] = _plan_archiving(run) if run.mode == Mode.SYNC else 0
@@ -45,6 +47,7 @@ def plan(run: ImportRun) -> None:
             setattr(run, name, count)
         fields = {"plan_hash": plan_hash, "names": run.names, "holds": holds(run), "coverage": covered, **begun}
         fields |= {"seconds": run.seconds, "metrics": run.metrics}
+        compared.drop()
         if not run.move(Status.STAGING, to=Status.REVIEW, **fields, **counts):
             transaction.set_rollback(True)  # discarded meanwhile
     _gather_statistics("catalog_change (run_id, operation, product_id, position)")
@@ -76,10 +79,9 @@ def _plan_creations(run: ImportRun) -> int:
         """
         INSERT INTO catalog_change
             (run_id, product_id, operation, before, after, position, line, outcome)
-        SELECT run_id, product_id, 'create', '{}', '{}', position, line, 'proposed'
-        FROM catalog_stageditem item
-        WHERE run_id = %(run)s AND state = 'valid'
-            AND NOT EXISTS (SELECT FROM catalog_product product WHERE product.id = item.product_id)
+        SELECT %(run)s, product_id, 'create', '{}', '{}', position, line, 'proposed'
+        FROM compared
+        WHERE is_new
         ORDER BY position
         """,
         run=run.pk,
@@ -94,55 +96,54 @@ def _plan_changes(run: ImportRun) -> int:
     differs in such columns does not change. Of amounts that are pinned no part is kept in another currency.
     """
     columns = spoken_of(run.names)
-    if not columns:
-        return 0  # then no item is valid, for a valid one has a title
-    extra = "(product.extra - %(names)s::text[]) || item.extra"
     pairs = [f"('{c}', to_jsonb(product.{c}), to_jsonb(item.{c}))" for c in columns]
-    pairs.append(f"('extra', product.extra, {extra})")
-    held = "field.name = ANY(product.pinned)"
-    if "currency" in columns:
-        amounts = "field.name = ANY(%(amounts)s) AND product.pinned && %(amounts)s"
-        held = f"({held} OR {amounts} AND product.currency <> item.currency)"
+    pairs.append(f"('extra', product.extra, {compared.EXTRA})")
     return execute(
-        f"""
-        INSERT INTO catalog_change
-            (run_id, product_id, operation, before, after, pinned, base_version, position, line, outcome)
-        SELECT
-            item.run_id, item.product_id,
-            CASE
-                WHEN product.archived_at IS NOT NULL THEN 'restore'
-                WHEN difference.before IS NULL THEN 'keep'
-                ELSE 'update'
-            END,
-            COALESCE(difference.before, '{{}}'), COALESCE(difference.after, '{{}}'), difference.pinned,
-            product.version, item.position, item.line,
-            CASE WHEN product.archived_at IS NULL AND difference.before IS NULL THEN 'pinned' ELSE 'proposed' END
-        FROM catalog_stageditem item
-        JOIN catalog_product product ON product.id = item.product_id
-        CROSS JOIN LATERAL (
-            SELECT
-                jsonb_object_agg(name, old) FILTER (WHERE NOT held) AS before,
-                jsonb_object_agg(name, new) FILTER (WHERE NOT held) AS after,
-                jsonb_object_agg(name, jsonb_build_object('kept', old, 'file', new)) FILTER (WHERE held) AS pinned
-            FROM (
-                SELECT field.*, {held} AS held
-                FROM (VALUES {", ".join(pairs)}) AS field (name, old, new)
-                WHERE field.old IS DISTINCT FROM field.new
-            ) AS field
-        ) AS difference
-        WHERE item.run_id = %(run)s AND item.state = 'valid'
-            AND (
-                ({listed(columns, "product")}) IS DISTINCT FROM ({listed(columns, "item")})
-                -- merging is slow, and equal before it is equal after it
-                OR product.extra <> item.extra AND product.extra <> {extra}
-                OR product.archived_at IS NOT NULL
-            )
-        ORDER BY item.position
-        """,
+        _CHANGES.format(pairs=", ".join(pairs), held=_held(columns)),
         run=run.pk,
         names=run.names,
         amounts=[*MONEY_NAMES, "currency"],
     )
+
+
+def _held(columns: Iterable[str]) -> str:
+    held = "field.name = ANY(product.pinned)"
+    if "currency" not in columns:
+        return held
+    amounts = "field.name = ANY(%(amounts)s) AND product.pinned && %(amounts)s"
+    return f"({held} OR {amounts} AND product.currency <> item.currency)"
+
+
+_CHANGES = """
+    INSERT INTO catalog_change
+        (run_id, product_id, operation, before, after, pinned, base_version, position, line, outcome)
+    SELECT
+        item.run_id, item.product_id,
+        CASE
+            WHEN product.archived_at IS NOT NULL THEN 'restore'
+            WHEN difference.before IS NULL THEN 'keep'
+            ELSE 'update'
+        END,
+        COALESCE(difference.before, '{{}}'), COALESCE(difference.after, '{{}}'), difference.pinned,
+        product.version, item.position, item.line,
+        CASE WHEN product.archived_at IS NULL AND difference.before IS NULL THEN 'pinned' ELSE 'proposed' END
+    FROM compared
+    JOIN catalog_stageditem item ON item.run_id = %(run)s AND item.position = compared.position
+    JOIN catalog_product product ON product.id = compared.product_id
+    CROSS JOIN LATERAL (
+        SELECT
+            jsonb_object_agg(name, old) FILTER (WHERE NOT held) AS before,
+            jsonb_object_agg(name, new) FILTER (WHERE NOT held) AS after,
+            jsonb_object_agg(name, jsonb_build_object('kept', old, 'file', new)) FILTER (WHERE held) AS pinned
+        FROM (
+            SELECT field.*, {held} AS held
+            FROM (VALUES {pairs}) AS field (name, old, new)
+            WHERE field.old IS DISTINCT FROM field.new
+        ) AS field
+    ) AS difference
+    WHERE compared.differs
+    ORDER BY item.position
+"""
 
 
 def _plan_archiving(run: ImportRun) -> int:

@@ -13,9 +13,10 @@ from django.utils import timezone
 
 from catalog.errors import NotPossible
 from catalog.imports import across
-from catalog.imports.discard import clean_up, discard
-from catalog.models import Change, ImportRun, Outcome, StagedItem, Status, Word
-from catalog.models.imports import ENDS, ItemState
+from catalog.imports.discard import clean_up, discard, with_valid_items
+from catalog.imports.recall import remembered
+from catalog.models import Change, Feed, ImportRun, Outcome, StagedItem, Status, Word
+from catalog.models.imports import ENDS
 
 FOLDERS = ("feeds", "spools")
 ORPHANED = timedelta(days=1)  # longer than any upload takes, or the reading of a file
@@ -48,10 +49,11 @@ def _discard_old_plans() -> int:
 
 def _clean_up_what_was_left() -> int:
     """An import that ended is cleaned up by a worker, whose call may be lost."""
-    staged = StagedItem.objects.filter(run=OuterRef("pk")).exclude(state=ItemState.INVALID)
     proposed = Change.objects.filter(run=OuterRef("pk"), outcome=Outcome.PROPOSED)
-    ended = Q(status__in=(Status.APPLIED, Status.DISCARDED, Status.FAILED), finished_at__lt=timezone.now() - ORPHANED)
-    left = ImportRun.objects.filter(ended).filter(Exists(staged) | Exists(proposed))
+    is_old = Q(status__in=(Status.APPLIED, Status.DISCARDED, Status.FAILED), finished_at__lt=timezone.now() - ORPHANED)
+    ended = ImportRun.objects.filter(is_old)
+    last = [run.pk for feed in Feed.objects.all() for run in remembered(feed)[:1]]
+    left = {*with_valid_items(ended.exclude(pk__in=last)), *ended.filter(Exists(proposed))}
     for run in left:
         clean_up(run)
     return len(left)

@@ -19,18 +19,18 @@ _BLANK: dict[str, Any] = {
     **{a.name: _NULL for a in COLUMNS if a.type in _NULLABLE},
     **dict.fromkeys(_LISTS, "{}"),
 }
-_TABS = 6 + len(SHARED)
+_TABS = 8 + len(SHARED)
 
 COPY = f"""
-    COPY catalog_stageditem (run_id, position, line, state, issues, extra, product_id, {listed(SHARED)})
+    COPY catalog_stageditem (run_id, position, line, state, issues, digest, shape, extra, product_id, {listed(SHARED)})
     FROM STDIN (NULL '{_NULL}')
 """
 
 _json = JSONEncoder(ensure_ascii=False).encode
 
 
-def row(run_id: int, item: Item) -> str:
-    """The item as one line of COPY's input."""
+def row(run_id: int, item: Item, digest: str = "") -> str:
+    """The item as one line of COPY's input. Without a digest it is not known again."""
     values = {**_BLANK, **item.values}
     for name in _LISTS:
         if name in item.values:
@@ -38,7 +38,8 @@ def row(run_id: int, item: Item) -> str:
     state = "valid" if item.valid else "invalid"
     issues = _json(item.issues) if item.issues else "[]"
     extra = _json(item.extra) if item.extra else "{}"
-    cells = [f"{run_id}", f"{item.position}", f"{item.line}", state, issues, extra, *map(str, values.values())]
+    known = (digest, f"{item.shape}") if digest and item.is_lasting else (_NULL, _NULL)
+    cells = [f"{run_id}", f"{item.position}", f"{item.line}", state, issues, *known, extra, *map(str, values.values())]
     line = "\t".join(cells)
     # Looking once at the whole line is quicker than escaping sixty values of which hardly one needs it.
     if "\\" in line or "\n" in line or "\r" in line or line.count("\t") != _TABS:

@@ -192,7 +192,7 @@ def _save(run: ImportRun, items: Iterator[Item], file: File[bytes]) -> bool:
         transaction.set_rollback(True)
         run.status = Status.DISCARDED
         return False
-    batch.count_issues()
+    add_issues(run, batch.tally.found())
     return bool(batch.count)
 
 

@@ -273,7 +273,11 @@ class ItemState(models.TextChoices):
 
 
 class StagedItem(ItemFields):
-    """One item of the file, cleaned, waiting. Written by COPY, deleted when the run ends; invalid ones stay longer."""
+    """One item of the file, cleaned, waiting. Written by COPY, deleted when the run ends; invalid ones stay longer.
+
+    Of a big feed's last import all stay: an item of the next one with the same `digest` is not read again. `shape`
+    stands for the names of its elements.
+    """
 
     pk = models.CompositePrimaryKey("run_id", "position")
     # No constraint: it would be checked row by row while a million rows are copied in.
@@ -283,10 +287,13 @@ class StagedItem(ItemFields):
     product_id = models.TextField(db_collation="C")
     state = models.TextField(choices=ItemState)
     issues = models.JSONField(default=list)
+    digest = models.UUIDField(null=True)
+    shape = models.BigIntegerField(null=True)
 
     class Meta:
         default_permissions = ()
         indexes = [
+            models.Index("run", "digest", name="stageditem_digest"),
             # the invalid items of a run, page by page, and the first of them for its mail: few among a million
             models.Index("run", "position", name="stageditem_invalid", condition=models.Q(state="invalid")),
         ]

@@ -15,8 +15,8 @@ from redis.exceptions import ConnectionError as CacheAway
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from catalog.api.cache import cached
 from catalog.api.serializers import PRODUCT_FIELDS, ProductSerializer
+from catalog.cached import cached
 from catalog.models import CatalogState, Product
 from catalog.tests.api import LIST, client, ids, product
 
@@ -411,7 +411,7 @@ def test_without_a_cache_everything_is_still_there(
     def away(*_: Any, **__: Any) -> None:
         raise CacheAway
 
-    monkeypatch.setattr("catalog.api.cache.cache.get", away)
+    monkeypatch.setattr("catalog.cached.cache.get", away)
     assert asked(api, "brand=Noor") == ["1", "3"]
     assert api.get("/filter-options/").status_code == 200
 

@@ -216,6 +216,7 @@ def test_feeds_import_neither_django_nor_anything_that_reaches_out() -> None:
         "decimal",
         "enum",
         "functools",
+        "hashlib",
         "html",
         "io",
         "lxml",

@@ -25,6 +25,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from catalog.imports import chunks
 from catalog.imports.columns import SHARED
 from catalog.imports.discard import clean_up, discard
 from catalog.imports.here import import_here
@@ -257,12 +258,24 @@ class SideBySide(RuleBasedStateMachine):
             assert told == self.naive.rows[product.pk].setters
 
 
+PROFILE = settings(stateful_step_count=20, suppress_health_check=ROLLED_BACK)
+
+
 def test_imports_edits_and_undos_do_what_a_naive_importer_does(feed: Feed, other_feed: Feed) -> None:
     class Here(SideBySide):
         feeds = [feed, other_feed]
 
-    profile = settings(stateful_step_count=20, suppress_health_check=ROLLED_BACK)
-    run_state_machine_as_test(Here, settings=profile)
+    run_state_machine_as_test(Here, settings=PROFILE)
+
+
+def test_they_do_so_when_files_are_read_in_chunks_and_known_items_are_not_read(
+    feed: Feed, other_feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Here(SideBySide):
+        feeds = [feed, other_feed]
+
+    monkeypatch.setattr(chunks, "PIECE_BYTES", 1_200)
+    run_state_machine_as_test(Here, settings=PROFILE)
 
 
 # --- a dry run ----------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ UNFOLD = {
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "6px",
+    "DASHBOARD_CALLBACK": "catalog.admin.dashboard.dashboard",
     "STYLES": [lambda request: static("catalog/admin.css")],
     "SCRIPTS": [lambda request: static("catalog/admin.js")],
     "SITE_FAVICONS": [

@@ -1,0 +1,133 @@
+"""The admin's first page: what needs a person, what goes on, what went wrong, how the catalogue and its feeds stand.
+
+Each part is for those who may look at what it is about, and costs the same few queries however much there is.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Window
+from django.db.models.functions import Now, RowNumber
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from catalog.admin.progress import progress_of
+from catalog.cached import cached, known
+from catalog.models import CatalogState, Feed, ImportRun, Product, Status
+from catalog.models.imports import BUSY, PLANNED
+
+SHOWN = 5
+SHOWN_FEEDS = 8
+TREND = 10
+FULL_BAR = 0.05  # a share of invalid items, unless one of the feed's imports had more
+RECENT = timedelta(days=7)
+
+
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """What the page shows to this person, added to the context."""
+    may_look = request.user.has_perm
+    parts: dict[str, Any] = {}
+    if may_look("catalog.view_importrun"):
+        parts["imports"] = _imports()
+    if may_look("catalog.view_product"):
+        parts["products"] = _products(counting="count" in request.GET)
+    if may_look("catalog.view_importrun") and may_look("catalog.view_feed"):
+        parts["feeds"] = _feeds()
+    may = {"can_import": may_look("catalog.add_importrun"), "can_add_feed": may_look("catalog.add_feed")}
+    return context | parts | may | {"has_parts": bool(parts)}
+
+
+# --- imports ------------------------------------------------------------------------------------------
+@dataclass
+class Group:
+    """Imports that have something in common: the first ones, how many there are, and where the others are listed."""
+
+    title: Any
+    nothing: Any
+    runs: list[Any]
+    address: str = ""
+
+    @property
+    def more(self) -> int:
+        return self.runs[0].in_all - len(self.runs) if self.runs else 0
+
+
+def _imports() -> dict[str, Any]:
+    waiting = ImportRun.objects.filter(status=Status.REVIEW).order_by("changed_at", "pk")
+    running = _first(ImportRun.objects.filter(status__in=BUSY).order_by("pk"))
+    failed = ImportRun.objects.filter(status=Status.FAILED, finished_at__gt=Now() - RECENT).order_by("-finished_at")
+    done = ImportRun.objects.filter(status__in=(Status.APPLIED, Status.UNDONE)).order_by("-finished_at")
+    for run in running:
+        run.progress = progress_of(run)
+    groups = [
+        Group(_("Needs confirmation"), _("No import waits for a person."), _first(waiting), "?status__exact=review"),
+        Group(_("Running"), _("No import is being read or applied."), running),
+        Group(_("Failed in the last 7 days"), _("No import failed."), _first(failed), "?status__exact=failed"),
+        Group(_("Last imports"), _("No import was applied yet."), _first(done)),
+    ]
+    return {"groups": groups, "is_busy": bool(running)}
+
+
+def _first(runs: QuerySet[ImportRun]) -> list[Any]:
+    """The first ones, each with how many there are in all."""
+    shown = runs.select_related("feed").defer("names", "coverage", "metrics", "seconds")
+    return list(shown.annotate(in_all=Window(Count("pk")))[:SHOWN])
+
+
+# --- products -----------------------------------------------------------------------------------------
+def _products(*, counting: bool) -> dict[str, Any]:
+    """Active products by availability, the most first, counted once for each version of the catalogue.
+
+    Of a million that takes a second or more, which the page does not wait for: it asks for itself again, `counting`.
+    """
+    version = CatalogState.current()
+    numbers = cached(version, "availability", _by_availability) if counting else known(version, "availability")
+    if numbers is None:
+        return {"is_counted": False}
+    labels = dict(Product._meta.get_field("availability").choices or ())
+    total = sum(numbers.values())
+    return {
+        "is_counted": True,
+        "total": total,
+        "availability": [
+            {"value": value, "label": labels.get(value, _("Not said")), "count": count, "share": count / total}
+            for value, count in numbers.items()
+        ],
+    }
+
+
+def _by_availability() -> dict[str, int]:
+    counted = Product.objects.active().order_by().values_list("availability").annotate(count=Count("pk"))
+    return dict(sorted(counted, key=lambda pair: -pair[1]))
+
+
+# --- feeds --------------------------------------------------------------------------------------------
+def _feeds() -> list[dict[str, Any]]:
+    """The feeds that were imported last: which import was applied, and how many items of the last ones were invalid."""
+    applied = ImportRun.objects.filter(feed=OuterRef("pk"), status=Status.APPLIED).order_by("-finished_at")
+    feeds: Any = Feed.objects.annotate(last=Subquery(applied.values("pk")[:1]))
+    found = list(feeds.order_by(F("last").desc(nulls_last=True), "name")[:SHOWN_FEEDS])
+    last = ImportRun.objects.defer("history", "names", "coverage", "metrics").in_bulk([feed.last for feed in found])
+    shares = _invalid_shares(found)
+    return [{"feed": feed, "last": last.get(feed.last), "bars": _bars(shares[feed.pk])} for feed in found]
+
+
+def _invalid_shares(feeds: list[Feed]) -> dict[int, list[float]]:
+    """By feed, the share of invalid items in its last imports, the oldest first."""
+    place = Window(RowNumber(), partition_by="feed", order_by="-pk")
+    planned = ImportRun.objects.filter(feed__in=feeds, status__in=PLANNED, items__gt=0)
+    lately = planned.annotate(place=place).filter(place__lte=TREND).order_by("pk")
+    shares: dict[int, list[float]] = defaultdict(list)
+    for feed, items, invalid in lately.values_list("feed", "items", "invalid"):
+        shares[feed].append(invalid / items)
+    return shares
+
+
+def _bars(shares: list[float]) -> list[tuple[float, float]]:
+    """Each share with the height of its bar, from 0 to 1."""
+    highest = max([FULL_BAR, *shares])
+    return [(share, share / highest) for share in shares]

@@ -1,0 +1,228 @@
+"""The admin's first page: what needs a person, what goes on, what went wrong, and how the catalogue stands."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from catalog.admin import dashboard
+from catalog.models import CatalogState, Feed, ImportRun, Product, Status
+from catalog.tests.factories import applied, feed_of, item, items, person, planned, received, taken_back
+from catalog.tests.pages import PRODUCTS, RUNS, UPLOAD, active_parts, browser, text_of, texts, tree, url
+
+pytestmark = pytest.mark.django_db
+
+INDEX = reverse("admin:index")
+IMPORTS = ["Needs confirmation", "Running", "Failed in the last 7 days", "Last imports"]
+EVERYTHING = [*IMPORTS, "Catalogue", "Feeds"]
+
+
+@pytest.fixture
+def bob(feed: Feed) -> Client:
+    """May look at everything of the catalogue, and change nothing."""
+    return browser("bob")
+
+
+def parts(page: Any) -> dict[str, str]:
+    """What each part of the page says, by its title."""
+    found = tree(page).xpath("//section[@aria-label]")
+    return {
+        section.get("aria-label"): text_of(section).removeprefix(section.get("aria-label")).strip() for section in found
+    }
+
+
+def counted(client: Client) -> Any:
+    """The page as it is a moment after it was opened: with the products counted."""
+    (part,) = tree(client.get(INDEX)).xpath("//section[@hx-trigger='load']")
+    page = client.get(part.get("hx-get"))
+    assert tree(page).xpath(f"//section[@id='{part.get('hx-select')[1:]}']")
+    return page
+
+
+def links(page: Any, part: str) -> list[str]:
+    return [str(link) for link in tree(page).xpath("//section[@aria-label=$part]//a/@href", part=part)]
+
+
+def failed(feed: Feed) -> ImportRun:
+    run = received(feed, feed_of(item("1")))
+    run.move(Status.RECEIVED, to=Status.FAILED, error="The disk is full.")
+    return run
+
+
+# --- imports ------------------------------------------------------------------------------------------
+def test_what_waits_says_what_confirming_does_the_longest_waiting_first(bob: Client, feed: Feed) -> None:
+    first, second = planned(feed, *items(2)), planned(feed, *items(3))
+    page = bob.get(INDEX)
+    assert links(page, "Needs confirmation") == [url(first), url(second)]
+    assert "Confirming will add 2 products." in parts(page)["Needs confirmation"]
+
+
+def test_what_is_held_says_why(bob: Client, feed: Feed) -> None:
+    run = planned(feed, *items(2))
+    ImportRun.objects.filter(pk=run.pk).update(holds=[{"code": "archived", "message": "It would archive half of it."}])
+    assert "held It would archive half of it." in parts(bob.get(INDEX))["Needs confirmation"]
+
+
+def test_what_runs_says_how_far_it_is(bob: Client, feed: Feed) -> None:
+    run = received(feed, feed_of(item("1")))
+    run.move(Status.RECEIVED, to=Status.STAGING)
+    begun = [{"status": "staging", "at": (timezone.now() - timedelta(seconds=10)).isoformat(), "by": ""}]
+    ImportRun.objects.filter(pk=run.pk).update(items=12_000, bytes_read=run.file_size // 4, history=begun)
+    assert "Reading · 12,000 items · 25 % · about 3" in parts(bob.get(INDEX))["Running"]
+
+
+def test_the_page_looks_after_itself_only_while_something_runs(bob: Client, feed: Feed) -> None:
+    assert not tree(bob.get(INDEX)).xpath("//*[@hx-trigger='every 5s']")
+    received(feed, feed_of(item("1")))
+    (moving,) = tree(bob.get(INDEX)).xpath("//*[@hx-trigger='every 5s']")
+    assert (moving.get("hx-get"), moving.get("hx-select")) == (INDEX, f"#{moving.get('id')}")
+
+
+def test_what_failed_lately_says_why_and_what_failed_long_ago_is_gone(bob: Client, feed: Feed) -> None:
+    run = failed(feed)
+    assert "The disk is full." in parts(bob.get(INDEX))["Failed in the last 7 days"]
+    ImportRun.objects.filter(pk=run.pk).update(finished_at=timezone.now() - timedelta(days=8))
+    assert parts(bob.get(INDEX))["Failed in the last 7 days"] == "No import failed."
+
+
+def test_the_last_imports_say_what_they_did_the_latest_first(bob: Client, feed: Feed) -> None:
+    first = applied(feed, *items(2))
+    second = taken_back(applied(feed, *items(3)))
+    page = bob.get(INDEX)
+    assert links(page, "Last imports") == [url(second), url(first)]
+    said = parts(page)["Last imports"]
+    assert "Added 2 products." in said
+    assert "Undone: 1 product is as before the import." in said
+
+
+def test_a_long_list_leads_to_all_of_it(bob: Client, feed: Feed) -> None:
+    for n in range(dashboard.SHOWN + 2):
+        failed(Feed.objects.create(name=f"Feed {n}", slug=f"feed-{n}"))
+    page = bob.get(INDEX)
+    assert len(links(page, "Failed in the last 7 days")) == dashboard.SHOWN + 1
+    assert links(page, "Failed in the last 7 days")[-1] == f"{RUNS}?status__exact=failed"
+    assert "and 2 more" in parts(page)["Failed in the last 7 days"]
+
+
+# --- the catalogue and its feeds ----------------------------------------------------------------------
+def test_products_are_counted_by_availability_without_the_archive(bob: Client, feed: Feed) -> None:
+    applied(feed, *items(3), item("8", availability="out_of_stock"), item("9"))
+    applied(feed, *items(3), item("8", availability="out_of_stock"), mode="sync")
+    page = counted(bob)
+    assert parts(page)["Catalogue"].startswith("4 products")
+    rows = texts(page, "//section[@aria-label='Catalogue']//tr")
+    assert rows == ["In stock 3 75.0 %", "Out of stock 1 25.0 %"]
+    assert links(page, "Catalogue") == [
+        PRODUCTS,
+        *(f"{PRODUCTS}?availability__exact={v}_stock" for v in ("in", "out_of")),
+    ]
+
+
+def test_the_page_waits_for_no_count_and_one_count_serves_all(bob: Client) -> None:
+    Product.objects.create(id="1", availability="in_stock")
+    with CaptureQueriesContext(connection) as captured:
+        assert "1 product" not in parts(bob.get(INDEX))["Catalogue"]
+    assert not [query for query in captured if "COUNT" in query["sql"] and '"catalog_product"' in query["sql"]]
+    counted(bob)
+    assert parts(browser("mona").get(INDEX))["Catalogue"].startswith("1 product")
+
+
+def test_a_change_of_the_catalogue_is_counted(bob: Client) -> None:
+    counted(bob)
+    Product.objects.create(id="1")
+    assert parts(counted(bob))["Catalogue"] == "1 product Products by availability Not said 1 100.0 %"
+
+
+def test_a_feed_says_when_it_was_applied_last_and_how_much_was_invalid(
+    bob: Client, feed: Feed, other_feed: Feed
+) -> None:
+    applied(feed, *items(3), item("8", price="?"))
+    last = applied(feed, *items(4, title="Linen dress"))
+    planned(feed, *items(2))
+    page = bob.get(INDEX)
+    assert texts(page, "//section[@aria-label='Feeds']//tbody/tr") == [
+        f"Ounass #{last.pk}, now 0.0 %",
+        "Outlet never –",
+    ]
+    assert [bars.get("aria-label") for bars in tree(page).xpath("//*[@role='img']")] == [
+        "Of the last imports, the oldest first: 25.0 %, 0.0 %, 0.0 %"
+    ]
+
+
+# --- for whom -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("bob", [*IMPORTS, "Catalogue", "Feeds"]), ("mona", [*IMPORTS, "Catalogue", "Feeds"]), ("charlie", [])],
+)
+def test_everybody_sees_what_they_may_look_at(feed: Feed, name: str, shown: list[str]) -> None:
+    planned(feed, *items(2))
+    page = browser(name).get(INDEX)
+    assert list(parts(page)) == shown
+    assert ("Your role has nothing to show on this page." in text_of(tree(page))) == (not shown)
+
+
+def test_who_may_look_at_one_thing_only_sees_nothing_of_the_others(feed: Feed) -> None:
+    planned(feed, *items(2))
+    for permission, shown in (("view_product", ["Catalogue"]), ("view_importrun", IMPORTS), ("view_feed", [])):
+        client = Client()
+        staff = person(permission, permission)
+        staff.is_staff = True
+        staff.save()
+        client.force_login(staff)
+        assert list(parts(client.get(INDEX))) == shown
+
+
+def test_an_empty_catalogue_says_where_products_come_from(bob: Client) -> None:
+    said = "The catalogue has no products yet: they come with the first import."
+    assert parts(counted(bob))["Catalogue"] == said
+
+
+@pytest.mark.parametrize(("name", "offered"), [("ida", 1), ("bob", 0), ("charlie", 0)])
+def test_who_may_import_can_begin_here(feed: Feed, name: str, offered: int) -> None:
+    page = browser(name).get(INDEX)
+    assert len(tree(page).xpath("//a[normalize-space()='Import a feed'][@href=$form]", form=UPLOAD)) == offered
+
+
+@pytest.mark.parametrize(("name", "offered"), [("mona", True), ("ida", False)])
+def test_without_a_feed_the_page_says_what_one_is(db: None, name: str, offered: bool) -> None:
+    page = browser(name).get(INDEX)
+    assert parts(page)["Feeds"].startswith("There is no feed yet.")
+    assert links(page, "Feeds") == ([reverse("admin:catalog_feed_add")] if offered else [])
+
+
+# --- what it costs, and what it lets through ----------------------------------------------------------
+def everything(name: str) -> None:
+    own = Feed.objects.create(name=name, slug=f"feed-{Feed.objects.count()}")
+    runs = [applied(own, *items(2), item("8", price="?")), planned(own, *items(3)), failed(own)]
+    ImportRun.objects.filter(pk__in=[run.pk for run in runs]).update(file_name=name, error=name)
+    received(own, feed_of(item(f"waits {own.pk}")))
+
+
+def test_the_page_asks_as_often_for_much_as_for_little(bob: Client) -> None:
+    def queries() -> int:
+        CatalogState.bump()  # so that nothing was counted before
+        with CaptureQueriesContext(connection) as captured:
+            assert bob.get(INDEX, {"count": ""}).status_code == 200
+        return len(captured)
+
+    everything("One")
+    queries()
+    few = queries()
+    for n in range(dashboard.SHOWN_FEEDS + 2):
+        everything(f"Feed {n}")
+    assert queries() == few <= 14
+
+
+def test_nothing_from_a_feed_becomes_part_of_the_page(bob: Client) -> None:
+    everything("word")
+    harmless = active_parts(bob.get(INDEX))
+    ImportRun.objects.all().delete()
+    everything('"><img src=x onerror=alert(1)><script>alert(1)</script>{{7*7}}<svg/onload=alert(1)>')
+    assert not active_parts(bob.get(INDEX)) - harmless
