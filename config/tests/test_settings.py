@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from config.embedded import BASE_DIR
 from config.settings import base
 
 PRODUCTION = {
@@ -24,13 +25,23 @@ SHOW = (
 )
 
 
-def start(**changed: str) -> subprocess.CompletedProcess[str]:
+def start(*command: str, **changed: str) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": os.environ["PATH"], **PRODUCTION, **changed}
-    return subprocess.run([sys.executable, "-c", SHOW], env=environment, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, *(command or ("-c", SHOW))], cwd=BASE_DIR, env=environment, capture_output=True, text=True
+    )
 
 
 def test_production_starts_with_keys_of_its_own_behind_one_proxy() -> None:
     assert start().stdout.split(maxsplit=1) == ["1", PRODUCTION["JWT_SIGNING_KEY"] + "\n"]
+
+
+def test_production_leaves_django_nothing_to_warn_of() -> None:
+    """Hosts, TLS for pages and cookies, and how long browsers insist on it, among others."""
+    checked = start(
+        "manage.py", "check", "--deploy", "--fail-level", "WARNING", "--settings", "config.settings.production"
+    )
+    assert checked.returncode == 0, checked.stderr
 
 
 @pytest.mark.parametrize("count", ["", "-1", "one"])
