@@ -4,22 +4,22 @@ import logging
 from smtplib import SMTPException
 from typing import Any
 
-from celery import current_app, shared_task
+from celery import shared_task
 from kombu.exceptions import OperationalError as BrokerError
 
 from accounts import mails, sessions
 from accounts.models import User
+from schedule.bell import call
 
 log = logging.getLogger(__name__)
 
 _MAIL: dict[str, Any] = {"autoretry_for": (OSError, SMTPException), "retry_backoff": 30, "max_retries": 6}
-_QUICKLY = {"max_retries": 1, "interval_start": 0, "interval_max": 0.5}
 
 
 def ask_for(task: str, *arguments: str) -> bool:
     """Ask a worker; false when the broker does not answer. Takes as long whoever the arguments are about."""
     try:
-        current_app.send_task(f"accounts.{task}", args=arguments, retry=True, retry_policy=_QUICKLY)
+        call(f"accounts.{task}", args=arguments)
     except BrokerError:
         log.exception("The broker does not answer; nobody was asked for %s", task)
         return False

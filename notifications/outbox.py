@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
-from celery import current_app
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.core.exceptions import PermissionDenied
@@ -19,10 +18,9 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from notifications.models import Message, MessageQuerySet, Outage, Status
 from notifications.wording import Wording, clean, word
+from schedule.bell import call
 
 log = logging.getLogger(__name__)
-
-_QUICKLY = {"max_retries": 1, "interval_start": 0, "interval_max": 0.5}
 
 
 @dataclass(frozen=True)
@@ -119,6 +117,6 @@ def _worded(name: str, context: Mapping[str, Any]) -> dict[str, Any]:
 def ring() -> None:
     """Ask a worker to send what is due. When nobody hears it, the next sweep does."""
     try:
-        current_app.send_task("notifications.deliver", retry=True, retry_policy=_QUICKLY)
+        call("notifications.deliver")
     except BrokerError:
         log.exception("The broker does not answer; messages wait for the next sweep")

@@ -8,9 +8,11 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from celery import Task, current_app
+from celery import Task
 from celery.exceptions import Retry
 from django.utils import timezone
+
+from schedule.bell import call
 
 if TYPE_CHECKING:
     from django_celery_beat.models import PeriodicTask
@@ -58,11 +60,9 @@ def call_now(job: PeriodicTask) -> None:
 
     Raises the broker's `OperationalError` when it does not answer.
     """
-    current_app.send_task(
+    call(
         job.task,
         args=json.loads(job.args or "[]"),
         kwargs=json.loads(job.kwargs or "{}"),
         headers=headers_for(job, timezone.now().replace(microsecond=0)),
-        retry=True,
-        retry_policy={"max_retries": 1, "interval_start": 0, "interval_max": 0.5},
     )

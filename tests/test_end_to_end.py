@@ -1,50 +1,24 @@
 """An import from upload to products, and a mail on its way, through a real broker and real worker processes."""
 
-import os
-import subprocess
-import sys
 import threading
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
-from celery import Celery
-from django.db import connection
 
 from accounts.models import User
 from catalog.imports.discard import discard
 from catalog.imports.review import confirm
 from catalog.models import CatalogState, Feed, ImportRun, Product, Status
 from catalog.tests.factories import catalogue, counts, feed_of, item, items, person, received, wait_until
-from config import celery_app
 from config.management.commands.dev import MAIL_WORKER
-from config.settings import base
 from notifications.models import Message
 from notifications.outbox import ring
 from notifications.tests.postoffice import PostOffice
+from tests.workers import arrives, running
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def queue(settings: Any, tmp_path: Path) -> Iterator[str]:
-    """The name of a queue of our own at the real broker, which this process rings from now on."""
-    settings.MEDIA_ROOT = tmp_path / "media"
-    name = f"test-{uuid.uuid4()}-"
-    bell = Celery("bell", broker=base.CELERY_BROKER_URL, set_as_current=False)
-    bell.conf.task_routes = settings.CELERY_TASK_ROUTES
-    bell.conf.broker_transport_options = {**settings.CELERY_BROKER_TRANSPORT_OPTIONS, "global_keyprefix": name}
-    bell.set_current()
-    yield name
-    celery_app.set_current()
-    bell.close()
-    with redis.Redis.from_url(base.REDIS_URL) as server:
-        for key in server.scan_iter(f"{name}*"):
-            server.delete(key)
 
 
 @pytest.fixture
@@ -61,51 +35,9 @@ def office() -> Iterator[PostOffice]:
 
 @pytest.fixture
 def mail_worker(queue: str, office: PostOffice, settings: Any, tmp_path: Path) -> Iterator[None]:
-    with running(queue, settings, *MAIL_WORKER, log=tmp_path / "mail.log", mail=f"smtp://127.0.0.1:{office.port}"):
+    smtp = f"smtp://127.0.0.1:{office.port}"
+    with running(queue, settings, *MAIL_WORKER, log=tmp_path / "mail.log", TEST_EMAIL_URL=smtp):
         yield
-
-
-@contextmanager
-def running(queue: str, settings: Any, *arguments: str, log: Path, mail: str = "console:") -> Iterator[None]:
-    """A worker process on the test's own database, files and queue."""
-    environment = os.environ | {
-        "DJANGO_SETTINGS_MODULE": "tests.worker_settings",
-        "TEST_DATABASE": str(connection.settings_dict["NAME"]),
-        "TEST_MEDIA_ROOT": str(settings.MEDIA_ROOT),
-        "TEST_BROKER": base.CELERY_BROKER_URL,
-        "TEST_QUEUE": queue,
-        "TEST_EMAIL_URL": mail,
-    }
-    command = "-m celery -A config worker -l INFO --pidfile= --without-gossip --without-mingle --without-heartbeat"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, *command.split(), *arguments],
-            cwd=base.BASE_DIR,
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        wait_until(lambda: b" ready." in log.read_bytes() or process.poll() is not None)
-        assert process.poll() is None, log.read_text()
-        yield
-    finally:
-        end(process)
-        print(log.read_text())  # shown with a test that fails
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(timeout=20)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(timeout=10)
-
-
-@pytest.fixture
-def feed() -> Feed:
-    return Feed.objects.create(name="Ounass", slug="ounass")
 
 
 @pytest.fixture
@@ -117,14 +49,6 @@ def alice() -> User:
 def early(queue: str, feed: Feed) -> ImportRun:
     """An import uploaded before the worker starts."""
     return received(feed, feed_of(item("early")), in_background=True)
-
-
-def arrives(run: ImportRun, status: Status) -> ImportRun:
-    """The run when the worker has brought it there."""
-    wait_until(lambda: ImportRun.objects.filter(pk=run.pk, status__in=[status, Status.FAILED]).exists())
-    run.refresh_from_db()
-    assert run.status == status, run.error
-    return run
 
 
 def test_an_import_goes_all_the_way(early: ImportRun, worker: None, feed: Feed, alice: User) -> None:

@@ -8,13 +8,8 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
-from functools import partial
-from threading import Thread
-from typing import Any
 
-from celery import Celery, current_app
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
@@ -28,6 +23,7 @@ from catalog.imports.messages import tell_failed
 from catalog.imports.metrics import Meter
 from catalog.imports.stored import TookTooLong, forget_chunks
 from catalog.models import Chunk, ImportRun, Status
+from schedule.bell import call
 
 log = logging.getLogger(__name__)
 
@@ -35,38 +31,18 @@ log = logging.getLogger(__name__)
 RUN_LOCK = 1
 CATALOGUE_LOCK = 2
 CHUNK_LOCK = 3
-PATIENCE = 1.5  # seconds
-_QUICKLY = {"max_retries": 1, "interval_start": 0, "interval_max": 0.5}
 
 
 def ring(task: str, row: ImportRun | Chunk) -> None:
-    """Ask a worker to run `task` on the row once the transaction is committed.
-
-    A broker that does not answer costs `PATIENCE` seconds and no more: the sweep rings again.
-    """
+    """Ask a worker to run `task` on the row once the transaction is committed. Unheard, the sweep rings again."""
 
     def send() -> None:
         try:
-            _within(PATIENCE, partial(app.send_task, task, args=[row.pk], retry=True, retry_policy=_QUICKLY))
-        except (BrokerError, TimeoutError) as error:
+            call(task, args=[row.pk])
+        except BrokerError as error:
             log.error("The broker does not answer; %s waits for the sweep: %s", row, error)
 
-    app: Celery = current_app._get_current_object()  # type: ignore[attr-defined] # another thread has another one
     transaction.on_commit(send)
-
-
-def _within(seconds: float, call: Callable[[], Any]) -> None:
-    """Call, and wait so long for the answer. The client library has time-outs, and repeats what ran into them."""
-    answer: Future[Any] = Future()
-
-    def answering() -> None:
-        try:
-            answer.set_result(call())
-        except BaseException as error:
-            answer.set_exception(error)
-
-    Thread(target=answering, name="ring", daemon=True).start()
-    answer.result(timeout=seconds)
 
 
 @contextmanager
@@ -84,15 +60,16 @@ def held(row: ImportRun | Chunk) -> Iterator[bool]:
 
 def lost_in_words(run: ImportRun) -> str:
     """What a person can do about a run that costs every worker its life."""
-    what = (
-        "give it more, then try again"
-        if run.status in BACK
-        else "give it more, or split the feed, then upload it again"
-    )
     return (
         f"{ATTEMPTS} workers were lost over this import, the last time at {run.items:,} items. No product was changed. "
-        f"Most often the worker's memory was not enough: {what}."
+        f"Most often the worker's memory was not enough. {_more_memory(run)}."
     )
+
+
+def _more_memory(run: ImportRun) -> str:
+    if run.status in BACK:
+        return "Give it more, then try again"
+    return "Give it more, or split the feed, then upload it again"
 
 
 @contextmanager
@@ -104,6 +81,9 @@ def failing_in_words(run: ImportRun) -> Iterator[None]:
         fail(run, refused.code, refused.message)
     except (SoftTimeLimitExceeded, TookTooLong):
         fail(run, "time_limit", _too_long(run))
+    except MemoryError:
+        # Not passed on: Celery would end the whole worker, and with it what its other processes do.
+        fail(run, "memory", f"The worker's memory was not enough. No product was changed. {_more_memory(run)}.")
     except Exception as error:
         if is_lost(error):
             # As a rule the database is away: nothing can be written, and the run is not at fault.

@@ -123,9 +123,12 @@ def test_a_range_of_prices_is_counted_exactly(api: APIClient, least: str, others
         ("éclat", "4"),
     ],
 )
+@pytest.mark.parametrize("few", [0, 1000])
 def test_search_finds_beginnings_of_words_and_forgives_small_typos(
-    api: APIClient, shelf: None, words: str, found: str
+    api: APIClient, shelf: None, words: str, found: str, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Whether the index is asked for every word, or for the rarest only."""
+    monkeypatch.setattr("catalog.models.product.FEW", few)
     assert ids(api.get(LIST, {"search": words})) == found.split()
 
 

@@ -24,9 +24,7 @@ def waiting(feed: Feed, status: Status, minutes: int) -> ImportRun:
 def rung(monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any) -> Any:
     """Sweep, and give the tasks that the broker was asked to run."""
     calls: list[tuple[str, int]] = []
-    monkeypatch.setattr(
-        "catalog.imports.background.current_app.send_task", lambda name, args, **_: calls.append((name, *args))
-    )
+    monkeypatch.setattr("celery.current_app.send_task", lambda name, args, **_: calls.append((name, *args)))
 
     def run_sweep() -> list[tuple[str, int]]:
         with django_capture_on_commit_callbacks(execute=True):

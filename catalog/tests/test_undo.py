@@ -311,7 +311,7 @@ def test_an_undo_that_nobody_works_on_is_rung_for_again(
     run: ImportRun, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
 ) -> None:
     rung: list[str] = []
-    monkeypatch.setattr("catalog.imports.background.current_app.send_task", lambda name, **_: rung.append(name))
+    monkeypatch.setattr("celery.current_app.send_task", lambda name, **_: rung.append(name))
     for status in (Status.UNDOING, Status.REDOING):
         sums = {"undone": 4, "kept": 0, "gone": 0}
         ImportRun.objects.filter(pk=run.pk).update(status=status, changed_at="2001-01-01T00:00Z", **sums)

@@ -25,7 +25,7 @@ def job() -> PeriodicTask:
 @pytest.fixture
 def called(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     calls: list[Any] = []
-    monkeypatch.setattr("schedule.running.current_app.send_task", lambda name, **options: calls.append((name, options)))
+    monkeypatch.setattr("celery.current_app.send_task", lambda name, **options: calls.append((name, options)))
     return calls
 
 
@@ -74,7 +74,7 @@ def test_a_broker_that_is_away_is_said(admin_client: Client, job: PeriodicTask, 
     def away(*_args: Any, **_options: Any) -> None:
         raise OperationalError
 
-    monkeypatch.setattr("schedule.running.current_app.send_task", away)
+    monkeypatch.setattr("celery.current_app.send_task", away)
     assert "broker does not answer" in str(next(iter(press(admin_client, job).context["messages"])))
 
 

@@ -196,7 +196,7 @@ def test_runs_of_more_than_a_week_before_are_forgotten(job: PeriodicTask) -> Non
 
 def test_the_button_pressed_twice_calls_once(job: PeriodicTask, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Any] = []
-    monkeypatch.setattr("schedule.running.current_app.send_task", lambda name, **options: calls.append(options))
+    monkeypatch.setattr("celery.current_app.send_task", lambda name, **options: calls.append(options))
     with time_machine.travel(START):
         call_now(job)
         call_now(job)

@@ -1,0 +1,182 @@
+"""What befalls processes: a deadly file, too little memory, a wrong clock, odd messages, a kill in an upload."""
+
+import http.client
+import os
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import current_app
+from django.core.files.base import ContentFile
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db.models.functions import Now
+from django.test.client import BOUNDARY, MULTIPART_CONTENT, Client, encode_multipart
+
+from accounts.models import User
+from catalog.imports.background import held
+from catalog.imports.receive import receive
+from catalog.imports.sweep import sweep
+from catalog.models import Attempt, Feed, ImportRun, Status
+from catalog.models.imports import ENDS
+from catalog.tests.api import UPLOAD
+from catalog.tests.factories import counts, feed_of, item, items, received, wait_until
+from notifications.models import Message
+from tests.workers import PATIENCE, arrives, running, started
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def worker(queue: str, settings: Any, tmp_path: Path) -> Callable[..., Any]:
+    """Run a worker with faults: `worker(TEST_CLOCK="2")`."""
+
+    def run(**faults: str) -> Any:
+        name = "-".join([*faults, *faults.values()])
+        return running(
+            queue, settings, "-c", "2", "-n", name, log=tmp_path / f"{name}.log", app="tests.faulty", **faults
+        )
+
+    return run
+
+
+@pytest.fixture
+def alice() -> User:
+    return User.objects.create_superuser("alice", "alice@example.com", "correct horse battery")
+
+
+def ended(run: ImportRun) -> ImportRun:
+    """The run at its end, with a sweep by beat now and then."""
+
+    def is_over() -> bool:
+        sweep()
+        run.refresh_from_db()
+        return run.status in ENDS
+
+    wait_until(is_over, PATIENCE)
+    return run
+
+
+# --- a file that is too much for its worker -----------------------------------------------------------
+def test_a_file_that_costs_each_worker_its_life_fails_and_the_others_go_on(
+    worker: Any, feed: Feed, alice: User
+) -> None:
+    with worker(TEST_POISON="feed.xml") as process:
+        poison = received(feed, feed_of(item("poison")), in_background=True)
+        fine = [ContentFile(feed_of(item(f"{n}")), "fine.xml") for n in range(3)]
+        others = [receive(file, feed=feed, auto_apply=True) for file in fine]
+        assert [ended(run).status for run in others] == [Status.APPLIED] * 3
+        assert ended(poison).error_code == "worker_lost"
+        assert process.poll() is None
+    assert poison.error.startswith("3 workers were lost over this import")
+    assert Path(poison.file.path).exists()
+    assert Message.objects.filter(name="import_failed", about=f"catalog.importrun:{poison.pk}").count() == 1
+    assert not Attempt.objects.exists()
+
+
+def test_too_little_memory_fails_in_words_and_the_worker_goes_on(worker: Any, feed: Feed) -> None:
+    limits = {"FEED_MAX_ITEM_BYTES": f"{10**9}", "FEED_MAX_VALUE_CHARS": f"{10**9}"}
+    with worker(TEST_MEMORY="48", **limits) as process:
+        huge = received(feed, feed_of(item("1", description="x" * 60_000_000)), in_background=True)
+        assert ended(huge).error_code == "memory"
+        arrives(received(feed, feed_of(item("2")), in_background=True), Status.REVIEW)
+        assert process.poll() is None
+    assert "memory was not enough" in huge.error
+    assert not Attempt.objects.exists()
+
+
+# --- a wrong clock ------------------------------------------------------------------------------------
+def test_workers_whose_clocks_are_four_hours_apart_work_together(worker: Any, feed: Feed) -> None:
+    ours = received(feed, feed_of(item("ours")))
+    ImportRun.objects.update(changed_at=Now() - timedelta(hours=1))
+    with held(ours) as free, ExitStack() as stack:
+        assert free
+        for hours in ("2", "-2"):
+            stack.enter_context(worker(TEST_CLOCK=hours))
+        for _ in range(4):
+            current_app.send_task("catalog.sweep")
+        run = received(feed, feed_of(*items(600)), auto_apply=True, in_background=True)
+        arrives(run, Status.APPLIED)
+        assert Attempt.objects.get(run=ours).count == 1  # nobody took over, or cut this connection off
+    ours.refresh_from_db()
+    assert ours.status == Status.RECEIVED
+    assert counts(run) == {"items": 600, "created": 600}
+    assert all(0 <= seconds < 60 for seconds in run.seconds.values())
+    steps = [step["at"] for step in run.history]
+    assert steps == sorted(steps)
+    assert ImportRun.objects.filter(pk=run.pk, planned_at__lt=Now(), finished_at__lt=Now()).exists()
+
+
+# --- odd messages -------------------------------------------------------------------------------------
+class Pickled:
+    """What, unpickled, leaves a file behind."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(self.trace),)
+
+
+def test_messages_that_make_no_sense_harm_nobody(worker: Any, feed: Feed, tmp_path: Path) -> None:
+    run = received(feed, feed_of(item("1")))
+    with worker() as process:
+        current_app.send_task("catalog.what_a_release_before_this_one_had", args=[run.pk])
+        for odd in ([], [run.pk, "more"], ["x"], [None], [10**9], [{"x": "y" * 10_000_000}]):
+            current_app.send_task("catalog.stage", args=odd)
+        current_app.send_task("catalog.stage", args=[Pickled(tmp_path / "trace")], serializer="pickle")
+        current_app.send_task("catalog.stage", args=[run.pk])
+        arrives(run, Status.REVIEW)
+        assert process.poll() is None
+    assert not (tmp_path / "trace").exists()
+
+
+# --- uploads ------------------------------------------------------------------------------------------
+def test_a_web_process_killed_in_an_upload_leaves_nothing_of_it(
+    queue: str, settings: Any, alice: User, tmp_path: Path
+) -> None:
+    login = Client().post("/login/", {"username": "alice", "password": "correct horse battery"}, "application/json")
+    headers = {"Authorization": f"Bearer {login.json()['access']}", "Content-Type": MULTIPART_CONTENT}
+    (tmp_path / "tmp").mkdir()
+    port = free_port()
+    command = ["manage.py", "runserver", f"127.0.0.1:{port}", "--noreload"]
+    log = tmp_path / "web.log"
+    with ExitStack() as stack:
+        web = stack.enter_context(
+            started(command, b"Quit the server", queue, settings, log, TMPDIR=str(tmp_path / "tmp"))
+        )
+        wait_until(lambda: answers(port), PATIENCE)
+        with closing(http.client.HTTPConnection("127.0.0.1", port)) as whole:
+            whole.request("POST", UPLOAD, form(feed_of(item("1"))), headers)
+            assert whole.getresponse().status == 202
+        body = form(feed_of(item("2", description="x" * 40_000_000)))
+        half = stack.enter_context(closing(http.client.HTTPConnection("127.0.0.1", port)))
+        half.putrequest("POST", UPLOAD)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            half.putheader(name, value)
+        half.endheaders(body[: len(body) // 2])  # more than lies between here and there: the most of it is read
+        web.send_signal(signal.SIGKILL)
+        web.wait(10)
+    run = ImportRun.objects.get()
+    assert Path(run.file.path).read_bytes() == feed_of(item("1"))
+    kept = [path for path in Path(settings.MEDIA_ROOT).rglob("*") if path.is_file()]
+    assert kept == [Path(run.file.path)]
+    assert [*(tmp_path / "tmp").iterdir()] == []
+
+
+def form(content: bytes) -> bytes:
+    return encode_multipart(BOUNDARY, {"file": SimpleUploadedFile("feed.xml", content)})
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,0 +1,74 @@
+"""Processes on a test's own database, files and queue."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.db import connection
+
+from catalog.models import ImportRun, Status
+from catalog.tests.factories import wait_until
+from config.settings import base
+
+WORKER = "-m celery -A {} worker -l INFO --pidfile= --without-gossip --without-mingle --without-heartbeat"
+PATIENCE = 120  # seconds, for a machine that has a lot to do
+
+
+@contextmanager
+def started(
+    command: list[str], ready: bytes, queue: str, settings: Any, log: Path, **more: str
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process of ours that runs until the block ends, from when it has said that it is ready."""
+    environment = {
+        "DJANGO_SETTINGS_MODULE": "tests.worker_settings",
+        "TEST_DATABASE": str(connection.settings_dict["NAME"]),
+        "TEST_MEDIA_ROOT": str(settings.MEDIA_ROOT),
+        "TEST_BROKER": base.CELERY_BROKER_URL,
+        "TEST_QUEUE": queue,
+        "TEST_EMAIL_URL": "console:",
+    }
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, *command],
+            cwd=base.BASE_DIR,
+            env={**os.environ, **environment, **more},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait_until(lambda: ready in log.read_bytes() or process.poll() is not None, PATIENCE)
+        assert process.poll() is None, log.read_text()
+        yield process
+    finally:
+        end(process)
+        print(log.read_text())  # shown with a test that fails
+
+
+@contextmanager
+def running(
+    queue: str, settings: Any, *arguments: str, log: Path, app: str = "config", **more: str
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """A worker process."""
+    with started([*WORKER.format(app).split(), *arguments], b" ready.", queue, settings, log, **more) as process:
+        yield process
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(timeout=10)
+
+
+def arrives(run: ImportRun, status: Status) -> ImportRun:
+    """The run when the worker has brought it there."""
+    wait_until(lambda: ImportRun.objects.filter(pk=run.pk, status__in=[status, Status.FAILED]).exists(), PATIENCE)
+    run.refresh_from_db()
+    assert run.status == status, run.error
+    return run
