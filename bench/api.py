@@ -26,7 +26,7 @@ from bench import api_report
 from bench.api_report import Row
 from bench.database import own_database
 from bench.load import Call, Figures, Load, serve, web_workers
-from bench.products import BRANDS, KINDS, LOOKS, fill, product_id, title_of
+from bench.products import BRANDS, KINDS, LOOKS, fill, kept_in_memory, product_id, title_of
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bench.settings")
 
@@ -174,7 +174,8 @@ def main() -> None:
     with own_database(options.keep):
         start = time.monotonic()
         fill(options.products)
-        print(f"{options.products:,} products in {time.monotonic() - start:,.0f} s; {options.rate:g} requests a second")
+        seconds, memory = time.monotonic() - start, kept_in_memory()
+        print(f"{options.products:,} products in {seconds:,.0f} s; PostgreSQL has shared_buffers of {memory}")
         print(api_report.HEAD)
         rows = measure(options.products, options.rate, options.seconds, not options.no_naive)
         counts = query_counts()
@@ -182,7 +183,7 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps({"rows": [vars(row) for row in rows], "queries": counts}, indent=1))
     if options.write:
-        api_report.write(rows, counts, products=options.products, rate=options.rate)
+        api_report.write(rows, counts, products=options.products, rate=options.rate, memory=memory)
     if not all(row.good for row in rows) or not all(len(set(numbers)) == 1 for numbers in counts.values()):
         raise SystemExit(
             "Not every call was quick enough, or makes as many queries for a long page as for a short one."

@@ -40,11 +40,12 @@ def line(row: Row) -> str:
     return f"{row.call:28}{ours}{row.most:>11,.0f}{'ok' if row.good else 'NO':>11}{naive}{errors}"
 
 
-def write(rows: list[Row], queries: dict[str, list[int]], *, products: int, rate: float) -> None:
+def write(rows: list[Row], queries: dict[str, list[int]], *, products: int, rate: float, memory: str) -> None:
     """Write docs/performance-api.md anew."""
     page = _PAGE.format(
         products=products,
         rate=rate,
+        memory=memory,
         rows="\n".join(map(_told, rows)),
         queries="\n".join(f"| {call} | {' · '.join(map(str, numbers))} |" for call, numbers in queries.items()),
     )
@@ -67,9 +68,9 @@ _PAGE = """\
 # Performance of the API
 
 Measured by `make benchapi ARGS="--products {products} --write"`, which made this page: each reading call of the API,
-asked {rate:g} times a second of two web workers, with {products:,} products. PostgreSQL and the clients run on the same
-machine. The promise is about the p95, the time within which 95 of 100 requests are answered, waiting included. Other
-times are told as shares and ratios only, because they are one machine's.
+asked {rate:g} times a second of two web workers, with {products:,} products. The clients and PostgreSQL, which had
+`shared_buffers` of {memory}, ran on the same machine. The promise is about the p95, the time within which 95 of 100
+requests are answered, waiting included. Other times are told as shares and ratios only, because they are one machine's.
 
 Before each call the catalogue gets another version, so that nothing about it is in any cache: the first request counts
 what has to be counted, as after an import. Brands, prices, words and products differ from request to request; the other
