@@ -11,7 +11,7 @@ from rest_framework.request import Request
 
 from catalog.api import examples
 from catalog.api.cache import CatalogueView
-from catalog.api.counts import CHOICES, count_of, tallied
+from catalog.api.counts import CHOICES, choices, count_of
 from catalog.api.pages import check_page, envelope, keys_of_page, pages_of
 from catalog.api.parameters import PAGING, Query, amount, choice, text
 from catalog.api.schema import PRODUCT_ID, call
@@ -188,7 +188,7 @@ def products_by(ids: list[str]) -> list[dict[str, Any]]:
 
 
 def options(version: int) -> dict[str, list[str]]:
-    conditions, genders = ({values[place] for values in tallied(version)} for place in (0, 1))
+    conditions, genders = ({values[place] for values in choices(version)} for place in (0, 1))
     return {
         "conditions": sorted(conditions - {""}),
         "genders": sorted(genders - {""}),
