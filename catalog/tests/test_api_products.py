@@ -340,6 +340,13 @@ def test_who_has_the_answer_is_told_so_after_one_query(api: APIClient, shelf: No
 
 
 @pytest.mark.parametrize("path", PATHS)
+def test_no_proxy_keeps_an_answer_for_somebody_else(api: APIClient, shelf: None, path: str) -> None:
+    answer = api.get(path)
+    known = api.get(path, headers={"If-None-Match": answer["ETag"]})
+    assert answer["Cache-Control"] == known["Cache-Control"] == "private, no-cache"
+
+
+@pytest.mark.parametrize("path", PATHS)
 def test_any_change_makes_a_new_answer(api: APIClient, shelf: None, path: str) -> None:
     tag = api.get(path)["ETag"]
     Product.objects.get(pk="5").save()
