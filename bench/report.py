@@ -159,8 +159,8 @@ Shares of stage · plan · apply; the rest is receiving the upload and cleaning 
 
 ## Pages and undo
 
-`make benchpages` asks every page, filter and call of large imports at each station of their lives. On a plan of nearly a
-million changes, its rows multiplied from those of a generated feed:
+`make benchpages` asks every page, filter and call of large imports at each station of their lives. On a plan of nearly
+a million changes, its rows multiplied from those of a generated feed:
 
 | | bound | |
 |---|---:|---:|
