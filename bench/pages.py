@@ -141,7 +141,7 @@ class Visitor:
         self._admin, self._api = Client(headers={"Host": "localhost"}), APIClient(headers={"Host": "localhost"})
         self._admin.force_login(user)
         self._api.force_authenticate(user)
-        self.ask("/admin/")  # the first page of all imports and compiles what every page needs
+        self.ask("/admin/")  # the first page of all, for which a process imports and compiles
 
     def ask(self, address: str) -> float:
         """How many ms the answer takes; of a download, its first piece."""
@@ -156,6 +156,7 @@ class Visitor:
     def look(self, run: ImportRun, station: str, results: Results) -> None:
         """Ask every address of the run and print the slowest."""
         run.refresh_from_db()
+        self.ask(f"{ADMIN}{run.pk}/change/")  # compiles its templates, once
         asked = []
         for name, address in addresses(run):
             first = self.ask(address)
