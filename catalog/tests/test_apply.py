@@ -254,15 +254,25 @@ def test_what_is_applied_stays_so_whatever_the_bell_does(feed: Feed, broken_bell
 @pytest.mark.django_db(transaction=True)
 def test_two_imports_of_the_same_products_end_as_one_after_the_other(feed: Feed, other_feed: Feed) -> None:
     applied(feed, *items(200))
+    before = deadlocks()
     for n in range(5):
-        red = confirmed(feed, *items(200, color=f"Red {n}"))
-        blue = confirmed(other_feed, *reversed(items(200, color=f"Blue {n}")))
+        news = item(f"new {n}", color="New")
+        red = confirmed(feed, *items(200, color=f"Red {n}"), news)
+        blue = confirmed(other_feed, news, *reversed(items(200, color=f"Blue {n}")))
         assert at_once(lambda: apply(red), lambda: apply(blue)) == [None, None]  # noqa: B023 - called at once
         winner, loser = (red, blue) if counts(red).get("changed") else (blue, red)
-        assert counts(winner) == {"items": 200, "changed": 200}
-        assert counts(loser) == {"items": 200, "conflict": 200}
+        assert counts(winner) == {"items": 201, "created": 1, "changed": 200}
+        assert counts(loser) == {"items": 201, "conflict": 201}
         color = {red: f"Red {n}", blue: f"Blue {n}"}[winner]
-        assert {*Product.objects.values_list("color", flat=True)} == {color}
+        assert {*Product.objects.exclude(color="New").values_list("color", flat=True)} == {color}
+    assert deadlocks() == before  # nor one that was tried again
+
+
+def deadlocks() -> int:
+    """How many PostgreSQL has broken in this database."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        return int(cursor.fetchone()[0])
 
 
 @pytest.mark.django_db(transaction=True)

@@ -15,7 +15,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
     parser.add_argument("--runs", type=int, default=200, help="how many imports to disturb (default: 200)")
     parser.add_argument("--restarts", type=int, default=20, help="of the worker, under load, after that (default: 20)")
-    parser.add_argument("--items", type=int, default=3000, help="of each import (default: 3000)")
+    parser.add_argument("--items", type=int, default=1500, help="of each import (default: 1500)")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="draw the same blows again")
     parser.add_argument("--point", default="", help="only at points whose name has this in it")
     parser.add_argument("--blow", default="", help="only blows whose name has this in it")
