@@ -21,7 +21,7 @@ WORKDIR /app
 COPY . .
 # The values only let the settings load; none of them is in the image's environment.
 RUN DJANGO_SECRET_KEY=build JWT_SIGNING_KEY=for-the-build-only-and-32-bytes-long DJANGO_ALLOWED_HOSTS=build SITE_URL=http://build \
-    DATABASE_URL=postgresql://build/build REDIS_URL=redis://build EMAIL_URL=console: DEFAULT_FROM_EMAIL=build@build \
+    DATABASE_URL=postgresql://build/build REDIS_URL=redis://build EMAIL_URL=console: DEFAULT_FROM_EMAIL=build@build PROXY_COUNT=0 \
     python manage.py collectstatic --no-input
 USER app
 VOLUME /media

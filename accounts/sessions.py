@@ -13,6 +13,7 @@ from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
 from accounts.models import LoginSession, User
 
 CLOSED = "This login has ended. Log in again."
+USED = "This refresh token was used before, so its login has ended: somebody else may have a copy. Log in again."
 ODD = "The token is not valid."
 
 
@@ -71,7 +72,7 @@ class SessionRefreshToken(BoundToken, RefreshToken):
         )
         if not rotated:
             session.end()
-            raise TokenError(CLOSED)
+            raise TokenError(USED)
 
 
 class Claims:

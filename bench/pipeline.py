@@ -16,8 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from django.conf import settings
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.test")
 
 from bench import floors, peers, report
+from bench.database import own_database
 
 Figures = dict[str, float]
 
@@ -108,22 +108,6 @@ def _measure_here(name: str, feed: Path) -> None:
     used = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     figures["peak_mb"] = max(used) / KIB_PER_MB
     print(json.dumps(figures))
-
-
-@contextmanager
-def own_database() -> Iterator[None]:
-    """A fresh database for this run, dropped afterwards."""
-    from django.test.utils import setup_databases, teardown_databases
-
-    from config import embedded
-
-    embedded.ensure()
-    settings.DATABASES["default"]["TEST"]["NAME"] = f"bench_{os.getpid()}"
-    made = setup_databases(verbosity=0, interactive=False)
-    try:
-        yield
-    finally:
-        teardown_databases(made, verbosity=0)
 
 
 def _empty() -> None:

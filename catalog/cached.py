@@ -2,8 +2,8 @@
 
 import hashlib
 import logging
+import time
 from collections.abc import Callable
-from threading import Lock
 from typing import Any, TypeVar, cast
 
 from django.core.cache import cache
@@ -14,34 +14,47 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 # Not long: the broker lives in the same memory, and everybody may think of new filters.
 KEPT_SECONDS = 10 * 60
+# More than anything that is counted takes, even of millions.
+PATIENCE = 5
 
 
 def cached(version: int, what: str, compute: Callable[[], T]) -> T:
     """The value of `compute` for this version of the catalogue, computed once. Without a cache it is computed anew.
 
-    Who asks while another thread computes waits for that one. `compute` may not call this again.
+    Who asks while somebody else computes it, in whatever process, waits for that one as long as `PATIENCE`.
     """
     key = _key(version, what)
     try:
         value = cache.get(key)
         if value is None:
-            with _COMPUTING[hash(key) % len(_COMPUTING)]:
-                value = _computed(key, compute)
+            value = _waited_for(key)
+        return _computed(key, compute) if value is None else cast("T", value)
     except RedisError:
         log.warning("The cache does not answer")
         return compute()
-    return value
 
 
-_COMPUTING = [Lock() for _ in range(64)]
+def _waited_for(key: str) -> Any:
+    """What another one computes meanwhile; None for the first who asks, and for who has waited too long."""
+    end = time.monotonic() + PATIENCE
+    while not cache.add(_mark(key), 1, PATIENCE) and time.monotonic() < end:
+        time.sleep(0.01)
+        if (value := cache.get(key)) is not None:
+            return value
+    return None
 
 
 def _computed(key: str, compute: Callable[[], T]) -> T:
-    value = cache.get(key)
-    if value is None:
+    try:
         value = compute()
         cache.set(key, value, KEPT_SECONDS)
-    return cast("T", value)
+    finally:
+        cache.delete(_mark(key))  # so that after an error the next one need not wait
+    return value
+
+
+def _mark(key: str) -> str:
+    return f"{key}-awaited"
 
 
 def known(version: int, what: str) -> Any:

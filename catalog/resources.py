@@ -9,11 +9,10 @@ from import_export.formats.base_formats import CSV, JSON, XLSX, Format
 
 from catalog.cells import cell
 from catalog.feeds import write
-from catalog.feeds.attributes import COLUMNS, MONEY
+from catalog.feeds.attributes import COLUMNS
+from catalog.imports.columns import MONEY_NAMES
 from catalog.models import Product
 from catalog.models.product import ProductQuerySet
-
-MONEY_NAMES = frozenset(a.name for a in MONEY)
 
 
 class _ForSpreadsheets:

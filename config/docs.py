@@ -3,6 +3,7 @@
 import json
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -20,7 +21,9 @@ METHODS = ("get", "post", "put", "patch", "delete")
 def docs(request: HttpRequest) -> HttpResponse:
     """Every call with what it takes and answers. Open to strangers, who have to find /signup/ and /login/."""
     schema = _schema()
-    return render(request, "docs.html", {"info": schema["info"], "groups": _groups(schema)})
+    info = schema["info"]
+    context = {"title": info["title"], "about": _marked(info["description"]), "groups": _groups(schema)}
+    return render(request, "docs.html", context)
 
 
 @cache
@@ -47,48 +50,60 @@ def _call(schema: dict[str, Any], path: str, method: str, operation: dict[str, A
         "path": path,
         "summary": _marked(operation.get("summary") or summary),
         "more": _marked(more),
-        "open": {} in operation.get("security", [{}]),
-        "parameters": [_parameter(parameter) for parameter in operation.get("parameters", [])],
+        "open": not operation["security"],
+        "parameters": [_parameter(schema, parameter) for parameter in operation.get("parameters", [])],
         "bodies": _bodies(schema, operation.get("requestBody", {})),
         "responses": [_response(schema, status, response) for status, response in operation["responses"].items()],
     }
 
 
-def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
+def _parameter(schema: dict[str, Any], parameter: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": parameter["name"],
         "where": parameter["in"],
         "required": parameter.get("required", False),
-        "type": _type(parameter["schema"]),
+        "type": _type(schema, parameter["schema"]),
         "about": _marked(parameter.get("description", "")),
     }
 
 
 def _response(schema: dict[str, Any], status: str, response: dict[str, Any]) -> dict[str, Any]:
-    # Errors have one shape, which the page says once.
-    bodies = _bodies(schema, response) if status < "400" else []
-    return {"status": status, "about": _marked(response.get("description", "")), "bodies": bodies}
+    headers = response.get("headers", {}).items()
+    return {
+        "status": status,
+        "about": _marked(response.get("description", "")),
+        "headers": [{"name": name, "about": _marked(header["description"])} for name, header in headers],
+        # Errors have one shape, which the page says once.
+        "bodies": _bodies(schema, response) if status < "400" else [],
+    }
 
 
 def _bodies(schema: dict[str, Any], where: dict[str, Any]) -> list[dict[str, Any]]:
-    """Each kind of body: its media type, its fields, and examples as they would be sent."""
+    """Each kind of body: its media type, what it is, its fields, and examples as they would be sent."""
     return [
         {
             "media_type": media_type,
+            "about": _marked(_resolved(schema, content.get("schema", {})).get("description", "")),
             "fields": list(_fields(schema, content.get("schema", {}))),
-            "examples": [_shown(example["value"]) for example in content.get("examples", {}).values()],
+            "examples": [_shown(media_type, example["value"]) for example in content.get("examples", {}).values()],
         }
         for media_type, content in where.get("content", {}).items()
     ]
 
 
-def _fields(schema: dict[str, Any], part: dict[str, Any]) -> Any:
-    """(name, type, whether it must be there, what it is for) of every field of an object."""
+def _fields(schema: dict[str, Any], part: dict[str, Any], before: str = "") -> Iterator[dict[str, Any]]:
+    """Every field of an object and of the objects in it, as `counts.items` and `results[].id`."""
     part = _resolved(schema, part)
     for name, field in part.get("properties", {}).items():
         described = _resolved(schema, field)
-        about = _marked(described.get("description", ""))
-        yield {"name": name, "type": _type(field), "required": name in part.get("required", ()), "about": about}
+        yield {
+            "name": before + name,
+            "type": _type(schema, described),
+            "required": name in part.get("required", ()),
+            "about": _marked(described.get("description", "")),
+        }
+        in_list = described.get("type") == "array"
+        yield from _fields(schema, described["items"] if in_list else described, f"{before}{name}{'[]' * in_list}.")
 
 
 def _resolved(schema: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
@@ -98,20 +113,20 @@ def _resolved(schema: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
     return part
 
 
-def _type(part: dict[str, Any]) -> str:
-    if "$ref" in part:
-        return str(part["$ref"]).rpartition("/")[2]
-    for several in ("allOf", "oneOf", "anyOf"):
-        if several in part:
-            return " or ".join(_type(one) for one in part[several])
+def _type(schema: dict[str, Any], part: dict[str, Any]) -> str:
+    part = _resolved(schema, part)
+    if part.get("nullable"):
+        return f"{_type(schema, {**part, 'nullable': False})} or null"
     if "enum" in part:
         return " | ".join(str(one) for one in part["enum"])
     if part.get("type") == "array":
-        return f"list of {_type(part['items'])}"
+        return f"list of {_type(schema, part['items'])}"
     return str(part.get("format") or part.get("type", "anything"))
 
 
-def _shown(value: Any) -> str:
+def _shown(media_type: str, value: Any) -> str:
+    if media_type == "multipart/form-data":
+        return "\n".join(f"{name}: {text}" for name, text in value.items())
     return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
 
 

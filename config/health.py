@@ -13,8 +13,8 @@ from kombu import Connection
 from kombu.exceptions import OperationalError as BrokerError
 
 from schedule.models import Outcome
+from schedule.tasks import CANARY
 
-CANARY = "schedule.canary"
 LATELY = timedelta(minutes=3)  # the canary is sent each minute
 SECONDS = 2  # that the broker has to answer in
 

@@ -32,7 +32,7 @@ def collection(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _item(path: str, method: str, call: dict[str, Any]) -> dict[str, Any]:
     request: dict[str, Any] = {"method": method.upper(), "url": _url(path, call), "description": call["description"]}
-    if {} in call.get("security", []):
+    if not call["security"]:
         request["auth"] = {"type": "noauth"}
     request["header"] = [_off(one) for one in call.get("parameters", []) if one["in"] == "header"]
     request |= _body(call.get("requestBody", {}).get("content", {}))

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path
@@ -30,10 +30,25 @@ PREVIEW_POLICY = (
 )
 
 
+class AboutFilter(admin.SimpleListFilter):
+    """Messages about one thing, also those that tell of it again, as in catalog.importrun:12#2. Its page leads here."""
+
+    title = _("about")
+    parameter_name = "about"
+
+    def lookups(self, _request: HttpRequest, _model_admin: Any) -> list[tuple[str, str]]:
+        about = self.value()
+        return [(about, about)] if about else []
+
+    def queryset(self, _request: HttpRequest, queryset: QuerySet[Message]) -> QuerySet[Message]:
+        about = self.value()
+        return queryset.filter(Q(about=about) | Q(about__startswith=f"{about}#")) if about else queryset
+
+
 @admin.register(Message)
 class MessageAdmin(ModelAdmin):
     list_display = ["subject", "address", "shown_status", "attempts", "told_at", "shown_error"]
-    list_filter = ["status", "name"]
+    list_filter = ["status", "name", AboutFilter]
     list_per_page = 50
     search_fields = ["subject", "address", "about"]
     list_before_template = "admin/notifications/message/_before_list.html"

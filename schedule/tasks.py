@@ -2,7 +2,9 @@
 
 from celery import shared_task
 
+CANARY = "schedule.canary"
 
-@shared_task(name="schedule.canary")
+
+@shared_task(name=CANARY)
 def canary() -> None:
     """Nothing: that a worker did it stands in its row, which the readiness check looks for."""

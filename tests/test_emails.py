@@ -41,13 +41,13 @@ def test_nothing_in_an_email_goes_unescaped(page: Path) -> None:
 @pytest.mark.django_db
 def test_the_page_of_an_import_leads_to_its_emails_and_to_no_others() -> None:
     feed = Feed.objects.create(name="Ounass", slug="ounass")
-    run, other = applied(feed, item("1")), applied(feed, item("2"))
-    for each in (run, other):
-        tell([staff("ida")], "import_applied", each, {"run": each})
+    run = applied(feed, item("1"))
+    for about in (run, f"catalog.importrun:{run.pk}#2", f"catalog.importrun:{run.pk}0"):
+        tell([staff("ida")], "import_applied", about, {"run": run})
     (link,) = tree(browser("mona").get(url(run))).xpath("//a[.='E-mails about it']/@href")
     page = browser("mona").get(link)
     assert page.status_code == 200
-    assert texts(page, "//td[contains(@class, 'field-address')]") == ["ida@example.com"]
+    assert texts(page, "//td[contains(@class, 'field-address')]") == ["ida@example.com"] * 2
 
 
 @pytest.mark.django_db

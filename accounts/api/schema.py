@@ -6,7 +6,7 @@ from typing import Any
 from drf_spectacular.contrib import rest_auth
 from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
 from drf_spectacular.extensions import OpenApiViewExtension
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema
 
 # They describe views that cannot be imported without logins through other sites, which are not installed.
 for extension in (
@@ -15,21 +15,6 @@ for extension in (
     rest_auth.RestAuthResendEmailVerificationView,
 ):
     OpenApiViewExtension._registry.remove(extension)
-
-ERRORS = {
-    400: "What was sent is wrong.",
-    401: "Log in first, or again.",
-    403: "It is not for everybody here.",
-    429: "Too many tries. `Retry-After` says how many seconds to wait.",
-    503: "It cannot be done at the moment. `Retry-After` says when to try again.",
-}
-SENTENCE = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
-# `{"detail": "…"}` about all of it, or the sentences about each field.
-PROBLEMS = {
-    "type": "object",
-    "additionalProperties": {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
-    "minProperties": 1,
-}
 
 PERSON = {
     "pk": "0f9b8f4e-2f0e-4a53-9d0a-6a2b8a1c3f57",
@@ -56,12 +41,12 @@ def call(
     examples = [OpenApiExample("Answer", example, response_only=True, status_codes=[str(status)])]
     if sent is not None:
         examples.append(OpenApiExample("Sent", sent, request_only=True))
-    failures = {code: OpenApiResponse(PROBLEMS if code == 400 else SENTENCE, ERRORS[code]) for code in errors}
+        errors = [*errors, 413, 415]
     more = {"request": None} if sent is None else {}
     return extend_schema(
         operation_id=operation_id,
         tags=["accounts"],
-        responses={status: answer, **failures},
+        responses={status: answer, **dict.fromkeys(errors)},
         examples=examples,
         **more,
     )

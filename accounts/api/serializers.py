@@ -92,6 +92,14 @@ class PersonSerializer(ModelSerializer):
         return instance
 
 
+class TokensSerializer(serializers.Serializer[Any]):
+    """What a login gives."""
+
+    access = serializers.CharField(help_text="Goes into the header `Authorization`, for 15 minutes.")
+    refresh = serializers.CharField(help_text="Gives the next pair at `/token/refresh/`: once, within seven days.")
+    user = PersonSerializer()
+
+
 class SignupSerializer(ModelSerializer):
     """Somebody new, without any rights. With mandatory verification a known address is taken like any other."""
 
@@ -140,7 +148,7 @@ class SignupSerializer(ModelSerializer):
 class LoginSerializer(serializers.Serializer[Any]):
     """A username or an e-mail address, in either field and any case, and a password."""
 
-    username = Text(max_length=254, required=False, allow_blank=True)
+    username = Text(max_length=254, required=False, allow_blank=True, help_text="One of the two is needed.")
     email = Text(max_length=254, required=False, allow_blank=True)
     password = Password(max_length=4096, write_only=True)  # the admin sets no limit
 

@@ -149,7 +149,7 @@ class LoginView(OpenToStrangers, stock.LoginView):
 
     @call(
         "login",
-        stock.api_settings.JWT_SERIALIZER,
+        serializers.TokensSerializer,
         {**TOKENS, "user": PERSON},
         errors=[400, 401, 429],
         sent={"username": PERSON["username"], "password": PASSWORD},

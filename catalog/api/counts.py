@@ -43,12 +43,13 @@ def _tally() -> Tally:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT condition, gender, availability, coalesce(width_bucket(price, %s::numeric[]), -1) AS step, count(*)
+            SELECT condition, gender, availability, coalesce(width_bucket(price::float8, %s::float8[]), -1) AS step,
+                count(*)
             FROM catalog_product
             WHERE archived_at IS NULL
             GROUP BY condition, gender, availability, step
             """,
-            [list(STEPS)],
+            [list(map(int, STEPS))],
         )
         for *values, step, number in cursor.fetchall():
             tally.setdefault((values[0], values[1], values[2]), [0] * (len(STEPS) + 2))[step] = number

@@ -31,6 +31,11 @@ PRODUCT: dict[str, Any] = {
     "updated_at": "2026-11-22T10:00:00Z",
 }
 OPTIONS = {"conditions": ["new", "used"], "genders": ["female", "male"], "brands": ["Noor", "Zari"]}
+UPLOAD = {
+    "file": "id,title,description,link,image link,price,availability,brand\n"
+    "dress-1,Silk dress,A dress of silk,https://www.example.com/1,https://www.example.com/1.jpg,90 AED,in stock,Noor\n",
+    "mode": "add",
+}
 RECEIVED = {"id": 7, "status": "received", "url": f"{SITE}/imports/7/"}
 PLAN_HASH = "5c6ffbdd40d9556b73a21e63c3e0e904d1bb0c8d9e9ea0a2fa4cf0bba5a4d6f5"
 IMPORT: dict[str, Any] = {
@@ -74,6 +79,16 @@ ISSUE = {
     "advice": "Write it as 12.50 AED.",
     "examples": [{"line": 7, "id": "205042570_242", "found": "12,5O"}],
 }
+INVALID_CSV = (
+    "line,id,code,severity,attribute,found,advice\n"
+    '7,205042570_242,price.format,error,price,"12,5O",Write it as 12.50 AED.\n'
+)
+INVALID_XML = """<?xml version="1.0" encoding="UTF-8"?>
+<rss version="2.0" xmlns:g="http://base.google.com/ns/1.0"><channel>
+<item><!-- error price.format: The price is not an amount: 12,5O -->
+<g:id>205042570_242</g:id><g:title>Silk dress</g:title><g:price>12,5O</g:price></item>
+</channel></rss>
+"""
 APPLY = {"plan_hash": PLAN_HASH, "reason": "I looked at what was repaired."}
 
 

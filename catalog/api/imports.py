@@ -115,6 +115,7 @@ class ImportIssuesView(ImportView):
         {200: OpenApiTypes.STR},
         place=IMPORT_NUMBER,
         errors=(400, 404),
+        example=examples.INVALID_CSV,
         media_type="text/csv",
     )
 )
@@ -133,6 +134,7 @@ class InvalidItemsView(ImportView):
         {200: OpenApiTypes.STR},
         place=IMPORT_NUMBER,
         errors=(400, 404),
+        example=examples.INVALID_XML,
         media_type="application/xml",
     )
 )
@@ -150,7 +152,7 @@ class InvalidFeedView(ImportView):
         "import_apply",
         {202: ImportSerializer},
         place=IMPORT_NUMBER,
-        errors=(400, 403, 404, 409, 415),
+        errors=(400, 403, 404, 409, 413, 415),
         request=ApplySerializer,
         sent=examples.APPLY,
         example=examples.IMPORT,

@@ -93,19 +93,8 @@ class ProductListView(CatalogueView):
         return envelope(request, products_by(ids), number=number, total=total, count=count)
 
 
-@extend_schema_view(
-    get=call(
-        "products",
-        "product_detail",
-        {200: ProductSerializer},
-        place=PRODUCT_ID,
-        errors=(400, 404),
-        example=examples.PRODUCT,
-        conditional=True,
-    )
-)
-class ProductDetailView(CatalogueView):
-    """One product that is not archived. In the address its id is percent-encoded: `a/b` is `a%2Fb`."""
+class OneProductView(CatalogueView):
+    """What the calls about one product have in common."""
 
     form = FORM
 
@@ -119,6 +108,21 @@ class ProductDetailView(CatalogueView):
 @extend_schema_view(
     get=call(
         "products",
+        "product_detail",
+        {200: ProductSerializer},
+        place=PRODUCT_ID,
+        errors=(400, 404),
+        example=examples.PRODUCT,
+        conditional=True,
+    )
+)
+class ProductDetailView(OneProductView):
+    """One product that is not archived. In the address its id is percent-encoded: `a/b` is `a%2Fb`."""
+
+
+@extend_schema_view(
+    get=call(
+        "products",
         "product_detail_by_query",
         {200: ProductSerializer},
         errors=(400, 404),
@@ -127,7 +131,7 @@ class ProductDetailView(CatalogueView):
         conditional=True,
     )
 )
-class ProductByQueryView(ProductDetailView):
+class ProductByQueryView(OneProductView):
     """One product whose id no path can hold: clients take `.` and `..` between slashes out of an address."""
 
     query = BY_ID

@@ -94,12 +94,25 @@ class FilterOptionsSerializer(serializers.Serializer[Any]):
 # --- imports ------------------------------------------------------------------------------------------
 
 
+class AsSent(serializers.Field[Any, Any, Any, Any]):
+    """An empty text in a form is one. The package takes it for no value, and so for the default."""
+
+    def get_value(self, form: Any) -> Any:
+        return form.get(self.field_name, serializers.empty)
+
+
+class Choice(AsSent, serializers.ChoiceField):
+    pass
+
+
+class Slug(AsSent, serializers.SlugField):
+    pass
+
+
 class UploadSerializer(serializers.Serializer[Any]):
     file = serializers.FileField(max_length=1000, help_text="The feed: XML, CSV or TSV, also in gzip or zip.")
-    mode = serializers.ChoiceField(
-        Mode.choices, default=Mode.ADD, help_text="What the import may do. Only `add` is for everybody."
-    )
-    feed = serializers.SlugField(
+    mode = Choice(Mode.choices, default=Mode.ADD, help_text="What the import may do. Only `add` is for everybody.")
+    feed = Slug(
         default=API_FEED,
         max_length=50,
         help_text="The short name of the feed that the products belong to, for people who may upload in the admin.",

@@ -12,6 +12,7 @@ from typing import IO, Any, cast
 from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.core.files.uploadedfile import UploadedFile
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema_view
 from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.parsers import DataAndFiles, MultiPartParser
@@ -37,6 +38,7 @@ AROUND_THE_FILE = 64 * KIB
 LONGEST_WAIT = 30
 WHOLE = re.compile(r"[0-9]{1,15}", re.ASCII)
 WAIT = re.compile(r"\bwait\s*=\s*\"?([0-9]{1,6})\b", re.ASCII)
+KEY = re.compile(r"[!-~]{1,200}")
 POLL_SECONDS = (0.05, 0.5)
 
 HEADERS = [
@@ -48,9 +50,24 @@ HEADERS = [
     ),
     OpenApiParameter(
         "Idempotency-Key",
-        {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
+        {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$", "example": "summer-1"},
         OpenApiParameter.HEADER,
         description="A text of your own: sent again with it within a day, the upload is taken once and answered alike.",
+    ),
+    OpenApiParameter(
+        "Location",
+        OpenApiTypes.URI,
+        OpenApiParameter.HEADER,
+        required=True,
+        response=[201, 202],
+        description="Where the import tells how far it is.",
+    ),
+    OpenApiParameter(
+        "Preference-Applied",
+        str,
+        OpenApiParameter.HEADER,
+        response=[201, 202],
+        description="`wait=10` when it was waited for, and for how long at most.",
     ),
 ]
 
@@ -111,7 +128,9 @@ class UploadParser(MultiPartParser):
         errors=(400, 403, 409, 413, 415, 422),
         parameters=HEADERS,
         request={"multipart/form-data": UploadSerializer},
+        sent=examples.UPLOAD,
         example=examples.RECEIVED,
+        other_examples={201: {**examples.RECEIVED, "status": "applied"}},
     )
 )
 class UploadView(APIView):
@@ -199,10 +218,11 @@ def _wait_of(request: Request) -> int:
 
 
 def _key_of(request: Request) -> str:
-    key = request.headers.get("Idempotency-Key", "")
-    if len(key) > 200 or not (key.isascii() and key.isprintable()):
-        raise ParseError("An Idempotency-Key has up to 200 plain ASCII characters.")
-    return str(key)
+    """The upload's key, or `""` for none. An empty one is a mistake: whoever sends it means to be protected by it."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not KEY.fullmatch(key):
+        raise ParseError("An Idempotency-Key has 1 to 200 plain ASCII characters and no blanks.")
+    return key or ""
 
 
 def _fingerprint(upload: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """The items of a piece as they stand in its text: what need not be read again is found, and taken out, by its bytes.
 
-A slice is no more than text. What makes it an item is that it begins with one start tag and ends with the one end tag
-of that name in it, that each CDATA section and comment in it ends in it, and that nothing but white space is between
+A slice is no more than text. What makes it an item is that it begins with the one start tag of that name in it and
+ends with an end tag, that each CDATA section and comment in it ends in it, and that nothing but white space is between
 slices: then every border is outside of all sections and items, and a piece that is well-formed without some of its
 slices, each of which was an item before, is well-formed with them.
 """
@@ -73,7 +73,7 @@ def _is_closed(data: bytes, start: int, end: int) -> bool:
 
 
 def _nothing_else(data: bytes, slices: list[Slice], piece: Piece, shell: Shell) -> bool:
-    """Whether these are all tags of items in the piece, and between and behind them is only what ends a feed."""
+    """Whether these are all items in the piece, and between and behind them is only what ends a feed."""
     first, last = slices[0].start, slices[-1].end
     return (
         len(slices) == piece.room
@@ -81,7 +81,7 @@ def _nothing_else(data: bytes, slices: list[Slice], piece: Piece, shell: Shell) 
         and data.find(b"<?", first) < 0
         and not any(data[this.end : following.start].strip() for this, following in pairwise(slices))
         and _END_TAGS.fullmatch(data, last) is not None
-        and all(_occurs_so_often(tag % shell.item.encode(), len(slices), data) for tag in (b"<%b", b"</%b"))
+        and _occurs_so_often(b"<%b" % shell.item.encode(), len(slices), data)
     )
 
 

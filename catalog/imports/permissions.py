@@ -17,6 +17,13 @@ def require(by: Any, permission: str) -> None:
         raise NotAllowed("not_allowed", f"{by} may not do this: it needs the permission {permission}.")
 
 
+def require_upload(by: Any, *, applying: bool) -> None:
+    """To have a file read; `applying` its plan without asking anybody takes who may confirm."""
+    require(by, "catalog.add_importrun")
+    if applying:
+        require(by, "catalog.apply_importrun")
+
+
 def require_upload_by_api(by: Any, *, feed: str, mode: str) -> None:
     """Through the API everybody who has an account may add products, to the API's own feed and to no other.
 

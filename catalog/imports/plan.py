@@ -23,7 +23,9 @@ def plan(run: ImportRun) -> None:
     if not ImportRun.objects.filter(pk=run.pk, status=Status.STAGING).exists():
         run.refresh_from_db()
         return
-    _gather_statistics("catalog_stageditem (run_id, position, product_id, state)", "catalog_product (id, feed_id)")
+    _gather_statistics(
+        "catalog_stageditem (run_id, position, product_id, state, digest)", "catalog_product (id, feed_id)"
+    )
     with transaction.atomic():
         begun = _moment()
         counts: dict[str, int] = {"items": run.items}

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from statistics import median_low
 from typing import NamedTuple
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet
+from lxml import etree
 
 from catalog import feeds
 from catalog.feeds.cleaned import Rules
@@ -29,9 +33,10 @@ from catalog.imports.batch import Tally
 from catalog.imports.columns import SHARED, listed
 from catalog.imports.supplements import CODE as SUPPLEMENTAL
 from catalog.models import Feed, ImportRun, RunIssue, Status
-from catalog.models.imports import ItemState
+from catalog.models.imports import PROBES_BELOW, ItemState
 
 _DIGEST_CHARS = 32  # of a UUID, without its hyphens
+_NEAR = 500  # items: so many more or fewer may come in the middle of a piece
 
 
 class Wanted(NamedTuple):
@@ -65,30 +70,41 @@ def wanted_of(data: bytes, slices: Sequence[Slice], piece: Piece, shell: Shell, 
 
 @lru_cache
 def _how_items_are_read() -> str:
-    """The program itself, as far as it makes rows of items."""
+    """The program itself, as far as it makes rows of items, and what it parses them with."""
     sources = [*sorted(Path(feeds.__file__).parent.glob("*.*")), Path(rows.__file__)]
-    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+    code = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+    return f"{code} {sys.version} {etree.LXML_VERSION} {etree.LIBXML_VERSION}"
 
 
 def recall(run: ImportRun, wanted: Sequence[Wanted]) -> Known:
     """Copy the staged items that are known, in the transaction that is open.
 
-    The first item of each shape is left to be read: with it the names are known that occur in the file.
+    They are looked for where most of them should be, since files keep their order, more or less. The first item of each
+    shape is left to be read: with it the names are known that occur in the file.
     """
     known = Known()
     last = remembered(run.feed).first()
-    if not last or not wanted:
+    shift = _shift(last, wanted) if last else None
+    if last is None or shift is None:
         return known
-    names = ("digests", "positions", "lines")
+    values = dict(zip(("digests", "positions", "lines"), map(list, zip(*wanted, strict=True)), strict=True))
+    place = {"first": wanted[0].position - shift - _NEAR, "final": wanted[-1].position - shift + _NEAR}
     with connection.cursor() as cursor:
-        values = dict(zip(names, map(list, zip(*wanted, strict=True)), strict=True))
-        cursor.execute(_COPIED, {"run": run.pk, "last": last.pk, **values})
+        cursor.execute(_COPIED, {"run": run.pk, "last": last.pk, **place, **values})
         for position, product_id, state, issues in cursor:
             known.positions.add(position)
             known.invalid += state == ItemState.INVALID
             for issue in json.loads(issues or "[]"):
                 known.tally.add(Issue(*issue), product_id)
     return known
+
+
+def _shift(last: ImportRun, wanted: Sequence[Wanted]) -> int | None:
+    """How many places further down most of the items stand than in the last import; None when hardly any is known."""
+    probes = {UUID(item.digest): item.position for item in wanted if item.digest < PROBES_BELOW.hex}
+    found = last.staged.filter(digest__in=probes, digest__lt=PROBES_BELOW).values_list("digest", "position")
+    shifts = [probes[digest] - position for digest, position in found if digest]
+    return median_low(shifts) if shifts else None
 
 
 def remembered(feed: Feed) -> QuerySet[ImportRun]:
@@ -106,15 +122,13 @@ _COPIED = f"""
     WITH wanted AS (
         SELECT * FROM unnest(%(digests)s::uuid[], %(positions)s::int[], %(lines)s::int[])
             AS each (digest, position, line)
+    ), found AS (
+        SELECT DISTINCT ON (wanted.position) wanted.position, wanted.line, before.position AS position_before, shape
+        FROM wanted JOIN catalog_stageditem before USING (digest)
+        WHERE before.run_id = %(last)s AND before.position BETWEEN %(first)s AND %(final)s
+        ORDER BY wanted.position
     ), known AS (
-        SELECT wanted.*, before.position AS position_before,
-            row_number() OVER (PARTITION BY before.shape ORDER BY wanted.position) AS number_in_shape
-        FROM wanted
-        CROSS JOIN LATERAL (
-            SELECT position, shape FROM catalog_stageditem
-            WHERE run_id = %(last)s AND digest = wanted.digest
-            LIMIT 1
-        ) AS before
+        SELECT *, row_number() OVER (PARTITION BY shape ORDER BY position) AS number_in_shape FROM found
     ), copied AS (
         INSERT INTO catalog_stageditem
             (run_id, position, line, product_id, state, issues, digest, shape, extra, {listed(SHARED)})

@@ -22,7 +22,7 @@ from catalog.feeds.items import check_start
 from catalog.feeds.write import part_of
 from catalog.imports.background import ring
 from catalog.imports.discard import discard
-from catalog.imports.permissions import require, require_upload_by_api, visible_imports
+from catalog.imports.permissions import require, require_upload, require_upload_by_api, visible_imports
 from catalog.imports.review import describe
 from catalog.models import Feed, ImportRun, Mode, Status
 from catalog.models.imports import OPEN
@@ -51,9 +51,7 @@ def receive(
     if through_api:
         require_upload_by_api(by, feed=feed.slug, mode=mode)
     else:
-        require(by, "catalog.add_importrun")
-        if auto_apply:
-            require(by, "catalog.apply_importrun")
+        require_upload(by, applying=bool(auto_apply))
     _look_at_the_start(file, feed, mode)
     same = {"feed": feed, "mode": mode, "auto_apply": feed.auto_apply if auto_apply is None else auto_apply}
     content = _Hashed(file)
@@ -65,14 +63,8 @@ def receive(
             among = visible_imports(by) if through_api else ImportRun.objects.all()
             run = _open_run(among, content.sha256, **same)
             if run is None:
-                run = ImportRun.objects.create(
-                    **same,
-                    file=name,
-                    file_name=_shown_name(file),
-                    file_size=content.size_read,
-                    sha256=content.sha256,
-                    uploaded_by=by,
-                )
+                stored = {"file": name, "file_size": content.size_read, "sha256": content.sha256}
+                run = ImportRun.objects.create(**same, **stored, file_name=_shown_name(file), uploaded_by=by)
                 name = ""
             if in_background:
                 ring("catalog.stage", run)

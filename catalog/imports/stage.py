@@ -49,14 +49,20 @@ def stage(run: ImportRun, on_progress: Watch | None = None, *, in_background: bo
 
 def _stage(run: ImportRun, on_progress: Watch | None, give: Callable[[Chunk], None]) -> None:
     with held(run) as free, failing_in_words(run):
-        if free and run.move(Status.RECEIVED, Status.STAGING, to=Status.STAGING):
-            _give_chunks(run, give)
-            if run.in_chunks is False:
-                with Meter() as meter:
-                    is_read = _read(run, on_progress)
-                if is_read:
-                    run.metrics["stage"] = meter.figures(run.items)
-                    _plan(run)
+        if not free or not run.move(Status.RECEIVED, Status.STAGING, to=Status.STAGING):
+            return
+        for chunk in _unread_chunks(run):
+            give(chunk)
+        if run.in_chunks is False:
+            _stage_in_one_piece(run, on_progress)
+
+
+def _unread_chunks(run: ImportRun) -> Iterable[Chunk]:
+    """Those into which the file is cut, or that a lost worker left. After them the run says whether it is in chunks."""
+    if run.in_chunks is None:
+        _start_over(run, Reading.STRICT)
+        return chunks.cut(run)
+    return run.chunks.filter(is_read=False) if run.in_chunks else ()
 
 
 def stage_chunk(chunk_id: int) -> ImportRun | None:
@@ -71,19 +77,6 @@ def stage_chunk(chunk_id: int) -> ImportRun | None:
         else:
             _finish(run)
     return run
-
-
-def _give_chunks(run: ImportRun, give: Callable[[Chunk], None]) -> None:
-    """Cut the file, or take the chunks that a lost worker left. In the end the run says whether it is in chunks."""
-    if run.in_chunks:
-        found: Iterable[Chunk] = run.chunks.filter(is_read=False)
-    elif run.in_chunks is None:
-        _start_over(run, Reading.STRICT)
-        found = chunks.cut(run)
-    else:
-        return
-    for chunk in found:
-        give(chunk)
 
 
 def _finish(run: ImportRun) -> None:
@@ -104,6 +97,14 @@ def _plan(run: ImportRun) -> None:
 
 
 # --- in one piece -------------------------------------------------------------------------------------
+
+
+def _stage_in_one_piece(run: ImportRun, on_progress: Watch | None) -> None:
+    with Meter() as meter:
+        is_read = _read(run, on_progress)
+    if is_read:
+        run.metrics["stage"] = meter.figures(run.items)
+        _plan(run)
 
 
 def _read(run: ImportRun, on_progress: Watch | None) -> bool:

@@ -5,8 +5,9 @@ from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
-from django.contrib.postgres.search import SearchQuery, SearchVector, SearchVectorField
+from django.contrib.postgres.search import SearchQuery, SearchVector, SearchVectorExact, SearchVectorField
 from django.db import connection, models, transaction
+from django.db.models import Func
 from django.db.models.functions import Left
 from django.utils.translation import gettext_lazy as _
 
@@ -17,6 +18,8 @@ from catalog.models.words import Word
 # Of titles and brands so much is in an index, whose entries are limited: an id of 500 characters has to fit beside it.
 KEY_CHARS = 120
 SEARCH_CHARS = 200
+# So many products are looked at sooner than the index gives the list of those with a frequent word.
+FEW = 1000
 
 
 def text(label: Any, **options: Any) -> "models.TextField[str, str]":
@@ -129,19 +132,36 @@ class ProductQuerySet(models.QuerySet["Product"]):
         terms = [word for word in found if any(map(str.isalnum, word))]
         if words.strip() and not terms:
             return self.none()
-        return self.with_words(sorted(set(_as_meant(terms))))
+        return self.with_words(*_as_meant(terms)) if terms else self
 
-    def with_words(self, terms: Iterable[str]) -> "ProductQuerySet":
-        """Products with a word that begins so, for each of the terms; none may hold a quotation mark or backslash."""
+    def with_words(self, terms: Iterable[str], unindexed: Iterable[str] = ()) -> "ProductQuerySet":
+        """Products with a word that begins so, for each of the terms; none may hold a quotation mark or backslash.
+
+        Those that are `unindexed` are looked for in what the index finds for the others.
+        """
         for term in terms:
-            self = self.filter(search=SearchQuery(f"'{term}':*", config="simple", search_type="raw"))
+            self = self.filter(search=_beginning(term))
+        for term in unindexed:
+            self = self.filter(SearchVectorExact(Func("search", function="strip"), _beginning(term)))
         return self
 
 
-def _as_meant(terms: list[str]) -> list[str]:
-    """The terms, the misspelled ones mended."""
-    known = Word.begun_by(terms) if terms else ()
-    return [term if term in known or _is_somewhere(term) else Word.nearest(term) for term in terms]
+def _as_meant(terms: list[str]) -> tuple[list[str], list[str]]:
+    """The terms, the misspelled ones mended: those that the index is asked for, and the others.
+
+    The index lists all products for each term that it is asked for. When one term has few, it is quicker to look for
+    the others in these few alone.
+    """
+    sizes = Word.begun_by(terms)
+    meant = {term if term in sizes or _is_somewhere(term) else Word.nearest(term) for term in terms}
+    if mended := meant.difference(terms):
+        sizes |= Word.begun_by(list(mended))
+    first, *others = sorted(meant, key=lambda term: (sizes.get(term, FEW), term))
+    return ([first], others) if sizes.get(first, FEW) < FEW else ([first, *others], [])
+
+
+def _beginning(term: str) -> SearchQuery:
+    return SearchQuery(f"'{term}':*", config="simple", search_type="raw")
 
 
 def _is_somewhere(term: str) -> bool:

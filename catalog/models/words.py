@@ -19,6 +19,8 @@ class Word(models.Model):
     """
 
     word = models.TextField(primary_key=True, db_collation="C")
+    # About how many have it, as of the last night or when the word came: for choosing the quicker way to search.
+    products = models.IntegerField(default=0)
 
     class Meta:
         default_permissions = ()
@@ -37,7 +39,7 @@ class Word(models.Model):
         with connection.cursor() as cursor:
             cursor.execute(
                 f"""
-                INSERT INTO catalog_word (word) {_WORDS} AND {products} ORDER BY word
+                INSERT INTO catalog_word (word, products) {_WORDS.format(products)} ORDER BY word
                 ON CONFLICT DO NOTHING
                 """,
                 values,
@@ -48,27 +50,28 @@ class Word(models.Model):
         """Know the words of all products and no other; says how many were forgotten."""
         with connection.cursor() as cursor:
             cursor.execute(f"""
-                WITH found AS ({_WORDS}), learnt AS (
-                    INSERT INTO catalog_word (word) SELECT word FROM found ORDER BY word ON CONFLICT DO NOTHING
+                WITH found AS ({_WORDS.format("true")}), learnt AS (
+                    INSERT INTO catalog_word (word, products) SELECT * FROM found ORDER BY word
+                    ON CONFLICT (word) DO UPDATE SET products = EXCLUDED.products
+                    WHERE catalog_word.products <> EXCLUDED.products
                 )
                 DELETE FROM catalog_word AS known WHERE NOT EXISTS (SELECT FROM found WHERE found.word = known.word)
             """)
             return int(cursor.rowcount)
 
     @classmethod
-    def begun_by(cls, terms: list[str]) -> set[str]:
-        """Those of the terms that a known word begins with."""
+    def begun_by(cls, terms: list[str]) -> dict[str, int]:
+        """Those of the terms that a known word begins with, and about how many products such words have."""
         with connection.cursor() as cursor:
             cursor.execute(
                 """
-                SELECT term FROM unnest(%s) AS term
-                WHERE EXISTS (
-                    SELECT FROM catalog_word WHERE word >= lower(term) AND word < lower(term) || chr(1114111)
-                )
+                SELECT term, sum(products) FROM unnest(%s) AS term
+                JOIN catalog_word ON word >= lower(term) AND word < lower(term) || chr(1114111)
+                GROUP BY term
                 """,
                 [terms],
             )
-            return {term for (term,) in cursor.fetchall()}
+            return dict(cursor.fetchall())
 
     @classmethod
     def nearest(cls, term: str) -> str:
@@ -86,8 +89,10 @@ class Word(models.Model):
         return found[0] if found else term
 
 
+# Each word once, of the products for which a condition holds.
 _WORDS = """
-    SELECT DISTINCT word
+    SELECT word, count(*)
     FROM catalog_product AS product, unnest(tsvector_to_array(product.search)) AS word
-    WHERE word !~ '[0-9]'
+    WHERE word !~ '[0-9]' AND {}
+    GROUP BY word
 """

@@ -123,9 +123,12 @@ def test_a_range_of_prices_is_counted_exactly(api: APIClient, least: str, others
         ("éclat", "4"),
     ],
 )
+@pytest.mark.parametrize("few", [0, 1000])
 def test_search_finds_beginnings_of_words_and_forgives_small_typos(
-    api: APIClient, shelf: None, words: str, found: str
+    api: APIClient, shelf: None, words: str, found: str, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Whether the index is asked for every word, or for the rarest only."""
+    monkeypatch.setattr("catalog.models.product.FEW", few)
     assert ids(api.get(LIST, {"search": words})) == found.split()
 
 
@@ -334,6 +337,13 @@ def test_who_has_the_answer_is_told_so_after_one_query(api: APIClient, shelf: No
     for known in (tag, f"W/{tag}", f'"other", {tag}'):
         response, count = queries(api, path, **{"If-None-Match": known})
         assert (response.status_code, response.content, response["ETag"], count) == (304, b"", tag, 1)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_no_proxy_keeps_an_answer_for_somebody_else(api: APIClient, shelf: None, path: str) -> None:
+    answer = api.get(path)
+    known = api.get(path, headers={"If-None-Match": answer["ETag"]})
+    assert answer["Cache-Control"] == known["Cache-Control"] == "private, no-cache"
 
 
 @pytest.mark.parametrize("path", PATHS)

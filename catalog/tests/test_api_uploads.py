@@ -13,6 +13,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from catalog.api.examples import UPLOAD as UPLOAD_EXAMPLE
 from catalog.imports.receive import TOO_LARGE
 from catalog.models import Feed, ImportRun, Mode, Product, Status, UploadKey
 from catalog.tests.api import UPLOAD, client, upload
@@ -70,6 +71,10 @@ def test_products_that_exist_are_left_as_they_are(api: APIClient, worker: Worker
     upload(api, CONTENT)
     worker.work()
     assert Product.objects.get().title == "Mine"
+
+
+def test_the_upload_that_the_description_shows_is_taken(api: APIClient) -> None:
+    assert upload(api, UPLOAD_EXAMPLE["file"].encode(), mode=UPLOAD_EXAMPLE["mode"]).status_code == 202
 
 
 def test_the_same_bytes_while_open_are_the_same_import(api: APIClient) -> None:
@@ -170,6 +175,8 @@ WHOLE = body(file=file())
         (body(file=file(), more=file()), MULTIPART_CONTENT, 400, "Send one file"),
         (body(file=file(), mode="replace"), MULTIPART_CONTENT, 400, "mode"),
         (body(file=file(), feed="a b"), MULTIPART_CONTENT, 400, "feed"),
+        (body(file=file(), mode=""), MULTIPART_CONTENT, 400, "mode"),
+        (body(file=file(), feed=""), MULTIPART_CONTENT, 400, "feed"),
         (body(file=file(), feed="\x00"), MULTIPART_CONTENT, 400, "feed"),
         (body(file=[file() for _ in range(101)]), MULTIPART_CONTENT, 400, "cannot be read"),
         (body(file=file(), **{f"f{n}": "" for n in range(1001)}), MULTIPART_CONTENT, 400, "cannot be read"),
@@ -304,7 +311,7 @@ def test_a_key_is_forgotten_after_a_day(api: APIClient) -> None:
     assert UploadKey.objects.count() == 1
 
 
-@pytest.mark.parametrize("odd", ["x" * 201, "é", "a\tb"])
+@pytest.mark.parametrize("odd", ["", " ", "x" * 201, "é", "a\tb", "a b", "a\n"])
 def test_an_odd_key_is_refused(api: APIClient, odd: str) -> None:
     assert upload(api, CONTENT, headers={"Idempotency-Key": odd}).status_code == 400
 

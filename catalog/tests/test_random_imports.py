@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.core.files.base import ContentFile
@@ -25,7 +26,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from catalog.imports import chunks
+from catalog.imports import chunks, recall
 from catalog.imports.columns import SHARED
 from catalog.imports.discard import clean_up, discard
 from catalog.imports.here import import_here
@@ -275,6 +276,7 @@ def test_they_do_so_when_files_are_read_in_chunks_and_known_items_are_not_read(
         feeds = [feed, other_feed]
 
     monkeypatch.setattr(chunks, "PIECE_BYTES", 1_200)
+    monkeypatch.setattr(recall, "PROBES_BELOW", UUID(int=2**128 - 1))
     run_state_machine_as_test(Here, settings=PROFILE)
 
 

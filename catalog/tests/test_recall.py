@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
+from uuid import UUID
 
 import pytest
 from django.utils import timezone
@@ -14,7 +15,7 @@ from catalog.feeds.check import Item, Rules, check
 from catalog.feeds.items import RawItem
 from catalog.feeds.slices import slices_of, without
 from catalog.feeds.split import Piece, Shell
-from catalog.imports import chunks
+from catalog.imports import chunks, recall
 from catalog.imports.discard import clean_up
 from catalog.imports.retention import forget_old
 from catalog.models import Feed, ImportRun, Status
@@ -44,8 +45,9 @@ LAST = [
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files of a few items are big."""
+    """Files of a few items are big, and each item tells where the others are."""
     monkeypatch.setattr(chunks, "PIECE_BYTES", 1_600)
+    monkeypatch.setattr(recall, "PROBES_BELOW", UUID(int=2**128 - 1))
 
 
 @pytest.fixture
@@ -107,6 +109,14 @@ def test_what_was_changed_added_moved_or_repeated_is_read(feed: Feed, last: Impo
     later[4] = later[4].replace("x" * 201, "y" * 202)
     run = again(feed, *later)
     assert (run.created, run.changed, run.duplicate) == (1, 1, 2)
+
+
+def test_what_moved_far_in_the_file_is_read(
+    feed: Feed, last: ImportRun, parsed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recall, "_NEAR", 0)
+    again(feed, *reversed(LAST))
+    assert len(read_again(feed, parsed, LAST[-1], *LAST[:-1])) < len(LAST)
 
 
 def test_a_name_that_no_item_has_any_more_occurs_no_more(feed: Feed, last: ImportRun) -> None:

@@ -19,6 +19,7 @@ from catalog.imports.discard import clean_up, discard
 from catalog.imports.receive import plan_again
 from catalog.imports.retention import forget_old
 from catalog.models import Change, Feed, ImportRun, Product, StagedItem, Status
+from catalog.models.imports import OPEN
 from catalog.tasks import forget_what_is_old
 from catalog.tests.factories import (
     applied,
@@ -39,7 +40,7 @@ pytestmark = pytest.mark.django_db
 def aged(run: ImportRun, days: float) -> ImportRun:
     """The run as it will be after so many days in its state."""
     then = timezone.now() - timedelta(days=days)
-    ended = {} if run.is_open else {"finished_at": then}
+    ended = {} if run.status in OPEN else {"finished_at": then}
     ImportRun.objects.filter(pk=run.pk).update(changed_at=then, **ended)
     run.refresh_from_db()
     return run

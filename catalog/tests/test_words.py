@@ -79,3 +79,14 @@ def test_the_word_most_like_it_is_taken() -> None:
     for id, title in enumerate(("Dresses", "Dressing gown", "Dress", "Address"), start=1):
         product(str(id), title=title)
     assert found("drss") == ["1", "2", "3"]  # dress, and what begins so
+
+
+def test_the_index_is_asked_for_the_rarest_word_alone() -> None:
+    for id, title in enumerate(("Silk kaftan", "Silk dress", "Silk abaya"), start=1):
+        product(str(id), title=title)
+    forget_old()
+    assert Word.begun_by(["sil", "kaft", "SILK", "7"]) == {"sil": 3, "kaft": 1, "SILK": 3}
+    where = str(Product.objects.search("silk kaft").query).partition("WHERE")[2]
+    assert "'kaft':*" in where.partition("strip")[0]
+    assert "'silk':*" in where.partition("strip")[2]
+    assert found("silk kaft") == ["1"]

@@ -114,6 +114,8 @@ LOGIN_REDIRECT_URL = "admin:index"
 SITE_URL = env.str("SITE_URL", default=f"http://127.0.0.1:{env.int('PORT', default=8000)}")
 # How many proxies stand before the web server: as many entries of X-Forwarded-For are true. Limits count addresses.
 PROXY_COUNT = env.int("PROXY_COUNT", default=0)
+if PROXY_COUNT < 0:
+    raise ImproperlyConfigured("PROXY_COUNT must be 0 or more. See .env.example.")
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.sessions.SessionAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -138,6 +140,7 @@ SIMPLE_JWT = {
 REST_AUTH = {
     "USE_JWT": True,
     "JWT_TOKEN_CLAIMS_SERIALIZER": "accounts.sessions.Claims",
+    "JWT_SERIALIZER": "accounts.api.serializers.TokensSerializer",
     "USER_DETAILS_SERIALIZER": "accounts.api.serializers.PersonSerializer",
     "TOKEN_MODEL": None,
     "SESSION_LOGIN": False,  # else a login through the API opens the admin too
@@ -147,16 +150,18 @@ REST_AUTH = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Ounass Product Management",
-    "DESCRIPTION": "Accounts, products and imports over HTTP. Log in, then send the header Authorization: Bearer, "
-    "followed by the access token.",
+    "DESCRIPTION": "Accounts, products and imports over HTTP. Sign up, log in, and send the `access` of the answer "
+    "with each call: `Authorization: Bearer …`. It is good for 15 minutes; `refresh` gives the next one, once.",
     "VERSION": "1.0.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
     "COMPONENT_SPLIT_REQUEST": True,
+    "SORT_OPERATIONS": False,  # in the order of the addresses, which begins with signing up
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "config.schema.describe_errors",
+        "config.schema.describe_what_is_open",
     ],
 }
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])

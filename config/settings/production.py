@@ -3,7 +3,7 @@
 from django.core.exceptions import ImproperlyConfigured
 
 from config.settings.base import *  # noqa: F403
-from config.settings.base import REST_FRAMEWORK, SIMPLE_JWT, STORAGES, env
+from config.settings.base import SIMPLE_JWT, STORAGES, env
 
 for name in (
     "DJANGO_SECRET_KEY",
@@ -14,6 +14,7 @@ for name in (
     "REDIS_URL",
     "EMAIL_URL",
     "DEFAULT_FROM_EMAIL",
+    "PROXY_COUNT",  # one too many lets clients choose what they are counted by, one too few counts all as one
 ):
     if not env.str(name, default=""):
         raise ImproperlyConfigured(
@@ -30,8 +31,6 @@ SIMPLE_JWT = {**SIMPLE_JWT, "SIGNING_KEY": JWT_SIGNING_KEY}
 ALLOWED_HOSTS = env.list("DJANGO_ALLOWED_HOSTS")
 CSRF_TRUSTED_ORIGINS = env.list("DJANGO_CSRF_TRUSTED_ORIGINS", default=[])
 
-PROXY_COUNT = env.int("PROXY_COUNT", default=1)
-REST_FRAMEWORK = {**REST_FRAMEWORK, "NUM_PROXIES": PROXY_COUNT}
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_SSL_REDIRECT = env.bool("DJANGO_SSL_REDIRECT", default=True)
 SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365

@@ -147,6 +147,8 @@ def test_the_apis_page_shows_every_call(client: Client) -> None:
     page = client.get("/docs/").content.decode()
     for text in ("POST /login/", "GET /user/", "PATCH /user/", "new_password1", "No token needed."):
         assert text in page
+    for text in ("<code>user.username</code>", "<code>results[].id</code>", "add | update | sync", "Retry-After"):
+        assert text in page
     assert "<script" not in page
 
 

@@ -10,8 +10,8 @@ from django.test import Client
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from config.health import CANARY
 from schedule.models import JobRun, Outcome
+from schedule.tasks import CANARY
 
 READY = "/health-check/ready/"
 

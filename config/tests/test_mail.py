@@ -90,6 +90,7 @@ def test_production_does_not_start_without_a_mail_server(missing: str) -> None:
         "REDIS_URL": "redis://a",
         "EMAIL_URL": "smtp://a",
         "DEFAULT_FROM_EMAIL": "a@example.com",
+        "PROXY_COUNT": "1",
         missing: "",
     }
     done = subprocess.run(

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from config.embedded import BASE_DIR
 from config.settings import base
 
 PRODUCTION = {
@@ -17,19 +18,38 @@ PRODUCTION = {
     "REDIS_URL": "redis://localhost",
     "EMAIL_URL": "smtp://localhost",
     "DEFAULT_FROM_EMAIL": "catalogue@example.com",
+    "PROXY_COUNT": "1",
 }
 SHOW = (
     "from config.settings import production as p; print(p.REST_FRAMEWORK['NUM_PROXIES'], p.SIMPLE_JWT['SIGNING_KEY'])"
 )
 
 
-def start(**changed: str) -> subprocess.CompletedProcess[str]:
+def start(*command: str, **changed: str) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": os.environ["PATH"], **PRODUCTION, **changed}
-    return subprocess.run([sys.executable, "-c", SHOW], env=environment, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, *(command or ("-c", SHOW))], cwd=BASE_DIR, env=environment, capture_output=True, text=True
+    )
 
 
 def test_production_starts_with_keys_of_its_own_behind_one_proxy() -> None:
     assert start().stdout.split(maxsplit=1) == ["1", PRODUCTION["JWT_SIGNING_KEY"] + "\n"]
+
+
+def test_production_leaves_django_nothing_to_warn_of() -> None:
+    """Hosts, TLS for pages and cookies, and how long browsers insist on it, among others."""
+    checked = start(
+        "manage.py", "check", "--deploy", "--fail-level", "WARNING", "--settings", "config.settings.production"
+    )
+    assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize("count", ["", "-1", "one"])
+def test_production_does_not_guess_how_many_proxies_there_are(count: str) -> None:
+    """A wrong guess lets clients choose the address that their tries are counted by."""
+    refused = start(PROXY_COUNT=count)
+    assert refused.returncode == 1
+    assert "PROXY_COUNT" in refused.stderr
 
 
 @pytest.mark.parametrize("key", ["", "short", PRODUCTION["DJANGO_SECRET_KEY"]])

@@ -1,5 +1,6 @@
 """The page of periodic tasks: what came of each, and a button to run it now."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from schedule.models import JobRun, Outcome
@@ -98,3 +100,34 @@ def test_a_superuser_says_what_as_well(admin_client: Client, job: PeriodicTask) 
     assert admin_client.post(change, form_of(job, task="catalog.apply", args="[7]")).status_code == 302
     job.refresh_from_db()
     assert (job.task, job.args) == ("catalog.apply", "[7]")
+
+
+# --- the warning --------------------------------------------------------------------------------------
+INDEX = reverse("admin:index")
+WARNING = "Periodic tasks do not run as they should"
+
+
+def ended(job: PeriodicTask, outcome: Outcome, at: int) -> None:
+    run = JobRun.claim(job.pk, job.date_changed + timedelta(minutes=at), str(at))
+    assert run
+    run.finish(outcome, 1.0, "")
+
+
+def test_the_first_page_names_tasks_that_failed_until_they_end_well(admin_client: Client, job: PeriodicTask) -> None:
+    ended(job, Outcome.FAILED, at=1)
+    assert "The last run of “Sweep up” failed." in admin_client.get(INDEX).content.decode()
+    ended(job, Outcome.DONE, at=2)
+    assert WARNING not in admin_client.get(INDEX).content.decode()
+
+
+def test_the_first_page_says_when_beat_calls_for_nothing(admin_client: Client, job: PeriodicTask) -> None:
+    for minutes, silent in ((5, False), (15, True)):
+        last = timezone.now() - timedelta(minutes=minutes)
+        PeriodicTask.objects.filter(pk=job.pk).update(task="schedule.canary", last_run_at=last)
+        assert ("See that beat runs." in admin_client.get(INDEX).content.decode()) == silent
+
+
+@pytest.mark.parametrize(("role", "warned"), [("manager", True), ("approver", False)])
+def test_who_may_look_at_tasks_is_warned(role: str, warned: bool, job: PeriodicTask) -> None:
+    ended(job, Outcome.FAILED, at=1)
+    assert (WARNING in browser(role).get(INDEX).content.decode()) == warned

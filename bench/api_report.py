@@ -1,0 +1,93 @@
+"""What became of the calls under load → a table for the terminal, and a page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.report import DOCS
+
+
+@dataclass
+class Row:
+    """One call: ms that its p95 may be and that it took, ours and naive. `first` is the request after a change."""
+
+    call: str
+    most: float
+    p50: float
+    p95: float
+    p99: float
+    first: float
+    errors: int
+    naive_p50: float | None
+    naive_p95: float | None
+    naive_errors: int
+
+    @property
+    def good(self) -> bool:
+        return self.p95 < self.most and not self.errors
+
+
+HEAD = f"{'ms':28}" + "".join(
+    f"{name:>11}" for name in ("first", "p50", "p95", "p99", "promised", "", "naive p50", "naive p95")
+)
+
+
+def line(row: Row) -> str:
+    ours = "".join(f"{ms:>11,.1f}" for ms in (row.first, row.p50, row.p95, row.p99))
+    naive = f"{row.naive_p50:>11,.0f}{row.naive_p95:>11,.0f}" if row.naive_p95 is not None else ""
+    errors = f"   {row.errors} errors" if row.errors else ""
+    errors += f"   naive: {row.naive_errors} errors" if row.naive_errors else ""
+    return f"{row.call:28}{ours}{row.most:>11,.0f}{'ok' if row.good else 'NO':>11}{naive}{errors}"
+
+
+def write(rows: list[Row], queries: dict[str, list[int]], *, products: int, rate: float) -> None:
+    """Write docs/performance-api.md anew."""
+    page = _PAGE.format(
+        products=products,
+        rate=rate,
+        rows="\n".join(map(_told, rows)),
+        queries="\n".join(f"| {call} | {' · '.join(map(str, numbers))} |" for call, numbers in queries.items()),
+    )
+    (DOCS / "performance-api.md").write_text(page, encoding="utf-8")
+
+
+def _told(row: Row) -> str:
+    kept = "yes" if row.good else "**no**"
+    shares = f"{row.p95 / row.most:.2f} | {row.first / row.most:.2f}"
+    return f"| {row.call} | {row.most:g} ms | {kept} | {shares} | {_naive(row)} |"
+
+
+def _naive(row: Row) -> str:
+    if row.naive_p95 is None:
+        return "–"
+    return f"{'over ' if row.naive_errors else ''}{row.naive_p95 / row.p95:,.1f}"
+
+
+_PAGE = """\
+# Performance of the API
+
+Measured by `make benchapi ARGS="--products {products} --write"`, which made this page: each reading call of the API,
+asked {rate:g} times a second of two web workers, with {products:,} products. PostgreSQL and the clients run on the same
+machine. The promise is about the p95, the time within which 95 of 100 requests are answered, waiting included. Other
+times are told as shares and ratios only, because they are one machine's.
+
+Before each call the catalogue gets another version, so that nothing about it is in any cache: the first request counts
+what has to be counted, as after an import. Brands, prices, words and products differ from request to request; the other
+calls ask for the same page each time, which is answered from memory after the first one.
+
+The naive calls are those that one writes first: `count()`, `OFFSET`, `DISTINCT` and a `ModelSerializer`, on the same
+products in the same run ([bench/naive.py](../bench/naive.py)). *Over* says that many of their requests were given up
+after 5 seconds.
+
+| call | promised p95 | kept | p95 ÷ promise | first request ÷ promise | naive p95 ÷ ours |
+|---|---:|---|---:|---:|---:|
+{rows}
+
+## Queries
+
+Of each call for pages of 1, 20 and 100 products, with nothing in any cache and without the query that knows who asks:
+
+| call | queries |
+|---|---|
+{queries}
+"""
