@@ -78,6 +78,9 @@ class Torture:
         self._worker.keep_up()
         self._worker.wait_until_ready()
         expected, _doubles = self._live([])
+        if wrong := story.unlike_itself(expected):
+            print(f"The import that nobody disturbed is wrong: {wrong}", self._worker.last_words(), sep="\n")
+            return 1
         failures = sum(self._is_wrong(number, expected) for number in range(1, self._options.runs + 1))
         print(f"{self._options.runs - failures} of {self._options.runs} imports ended as one that nobody disturbs")
         if self._options.restarts:
@@ -90,6 +93,7 @@ class Torture:
         blows = self._draw_blows()
         found, doubles = self._live(blows)
         wrong = story.differences(expected, found)
+        wrong += [f"nobody came by: {blow.point}" for blow in blows if blow.point and not blow.came]
         if doubles > 2 * len(blows):  # each costs both children their lives at most, and their mails an answer
             wrong.append(f"mails that came twice: {doubles}")
         print(f"{number:4} {'WRONG' if wrong else 'ok':5} {'; '.join(map(str, blows))}", flush=True)
