@@ -49,7 +49,11 @@ def _url(path: str, call: dict[str, Any]) -> dict[str, Any]:
         "raw": "{{site}}" + written,
         "host": ["{{site}}"],
         "path": written.strip("/").split("/") + ([""] if written.endswith("/") else []),
-        "variable": [{"key": one["name"], "value": ""} for one in parameters if one["in"] == "path"],
+        "variable": [
+            {"key": one["name"], "value": str(one["schema"].get("example", ""))}
+            for one in parameters
+            if one["in"] == "path"
+        ],
         "query": [_off(one) for one in parameters if one["in"] == "query"],
     }
 
@@ -58,7 +62,7 @@ def _off(parameter: dict[str, Any]) -> dict[str, Any]:
     """A parameter that is listed, and sent when somebody ticks it."""
     return {
         "key": parameter["name"],
-        "value": str(parameter["schema"].get("default", "")),
+        "value": str(parameter["schema"].get("default", parameter["schema"].get("example", ""))),
         "description": parameter.get("description", ""),
         "disabled": True,
     }

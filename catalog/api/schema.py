@@ -7,6 +7,8 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
+from catalog.api.examples import IMPORT, PRODUCT
+
 CONDITIONAL = OpenApiParameter(
     "If-None-Match",
     str,
@@ -16,8 +18,14 @@ CONDITIONAL = OpenApiParameter(
 TAG = OpenApiParameter(
     "ETag", str, OpenApiParameter.HEADER, required=True, response=[200, 304], description="Names this answer."
 )
-PRODUCT_ID = {"type": "string", "minLength": 1, "maxLength": 500, "pattern": r"^[^\u0000]+$"}
-IMPORT_NUMBER = {"type": "integer", "minimum": 1, "maximum": 10**18 - 1}
+PRODUCT_ID = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 500,
+    "pattern": r"^[^\u0000]+$",
+    "example": PRODUCT["id"],
+}
+IMPORT_NUMBER = {"type": "integer", "minimum": 1, "maximum": 10**18 - 1, "example": IMPORT["id"]}
 
 
 def call(
@@ -40,13 +48,8 @@ def call(
     `place` is the schema of the id in its address, `sent` an example of its body, `example` one of its answer;
     `other_examples` are of answers with a status of their own.
     """
-    examples = [
-        OpenApiExample("Answer", shown, response_only=True, status_codes=[str(status)], media_type=media_type)
-        for status, shown in {**dict.fromkeys(answers, example), **(other_examples or {})}.items()
-    ]
-    if sent is not None:
-        sent_as = next(iter(request)) if isinstance(request, dict) else "application/json"
-        examples.append(OpenApiExample("Sent", sent, request_only=True, media_type=sent_as))
+    shown = {**dict.fromkeys(answers, example), **(other_examples or {})}
+    sent_as = next(iter(request)) if isinstance(request, dict) else "application/json"
     described: dict[Any, Any] = {
         (status, media_type): OpenApiResponse(answer, _FIRST_WORDS[status]) for status, answer in answers.items()
     }
@@ -63,8 +66,19 @@ def call(
         ],
         request=request,
         responses=described,
-        examples=examples,
+        examples=[*_sent(sent, sent_as), *_answered(shown, media_type)],
     )
+
+
+def _sent(body: Any, media_type: str) -> list[OpenApiExample]:
+    return [OpenApiExample("Sent", body, request_only=True, media_type=media_type)] if body is not None else []
+
+
+def _answered(bodies: dict[int, Any], media_type: str) -> list[OpenApiExample]:
+    return [
+        OpenApiExample("Answer", body, response_only=True, status_codes=[str(status)], media_type=media_type)
+        for status, body in bodies.items()
+    ]
 
 
 _FIRST_WORDS = {200: "", 201: "It is applied.", 202: "It is taken in, and a worker goes on."}

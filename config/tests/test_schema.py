@@ -76,6 +76,11 @@ def test_an_address_has_the_parameters_that_it_names(path: str) -> None:
         assert described == set(re.findall(r"\{(\w+)\}", path))
 
 
+@every_call
+def test_what_an_address_holds_is_shown_with_an_example(call: dict[str, Any]) -> None:
+    assert all("example" in one["schema"] for one in call.get("parameters", []) if one["in"] == "path")
+
+
 # --- the collection for Postman -------------------------------------------------------------------------
 COLLECTION = BASE_DIR / "docs" / "api.postman_collection.json"
 
