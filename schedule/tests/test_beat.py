@@ -74,10 +74,14 @@ def run_for(beats: list[Scheduler], since: datetime, minutes: int) -> None:
     for second in range(0, minutes * 60, 10):
         for index, each in enumerate(beats):
             with time_machine.travel(since + timedelta(seconds=second + 3 * index), tick=False):
-                for entry in each.schedule.values():
-                    if entry.is_due().is_due:
-                        each.schedule[entry.name] = each.reserve(entry)
-                        each.apply_entry(entry)
+                look(each)
+
+
+def look(beat: Scheduler) -> None:
+    """Call for what is due."""
+    for entry in [entry for entry in beat.schedule.values() if entry.is_due().is_due]:
+        beat.schedule[entry.name] = beat.reserve(entry)
+        beat.apply_entry(entry)
 
 
 def work(calls: list[dict[str, Any]]) -> None:
