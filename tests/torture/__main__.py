@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
+import signal
 import sys
 import tempfile
 
@@ -20,6 +21,8 @@ def main() -> int:
     parser.add_argument("--point", default="", help="only at points whose name has this in it")
     parser.add_argument("--blow", default="", help="only blows whose name has this in it")
     options = parser.parse_args()
+    for request in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(request, signal.default_int_handler)  # the servers are stopped, however it ends
     with tempfile.TemporaryDirectory(prefix="torture-") as folder, PostOffice() as office:
         own_checkout(folder, office)
         from config import embedded
