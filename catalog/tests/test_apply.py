@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from celery import Celery
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, connections, transaction
 from django.utils import timezone
 
 from catalog.feeds.check import Rules, check
@@ -227,6 +227,27 @@ def test_an_apply_that_is_cut_off_changes_nothing_and_is_taken_up_again(feed: Fe
     apply(again(run))
     assert counts(run) == {"items": 2, "created": 1, "changed": 1, "archived": 1}
     assert version() == before[1] + 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_commit_whose_answer_was_lost_is_not_repeated(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+    applied(feed, item("1"))
+    run, before = confirmed(feed, item("2")), version()
+    wrapper: Any = connections["default"]
+    with monkeypatch.context() as patch:
+        commit = wrapper._commit
+
+        def commit_and_lose() -> None:
+            commit()
+            connection.connection.close()
+            raise OperationalError("server closed the connection unexpectedly")
+
+        patch.setattr(wrapper, "_commit", commit_and_lose)
+        with pytest.raises(OperationalError):
+            apply(again(run))
+    apply(again(run))
+    assert counts(run) == {"items": 1, "created": 1}
+    assert (run.status, version(), Product.objects.get(pk="2").version) == (Status.APPLIED, before + 1, 1)
 
 
 @pytest.fixture
