@@ -1,4 +1,7 @@
-"""What others would do: write the same rows, read and checked beforehand. Only the writing is timed."""
+"""What others would do with the same file, read and checked by our reader in one process: write its rows.
+
+`total` is all of it, `writing` only the calls that write.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +23,12 @@ def bulk_create(feed: Path) -> Figures:
 
     fields = [name for name in _fields() if name != "id"]
     products = (Product(**values) for values in _values(feed))
-    seconds = 0.0
+    begun, seconds = time.perf_counter(), 0.0
     while batch := list(islice(products, BATCH)):
         start = time.perf_counter()
         Product.objects.bulk_create(batch, update_conflicts=True, unique_fields=["id"], update_fields=fields)
         seconds += time.perf_counter() - start
-    return {"total": seconds}
+    return {"total": time.perf_counter() - begun, "writing": seconds}
 
 
 def import_export(feed: Path) -> Figures:
@@ -47,15 +50,16 @@ def import_export(feed: Path) -> Figures:
             skip_row_result = True
             force_init_instance = not Product.objects.exists()
 
+    begun = time.perf_counter()
     rows = tablib.Dataset(headers=_fields())
     for values in _values(feed):
         rows.append([_as_cell(values.get(name)) for name in _fields()])
     start = time.perf_counter()
     done = Resource().import_data(rows, raise_errors=True, use_transactions=True)
-    seconds = time.perf_counter() - start
+    end = time.perf_counter()
     if done.has_errors() or Product.objects.count() != len(rows):
         raise SystemExit("django-import-export did not write every row.")
-    return {"total": seconds}
+    return {"total": end - begun, "writing": end - start}
 
 
 def _as_cell(value: Any) -> Any:

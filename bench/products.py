@@ -29,6 +29,15 @@ def title_of(number: int) -> list[str]:
     return [LOOKS[spread // 16**3 % 16], model, KINDS[spread // 16**4 % 16]]
 
 
+def kept_in_memory() -> str:
+    """How much of the tables and indexes the server keeps at hand."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW shared_buffers")
+        return str(cursor.fetchone()[0])
+
+
 def _words(parts: list[str], place: int) -> str:
     """In SQL, the part of a title that stands at this place, as `title_of` chooses it."""
     return f"('{{{','.join(parts)}}}'::text[])[1 + n::bigint * {SPREAD} / {16**place} %% 16]"

@@ -35,8 +35,9 @@ class Results:
     def of_floor(self, scenario: str) -> float:
         return self.figures["ours", scenario]["total"] / self.floor(scenario)
 
-    def times_as_fast(self, peer: str, scenario: str) -> float | None:
-        seconds = self.seconds(peer, scenario)
+    def times_as_fast(self, peer: str, scenario: str, part: str = "total") -> float | None:
+        """How many times as fast ours is as the peer, or as this part of what it does."""
+        seconds = self.seconds(peer, scenario, part)
         return seconds / self.figures["ours", scenario]["total"] if seconds else None
 
     @property
@@ -75,11 +76,8 @@ def page(all_results: list[Results]) -> str:
         floors="\n".join(_row(name, all_results, Results.of_floor, key) for key, name in SCENARIOS.items()),
         head=" | ".join(f"{results.items:,} items" for results in all_results),
         rule=" | ".join("---:" for _ in all_results),
-        peers="\n".join(
-            _row(f"{name}: {scenario}", all_results, _peer_ratio(peer), key)
-            for peer, name in PEERS.items()
-            for key, scenario in SCENARIOS.items()
-        ),
+        peers=_peers(all_results, "total"),
+        writing=_peers(all_results, "writing"),
         steps="\n".join(_shares(all_results, key, name) for key, name in SCENARIOS.items()),
         memory=_row("peak of the largest process, beside the smallest size", all_results, _peak_ratio(all_results), ""),
     )
@@ -90,8 +88,16 @@ def _row(name: str, all_results: list[Results], ratio: object, scenario: str) ->
     return f"| {name} | {' | '.join('–' if cell is None else f'{cell:.2f}' for cell in cells)} |"
 
 
-def _peer_ratio(peer: str) -> object:
-    return lambda results, scenario: results.times_as_fast(peer, scenario)
+def _peers(all_results: list[Results], part: str) -> str:
+    return "\n".join(
+        _row(f"{name}: {scenario}", all_results, _peer_ratio(peer, part), key)
+        for peer, name in PEERS.items()
+        for key, scenario in SCENARIOS.items()
+    )
+
+
+def _peer_ratio(peer: str, part: str) -> object:
+    return lambda results, scenario: results.times_as_fast(peer, scenario, part)
 
 
 def _peak_ratio(all_results: list[Results]) -> object:
@@ -128,12 +134,18 @@ sum of the three:
 
 ## Beside the peers
 
-They get the same rows, read and checked beforehand, and only write them: nothing is checked, planned or kept for
-undo. So many times as fast is ours, reading and checking included:
+They read the same file with our reader and our checks, in one process, and write what comes out of it: nothing is
+planned, shown or kept for undo. So many times as fast is ours:
 
 | | {head} |
 |---|{rule}|
 {peers}
+
+Beside their writing alone, as if the rows fell from the sky, while ours reads and checks:
+
+| | {head} |
+|---|{rule}|
+{writing}
 
 `–` was not measured: a peer is measured up to a size that it can finish in reasonable time or memory.
 

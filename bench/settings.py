@@ -12,4 +12,9 @@ DATABASES["default"]["NAME"] = os.environ.get("BENCH_DATABASE") or DATABASES["de
 CACHES["default"]["KEY_PREFIX"] = "bench_" + os.environ.setdefault("BENCH_RUN", str(os.getpid()))
 ROOT_URLCONF = "bench.naive"
 SIMPLE_JWT = {**SIMPLE_JWT, "ACCESS_TOKEN_LIFETIME": timedelta(hours=2)}
-LOGGING = {"version": 1, "disable_existing_loggers": True}
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": True,
+    "handlers": {"nowhere": {"class": "logging.NullHandler"}},
+    "root": {"handlers": ["nowhere"]},
+}

@@ -5,12 +5,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from diff_match_patch import diff_match_patch
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from catalog.feeds.attributes import BY_NAME, MONEY, Type
@@ -84,6 +86,12 @@ def _extra(before: dict[str, Any], after: dict[str, Any]) -> Iterator[FieldDiffe
 
 def label(name: str) -> str:
     """A field as people know it."""
+    return _label(name, get_language())
+
+
+@lru_cache(maxsize=1000)
+def _label(name: str, _language: str | None) -> str:
+    """A page of new products asks for some thousand, and translating takes longer than all the rest of one."""
     return capfirst(str(Product._meta.get_field(name).verbose_name))  # type: ignore[union-attr]
 
 

@@ -71,6 +71,7 @@ class ImportRunAdmin(ModelAdmin):
                 for name, place in PLACES.items()
             ),
             path("<int:pk>/live/", view(require_GET(self.live_view)), name="catalog_importrun_live"),
+            path("<int:pk>/edited/", view(require_GET(self.edited_view)), name="catalog_importrun_edited"),
             path("<int:pk>/confirm/", view(require_POST(self.confirm_view)), name="catalog_importrun_confirm"),
             path("<int:pk>/again/", view(require_POST(self.again_view)), name="catalog_importrun_again"),
             path("<int:pk>/undo/", view(self.undo_view), name="catalog_importrun_undo"),
@@ -136,9 +137,9 @@ class ImportRunAdmin(ModelAdmin):
             "can_upload": self.has_upload_permission(request),
             "can_change_feed": request.user.has_perm("catalog.change_feed"),
             "can_confirm": request.user.has_perm("catalog.apply_importrun"),
-            "edited": review.edited_since(run) if run.status == Status.REVIEW else 0,
+            "has_aged": run.status == Status.REVIEW and not review.is_current(run),
             "plans_again": run.status == Status.APPLIED and run.file and (run.conflict or run.archive_conflict),
-            "can_plan": request.user.has_perms(["catalog.add_importrun", "catalog.discard_importrun"]),
+            "can_plan": _can_plan(request),
             "can_undo": request.user.has_perm("catalog.undo_importrun"),
             "can_discard": request.user.has_perm("catalog.discard_importrun"),
             **(tab.context(run, request) if not run.is_busy else {}),
@@ -152,6 +153,12 @@ class ImportRunAdmin(ModelAdmin):
         if not run.is_busy:
             response["HX-Refresh"] = "true"  # there is more to see now than this part
         return response
+
+    def edited_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """How much of a plan has aged. Apart from its page, because each product of the plan is looked at for it."""
+        run = self._run(request, pk)
+        edited = review.edited_since(run) if run.status == Status.REVIEW else 0
+        return self._part(request, run, "edited", {"edited": edited, "can_plan": _can_plan(request)})
 
     def download_view(self, request: HttpRequest, pk: int, name: str) -> StreamingHttpResponse:
         """The run's invalid items or its changes as a file, sent while it is made."""
@@ -168,11 +175,16 @@ class ImportRunAdmin(ModelAdmin):
         place = _place(run, **where)
         if place is None:
             raise Http404
-        context = {"run": run, "snippet": source.snippet(run, place)}
+        return self._part(request, run, "source", {"snippet": source.snippet(run, place)})
+
+    def _part(self, request: HttpRequest, run: ImportRun, name: str, context: dict[str, Any]) -> HttpResponse:
+        """What the run's page asks for once it is there: as a part of it, or by itself."""
+        part = f"admin/catalog/importrun/_{name}.html"
+        context |= {"run": run}
         if request.headers.get("HX-Request"):
-            return render(request, "admin/catalog/importrun/_source.html", context)
-        context |= {**self.admin_site.each_context(request), "title": f"{run}: {run.file_name}"}
-        return render(request, "admin/catalog/importrun/source.html", context)
+            return render(request, part, context)
+        context |= {**self.admin_site.each_context(request), "part": part, "title": f"{run}: {run.file_name}"}
+        return render(request, "admin/catalog/importrun/part.html", context)
 
     def reference_view(self, request: HttpRequest) -> HttpResponse:
         """Every attribute and every issue, from the tables that the reading itself follows."""
@@ -244,6 +256,10 @@ class ImportRunAdmin(ModelAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         return get_object_or_404(ImportRun.objects.select_related("feed", "uploaded_by"), pk=pk)
+
+
+def _can_plan(request: HttpRequest) -> bool:
+    return request.user.has_perms(["catalog.add_importrun", "catalog.discard_importrun"])
 
 
 # --- downloads ----------------------------------------------------------------------------------------

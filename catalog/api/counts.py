@@ -1,7 +1,8 @@
 """How many products a list has: always the exact number, seldom counted one by one.
 
-One walk over an index counts the products by what can be chosen and by steps of the price, once for each version of the
-catalogue. Whatever is filtered by these is a sum, but for the two steps in which a range of prices begins and ends.
+One walk over an index tallies the products by what can be chosen, another one by steps of the price, once for each
+version of the catalogue. What is filtered by choices alone is a sum of the one; a range of prices is a sum of the
+other, but for the two steps in which it begins and ends. Whatever else is asked for, an index holds all of it.
 """
 
 from __future__ import annotations
@@ -12,55 +13,40 @@ from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
+from django.db.models import Count
 
 from catalog.cached import cached
-from catalog.models.product import ProductQuerySet
+from catalog.models.product import Product, ProductQuerySet
 
 CHOICES = ("condition", "gender", "availability")
 # Whole amounts, mostly 7 % apart, up to what the column holds.
 STEPS = tuple(sorted({Decimal(round(10 ** (step / 32))) for step in range(9 * 32 + 1)}))
 
-# How many products have these three values, for each step: that of a price is the number of `STEPS` up to it. Those
-# without a price come last.
-Tally = dict[tuple[str, str, str], list[int]]
-
 
 def count_of(version: int, asked: dict[str, Any], chosen: ProductQuerySet) -> int:
     """How many products are chosen, by the parameters in `asked`."""
-    if asked["brand"] or asked["search"]:
+    by_choice = any(asked[name] for name in CHOICES)
+    by_price = asked["min_price"] is not None or asked["max_price"] is not None
+    if asked["brand"] or asked["search"] or by_choice == by_price:
         return _counted(version, chosen)
-    if asked["min_price"] is None and asked["max_price"] is None:
-        return _sum(version, asked)
-    return _of_prices(version, asked, chosen)
+    return _of_prices(version, asked, chosen) if by_price else _of_choices(version, asked)
 
 
-def tallied(version: int) -> Tally:
-    return cached(version, "tally", _tally)
+def choices(version: int) -> dict[tuple[str, ...], int]:
+    """How many products have these values of `CHOICES`."""
+    return cached(version, "choices", _choices)
 
 
-def _tally() -> Tally:
-    tally: Tally = {}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT condition, gender, availability, coalesce(width_bucket(price::float8, %s::float8[]), -1) AS step,
-                count(*)
-            FROM catalog_product
-            WHERE archived_at IS NULL
-            GROUP BY condition, gender, availability, step
-            """,
-            [list(map(int, STEPS))],
-        )
-        for *values, step, number in cursor.fetchall():
-            tally.setdefault((values[0], values[1], values[2]), [0] * (len(STEPS) + 2))[step] = number
-    return tally
+def _choices() -> dict[tuple[str, ...], int]:
+    rows = Product.objects.active().order_by().values_list(*CHOICES).annotate(number=Count("*"))
+    return {tuple(values): number for *values, number in rows}
 
 
-def _sum(version: int, asked: dict[str, Any], steps: slice = slice(None)) -> int:
+def _of_choices(version: int, asked: dict[str, Any]) -> int:
     wanted = [asked[name] for name in CHOICES]
     return sum(
-        sum(numbers[steps])
-        for values, numbers in tallied(version).items()
+        number
+        for values, number in choices(version).items()
         if all(not some or value in some for some, value in zip(wanted, values, strict=True))
     )
 
@@ -74,7 +60,25 @@ def _of_prices(version: int, asked: dict[str, Any], chosen: ProductQuerySet) -> 
         return _counted(version, chosen)
     before = _counted(version, chosen.filter(price__lt=STEPS[first - 1])) if first else 0
     after = _counted(version, chosen.filter(price__gte=STEPS[last])) if last < len(STEPS) else 0
-    return before + _sum(version, asked, slice(first, last + 1)) + after
+    return before + sum(cached(version, "prices", _prices)[first : last + 1]) + after
+
+
+def _prices() -> list[int]:
+    """How many prices are on each step, which is the number of `STEPS` up to the price."""
+    numbers = [0] * (len(STEPS) + 1)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT width_bucket(price::float8, %s::float8[]) AS step, count(*)
+            FROM catalog_product
+            WHERE archived_at IS NULL AND price IS NOT NULL
+            GROUP BY step
+            """,
+            [list(map(int, STEPS))],
+        )
+        for step, number in cursor.fetchall():
+            numbers[step] = number
+    return numbers
 
 
 def _counted(version: int, products: ProductQuerySet) -> int:

@@ -5,6 +5,7 @@ Products are written out as plain dicts, forty times as fast as a serializer doe
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -25,6 +26,7 @@ PRODUCT_FIELDS = ("id", *SHARED, "extra", "created_at", "updated_at")
 
 def product(row: dict[str, Any]) -> dict[str, Any]:
     """A row of `PRODUCT_FIELDS` as it is sent: amounts with as many decimals as their currency has."""
+    row["extra"] = json.loads(row["extra"])
     currency = row["currency"]
     for name in MONEY_NAMES:
         if row[name] is not None:

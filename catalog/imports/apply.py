@@ -54,14 +54,14 @@ def carry_out(
 
 
 def lay_over(run: ImportRun) -> dict[str, int]:
-    """Execute the changes that are proposed, or that were undone."""
+    """Execute the changes that are proposed, or that were undone: the run's new counts, and the version they made."""
     _create_products(run)
     _change_products(run)
     _archive_products(run)
     counts = _settle_conflicts(run)
     if counts["created"] or counts["changed"] or counts["archived"]:
         CatalogState.bump()
-    return counts
+    return {**counts, "catalog_version": CatalogState.current()}
 
 
 def _wait_for_other_imports() -> None:

@@ -18,7 +18,7 @@ from catalog.feeds import write
 from catalog.feeds.attributes import expected
 from catalog.feeds.issues import BY_CODE, Severity, severity, words
 from catalog.imports.columns import MONEY_NAMES, SHARED
-from catalog.imports.review import Row, invalid_items
+from catalog.imports.review import Row, first, invalid_items
 from catalog.models import Change, ImportRun, Operation, StagedItem
 
 PAGE_ROWS = 500
@@ -75,7 +75,7 @@ def _worded(name: str, attribute: str, found: str, line: int | None = None) -> d
 def _each(rows: QuerySet[Row], key: str) -> Iterator[Row]:
     """Every row, a page at a time. A cursor kept open would hold a transaction for as long as somebody downloads."""
     last = 0
-    while page := list(rows.filter(**{f"{key}__gt": last}).order_by(key)[:PAGE_ROWS]):
+    while page := first(rows.filter(**{f"{key}__gt": last}), key, PAGE_ROWS):
         yield from page
         last = getattr(page[-1], key)
 

@@ -13,7 +13,7 @@ from catalog.imports.background import ring
 from catalog.imports.holds import asks_why
 from catalog.imports.messages import tell_needs_review
 from catalog.imports.permissions import require
-from catalog.models import CatalogState, Change, ImportRun, ItemIssue, Mode, StagedItem, Status
+from catalog.models import CatalogState, Change, ImportRun, ItemIssue, Mode, Operation, StagedItem, Status
 from catalog.models.imports import ItemState
 
 REASON_CHARS = 1000
@@ -59,10 +59,18 @@ def describe(run: ImportRun) -> str:
     return f"it is “{run.get_status_display().lower()}”{by} already."
 
 
+def is_current(run: ImportRun) -> bool:
+    """Whether no product at all was changed since the run was planned, or, of an applied one, since it was applied."""
+    return CatalogState.current() == run.catalog_version
+
+
 def edited_since(run: ImportRun) -> int:
-    """How many products of the plan are not what it was made for any more; confirming it leaves these alone."""
-    if CatalogState.objects.filter(version=run.catalog_version).exists():
-        return 0  # nothing was changed since: no need to look at each
+    """How many products of the plan are not what it was made for any more; confirming it leaves these alone.
+
+    Looks at each, unless the plan is current: of a million it takes a second or two.
+    """
+    if is_current(run):
+        return 0
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -100,17 +108,36 @@ def page(rows: QuerySet[Row], key: str, *, after: int | None = None, before: int
     `before` beyond every key gives the last page.
     """
     if before is None:
-        found = list(rows.filter(**{f"{key}__gt": after or 0}).order_by(key)[: PAGE_ROWS + 1])
+        found = first(rows.filter(**{f"{key}__gt": after or 0}), key, PAGE_ROWS + 1)
         return Page(found[:PAGE_ROWS], bool(after), len(found) > PAGE_ROWS)
-    found = list(rows.filter(**{f"{key}__lt": before}).order_by(f"-{key}")[: PAGE_ROWS + 1])
-    has_next = rows.filter(**{f"{key}__gte": before}).exists()
+    found = first(rows.filter(**{f"{key}__lt": before}), f"-{key}", PAGE_ROWS + 1)
+    has_next = bool(first(rows.filter(**{f"{key}__gte": before}), key, 1))
     return Page(found[:PAGE_ROWS][::-1], len(found) > PAGE_ROWS, has_next)
+
+
+def first(rows: QuerySet[Row], order: str, count: int) -> list[Row]:
+    """The first rows in this order. Their index has changes by operation: so many of each, and the first of these."""
+    if rows.model is not Change or rows.query.is_empty():
+        return list(rows.order_by(order)[:count])
+    by_operation = "operation" if order == "id" else "-operation"
+    one, *others = (
+        rows.filter(**_only(operation)).order_by(by_operation, order)[:count] for operation in Operation.values
+    )
+    return list(one.union(*others, all=True).order_by(order)[:count])
+
+
+def _only(operation: str) -> dict[str, Any]:
+    """Of one operation, said so that an order by operation and id means the index of both.
+
+    Of what is one value anyway PostgreSQL drops it from the order, and goes through the ids of all imports.
+    """
+    return {"operation__range": (operation, operation)}
 
 
 def changes(run: ImportRun, *, operation: str = "", outcome: str = "", product_id: str = "") -> QuerySet[Change]:
     """The run's changes, all or those of one operation, one outcome or one product."""
-    chosen = {"operation": operation, "outcome": outcome, "product_id": product_id}
-    return run.changes.filter(**{name: value for name, value in chosen.items() if value})
+    chosen = {name: value for name, value in (("outcome", outcome), ("product_id", product_id)) if value}
+    return run.changes.filter(**chosen, **(_only(operation) if operation else {}))
 
 
 def sync_before(run: ImportRun) -> ImportRun | None:

@@ -106,7 +106,9 @@ class ImportRun(models.Model):
     coverage = models.JSONField(default=dict, help_text=_("How many items have a value, by attribute."))
     plan_hash = models.CharField(max_length=64, blank=True, default="")
     planned_at = models.DateTimeField(null=True)
-    catalog_version = models.BigIntegerField(default=0, help_text=_("The catalogue's, when the plan was begun."))
+    catalog_version = models.BigIntegerField(
+        default=0, help_text=_("The catalogue's, when the plan was begun; once it is applied, the one it made.")
+    )
     seconds = models.JSONField(default=dict, help_text=_("How long stage, plan and apply took."))
     metrics = models.JSONField(default=dict, help_text=_("What each of them cost, in the database and of memory."))
 

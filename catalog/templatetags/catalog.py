@@ -1,11 +1,14 @@
 """Template filters of the catalogue's pages."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import template
 from django.contrib.admin.utils import quote
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from catalog.models import ImportRun
 
@@ -31,6 +34,27 @@ def percent(share: float) -> str:
 def points(change: float) -> str:
     """-0.021 → “−2.1”; what is less than a tenth of a point is no change."""
     return f"{change * 100:+.1f}".replace("-", "−") if abs(change) >= 0.0005 else "="
+
+
+@register.simple_tag
+def field_rows(fields: Iterable[Any], is_new: bool) -> SafeString:
+    """A table's rows of fields, old and new, or of a new product. Here, because a template takes ten times as long.
+
+    A page of new products has some thousand of them.
+    """
+    return format_html_join(
+        "",
+        _NEW_FIELD if is_new else _FIELD,
+        ((field.label, field.old, field.new, _small(field.note)) for field in fields),
+    )
+
+
+_NEW_FIELD = '<tr><th scope="row">{0}</th><td class="new">{2}{3}</td></tr>'
+_FIELD = '<tr><th scope="row">{0}</th><td class="old">{1}</td><td class="new">{2}{3}</td></tr>'
+
+
+def _small(note: Any) -> str:
+    return format_html(" <small>{}</small>", note) if note else ""
 
 
 # The same verbs in the three sentences that a plan is spoken of; the last one is for a plan that changes nothing.

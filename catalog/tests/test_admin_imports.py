@@ -633,6 +633,20 @@ def test_a_product_that_somebody_else_created_is_not_shown_as_ours(alice: Client
     assert changes(alice.get(url(run))) == {"1": []}
 
 
+@pytest.mark.parametrize(
+    "query", [{}, {"before": "9" * 18}, {"operation": "update"}, {"outcome": "proposed"}, {"tab": "invalid"}]
+)
+def test_a_page_asks_as_often_however_long_the_plan_is(alice: Client, feed: Feed, query: dict[str, str]) -> None:
+    asked = []
+    for count in (10, 500):
+        run = planned(feed, *items(count, title="x" * count), item("bad", price="free"))
+        with CaptureQueriesContext(connection) as captured:
+            alice.get(url(run), query)
+        asked.append(len(captured))
+        execute(run)
+    assert asked[0] <= asked[1] <= asked[0] + 1  # whether there is a page after it
+
+
 def test_filters_choose_and_stay_in_the_address(alice: Client, feed: Feed) -> None:
     applied(feed, *items(3))
     run = planned(feed, item("00001", title="x"), item("00002", title="y"), item("9"), mode="sync")

@@ -90,7 +90,8 @@ def test_the_lists_are_paged(alice: Client, feed: Feed) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", [{"bucket": "x"}, {"bucket": "kept", "after": "x"}, {"before": "-1"}, {"after": "9" * 18}]
+    "query",
+    [{"bucket": "x"}, {"bucket": "gone"}, {"bucket": "kept", "after": "x"}, {"before": "-1"}, {"after": "9" * 18}],
 )
 def test_no_address_is_an_error(alice: Client, run: ImportRun, query: dict[str, str]) -> None:
     assert preview(alice, run, **query).status_code == 200
@@ -153,9 +154,19 @@ def test_a_plan_that_is_not_true_any_more_says_so(alice: Client, feed: Feed) -> 
     assert not tree(alice.get(url(run))).xpath(AGAIN)
     edit("1", color="Blue")
     Product.objects.create(id="3")
-    page = alice.get(url(run))
-    assert "2 products of this plan were changed since it was made." in text_of(tree(page))
-    assert len(tree(page).xpath(AGAIN)) == 1
+    (part,) = tree(alice.get(url(run))).xpath("//*[@hx-trigger='load']/@hx-get")
+    said = alice.get(part, headers={"HX-Request": "true"})
+    assert "2 products of this plan were changed since it was made." in text_of(tree(said))
+    assert len(tree(said).xpath(AGAIN)) == 1
+
+
+def test_a_plan_of_other_products_than_changed_is_as_true_as_before(alice: Client, feed: Feed) -> None:
+    applied(feed, item("other"))
+    run = planned(feed, item("1"))
+    edit("other", color="Blue")
+    assert not alice.get(url(run, "edited"), headers={"HX-Request": "true"}).content.strip()
+    by_itself = alice.get(url(run, "edited"))
+    assert "No product of this plan was changed since it was made." in text_of(tree(by_itself))
 
 
 def test_ida_plans_it_again(feed: Feed) -> None:
@@ -163,7 +174,7 @@ def test_ida_plans_it_again(feed: Feed) -> None:
     run = planned(feed, item("1", color="Red"))
     edit("1", color="Blue")
     ida = browser("ida")
-    (form,) = tree(ida.get(url(run))).xpath(AGAIN)
+    (form,) = tree(ida.get(url(run, "edited"))).xpath(AGAIN)
     answer = ida.post(form.get("action"), dict(form.form_values()), follow=True)
     again = ImportRun.objects.latest("pk")
     assert answer.redirect_chain == [(url(again), 302)]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from django.db import transaction
 
 from accounts.models import User
 from catalog.errors import NotAllowed, NotPossible
@@ -11,7 +12,7 @@ from catalog.imports.discard import clean_up, discard
 from catalog.imports.review import confirm
 from catalog.models import CatalogState, Change, Feed, ImportRun, StagedItem, Status
 from catalog.tests.conftest import Worker
-from catalog.tests.factories import applied, catalogue, execute, feed_of, item, planned, received
+from catalog.tests.factories import applied, at_once, catalogue, execute, feed_of, item, planned, received
 
 
 def waiting(feed: Feed) -> ImportRun:
@@ -115,3 +116,15 @@ def test_a_worker_cleans_up_after_a_discard(feed: Feed, alice: User, worker: Wor
     assert worker.work() == ["catalog.clean_up"]
     assert not StagedItem.objects.exists()
     assert not Change.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("end", [execute, lambda run: discard(run, by=None, in_background=True)])
+def test_cleaning_up_holds_no_other_import_up(feed: Feed, end: Callable[[ImportRun], object]) -> None:
+    run = planned(feed, item("1"), item("2", price="free"))
+    end(run)
+    with transaction.atomic():
+        clean_up(run)
+        (other,) = at_once(lambda: applied(feed, item("3")))
+        assert other.status == Status.APPLIED
+    assert not run.staged.filter(state="valid").exists()

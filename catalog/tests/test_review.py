@@ -1,17 +1,19 @@
 """Review: a plan is confirmed by who may, as it was read, once; what needs nobody goes on by itself."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from catalog.errors import NotAllowed, NotPossible
 from catalog.imports.apply import apply
 from catalog.imports.discard import discard
-from catalog.imports.review import confirm
-from catalog.models import Feed, ImportRun, Product, Status
+from catalog.imports.review import PAGE_ROWS, changes, confirm, page
+from catalog.models import Change, Feed, ImportRun, Product, Status
 from catalog.tests.conftest import Worker
 from catalog.tests.factories import applied, at_once, counts, execute, feed_of, item, person, planned, received
 from config import celery_app
@@ -95,6 +97,55 @@ def test_of_confirming_and_discarding_in_one_instant_one_wins(feed: Feed, alice:
         assert sum(isinstance(outcome, NotPossible) for outcome in outcomes) == 1
         run.refresh_from_db()
         assert run.status in (Status.APPLYING, Status.DISCARDED)
+
+
+# --- reading the plan ---------------------------------------------------------------------------------
+@pytest.fixture
+def long_plan(feed: Feed) -> ImportRun:
+    """A plan of 3,000 changes of two kinds, after another feed's of as many."""
+    earlier, run = planned(feed, item("1")), planned(feed, item("2"))
+    kinds = {earlier: ("create",), run: ("update", "create", "archive")}
+    for each, operations in kinds.items():
+        each.changes.all().delete()
+        Change.objects.bulk_create(
+            Change(run=each, product_id=f"{n}", operation=operations[n * len(operations) // 3000]) for n in range(3000)
+        )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE catalog_change")
+    return run
+
+
+def rows_read(statement: str) -> int:
+    """The most rows that any step of the query's plan looks at."""
+
+    def steps(step: dict[str, Any]) -> Iterator[float]:
+        yield step["Actual Rows"] + step.get("Rows Removed by Filter", 0)
+        for below in step.get("Plans", ()):
+            yield from steps(below)
+
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}")
+        return int(max(steps(cursor.fetchone()[0][0]["Plan"])))
+
+
+@pytest.mark.parametrize(
+    "at", [{}, {"before": 2**62}, {"operation": "create"}, {"operation": "archive", "before": 2**62}]
+)
+def test_a_page_is_found_without_the_others(long_plan: ImportRun, at: dict[str, Any]) -> None:
+    place = {name: value for name, value in at.items() if name != "operation"}
+    with CaptureQueriesContext(connection) as asked:
+        shown = page(changes(long_plan, operation=at.get("operation", "")), "id", **place)
+    assert len(shown.rows) == PAGE_ROWS
+    assert max(rows_read(query["sql"]) for query in asked.captured_queries) <= 3 * (PAGE_ROWS + 1)
+
+
+def test_pages_go_through_all_kinds_of_changes_in_one_order(long_plan: ImportRun) -> None:
+    met: list[int] = []
+    while (shown := page(changes(long_plan), "id", after=met[-1] if met else None)).rows:
+        met += [change.pk for change in shown.rows]
+    assert met == [*long_plan.changes.order_by("id").values_list("id", flat=True)]
+    back = page(changes(long_plan), "id", before=met[-1])
+    assert [change.pk for change in back.rows] == met[-PAGE_ROWS - 1 : -1]
 
 
 # --- through the tasks --------------------------------------------------------------------------------

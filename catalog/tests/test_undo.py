@@ -206,6 +206,23 @@ def test_the_prospect_is_what_the_undo_does(run: ImportRun) -> None:
     assert lists == {verdict: {*run.changes.filter(outcome=verdict)} for verdict in lists}
 
 
+def test_of_a_catalogue_that_nobody_changed_since_no_product_is_looked_at(
+    run: ImportRun, django_assert_num_queries: Any
+) -> None:
+    with django_assert_num_queries(1):
+        assert prospect(run) == Prospect(undone=4)
+    taken_back(run)
+    assert (run.undone, run.kept, run.gone) == (4, 0, 0)
+
+
+@pytest.mark.parametrize("edited", [0, 1])
+def test_what_was_kept_once_is_kept_in_the_prospect_of_the_next_undo(run: ImportRun, edited: int) -> None:
+    for id in ["changed"][:edited]:
+        edit(id, color="Green")
+    brought_back(taken_back(run))
+    assert prospect(run) == Prospect(undone=4 - edited, kept=edited)
+
+
 def test_looking_at_an_undo_changes_nothing(run: ImportRun) -> None:
     before = contents(), version(), [*run.changes.values()]
     prospect(run)

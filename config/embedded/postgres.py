@@ -126,7 +126,7 @@ class Postgres(Server):
             "log_timezone": "UTC",
             "log_checkpoints": "off",
             "max_connections": "100",
-            "shared_buffers": "128MB",
+            "shared_buffers": os.environ.get("EMBEDDED_SHARED_BUFFERS") or "128MB",
             "work_mem": "32MB",
             "maintenance_work_mem": "128MB",
             "max_wal_size": "2GB",
