@@ -10,10 +10,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test torture lint types check lock shell fuzz bench benchapi stop reset clean
+.PHONY: help setup run test torture lint types check lock shell fuzz bench benchapi benchpages stop reset clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY)  ## Make .venv with everything installed (PYTHON=python3.12 chooses the interpreter)
 	@:
@@ -64,6 +64,9 @@ fuzz: setup  ## Try every call of the API far more often than the tests do (EXAM
 
 bench: setup  ## Measure the import against its floors and its peers
 	$(RUN) -m bench.pipeline $(ARGS)
+
+benchpages: setup  ## Measure an import's pages, and its undo against its apply (ARGS="--items 1000000")
+	$(RUN) -W ignore -m bench.pages $(ARGS)
 
 benchapi: setup  ## Measure the API's reading calls under load, beside the same calls written naively
 	$(RUN) -W ignore -m bench.api $(ARGS)

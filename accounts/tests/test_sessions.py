@@ -156,8 +156,10 @@ def test_of_twenty_refreshes_at_once_one_succeeds() -> None:
     assert sorted(statuses) == [200] + [401] * 19
 
 
-def test_an_access_token_does_not_refresh(carl: User) -> None:
-    assert refresh(log_in()["access"]).status_code == 401
+def test_an_access_token_does_not_refresh_and_is_not_taken_for_a_used_one(carl: User) -> None:
+    token = log_in()["access"]
+    assert refresh(token).status_code == 401
+    assert check(token) == 200
 
 
 @pytest.mark.parametrize("body", [[], "text", 1, None, True, {}, {"refresh": None}, {"refresh": [1]}, {"refresh": ""}])

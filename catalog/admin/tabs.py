@@ -104,7 +104,9 @@ class InvalidTab(Tab):
 def _with_issues(run: ImportRun, items: Any) -> list[dict[str, Any]]:
     """Each item with its issues in words: its own, and those that a comparison found."""
     rows: list[StagedItem] = list(items)
-    for found in run.item_issues.filter(code__in=ACROSS, position__in=[item.position for item in rows]):
+    positions = [item.position for item in rows]
+    # The attributes are that of each code anyway: named, they lead past all its other items.
+    for found in run.item_issues.filter(code__in=ACROSS, attribute__in=ACROSS.values(), position__in=positions):
         item = next(item for item in rows if item.position == found.position)
         item.issues.append([found.code, found.attribute, found.found, item.line])
     return [{"item": item, "issues": downloads.issues_of(item)} for item in rows]

@@ -209,3 +209,54 @@ def test_an_error_of_the_reading_leaves_no_lists(feed: Feed) -> None:
 def test_a_file_with_its_data_in_its_names_has_few_shares(feed: Feed) -> None:
     run = planned(feed, *(item(str(n), **{f"name-{n}-{m}": "x" for m in range(100)}) for n in range(9)))
     assert 400 < len(run.coverage) < 600
+
+
+# --- issues and invalid items -------------------------------------------------------------------------
+def test_issues_stand_with_count_advice_and_examples_the_worst_first(bob: Client, feed: Feed) -> None:
+    run = planned(feed, *items(7, price="12,50 AED"), item("8", price="abc", brand=None))
+    page = bob.get(url(run), {"tab": "issues"})
+    found = [text_of(row) for row in tree(page).xpath("//ul[@class='issues']/li/details/summary")]
+    assert found == [
+        "error This is not an amount of money price.format price 1 · 12.5 %",
+        "warning The amount is written in an unusual way price.lenient price 7 · 87.5 %",
+        "warning brand is missing brand.missing brand 1 · 12.5 %",
+    ]
+    worst, lenient, _ = tree(page).xpath("//ul[@class='issues']/li")
+    assert "Write it as 155.00 AED: digits, a point, the currency." in text_of(worst)
+    assert "Expected: An amount and an ISO 4217 currency, as 155.00 AED." in text_of(worst)
+    assert [text_of(cell) for cell in worst.xpath(".//tbody//td")][:3] == ["9", "8", "abc"]
+    assert len(lenient.xpath(".//tbody/tr[not(.//details)]")) == 5
+
+
+def test_a_flawless_feed_has_no_issues(bob: Client, feed: Feed) -> None:
+    run = planned(feed, *items(2))
+    for tab, sentence in (("issues", "No issues."), ("invalid", "No item is invalid.")):
+        assert sentence in text_of(tree(bob.get(url(run), {"tab": tab})))
+
+
+def test_an_invalid_item_says_where_what_and_how_to_fix_it(bob: Client, feed: Feed) -> None:
+    run = planned(feed, *items(2), item("bad", price="1.234 AED", availability="soon", title=None))
+    page = bob.get(url(run), {"tab": "invalid"})
+    (row,) = tree(page).xpath("//ul[@class='issues']/li")
+    assert text_of(row.xpath(".//summary")[0]) == "invalid – bad line 4"
+    lines = {text_of(line[0]): [text_of(cell) for cell in line[1:]] for line in row.xpath(".//tbody/tr")}
+    assert lines["price"][0].startswith("error The amount can be read in two ways")
+    assert lines["price"][1:3] == ["4", "1.234 AED"]
+    assert "1234.00 AED" in lines["price"][4]
+    choices = "in_stock, out_of_stock, preorder, backorder."
+    assert lines["availability"][1:] == ["4", "soon", f"One of: {choices}", f"Use one of: {choices}"]
+    assert lines["title"][3] == "Text, up to 150 characters."
+    assert "Add title to every item." in lines["title"][4]
+
+
+def test_invalid_items_are_paged(bob: Client, feed: Feed) -> None:
+    run = planned(feed, *items(120, price="?"))
+    page = bob.get(url(run), {"tab": "invalid"})
+    (last,) = tree(page).xpath("//nav[@class='pages']/a[.='Last']/@href")
+    assert texts(bob.get(url(run) + last), "//ul[@class='issues']//code")[-1] == "00120"
+
+
+def test_invalid_items_stay_to_be_read_after_the_end(bob: Client, feed: Feed) -> None:
+    run = applied(feed, *items(2), item("bad", price="?"))
+    clean_up(run)
+    assert texts(bob.get(url(run), {"tab": "invalid"}), "//ul[@class='issues']//code") == ["bad"]

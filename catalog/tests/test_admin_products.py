@@ -17,7 +17,7 @@ from django.urls import resolve, reverse
 from catalog.models import CatalogState, Feed, Product
 from catalog.tests.factories import applied, item, items, planned
 from catalog.tests.pages import PRODUCTS, active_parts, browser, messages, text_of, texts, tree, url
-from catalog.tests.test_admin_imports import PAYLOADS
+from catalog.tests.test_admin_hostile import PAYLOADS
 
 pytestmark = pytest.mark.django_db
 

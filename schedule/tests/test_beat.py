@@ -78,10 +78,11 @@ def run_for(beats: list[Scheduler], since: datetime, minutes: int) -> None:
 
 
 def look(beat: Scheduler) -> None:
-    """Call for what is due."""
-    for entry in [entry for entry in beat.schedule.values() if entry.is_due().is_due]:
-        beat.schedule[entry.name] = beat.reserve(entry)
-        beat.apply_entry(entry)
+    """Call for what is due now."""
+    for entry in beat.schedule.values():
+        if entry.is_due().is_due:
+            beat.schedule[entry.name] = beat.reserve(entry)
+            beat.apply_entry(entry)
 
 
 def work(calls: list[dict[str, Any]]) -> None:

@@ -1,0 +1,285 @@
+"""The pages of large imports against the time that nobody waits for, and an undo beside the apply that it takes back.
+
+    make benchpages ARGS="--items 1000000"
+
+It makes a database of its own and in it a first import, then one that changes a tenth of the products. At each station
+of their lives every page, filter and call is asked: once as the first, and then several times. It prints the slowest of
+each station, and all that were too slow, and drops the database again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import django
+from django.conf import settings
+
+from bench.database import own_database
+
+if TYPE_CHECKING:
+    from catalog.models import ImportRun
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bench.settings")
+
+MOST_MS = 300
+MOST_OF_APPLY = 2
+TIMES = 3
+SEED = 1
+CHANGED, ADDED, REMOVED = 10, 1, 5  # percent
+EDITED = 20  # products, by hand
+LAST = 2**62
+ADMIN = "/admin/catalog/importrun/"
+
+
+# --- what is asked ------------------------------------------------------------------------------------
+def addresses(run: ImportRun) -> Iterator[tuple[str, str]]:
+    """Every page of the run with all its filters, first and last of each list, and every call: name and address."""
+    yield "list of imports", ADMIN
+    yield "list of imports, by status", f"{ADMIN}?status__exact={run.status}"
+    for name, query in _lists(run):
+        page = f"{ADMIN}{run.pk}/change/?{query}"
+        yield name, page
+        yield f"{name}, last page", f"{page}&before={LAST}"
+    yield "middle page", f"{ADMIN}{run.pk}/change/?after={_middle(run)}"
+    for file in ("live/", "changes.csv", "invalid.csv", "invalid.xml"):
+        yield file, f"{ADMIN}{run.pk}/{file}"
+    if run.status == "applied":
+        for bucket in ("undone", "kept", "gone"):
+            yield f"undo, {bucket}", f"{ADMIN}{run.pk}/undo/?bucket={bucket}"
+            yield f"undo, {bucket}, last page", f"{ADMIN}{run.pk}/undo/?bucket={bucket}&before={LAST}"
+    for call in ("", f"{run.pk}/", f"{run.pk}/issues/", f"{run.pk}/issues/?page=2"):
+        yield f"API {call}", f"/imports/{call}"
+    yield from _product(run)
+
+
+def _lists(run: ImportRun) -> Iterator[tuple[str, str]]:
+    """The tabs with their filters, as far as the page offers them: name and query."""
+    from catalog.models import Operation
+
+    for tab in ("changes", "missing", "issues", "invalid", "attributes"):
+        yield tab, f"tab={tab}"
+    for operation in Operation.values:
+        yield operation, f"operation={operation}"
+    conflicts = run.conflict + run.archive_conflict
+    numbers = {"conflict": conflicts, "undone": run.undone, "kept": run.kept, "gone": run.gone}
+    for outcome in (outcome for outcome, number in numbers.items() if number):
+        yield outcome, f"outcome={outcome}"
+    yield "one product", f"product_id={_some_change(run).product_id}"
+    yield "no product", "product_id=none"
+    issues = list(run.issues.all())
+    for issue in (issues[0], issues[len(issues) // 2], issues[-1]) if issues else ():
+        yield f"{issue.code}, {issue.count:,} items", f"tab=issues&code={issue.code}&attribute={issue.attribute}"
+
+
+def _product(run: ImportRun) -> Iterator[tuple[str, str]]:
+    from catalog.models import Product
+    from catalog.templatetags.catalog import product_url
+
+    product_id = _some_change(run).product_id
+    if Product.objects.filter(pk=product_id).exists():
+        yield "history of a product", product_url(product_id).replace("change", "history")
+
+
+def _some_change(run: ImportRun) -> Any:
+    return run.changes.first()
+
+
+def _middle(run: ImportRun) -> int:
+    """The id of a change with about as many before it as after it."""
+    ids = run.changes.order_by("id").values_list("id", flat=True)
+    return int(ids.first() or 0) // 2 + int(ids.last() or 0) // 2
+
+
+# --- how long it takes --------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Asked:
+    """One address at one station: ms of the first time, and usually."""
+
+    station: str
+    name: str
+    first: float
+    usual: float
+
+    @property
+    def ms(self) -> float:
+        return max(self.first, self.usual)
+
+
+@dataclass
+class Results:
+    asked: list[Asked] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def slow(self) -> list[Asked]:
+        return [one for one in self.asked if one.ms >= MOST_MS]
+
+    def of_apply(self, step: str) -> float:
+        return self.seconds[step] / self.seconds["apply"]
+
+
+class Visitor:
+    """Somebody with every right, in the admin and through the API."""
+
+    def __init__(self) -> None:
+        from django.test import Client
+        from rest_framework.test import APIClient
+
+        from accounts.models import User
+
+        user = User.objects.create_superuser("bench", "bench@example.com", "bench")
+        self._admin, self._api = Client(headers={"Host": "localhost"}), APIClient(headers={"Host": "localhost"})
+        self._admin.force_login(user)
+        self._api.force_authenticate(user)
+        self.ask("/admin/")  # the first page of all imports and compiles what every page needs
+
+    def ask(self, address: str) -> float:
+        """How many ms the answer takes; of a download, its first piece."""
+        start = time.perf_counter()
+        answer: Any = (self._api if address.startswith("/imports") else self._admin).get(address)
+        if answer.streaming:
+            next(iter(answer))
+        if answer.status_code != 200:
+            raise SystemExit(f"{address} answers {answer.status_code}.")
+        return (time.perf_counter() - start) * 1000
+
+    def look(self, run: ImportRun, station: str, results: Results) -> None:
+        """Ask every address of the run and print the slowest."""
+        run.refresh_from_db()
+        asked = []
+        for name, address in addresses(run):
+            first = self.ask(address)
+            usual = statistics.median(self.ask(address) for _ in range(TIMES))
+            asked.append(Asked(station, name, first, usual))
+        results.asked += asked
+        slowest = max(asked, key=lambda one: one.ms)
+        print(f"{station:44}{len(asked):>4} pages, slowest {slowest.ms:>6,.0f} ms: {slowest.name}", flush=True)
+        for one in asked:
+            if one.ms >= MOST_MS:
+                print(f"    too slow: {one.name}: {one.first:,.0f} ms at first, usually {one.usual:,.0f} ms")
+
+
+# --- what happens -------------------------------------------------------------------------------------
+class Life:
+    """Two imports from the upload to the end, looked at on the way."""
+
+    def __init__(self, items: int, folder: Path) -> None:
+        self._items = items
+        self._folder = folder
+        self.results = Results()
+        self._look = partial(Visitor().look, results=self.results)
+
+    def lead(self) -> None:
+        self._first_import()
+        self._tenth_changed()
+
+    def _first_import(self) -> None:
+        from catalog.imports.discard import clean_up
+        from catalog.imports.undo import bring_back, prospect, redo, take_back, undo
+
+        run = self._planned("base.xml")
+        self._look(run, "first import, in review")
+        self._apply(run)
+        self._take("clean up", clean_up, run)
+        self._look(run, "applied")
+        _edit(run)
+        self._take("look at each product before the undo", prospect, run)
+        undo(run, by=None, in_background=False)
+        self._take("undo", take_back, run, in_background=False)
+        self._look(run, "undone")
+        redo(run, by=None, in_background=False)
+        self._take("redo", bring_back, run, in_background=False)
+        clean_up(run)
+
+    def _tenth_changed(self) -> None:
+        from catalog.imports.discard import discard
+        from catalog.imports.review import edited_since
+
+        run = self._planned("changed.xml")
+        self._look(run, "a tenth changed, in review")
+        _edit(run)
+        self._take("look at each product before the confirmation", edited_since, run)
+        self._look(run, "in review, products edited since")
+        self._apply(run, step="apply the tenth")
+        self._look(run, "applied, with conflicts")
+        self._take("discard", discard, self._planned("changed.xml"), by=None, in_background=False)
+
+    def _planned(self, name: str) -> ImportRun:
+        """The import of that file, up to its plan."""
+        from django.core.files.base import File
+
+        from catalog.imports.receive import receive
+        from catalog.imports.stage import stage
+        from catalog.models import Feed, Mode, Status
+
+        feed, _made = Feed.objects.get_or_create(slug="bench", defaults={"name": "Bench"})
+        with (self._folder / name).open("rb") as stream:
+            run = receive(File(stream, name=name), feed=feed, mode=Mode.SYNC, by=None, in_background=False)
+        stage(run)
+        if run.status != Status.REVIEW:
+            raise SystemExit(f"{run} is {run.status}: {run.error}")
+        return run
+
+    def _apply(self, run: ImportRun, step: str = "apply") -> None:
+        from catalog.imports.apply import apply
+        from catalog.imports.review import confirm
+
+        confirm(run, plan_hash=run.plan_hash, by=None, reason="measured", in_background=False)
+        self._take(step, apply, run, in_background=False)
+
+    def _take(self, step: str, act: Callable[..., Any], run: ImportRun, **options: Any) -> None:
+        start = time.perf_counter()
+        act(run, **options)
+        self.results.seconds[step] = time.perf_counter() - start
+        print(f"{step:46}{self.results.seconds[step]:>8,.1f} s", flush=True)
+
+
+def _generate(items: int, folder: Path) -> None:
+    from catalog.samples import Changes, write_feed
+
+    later = Changes(from_seed=SEED, changed=CHANGED, added=ADDED, removed=REMOVED)
+    with (folder / "base.xml").open("wb") as out:
+        write_feed(out, items=items, seed=SEED, profile="typical")
+    with (folder / "changed.xml").open("wb") as out:
+        write_feed(out, items=items, seed=SEED + 1, profile="typical", changes=later)
+
+
+def _edit(run: ImportRun) -> None:
+    """Some of the run's products, by hand."""
+    from catalog.models import Product
+
+    ids = run.changes.order_by("-id").values_list("product_id", flat=True)[:EDITED]
+    for product in Product.objects.filter(pk__in=[*ids]):
+        product.title += ", edited"
+        product.save()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--items", type=int, default=20_000, help="products of the catalogue")
+    options = parser.parse_args()
+    django.setup()
+    with own_database(), tempfile.TemporaryDirectory() as folder:
+        settings.MEDIA_ROOT = folder
+        _generate(options.items, Path(folder))
+        life = Life(options.items, Path(folder))
+        life.lead()
+    results = life.results
+    ratios = ", ".join(f"{step} {results.of_apply(step):.2f}" for step in ("undo", "redo", "clean up"))
+    print(f"\n{len(results.asked)} answers, {len(results.slow)} of them over {MOST_MS} ms. Times the apply: {ratios}.")
+    if results.slow or results.of_apply("undo") >= MOST_OF_APPLY:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
