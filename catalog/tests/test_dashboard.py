@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -145,10 +146,11 @@ def test_a_feed_says_when_it_was_applied_last_and_how_much_was_invalid(
 ) -> None:
     applied(feed, *items(3), item("8", price="?"))
     last = applied(feed, *items(4, title="Linen dress"))
+    ImportRun.objects.update(finished_at=F("finished_at") - timedelta(days=1, hours=1))
     planned(feed, *items(2))
     page = bob.get(INDEX)
     assert texts(page, "//section[@aria-label='Feeds']//tbody/tr") == [
-        f"Ounass #{last.pk}, now 0.0 %",
+        f"Ounass #{last.pk}, 1 day, 1 hour ago 0.0 %",
         "Outlet never –",
     ]
     assert [bars.get("aria-label") for bars in tree(page).xpath("//*[@role='img']")] == [
