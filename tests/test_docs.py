@@ -38,16 +38,28 @@ def named(path: Path) -> str:
 
 
 # --- promises -----------------------------------------------------------------------------------------
+def names_of_tests(text: str) -> set[str]:
+    return set(re.findall(r"`(test_\w+)`", text))
+
+
+@cache
+def every_test() -> set[str]:
+    files = BASE_DIR.glob("*/**/test_*.py")
+    return {name for path in files for name in re.findall(r"def (test_\w+)", path.read_text())}
+
+
 def test_every_promise_is_held_by_tests_that_exist() -> None:
     section = text_of("README.md").partition("## What is promised")[2].partition("\n## ")[0]
-    promises = re.split(r"^\d+\. ", section, flags=re.MULTILINE)[1:]
-    found = {
-        name for path in BASE_DIR.glob("*/**/test_*.py") for name in re.findall(r"def (test_\w+)", path.read_text())
-    }
-    held = [set(re.findall(r"`(test_\w+)`", promise)) for promise in promises]
+    held = [names_of_tests(promise) for promise in re.split(r"^\d+\. ", section, flags=re.MULTILINE)[1:]]
     assert len(held) == 10
     assert all(held)
-    assert set().union(*held) <= found
+    assert set().union(*held) <= every_test()
+
+
+def test_every_fault_has_tests_that_exist() -> None:
+    rows = re.findall(r"^\| (?!what |---).*", text_of("docs/faults.md"), re.MULTILINE)
+    assert rows
+    assert [row for row in rows if not names_of_tests(row) or names_of_tests(row) - every_test()] == []
 
 
 # --- environment variables ----------------------------------------------------------------------------

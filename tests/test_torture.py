@@ -16,6 +16,6 @@ def test_an_import_that_is_disturbed_ends_as_one_that_is_not() -> None:
         cwd=base.BASE_DIR,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
     assert run.returncode == 0, run.stdout + run.stderr

@@ -188,11 +188,17 @@ def test_what_is_done_is_not_done_again(run: ImportRun, operation: str) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_in_one_instant_one_is_told_that_it_is_done(alice: User, run: ImportRun) -> None:
-    def confirm() -> int:
-        return client(alice).post(f"/imports/{run.pk}/apply/", {"plan_hash": run.plan_hash}).status_code
+def test_of_fifty_in_one_instant_one_confirms_and_the_others_are_told(alice: User, run: ImportRun) -> None:
+    def confirm() -> Any:
+        return client(alice).post(f"/imports/{run.pk}/apply/", {"plan_hash": run.plan_hash})
 
-    assert sorted(at_once(confirm, confirm)) == [202, 409]
+    answers = sorted(at_once(*[confirm] * 50), key=lambda answer: answer.status_code)
+    assert [answer.status_code for answer in answers] == [202] + [409] * 49
+    assert {answer.json()["detail"] for answer in answers[1:]} == {
+        f"Import {run.pk} cannot be confirmed: it is “applying” by alice already."
+    }
+    run.refresh_from_db()
+    assert [step["status"] for step in run.history].count("applying") == 1
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,14 @@ def test_a_file_over_the_limit_is_too_large(api: APIClient, settings: Any, stora
     assert not [path for path in storage.rglob("*") if path.is_file()]
 
 
+def test_a_file_over_the_limit_is_cut_off_on_its_way(
+    api: APIClient, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.FEED_MAX_BYTES = len(CONTENT) - 1
+    monkeypatch.setattr("catalog.api.uploads.receive", lambda *_, **__: pytest.fail("It was taken in whole."))
+    assert upload(api, CONTENT).status_code == 413
+
+
 def test_a_body_far_over_the_limit_is_not_read(api: APIClient, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.FEED_MAX_BYTES = 10
     monkeypatch.setattr("rest_framework.parsers.DjangoMultiPartParser.parse", lambda _: pytest.fail("It was read."))

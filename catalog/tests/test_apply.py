@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from celery import Celery
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, connections, transaction
 from django.utils import timezone
 
 from catalog.feeds.check import Rules, check
@@ -229,6 +229,27 @@ def test_an_apply_that_is_cut_off_changes_nothing_and_is_taken_up_again(feed: Fe
     assert version() == before[1] + 1
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_commit_whose_answer_was_lost_is_not_repeated(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+    applied(feed, item("1"))
+    run, before = confirmed(feed, item("2")), version()
+    wrapper: Any = connections["default"]
+    with monkeypatch.context() as patch:
+        commit = wrapper._commit
+
+        def commit_and_lose() -> None:
+            commit()
+            connection.connection.close()
+            raise OperationalError("server closed the connection unexpectedly")
+
+        patch.setattr(wrapper, "_commit", commit_and_lose)
+        with pytest.raises(OperationalError):
+            apply(again(run))
+    apply(again(run))
+    assert counts(run) == {"items": 1, "created": 1}
+    assert (run.status, version(), Product.objects.get(pk="2").version) == (Status.APPLIED, before + 1, 1)
+
+
 @pytest.fixture
 def broken_bell() -> Iterator[None]:
     class Broken(Celery):
@@ -254,15 +275,25 @@ def test_what_is_applied_stays_so_whatever_the_bell_does(feed: Feed, broken_bell
 @pytest.mark.django_db(transaction=True)
 def test_two_imports_of_the_same_products_end_as_one_after_the_other(feed: Feed, other_feed: Feed) -> None:
     applied(feed, *items(200))
+    before = deadlocks()
     for n in range(5):
-        red = confirmed(feed, *items(200, color=f"Red {n}"))
-        blue = confirmed(other_feed, *reversed(items(200, color=f"Blue {n}")))
+        news = item(f"new {n}", color="New")
+        red = confirmed(feed, *items(200, color=f"Red {n}"), news)
+        blue = confirmed(other_feed, news, *reversed(items(200, color=f"Blue {n}")))
         assert at_once(lambda: apply(red), lambda: apply(blue)) == [None, None]  # noqa: B023 - called at once
         winner, loser = (red, blue) if counts(red).get("changed") else (blue, red)
-        assert counts(winner) == {"items": 200, "changed": 200}
-        assert counts(loser) == {"items": 200, "conflict": 200}
+        assert counts(winner) == {"items": 201, "created": 1, "changed": 200}
+        assert counts(loser) == {"items": 201, "conflict": 201}
         color = {red: f"Red {n}", blue: f"Blue {n}"}[winner]
-        assert {*Product.objects.values_list("color", flat=True)} == {color}
+        assert {*Product.objects.exclude(color="New").values_list("color", flat=True)} == {color}
+    assert deadlocks() == before  # nor one that was tried again
+
+
+def deadlocks() -> int:
+    """How many PostgreSQL has broken in this database."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        return int(cursor.fetchone()[0])
 
 
 @pytest.mark.django_db(transaction=True)

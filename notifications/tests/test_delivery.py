@@ -33,9 +33,20 @@ def minutes_left(message: Message) -> float:
     return float((waiting.next_try - waiting.now) / timedelta(minutes=1))
 
 
+@pytest.fixture
+def message(alice: AbstractUser, told: Tell) -> Message:
+    """One that waits for Alice."""
+    return told(alice)
+
+
+@pytest.fixture
+def both(message: Message, bob: AbstractUser, told: Tell) -> list[Message]:
+    """One that waits for Alice, and one for Bob."""
+    return [message, told(bob)]
+
+
 # --- what arrives -------------------------------------------------------------------------------------
-def test_a_message_is_sent_once(alice: AbstractUser, told: Tell, office: PostOffice) -> None:
-    message = told(alice)
+def test_a_message_is_sent_once(message: Message, office: PostOffice) -> None:
     assert (deliver(), deliver()) == (1, 0)
     assert office.taken() == [("alice@example.com", str(message.pk))]
     assert state(message) == (Status.SENT, 1, "")
@@ -67,8 +78,7 @@ def test_values_of_a_file_change_no_header(alice: AbstractUser, told: Tell, offi
     assert (mail["To"], mail["Bcc"], mail["Envelope-To"]) == ("alice@example.com", None, "alice@example.com")
 
 
-def test_a_mail_goes_where_its_recipient_is_now(alice: AbstractUser, told: Tell, office: PostOffice) -> None:
-    message = told(alice)
+def test_a_mail_goes_where_its_recipient_is_now(alice: AbstractUser, message: Message, office: PostOffice) -> None:
     type(alice).objects.update(email="alice@new.example")
     deliver()
     assert office.taken() == [("alice@new.example", str(message.pk))]
@@ -77,9 +87,9 @@ def test_a_mail_goes_where_its_recipient_is_now(alice: AbstractUser, told: Tell,
 
 
 def test_who_was_removed_or_left_gets_nothing(
-    alice: AbstractUser, bob: AbstractUser, told: Tell, office: PostOffice
+    alice: AbstractUser, bob: AbstractUser, both: list[Message], office: PostOffice
 ) -> None:
-    removed, left = told(alice), told(bob)
+    removed, left = both
     alice.delete()
     type(bob).objects.update(is_active=False)
     assert deliver() == 0
@@ -100,9 +110,8 @@ def test_who_was_removed_or_left_gets_nothing(
     ],
 )
 def test_what_is_refused_for_now_is_sent_later_and_once(
-    alice: AbstractUser, told: Tell, office: PostOffice, command: str, answer: str
+    message: Message, office: PostOffice, command: str, answer: str
 ) -> None:
-    message = told(alice)
     office.moods[command] = answer
     assert deliver() == 0
     assert state(message) == (Status.WAITING, 1, answer)
@@ -124,9 +133,8 @@ def test_what_is_refused_for_now_is_sent_later_and_once(
     ],
 )
 def test_what_is_refused_for_good_is_not_sent_again(
-    alice: AbstractUser, told: Tell, office: PostOffice, command: str, answer: str
+    message: Message, office: PostOffice, command: str, answer: str
 ) -> None:
-    message = told(alice)
     office.moods[command] = answer
     deliver()
     time_passes(days=1)
@@ -149,9 +157,8 @@ def test_one_refused_recipient_costs_the_others_nothing(
 @pytest.mark.parametrize("mood", [SILENCE, GONE])
 @pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA"])
 def test_a_server_that_falls_silent_is_asked_again_later(
-    alice: AbstractUser, told: Tell, office: PostOffice, command: str, mood: str
+    message: Message, office: PostOffice, command: str, mood: str
 ) -> None:
-    message = told(alice)
     office.moods[command] = mood
     assert deliver() == 0
     status, attempts, error = state(message)
@@ -163,9 +170,8 @@ def test_a_server_that_falls_silent_is_asked_again_later(
 @pytest.mark.usefixtures("impatience")
 @pytest.mark.parametrize("mood", [SILENCE, GONE])
 def test_an_answer_that_was_lost_costs_one_second_delivery_under_the_same_name(
-    alice: AbstractUser, told: Tell, office: PostOffice, mood: str
+    message: Message, office: PostOffice, mood: str
 ) -> None:
-    message = told(alice)
     office.moods["TAKEN"] = mood
     assert deliver() == 0
     del office.moods["TAKEN"]
@@ -181,19 +187,15 @@ def test_an_answer_that_was_lost_costs_one_second_delivery_under_the_same_name(
 
 @pytest.mark.usefixtures("impatience")
 @pytest.mark.parametrize("mood", [SILENCE, GONE, "421 Closing", "500 What?"])
-def test_a_good_bye_that_fails_does_not_undo_a_delivery(
-    alice: AbstractUser, told: Tell, office: PostOffice, mood: str
-) -> None:
-    message = told(alice)
+def test_a_good_bye_that_fails_does_not_undo_a_delivery(message: Message, office: PostOffice, mood: str) -> None:
     office.moods["QUIT"] = mood
     assert deliver() == 1
     assert state(message)[0] == Status.SENT
 
 
 def test_pauses_grow_to_a_day_and_then_the_message_counts_as_not_delivered(
-    alice: AbstractUser, told: Tell, office: PostOffice
+    message: Message, office: PostOffice
 ) -> None:
-    message = told(alice)
     office.moods["RCPT"] = "451 Not now"
     for _attempt in range(12):
         deliver()
@@ -204,8 +206,7 @@ def test_pauses_grow_to_a_day_and_then_the_message_counts_as_not_delivered(
     assert all(pause <= pause_after(n) <= 1.2 * pause for n, pause in enumerate(PAUSES, start=1))
 
 
-def test_a_message_that_ends_its_senders_is_given_up(alice: AbstractUser, told: Tell, office: PostOffice) -> None:
-    message = told(alice)
+def test_a_message_that_ends_its_senders_is_given_up(message: Message, office: PostOffice) -> None:
     for _ in range(12):
         lost = delivery.claim()  # by a sender of which nothing more is heard
         if lost:
@@ -214,10 +215,8 @@ def test_a_message_that_ends_its_senders_is_given_up(alice: AbstractUser, told: 
     assert state(message) == (Status.FAILED, 10, "Given up: its senders ended while they sent it.")
 
 
-def test_a_mail_that_cannot_be_made_is_shown_and_holds_up_nothing(
-    alice: AbstractUser, bob: AbstractUser, told: Tell, office: PostOffice
-) -> None:
-    broken, fine = told(alice), told(bob)
+def test_a_mail_that_cannot_be_made_is_shown_and_holds_up_nothing(both: list[Message], office: PostOffice) -> None:
+    broken, fine = both
     Message.objects.filter(pk=broken.pk).update(subject="two\nlines")
     assert deliver() == 1
     assert state(broken)[0] == Status.FAILED
@@ -226,13 +225,9 @@ def test_a_mail_that_cannot_be_made_is_shown_and_holds_up_nothing(
 
 
 def test_an_error_of_our_own_is_logged_and_holds_up_nothing(
-    alice: AbstractUser,
-    bob: AbstractUser,
-    told: Tell,
-    office: PostOffice,
-    caplog: pytest.LogCaptureFixture,
+    both: list[Message], office: PostOffice, caplog: pytest.LogCaptureFixture
 ) -> None:
-    broken, fine = told(alice), told(bob)
+    broken, fine = both
     Message.objects.filter(pk=broken.pk).update(attachments=[{"name": "added.csv"}])
     assert deliver() == 1
     assert state(broken) == (Status.WAITING, 1, "Something unexpected happened: KeyError: 'text'")
@@ -242,9 +237,8 @@ def test_an_error_of_our_own_is_logged_and_holds_up_nothing(
 
 # --- the server is away -------------------------------------------------------------------------------
 def test_a_server_that_is_down_costs_no_message_its_attempts(
-    alice: AbstractUser, told: Tell, office: PostOffice, settings: Any
+    message: Message, office: PostOffice, settings: Any
 ) -> None:
-    message = told(alice)
     with socket.socket() as nobody_listens:
         nobody_listens.bind(("127.0.0.1", 0))
         settings.EMAIL_PORT = nobody_listens.getsockname()[1]
@@ -273,20 +267,18 @@ def test_a_server_that_is_down_costs_no_message_its_attempts(
     ],
 )
 def test_a_server_without_a_word_is_left_alone_for_a_while(
-    alice: AbstractUser, bob: AbstractUser, told: Tell, office: PostOffice, command: str, mood: str
+    both: list[Message], office: PostOffice, command: str, mood: str
 ) -> None:
-    waiting = [told(alice), told(bob)]
     office.moods[command] = mood
     assert (deliver(), deliver(), deliver()) == (0, 0, 0)
     assert office.heard("CONNECT") == 1
     office.moods.clear()
     time_passes(minutes=2)
     assert deliver() == 2
-    assert [state(message)[1] for message in waiting] == [1, 1]
+    assert [state(message)[1] for message in both] == [1, 1]
 
 
-def test_a_slow_banner_within_the_time_is_waited_for(alice: AbstractUser, told: Tell, office: PostOffice) -> None:
-    told(alice)
+def test_a_slow_banner_within_the_time_is_waited_for(message: Message, office: PostOffice) -> None:
     office.moods["CONNECT"] = lambda: time.sleep(0.1)
     office.moods["DATA"] = lambda: time.sleep(0.1)
     assert deliver() == 1
@@ -310,11 +302,10 @@ def test_what_a_server_left_lying_for_a_day_counts_as_not_delivered(
 
 # --- only a person can help ---------------------------------------------------------------------------
 def test_a_wrong_password_is_tried_rarely_and_costs_no_message(
-    alice: AbstractUser, bob: AbstractUser, told: Tell, office: PostOffice, settings: Any
+    both: list[Message], office: PostOffice, settings: Any
 ) -> None:
     settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "shop", "wrong"
     office.moods["AUTH"] = "535 5.7.8 Authentication failed"
-    waiting = [told(alice), told(bob)]
     for _minute in range(60):
         deliver()
         time_passes(minutes=1)
@@ -324,7 +315,7 @@ def test_a_wrong_password_is_tried_rarely_and_costs_no_message(
     assert "535 5.7.8 Authentication failed" in outage.reason
     time_passes(days=2)
     deliver()
-    assert [state(message)[:2] for message in waiting] == [(Status.WAITING, 0)] * 2
+    assert [state(message)[:2] for message in both] == [(Status.WAITING, 0)] * 2
     office.moods.clear()
     time_passes(minutes=15)
     assert deliver() == 2
@@ -332,9 +323,8 @@ def test_a_wrong_password_is_tried_rarely_and_costs_no_message(
 
 
 def test_nothing_is_sent_in_clear_when_encryption_is_asked_for(
-    alice: AbstractUser, told: Tell, office: PostOffice, settings: Any
+    message: Message, office: PostOffice, settings: Any
 ) -> None:
-    message = told(alice)
     settings.EMAIL_USE_TLS = True
     assert deliver() == 0
     assert (office.heard("MAIL"), office.ledger) == (0, [])
@@ -343,15 +333,12 @@ def test_nothing_is_sent_in_clear_when_encryption_is_asked_for(
 
 
 @pytest.mark.parametrize("answer", ["530 Authentication required", "550 Sender not allowed"])
-def test_a_refused_sender_concerns_every_message(
-    alice: AbstractUser, bob: AbstractUser, told: Tell, office: PostOffice, answer: str
-) -> None:
-    waiting = [told(alice), told(bob)]
+def test_a_refused_sender_concerns_every_message(both: list[Message], office: PostOffice, answer: str) -> None:
     office.moods["MAIL"] = answer
     assert deliver() == 0
     assert office.heard("MAIL") == 1
     assert answer in Outage.objects.get().reason
-    assert [state(message)[:2] for message in waiting] == [(Status.WAITING, 0)] * 2
+    assert [state(message)[:2] for message in both] == [(Status.WAITING, 0)] * 2
     office.moods.clear()
     time_passes(minutes=1)
     assert deliver() == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
+import signal
 import sys
 import tempfile
 
@@ -15,11 +16,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
     parser.add_argument("--runs", type=int, default=200, help="how many imports to disturb (default: 200)")
     parser.add_argument("--restarts", type=int, default=20, help="of the worker, under load, after that (default: 20)")
-    parser.add_argument("--items", type=int, default=3000, help="of each import (default: 3000)")
+    parser.add_argument("--items", type=int, default=1500, help="of each import (default: 1500)")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="draw the same blows again")
     parser.add_argument("--point", default="", help="only at points whose name has this in it")
     parser.add_argument("--blow", default="", help="only blows whose name has this in it")
     options = parser.parse_args()
+    for request in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(request, signal.default_int_handler)  # the servers are stopped, however it ends
     with tempfile.TemporaryDirectory(prefix="torture-") as folder, PostOffice() as office:
         own_checkout(folder, office)
         from config import embedded

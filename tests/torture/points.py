@@ -9,7 +9,7 @@ from functools import wraps
 from typing import Any
 
 from catalog import connections, tasks
-from catalog.imports import apply, attempts, batch, chunks, discard, plan, stage, undo
+from catalog.imports import apply, attempts, chunks, discard, plan, stage, undo
 from config import embedded
 from notifications import delivery
 from tests.torture.blows import BLOWS
@@ -19,7 +19,7 @@ POINTS: dict[str, tuple[Any, str, str]] = {
     "reading, before the file is cut": (stage, "_start_over", "after"),
     "reading, while the file is cut": (chunks, "_is_wanted", "after"),
     "a chunk, before its first row": (chunks, "_read", "before"),
-    "a chunk, before the commit": (batch.Batch, "count_issues", "after"),
+    "a chunk, before the commit": (chunks, "add_issues", "after"),
     "a chunk, after the commit": (chunks, "_read", "after"),
     "gathering, before": (chunks, "gather", "before"),
     "gathering, before the commit": (chunks, "forget_chunks", "after"),
@@ -53,7 +53,9 @@ IDLE = 3
 
 
 def prepare() -> None:
-    """What both sides must agree on."""
+    """What both sides must agree on. Fails when the program has no such function any more, before a worker would."""
+    for owner, function, _when in POINTS.values():
+        getattr(owner, function)
     vars(chunks)["PIECE_BYTES"] = PIECE_BYTES
     attempts.BEAT = BEAT
     connections.IDLE = IDLE

@@ -104,6 +104,16 @@ def end_of(run: ImportRun, version: int) -> dict[str, Any]:
     }
 
 
+def unlike_itself(found: dict[str, Any]) -> str:
+    """What is wrong with the import that all others are compared with; "" when it went as it should."""
+    statuses = [found[f"status, {name}"][0] for name in ("imported", *(step.name for step in AFTERWARDS))]
+    if statuses != [Status.APPLIED, *(step.after for step in AFTERWARDS)]:
+        return f"it was {', then '.join(statuses)}"
+    counts = found["counts, imported"]
+    missing = [name for name in ("created", "changed", "archived", "duplicate", "invalid") if not counts[name]]
+    return f"nothing was {missing}" if missing else str(found["invariants"] or "")
+
+
 def unsent(office: PostOffice) -> list[str]:
     """The messages that call themselves sent, and never came."""
     came = {key for _to, key in office.taken()}
