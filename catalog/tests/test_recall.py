@@ -191,6 +191,15 @@ def test_only_the_items_of_the_last_import_are_kept(feed: Feed, last: ImportRun)
     assert not last.item_issues.exclude(code__in=["price.format", "price.missing"]).exists()
 
 
+def test_a_clean_up_that_comes_late_leaves_those_of_the_newer_import(feed: Feed) -> None:
+    older = applied(feed, *LAST)
+    newer = execute(planned(feed, *LAST[:-1], item("odd", title="Even")))
+    for run in (newer, older):
+        clean_up(run)
+    assert not older.staged.exclude(state="invalid").exists()
+    assert newer.staged.count() == len(LAST)
+
+
 def test_a_discarded_plan_leaves_them_alone(feed: Feed, last: ImportRun) -> None:
     plan = planned(feed, *LAST[:-1])
     plan.move(Status.REVIEW, to=Status.DISCARDED)
