@@ -14,7 +14,7 @@ from catalog.imports.holds import asks_why
 from catalog.imports.messages import tell_needs_review
 from catalog.imports.permissions import require
 from catalog.models import CatalogState, Change, ImportRun, ItemIssue, Mode, Operation, StagedItem, Status
-from catalog.models.imports import ItemState
+from catalog.models.imports import UNUSUAL, ItemState
 
 REASON_CHARS = 1000
 
@@ -136,7 +136,8 @@ def _only(operation: str) -> dict[str, Any]:
 
 def changes(run: ImportRun, *, operation: str = "", outcome: str = "", product_id: str = "") -> QuerySet[Change]:
     """The run's changes, all or those of one operation, one outcome or one product."""
-    chosen = {name: value for name, value in (("outcome", outcome), ("product_id", product_id)) if value}
+    by_outcome = "unusual" if outcome in UNUSUAL else "outcome"
+    chosen = {name: value for name, value in ((by_outcome, outcome), ("product_id", product_id)) if value}
     return run.changes.filter(**chosen, **(_only(operation) if operation else {}))
 
 

@@ -139,6 +139,17 @@ def test_a_page_is_found_without_the_others(long_plan: ImportRun, at: dict[str, 
     assert max(rows_read(query["sql"]) for query in asked.captured_queries) <= 3 * (PAGE_ROWS + 1)
 
 
+@pytest.mark.parametrize("at", [{}, {"before": 2**62}, {"operation": "update"}])
+def test_so_are_the_few_that_were_left_alone(long_plan: ImportRun, at: dict[str, Any]) -> None:
+    few = {id for id in (*range(7), *range(2990, 3000)) if at.get("operation") != "update" or id < 1000}
+    long_plan.changes.filter(product_id__in=few).update(outcome="conflict")
+    place = {name: value for name, value in at.items() if name != "operation"}
+    with CaptureQueriesContext(connection) as asked:
+        shown = page(changes(long_plan, outcome="conflict", operation=at.get("operation", "")), "id", **place)
+    assert [int(change.product_id) for change in shown.rows] == sorted(few)
+    assert max(rows_read(query["sql"]) for query in asked.captured_queries) <= len(few)
+
+
 def test_pages_go_through_all_kinds_of_changes_in_one_order(long_plan: ImportRun) -> None:
     met: list[int] = []
     while (shown := page(changes(long_plan), "id", after=met[-1] if met else None)).rows:
