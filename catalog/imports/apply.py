@@ -44,7 +44,7 @@ def carry_out(
                 return
             with timed(locked, step):
                 counts = act(locked)
-            locked.move(during, to=to, seconds=locked.seconds, metrics=locked.metrics, **counts)
+            locked.move(during, to=to, seconds=locked.seconds, metrics=locked.metrics, words_due=True, **counts)
             tell_outcome(locked, step)
             if in_background:
                 ring("catalog.clean_up", locked)

@@ -109,6 +109,9 @@ class ImportRun(models.Model):
     catalog_version = models.BigIntegerField(
         default=0, help_text=_("The catalogue's, when the plan was begun; once it is applied, the one it made.")
     )
+    words_due = models.BooleanField(
+        default=False, help_text=_("The words of the products that it changed are not known yet.")
+    )
     seconds = models.JSONField(default=dict, help_text=_("How long stage, plan and apply took."))
     metrics = models.JSONField(default=dict, help_text=_("What each of them cost, in the database and of memory."))
 
@@ -139,6 +142,8 @@ class ImportRun(models.Model):
         indexes = [
             # receive: the same bytes while an earlier run with the same settings is open
             models.Index("sha256", name="importrun_open_file", condition=models.Q(status__in=OPEN)),
+            # Word.begun_by: whether any word may be missing
+            models.Index("id", name="importrun_words_due", condition=models.Q(words_due=True)),
         ]
         constraints = [
             models.CheckConstraint(condition=models.Q(status__in=Status.values), name="importrun_status_known"),
