@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('catalog', '0022_catalog_version_of_applied'),
+        ('catalog', '0023_words_named'),
     ]
 
     operations = [

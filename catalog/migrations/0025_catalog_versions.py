@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('catalog', '0023_unusual_outcomes'),
+        ('catalog', '0024_unusual_outcomes'),
     ]
 
     operations = [
