@@ -44,7 +44,7 @@ def carry_out(
                 return
             with timed(locked, step):
                 counts = act(locked)
-            locked.move(during, to=to, seconds=locked.seconds, metrics=locked.metrics, **counts)
+            locked.move(during, to=to, seconds=locked.seconds, metrics=locked.metrics, words_due=True, **counts)
             tell_outcome(locked, step)
             if in_background:
                 ring("catalog.clean_up", locked)
@@ -60,7 +60,7 @@ def lay_over(run: ImportRun) -> dict[str, int]:
     _archive_products(run)
     counts = _settle_conflicts(run)
     if counts["created"] or counts["changed"] or counts["archived"]:
-        CatalogState.bump()
+        CatalogState.bump(run_id=run.pk)
     return {**counts, "catalog_version": CatalogState.current()}
 
 

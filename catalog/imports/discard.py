@@ -64,13 +64,18 @@ def _forget_valid_items(run: ImportRun) -> None:
     across.forget_items(run)
 
 
+@transaction.atomic
 def _learn_words(run: ImportRun) -> None:
     """Whatever the run did to a product, applying or undone: where no word was touched, none is looked for."""
+    due = ImportRun.objects.select_for_update().filter(pk=run.pk, words_due=True)
+    if not due.exists():
+        return
     Word.learn(
         """product.id IN (
             SELECT product_id FROM catalog_change
             WHERE run_id = %(run)s AND (operation = 'create' OR after ?| %(searched)s)
         )""",
         run=run.pk,
-        searched=["title", "brand", "mpn"],
+        searched=["title", "brand", "gtin", "mpn"],
     )
+    due.update(words_due=False)

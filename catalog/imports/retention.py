@@ -53,7 +53,8 @@ def _clean_up_what_was_left() -> int:
     is_old = Q(status__in=(Status.APPLIED, Status.DISCARDED, Status.FAILED), finished_at__lt=timezone.now() - ORPHANED)
     ended = ImportRun.objects.filter(is_old)
     last = [run.pk for feed in Feed.objects.all() for run in remembered(feed)[:1]]
-    left = {*with_valid_items(ended.exclude(pk__in=last)), *ended.filter(Exists(proposed))}
+    unlearnt = ImportRun.objects.filter(words_due=True, changed_at__lt=timezone.now() - ORPHANED)
+    left = {*with_valid_items(ended.exclude(pk__in=last)), *ended.filter(Exists(proposed)), *unlearnt}
     for run in left:
         clean_up(run)
     return len(left)

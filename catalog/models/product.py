@@ -9,11 +9,13 @@ from django.contrib.postgres.search import SearchQuery, SearchVector, SearchVect
 from django.db import connection, models, transaction
 from django.db.models import Func
 from django.db.models.functions import Left
+from django.db.models.signals import post_delete
+from django.dispatch import receiver
 from django.utils.translation import gettext_lazy as _
 
 from catalog.feeds import attributes
 from catalog.models.feed import Feed
-from catalog.models.words import Word
+from catalog.models.words import Beginning, Word, quoted
 
 # Of titles and brands so much is in an index, whose entries are limited: an id of 500 characters has to fit beside it.
 KEY_CHARS = 120
@@ -130,42 +132,61 @@ class ProductQuerySet(models.QuerySet["Product"]):
         """
         found = words[:SEARCH_CHARS].replace("\x00", " ").replace("'", " ").replace("\\", " ").split()
         terms = [word for word in found if any(map(str.isalnum, word))]
-        if words.strip() and not terms:
-            return self.none()
-        return self.with_words(*_as_meant(terms)) if terms else self
+        if not terms:
+            return self.none() if words.strip() else self
+        indexed, unindexed = _as_meant(terms)
+        return self.with_words(*indexed, unindexed=unindexed)
 
-    def with_words(self, terms: Iterable[str], unindexed: Iterable[str] = ()) -> "ProductQuerySet":
-        """Products with a word that begins so, for each of the terms; none may hold a quotation mark or backslash.
+    def with_words(self, *indexed: SearchQuery, unindexed: Iterable[SearchQuery] = ()) -> "ProductQuerySet":
+        """Products that all of the queries find.
 
-        Those that are `unindexed` are looked for in what the index finds for the others.
+        The index is asked for the `indexed` ones; the others are looked for in what it finds for these.
         """
-        for term in terms:
-            self = self.filter(search=_beginning(term))
-        for term in unindexed:
-            self = self.filter(SearchVectorExact(Func("search", function="strip"), _beginning(term)))
+        for query in indexed:
+            self = self.filter(search=query)
+        for query in unindexed:
+            self = self.filter(SearchVectorExact(Func("search", function="strip"), query))
         return self
 
 
-def _as_meant(terms: list[str]) -> tuple[list[str], list[str]]:
-    """The terms, the misspelled ones mended: those that the index is asked for, and the others.
+class _AnyOf(SearchQuery):
+    """One of these words, each as it is in the index."""
 
-    The index lists all products for each term that it is asked for. When one term has few, it is quicker to look for
-    the others in these few alone.
-    """
-    sizes = Word.begun_by(terms)
-    meant = {term if term in sizes or _is_somewhere(term) else Word.nearest(term) for term in terms}
-    if mended := meant.difference(terms):
-        sizes |= Word.begun_by(list(mended))
-    first, *others = sorted(meant, key=lambda term: (sizes.get(term, FEW), term))
-    return ([first], others) if sizes.get(first, FEW) < FEW else ([first, *others], [])
+    template = "%(expressions)s::tsquery"
+
+    def __init__(self, words: Iterable[str]) -> None:
+        super().__init__(" | ".join(map(quoted, words)))
 
 
 def _beginning(term: str) -> SearchQuery:
+    """A word that begins so."""
     return SearchQuery(f"'{term}':*", config="simple", search_type="raw")
 
 
+def _as_meant(terms: list[str]) -> tuple[list[SearchQuery], list[SearchQuery]]:
+    """What finds the terms, the misspelled ones mended: that which the index is asked for, and that which it is not.
+
+    The index makes a list of all products for each beginning that it is asked for, which takes longer than anything
+    else. So the words themselves are asked for, where they can be named; and when one term has few products, the
+    beginnings are looked for in these few alone.
+    """
+    known = Word.begun_by(terms)
+    meant = {term if term in known or _is_somewhere(term) else Word.nearest(term) for term in terms}
+    if mended := meant.difference(terms):
+        known |= Word.begun_by(list(mended))
+    ordered = sorted(meant, key=lambda term: (known[term].products if term in known else FEW, term))
+    queries = [_finding(term, known.get(term)) for term in ordered]
+    few = ordered[0] in known and known[ordered[0]].products < FEW
+    unindexed = [query for query in queries[1:] if few and not isinstance(query, _AnyOf)]
+    return [query for query in queries if query not in unindexed], unindexed
+
+
+def _finding(term: str, known: Beginning | None) -> SearchQuery:
+    return _AnyOf(known.words) if known and known.words and term.isalpha() else _beginning(term)
+
+
 def _is_somewhere(term: str) -> bool:
-    return Product.objects.with_words([term]).exists()
+    return Product.objects.with_words(_beginning(term)).exists()
 
 
 def _listed_by(field: str, *, name: str, include: Sequence[str] = ()) -> models.Index:
@@ -254,7 +275,7 @@ class Product(ItemFields):
             if not self._state.adding:
                 self.version = models.F("version") + 1
             super().save(**options)
-            CatalogState.bump()
+            CatalogState.bump(product_id=self.pk)
             Change.by_hand(self.pk, earlier, by)
             Word.learn("product.id = %(id)s", id=self.pk)
         self.refresh_from_db(fields=["version"])
@@ -309,8 +330,39 @@ class CatalogState(models.Model):
         return int(row[0]) if row else 0
 
     @classmethod
-    def bump(cls) -> None:
-        """Call in the transaction that changes products."""
-        cls.objects.update_or_create(
-            id=1, defaults={"version": models.F("version") + 1}, create_defaults={"version": 1}
+    def bump(cls, *, run_id: int | None = None, product_id: str = "") -> None:
+        """Call in the transaction that changes products, with the import that does, or the one product."""
+        with connection.cursor() as cursor:
+            cursor.execute(cls._BUMP, {"run": run_id, "product": product_id})
+
+    # From here to the commit the row is locked: versions are in the order of commits, and what made each is written.
+    _BUMP = """
+        WITH made AS (
+            INSERT INTO catalog_catalogstate (id, version)
+            VALUES (1, COALESCE((SELECT max(version) FROM catalog_catalogversion), 0) + 1)
+            ON CONFLICT (id) DO UPDATE SET version = catalog_catalogstate.version + 1
+            RETURNING version
         )
+        INSERT INTO catalog_catalogversion (version, run_id, product_id)
+        SELECT version, %(run)s, %(product)s FROM made
+    """
+
+
+class CatalogVersion(models.Model):
+    """What made a version of the catalogue: an import, an edit of one product, or, with neither, something else."""
+
+    version = models.BigIntegerField(primary_key=True)
+    run = models.ForeignKey("catalog.ImportRun", models.CASCADE, related_name="+", db_index=False, null=True)
+    product_id = models.TextField(db_collation="C", blank=True, default="")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"catalogue version {self.version}"
+
+
+@receiver(post_delete, sender=Product)
+def _product_removed(instance: Product, **_signal: Any) -> None:
+    """No operation removes a product that it has not made. What is removed in the shell is a change all the same."""
+    CatalogState.bump(product_id=instance.pk)

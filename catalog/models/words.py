@@ -1,7 +1,8 @@
-"""The words by which products are found, for taking a misspelled one as the word that was meant."""
+"""The words by which products are found: what a beginning may go on to, and what a misspelled one may have meant."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.postgres.indexes import GinIndex, OpClass
@@ -9,10 +10,31 @@ from django.db import connection, models, transaction
 
 # One letter wrong, missing or too much in a word of five.
 LIKE_ENOUGH = 0.4
+# So many words of one beginning are looked at, to learn about how many products have them.
+WORDS_LOOKED_AT = 1000
+# And so many may stand in a search in place of their beginning.
+WORDS_NAMED = 30
+# Stands for all that follows, where a word has digits.
+DIGITS = "0"
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What is known of the words that begin with a term.
+
+    `words` are all that any product has, the term itself among them; None when there are too many to name, or some may
+    not be known.
+    """
+
+    words: list[str] | None
+    # About how many products have them.
+    products: int
 
 
 class Word(models.Model):
-    """A word without digits that some product has in its searchable text: a number is no misspelling of another one.
+    """A word that some product has in its searchable text. Of one with digits, what is before the first, and a 0.
+
+    A number is no misspelling of another one, and a million ids would be most of the table.
 
     Imports do not wait for it: a word is here soon after its product came, and until the night after the last one went.
     What is missing here is found all the same, but nothing else is taken for it.
@@ -24,8 +46,14 @@ class Word(models.Model):
 
     class Meta:
         default_permissions = ()
-        # Word.nearest
-        indexes = [GinIndex(OpClass("word", "gin_trgm_ops"), name="word_typos")]
+        indexes = [
+            # Word.nearest
+            GinIndex(
+                OpClass("word", "gin_trgm_ops"),
+                name="word_typos",
+                condition=~models.Q(word__endswith=DIGITS),
+            )
+        ]
 
     def __str__(self) -> str:
         return self.word
@@ -55,23 +83,52 @@ class Word(models.Model):
                     ON CONFLICT (word) DO UPDATE SET products = EXCLUDED.products
                     WHERE catalog_word.products <> EXCLUDED.products
                 )
-                DELETE FROM catalog_word AS known WHERE NOT EXISTS (SELECT FROM found WHERE found.word = known.word)
+                SELECT word FROM catalog_word AS known
+                WHERE NOT EXISTS (SELECT FROM found WHERE found.word = known.word)
             """)
+            return cls._forget([word for (word,) in cursor.fetchall()])
+
+    @classmethod
+    @transaction.atomic
+    def _forget(cls, words: list[str]) -> int:
+        """Unless a product has got one of them meanwhile.
+
+        Nobody learns while this looks: what is known already is not written again, and would be forgotten here.
+        """
+        with connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE catalog_word IN SHARE ROW EXCLUSIVE MODE")
+            cursor.execute(
+                """
+                DELETE FROM catalog_word USING unnest(%(words)s::text[], %(queries)s::tsquery[]) AS unused (word, query)
+                WHERE catalog_word.word = unused.word
+                    AND NOT EXISTS (SELECT FROM catalog_product WHERE search @@ unused.query)
+                """,
+                {"words": words, "queries": [f"{quoted(word.rstrip(DIGITS))}:*" for word in words]},
+            )
             return int(cursor.rowcount)
 
     @classmethod
-    def begun_by(cls, terms: list[str]) -> dict[str, int]:
-        """Those of the terms that a known word begins with, and about how many products such words have."""
+    def begun_by(cls, terms: list[str]) -> dict[str, Beginning]:
+        """Of those terms that a known word begins with, what is known of such words."""
         with connection.cursor() as cursor:
             cursor.execute(
                 """
-                SELECT term, sum(products) FROM unnest(%s) AS term
-                JOIN catalog_word ON word >= lower(term) AND word < lower(term) || chr(1114111)
+                SELECT
+                    term,
+                    CASE WHEN count(*) <= %(named)s AND bool_and(word NOT LIKE %(digits)s)
+                        AND NOT EXISTS (SELECT FROM catalog_importrun WHERE words_due)
+                    THEN array_agg(DISTINCT lower(term)) || array_agg(word) END,
+                    sum(products)::int
+                FROM unnest(%(terms)s) AS term, LATERAL (
+                    SELECT word, products FROM catalog_word
+                    WHERE word >= lower(term) AND word < lower(term) || chr(1114111)
+                    ORDER BY word LIMIT %(looked_at)s
+                ) AS known
                 GROUP BY term
                 """,
-                [terms],
+                {"terms": terms, "named": WORDS_NAMED, "digits": f"%{DIGITS}", "looked_at": WORDS_LOOKED_AT},
             )
-            return dict(cursor.fetchall())
+            return {term: Beginning(words, products) for term, words, products in cursor.fetchall()}
 
     @classmethod
     def nearest(cls, term: str) -> str:
@@ -80,19 +137,26 @@ class Word(models.Model):
             cursor.execute("SELECT set_config('pg_trgm.word_similarity_threshold', %s, true)", [f"{LIKE_ENOUGH}"])
             cursor.execute(
                 """
-                SELECT word FROM catalog_word WHERE %(term)s <%% word
+                SELECT word FROM catalog_word WHERE %(term)s <%% word AND word NOT LIKE %(digits)s
                 ORDER BY similarity(word, %(term)s) DESC, word LIMIT 1
                 """,
-                {"term": term},
+                {"term": term, "digits": f"%{DIGITS}"},
             )
             found = cursor.fetchone()
         return found[0] if found else term
 
 
+def quoted(word: str) -> str:
+    """As it is written in a `tsquery`."""
+    return "'{}'".format(word.replace("\\", "\\\\").replace("'", "''"))
+
+
 # Each word once, of the products for which a condition holds.
 _WORDS = """
-    SELECT word, count(*)
-    FROM catalog_product AS product, unnest(tsvector_to_array(product.search)) AS word
-    WHERE word !~ '[0-9]' AND {}
+    SELECT
+        CASE WHEN found ~ '[0-9]' THEN substring(found FROM '^[^0-9]+') || '0' ELSE found END AS word,
+        count(*)
+    FROM catalog_product AS product, unnest(tsvector_to_array(product.search)) AS found
+    WHERE found !~ '^[0-9]' AND {}
     GROUP BY word
 """

@@ -1,12 +1,15 @@
-"""The words that a misspelled one may be taken for: learnt after imports, at once from edits, forgotten at night."""
+"""The words by which products are found: learnt after imports, at once from edits, forgotten at night."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from catalog.imports.discard import clean_up
 from catalog.imports.retention import forget_old
-from catalog.models import Feed, Product, Word
+from catalog.models import Feed, ImportRun, Product, Word
 from catalog.tests.api import product
 from catalog.tests.factories import applied, brought_back, item, taken_back
 
@@ -63,10 +66,10 @@ def test_words_that_no_product_has_are_forgotten_at_night() -> None:
 
 
 def test_a_number_is_not_taken_for_another_one() -> None:
-    product("1", gtin="4006381333931", title="Sneaker 990v5")
-    assert found("4006381333931") == found("990v5") == ["1"]
-    assert found("4006381333932") == found("990v6") == []
-    assert known() == {"sneaker", "noor"}
+    product("1", gtin="4006381333931", title="Sneaker 990v5 iPhone15")
+    assert found("4006381333931") == found("990v5") == found("iphone1") == ["1"]
+    assert found("4006381333932") == found("990v6") == found("iphone14") == []
+    assert known() == {"sneaker", "iphone0", "noor"}
 
 
 @pytest.mark.parametrize("capital", ["KAFTAN", "Kaft", "KAFTN", "ÉCLAT", "éclt"])
@@ -81,12 +84,82 @@ def test_the_word_most_like_it_is_taken() -> None:
     assert found("drss") == ["1", "2", "3"]  # dress, and what begins so
 
 
-def test_the_index_is_asked_for_the_rarest_word_alone() -> None:
-    for id, title in enumerate(("Silk kaftan", "Silk dress", "Silk abaya"), start=1):
+def asked_of_the_index(words: str) -> str:
+    where = str(Product.objects.search(words).query).partition("WHERE")[2]
+    return where.partition("strip")[0]
+
+
+def test_the_index_is_asked_for_words_and_not_for_their_beginning() -> None:
+    product("1", title="Silk kaftan")
+    product("2", title="Silky abaya")
+    assert "'sil' | 'silk' | 'silky'" in asked_of_the_index("Sil")
+    assert ":*" not in asked_of_the_index("Sil")
+    assert found("sil") == ["1", "2"]
+
+
+def test_of_beginnings_the_index_is_asked_for_the_rarest_alone() -> None:
+    for id, title in enumerate(("Silk0 kaftan2", "Silk1 dress", "Silk2 abaya"), start=1):
         product(str(id), title=title)
     forget_old()
-    assert Word.begun_by(["sil", "kaft", "SILK", "7"]) == {"sil": 3, "kaft": 1, "SILK": 3}
-    where = str(Product.objects.search("silk kaft").query).partition("WHERE")[2]
-    assert "'kaft':*" in where.partition("strip")[0]
-    assert "'silk':*" in where.partition("strip")[2]
-    assert found("silk kaft") == ["1"]
+    assert "'kaft':*" in asked_of_the_index("sil kaft")
+    assert "'sil':*" not in asked_of_the_index("sil kaft")
+    assert found("sil kaft") == ["1"]
+
+
+def test_a_word_that_is_not_learnt_yet_is_found_by_its_beginning(feed: Feed) -> None:
+    clean_up(applied(feed, item("1", title="Kaftan")))
+    run = applied(feed, item("2", title="Kaftandress"))
+    assert found("kaft") == ["1", "2"]
+    assert ":*" in asked_of_the_index("kaft")
+    clean_up(run)
+    assert found("kaft") == ["1", "2"]
+    assert ":*" not in asked_of_the_index("kaft")
+
+
+def test_what_is_learnt_changes_nothing_that_is_found(feed: Feed) -> None:
+    titles = (
+        "T-shirt",
+        "t-shirts O'Neill",
+        "Coat a\\b",
+        "Coats2go",
+        "Éclat",
+        "İstanbul ISTANBUL",
+        "ΣΟΦΟΣ σοφός",
+        "straße",
+    )
+    run = applied(feed, *(item(str(number), title=title) for number, title in enumerate(titles)))
+    beginnings = {word[:end] for title in titles for word in title.split() for end in range(1, len(word) + 1)}
+    before = {beginning: found(beginning) for beginning in beginnings}
+    assert all(before.values())
+    clean_up(run)
+    assert {beginning: found(beginning) for beginning in beginnings} == before
+
+
+def test_too_many_words_are_asked_for_by_their_beginning() -> None:
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    product("1", title=" ".join(f"silk{letter}" for letter in letters))
+    assert ":*" not in asked_of_the_index("silk")
+    product("2", title=" ".join(f"silky{letter}" for letter in letters))
+    assert ":*" in asked_of_the_index("silk")
+    assert found("silk") == ["1", "2"]
+
+
+def test_words_of_an_import_whose_clean_up_was_lost_are_learnt_at_night(feed: Feed) -> None:
+    applied(feed, item("1", title="Kaftan"))
+    ImportRun.objects.update(changed_at=timezone.now() - timedelta(days=2))
+    forget_old()
+    assert not ImportRun.objects.filter(words_due=True).exists()
+
+
+def test_a_word_that_comes_back_while_words_are_forgotten_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = product("1", title="Kaftan")
+    Product.objects.update(title="Sandals")
+    forget = Word._forget
+
+    def forget_late(words: list[str]) -> int:
+        one.save()
+        return forget(words)
+
+    monkeypatch.setattr(Word, "_forget", forget_late)
+    Word.renew()
+    assert "kaftan" in known()
