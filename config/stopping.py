@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 from billiard import active_children
+from celery.apps.worker import REMAP_SIGTERM
 from django.conf import settings
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ MORE = 3
 def limit() -> None:
     """Set limits to this worker's cold shutdown. A warm one waits for the end of its tasks, as it was asked to."""
     _limit(signal.SIGQUIT)
-    if os.environ.get("REMAP_SIGTERM") == "SIGQUIT":
+    if REMAP_SIGTERM == "SIGQUIT":
         _limit(signal.SIGTERM)
 
 
