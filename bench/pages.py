@@ -53,6 +53,8 @@ def addresses(run: ImportRun) -> Iterator[tuple[str, str]]:
     yield "middle page", f"{ADMIN}{run.pk}/change/?after={_middle(run)}"
     for file in ("live/", "changes.csv", "invalid.csv", "invalid.xml"):
         yield file, f"{ADMIN}{run.pk}/{file}"
+    if run.status == "review":
+        yield "products edited since", f"{ADMIN}{run.pk}/edited/"
     if run.status == "applied":
         for bucket in ("undone", "kept", "gone"):
             yield f"undo, {bucket}", f"{ADMIN}{run.pk}/undo/?bucket={bucket}"
@@ -194,7 +196,7 @@ class Life:
         self._take("clean up", clean_up, run)
         self._look(run, "applied")
         _edit(run)
-        self._take("look at each product before the undo", prospect, run)
+        self._take("what an undo would do, products edited since", prospect, run)
         undo(run, by=None, in_background=False)
         self._take("undo", take_back, run, in_background=False)
         self._look(run, "undone")
@@ -209,7 +211,7 @@ class Life:
         run = self._planned("changed.xml")
         self._look(run, "a tenth changed, in review")
         _edit(run)
-        self._take("look at each product before the confirmation", edited_since, run)
+        self._take("how many of the plan were edited since", edited_since, run)
         self._look(run, "in review, products edited since")
         self._apply(run, step="apply the tenth")
         self._look(run, "applied, with conflicts")

@@ -169,9 +169,8 @@ a million changes, its rows multiplied from those of a generated feed:
 | applying them again, times the apply | – | 0.94 |
 | cleaning up after it, times the apply | – | 0.05 |
 
-Two things look at each change of a plan, and take longer: the list of the few that are conflicts, or were kept by an
-undo, among a million others, up to half a second; and how many products were changed since, a second or two, which is
-counted beside the plan's page, and before the page of an undo once any product was changed after the import.
+How many products of a plan were changed since, and what an undo would keep, takes as long as those are many. Where they
+are more than ten thousand, each product of the import is looked at: of a million, that is a second or two.
 
 ## Memory
 

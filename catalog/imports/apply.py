@@ -60,7 +60,7 @@ def lay_over(run: ImportRun) -> dict[str, int]:
     _archive_products(run)
     counts = _settle_conflicts(run)
     if counts["created"] or counts["changed"] or counts["archived"]:
-        CatalogState.bump()
+        CatalogState.bump(run_id=run.pk)
     return {**counts, "catalog_version": CatalogState.current()}
 
 

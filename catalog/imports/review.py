@@ -13,8 +13,9 @@ from catalog.imports.background import ring
 from catalog.imports.holds import asks_why
 from catalog.imports.messages import tell_needs_review
 from catalog.imports.permissions import require
+from catalog.imports.since import TOUCHED, touched_since
 from catalog.models import CatalogState, Change, ImportRun, ItemIssue, Mode, Operation, StagedItem, Status
-from catalog.models.imports import ItemState
+from catalog.models.imports import UNUSUAL, ItemState
 
 REASON_CHARS = 1000
 
@@ -60,28 +61,24 @@ def describe(run: ImportRun) -> str:
 
 
 def is_current(run: ImportRun) -> bool:
-    """Whether no product at all was changed since the run was planned, or, of an applied one, since it was applied."""
+    """Whether no product at all was changed since the run was planned."""
     return CatalogState.current() == run.catalog_version
 
 
 def edited_since(run: ImportRun) -> int:
-    """How many products of the plan are not what it was made for any more; confirming it leaves these alone.
-
-    Looks at each, unless the plan is current: of a million it takes a second or two.
-    """
-    if is_current(run):
-        return 0
+    """How many products of the plan are not what it was made for any more; confirming it leaves these alone."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             SELECT count(*)
             FROM catalog_change change LEFT JOIN catalog_product product ON product.id = change.product_id
-            WHERE change.run_id = %(run)s AND CASE change.operation
+            WHERE change.run_id = %(run)s AND {TOUCHED} AND CASE change.operation
                 WHEN 'create' THEN product.id IS NOT NULL
+                WHEN 'keep' THEN false
                 ELSE product.version IS DISTINCT FROM change.base_version OR product.created_at >= %(planned)s
             END
             """,
-            {"run": run.pk, "planned": run.planned_at},
+            {"run": run.pk, "planned": run.planned_at, "touched": touched_since(run)},
         )
         return int(cursor.fetchone()[0])
 
@@ -136,7 +133,8 @@ def _only(operation: str) -> dict[str, Any]:
 
 def changes(run: ImportRun, *, operation: str = "", outcome: str = "", product_id: str = "") -> QuerySet[Change]:
     """The run's changes, all or those of one operation, one outcome or one product."""
-    chosen = {name: value for name, value in (("outcome", outcome), ("product_id", product_id)) if value}
+    by_outcome = "unusual" if outcome in UNUSUAL else "outcome"
+    chosen = {name: value for name, value in ((by_outcome, outcome), ("product_id", product_id)) if value}
     return run.changes.filter(**chosen, **(_only(operation) if operation else {}))
 
 

@@ -14,7 +14,8 @@ from catalog.imports.apply import carry_out, lay_over
 from catalog.imports.background import ring
 from catalog.imports.columns import SHARED, listed, spoken_of
 from catalog.imports.permissions import require
-from catalog.imports.review import describe, is_current
+from catalog.imports.review import describe
+from catalog.imports.since import TOUCHED, touched_since
 from catalog.imports.sql import execute
 from catalog.models import CatalogState, Change, ImportRun, Operation, Outcome, Status
 
@@ -38,23 +39,18 @@ class Prospect:
 
 
 def prospect(run: ImportRun) -> Prospect:
-    """What undoing the run would do now. Changes nothing.
-
-    Looks at each product, unless none was changed since: of a million it takes a second or two.
-    """
-    if is_current(run):
-        return Prospect(undone=run.created + run.changed + run.archived)
-    return Prospect(
-        **_counts(
-            f"""
-            SELECT {_VERDICT}, count(*)
-            FROM catalog_change change LEFT JOIN catalog_product product ON product.id = change.product_id
-            WHERE {_APPLIED}
-            GROUP BY 1
-            """,
-            run,
-        )
+    """What undoing the run would do now. Changes nothing."""
+    others = _counts(
+        f"""
+        SELECT {_VERDICT}, count(*)
+        FROM catalog_change change LEFT JOIN catalog_product product ON product.id = change.product_id
+        WHERE {_APPLIED} AND {TOUCHED} AND {_VERDICT} <> 'undone'
+        GROUP BY 1
+        """,
+        run,
+        touched=touched_since(run),
     )
+    return Prospect(undone=run.created + run.changed + run.archived - sum(others.values()), **others)
 
 
 def changes_by_verdict(run: ImportRun, verdict: str) -> QuerySet[Change]:
@@ -64,6 +60,8 @@ def changes_by_verdict(run: ImportRun, verdict: str) -> QuerySet[Change]:
         FROM (SELECT catalog_change.*) change LEFT JOIN catalog_product product ON product.id = change.product_id
     )"""
     applied = run.changes.exclude(operation=Operation.KEEP).exclude(outcome=Outcome.CONFLICT)
+    if verdict != Outcome.UNDONE and (touched := touched_since(run)) is not None:
+        applied = applied.filter(product_id__in=touched)
     return applied.annotate(verdict=RawSQL(own, ())).filter(verdict=verdict)  # noqa: S611 - no value in it
 
 
@@ -117,7 +115,7 @@ def _invert(run: ImportRun) -> dict[str, int]:
     _restore_changed(run)
     counts = _settle(run)
     if counts["undone"]:
-        CatalogState.bump()
+        CatalogState.bump(run_id=run.pk)
     return counts
 
 
@@ -215,7 +213,7 @@ def _settle(run: ImportRun) -> dict[str, int]:
     return {"undone": 0, "kept": 0, "gone": 0, **counts}
 
 
-def _counts(sql: str, run: ImportRun) -> dict[str, int]:
+def _counts(sql: str, run: ImportRun, **values: Any) -> dict[str, int]:
     with connection.cursor() as cursor:
-        cursor.execute(sql, {"run": run.pk})
+        cursor.execute(sql, {"run": run.pk, **values})
         return dict(cursor.fetchall())

@@ -14,13 +14,14 @@ from catalog.models.imports import (
     StagedItem,
     Status,
 )
-from catalog.models.product import CatalogState, ItemFields, Product
+from catalog.models.product import CatalogState, CatalogVersion, ItemFields, Product
 from catalog.models.uploads import UploadKey
 from catalog.models.words import Word
 
 __all__ = [
     "Attempt",
     "CatalogState",
+    "CatalogVersion",
     "Change",
     "Chunk",
     "Feed",

@@ -328,6 +328,10 @@ class Outcome(models.TextChoices):
     GONE = "gone", _("Not undone: the product is gone")
 
 
+# An import that goes as planned has none of them.
+UNUSUAL = (Outcome.CONFLICT, Outcome.UNDONE, Outcome.KEPT, Outcome.GONE)
+
+
 class Change(models.Model):
     """One product's part of a plan, once applied a line of the product's history; or an edit by hand, without a run.
 
@@ -351,6 +355,12 @@ class Change(models.Model):
     outcome = models.TextField(choices=Outcome, default=Outcome.PROPOSED)
     made_at = models.DateTimeField(null=True, help_text=_("When it was applied or edited; if undone, when that was."))
     actor = models.TextField(blank=True, default="", db_default="", help_text=_("Who edited by hand."))
+    # Apart from `outcome`, which is in no index: so a change is applied in the page it stands in.
+    unusual = models.GeneratedField(
+        expression=models.Case(models.When(outcome__in=UNUSUAL, then="outcome")),
+        output_field=models.TextField(null=True),
+        db_persist=True,
+    )
 
     class Meta:
         default_permissions = ("view",)
@@ -358,6 +368,10 @@ class Change(models.Model):
         indexes = [
             # the Changes tab: one run's changes, all or of one operation, page by page; and apply
             models.Index("run", "operation", "id", name="change_run_operation"),
+            # the Changes tab: those of one unusual outcome, page by page, however few among a million others
+            models.Index(
+                "run", "unusual", "operation", "id", name="change_unusual", condition=models.Q(unusual__isnull=False)
+            ),
         ]
         constraints = [
             # One part of a plan per product; apply finds its changes, and a product's history its lines, by it.

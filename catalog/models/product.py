@@ -9,6 +9,8 @@ from django.contrib.postgres.search import SearchQuery, SearchVector, SearchVect
 from django.db import connection, models, transaction
 from django.db.models import Func
 from django.db.models.functions import Left
+from django.db.models.signals import post_delete
+from django.dispatch import receiver
 from django.utils.translation import gettext_lazy as _
 
 from catalog.feeds import attributes
@@ -273,7 +275,7 @@ class Product(ItemFields):
             if not self._state.adding:
                 self.version = models.F("version") + 1
             super().save(**options)
-            CatalogState.bump()
+            CatalogState.bump(product_id=self.pk)
             Change.by_hand(self.pk, earlier, by)
             Word.learn("product.id = %(id)s", id=self.pk)
         self.refresh_from_db(fields=["version"])
@@ -328,8 +330,39 @@ class CatalogState(models.Model):
         return int(row[0]) if row else 0
 
     @classmethod
-    def bump(cls) -> None:
-        """Call in the transaction that changes products."""
-        cls.objects.update_or_create(
-            id=1, defaults={"version": models.F("version") + 1}, create_defaults={"version": 1}
+    def bump(cls, *, run_id: int | None = None, product_id: str = "") -> None:
+        """Call in the transaction that changes products, with the import that does, or the one product."""
+        with connection.cursor() as cursor:
+            cursor.execute(cls._BUMP, {"run": run_id, "product": product_id})
+
+    # From here to the commit the row is locked: versions are in the order of commits, and what made each is written.
+    _BUMP = """
+        WITH made AS (
+            INSERT INTO catalog_catalogstate (id, version)
+            VALUES (1, COALESCE((SELECT max(version) FROM catalog_catalogversion), 0) + 1)
+            ON CONFLICT (id) DO UPDATE SET version = catalog_catalogstate.version + 1
+            RETURNING version
         )
+        INSERT INTO catalog_catalogversion (version, run_id, product_id)
+        SELECT version, %(run)s, %(product)s FROM made
+    """
+
+
+class CatalogVersion(models.Model):
+    """What made a version of the catalogue: an import, an edit of one product, or, with neither, something else."""
+
+    version = models.BigIntegerField(primary_key=True)
+    run = models.ForeignKey("catalog.ImportRun", models.CASCADE, related_name="+", db_index=False, null=True)
+    product_id = models.TextField(db_collation="C", blank=True, default="")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"catalogue version {self.version}"
+
+
+@receiver(post_delete, sender=Product)
+def _product_removed(instance: Product, **_signal: Any) -> None:
+    """No operation removes a product that it has not made. What is removed in the shell is a change all the same."""
+    CatalogState.bump(product_id=instance.pk)

@@ -200,6 +200,19 @@ def somebody_waits() -> bool:
         return bool(cursor.rowcount)
 
 
+def rows_read(statement: str) -> int:
+    """The most rows that any step of the query's plan looks at."""
+
+    def steps(step: dict[str, Any]) -> Iterator[float]:
+        yield step["Actual Rows"] + step.get("Rows Removed by Filter", 0)
+        for below in step.get("Plans", ()):
+            yield from steps(below)
+
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}")
+        return int(max(steps(cursor.fetchone()[0][0]["Plan"])))
+
+
 class EventfulStorage(FileSystemStorage):
     """The real storage, but for what happens, once, while the second half of a file is read."""
 

@@ -316,3 +316,21 @@ def test_nobody_sees_an_import_half_applied(feed: Feed) -> None:
             assert catalogue() == before
         assert applying.result() == [None]
     assert catalogue() != before
+
+
+def moved_rows() -> int:
+    """How many changes were written anew in this transaction, and into another place than every index knows."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT n_tup_upd - n_tup_hot_upd FROM pg_stat_xact_user_tables WHERE relname = 'catalog_change'"
+        )
+        return int(cursor.fetchone()[0])
+
+
+def test_applying_a_change_moves_it_in_no_index(feed: Feed) -> None:
+    applied(feed, *items(10))
+    run = planned(feed, *items(20, color="Red"))
+    before = moved_rows()
+    execute(run)
+    assert (run.changed, run.created) == (10, 10)
+    assert moved_rows() == before

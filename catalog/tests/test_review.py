@@ -1,7 +1,6 @@
 """Review: a plan is confirmed by who may, as it was read, once; what needs nobody goes on by itself."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,12 +9,26 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from catalog.errors import NotAllowed, NotPossible
+from catalog.imports import since
 from catalog.imports.apply import apply
 from catalog.imports.discard import discard
-from catalog.imports.review import PAGE_ROWS, changes, confirm, page
-from catalog.models import Change, Feed, ImportRun, Product, Status
+from catalog.imports.review import PAGE_ROWS, changes, confirm, edited_since, page
+from catalog.models import CatalogVersion, Change, Feed, ImportRun, Product, Status
 from catalog.tests.conftest import Worker
-from catalog.tests.factories import applied, at_once, counts, execute, feed_of, item, person, planned, received
+from catalog.tests.factories import (
+    applied,
+    at_once,
+    counts,
+    edit,
+    execute,
+    feed_of,
+    item,
+    items,
+    person,
+    planned,
+    received,
+    rows_read,
+)
 from config import celery_app
 
 
@@ -115,19 +128,6 @@ def long_plan(feed: Feed) -> ImportRun:
     return run
 
 
-def rows_read(statement: str) -> int:
-    """The most rows that any step of the query's plan looks at."""
-
-    def steps(step: dict[str, Any]) -> Iterator[float]:
-        yield step["Actual Rows"] + step.get("Rows Removed by Filter", 0)
-        for below in step.get("Plans", ()):
-            yield from steps(below)
-
-    with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}")
-        return int(max(steps(cursor.fetchone()[0][0]["Plan"])))
-
-
 @pytest.mark.parametrize(
     "at", [{}, {"before": 2**62}, {"operation": "create"}, {"operation": "archive", "before": 2**62}]
 )
@@ -139,6 +139,17 @@ def test_a_page_is_found_without_the_others(long_plan: ImportRun, at: dict[str, 
     assert max(rows_read(query["sql"]) for query in asked.captured_queries) <= 3 * (PAGE_ROWS + 1)
 
 
+@pytest.mark.parametrize("at", [{}, {"before": 2**62}, {"operation": "update"}])
+def test_so_are_the_few_that_were_left_alone(long_plan: ImportRun, at: dict[str, Any]) -> None:
+    few = {id for id in (*range(7), *range(2990, 3000)) if at.get("operation") != "update" or id < 1000}
+    long_plan.changes.filter(product_id__in=few).update(outcome="conflict")
+    place = {name: value for name, value in at.items() if name != "operation"}
+    with CaptureQueriesContext(connection) as asked:
+        shown = page(changes(long_plan, outcome="conflict", operation=at.get("operation", "")), "id", **place)
+    assert [int(change.product_id) for change in shown.rows] == sorted(few)
+    assert max(rows_read(query["sql"]) for query in asked.captured_queries) <= len(few)
+
+
 def test_pages_go_through_all_kinds_of_changes_in_one_order(long_plan: ImportRun) -> None:
     met: list[int] = []
     while (shown := page(changes(long_plan), "id", after=met[-1] if met else None)).rows:
@@ -146,6 +157,46 @@ def test_pages_go_through_all_kinds_of_changes_in_one_order(long_plan: ImportRun
     assert met == [*long_plan.changes.order_by("id").values_list("id", flat=True)]
     back = page(changes(long_plan), "id", before=met[-1])
     assert [change.pk for change in back.rows] == met[-PAGE_ROWS - 1 : -1]
+
+
+# --- what was edited since ----------------------------------------------------------------------------
+@pytest.fixture
+def aged(feed: Feed, other_feed: Feed) -> ImportRun:
+    """A plan over 301 products, of which two were edited since, one came to be, one is gone, another import did one."""
+    applied(feed, *items(300))
+    run = planned(feed, *items(300, color="Red"), item("new"))
+    assert edited_since(run) == 0
+    edit("00001", title="By hand")
+    edit("00002")
+    Product.objects.create(id="new")
+    Product.objects.get(pk="00003").delete()
+    applied(other_feed, item("00004", size="M"), item("another"))
+    return run
+
+
+def test_the_products_that_were_changed_since_are_counted(aged: ImportRun) -> None:
+    assert edited_since(aged) == 5
+    assert counts(execute(aged))["conflict"] == 5
+
+
+@pytest.mark.parametrize("unknown", ["many", "by whom"])
+def test_each_is_looked_at_where_it_is_not_known_which(
+    aged: ImportRun, unknown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if unknown == "many":
+        monkeypatch.setattr(since, "FEW", 4)
+    else:
+        CatalogVersion.objects.latest("version").delete()
+    assert since.touched_since(aged) is None
+    assert edited_since(aged) == 5
+
+
+def test_as_many_products_are_looked_at_as_were_changed(aged: ImportRun) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    with CaptureQueriesContext(connection) as asked:
+        edited_since(aged)
+    assert max(rows_read(query["sql"]) for query in asked.captured_queries) <= 10
 
 
 # --- through the tasks --------------------------------------------------------------------------------
