@@ -22,11 +22,6 @@ pytestmark = pytest.mark.django_db
 BLANK = dict.fromkeys(FLAWLESS)
 
 
-@pytest.fixture
-def bob(feed: Feed) -> Client:
-    return browser("bob")
-
-
 def listed(page: Any) -> list[str]:
     return texts(page, "//ul[@class='issues']//summary//code")
 

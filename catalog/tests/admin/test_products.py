@@ -15,21 +15,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import resolve, reverse
 
 from catalog.models import CatalogState, Feed, Product
+from catalog.tests.admin.test_hostile import PAYLOADS
 from catalog.tests.factories import applied, item, items, planned
-from catalog.tests.pages import PRODUCTS, active_parts, browser, messages, text_of, texts, tree, url
-from catalog.tests.test_admin_hostile import PAYLOADS
+from catalog.tests.pages import PRODUCTS, active_parts, messages, text_of, texts, tree, url
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def bob(feed: Feed) -> Client:
-    return browser("bob")
-
-
-@pytest.fixture
-def mona(feed: Feed) -> Client:
-    return browser("mona")
 
 
 def page_of(product_id: str) -> str:

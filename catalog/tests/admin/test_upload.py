@@ -17,16 +17,6 @@ pytestmark = pytest.mark.django_db
 CONTENT = feed_of(*items(2))
 
 
-@pytest.fixture
-def alice(feed: Feed) -> Client:
-    return browser("alice")
-
-
-@pytest.fixture
-def ida(feed: Feed) -> Client:
-    return browser("ida")
-
-
 def test_an_upload_becomes_an_import_and_opens_its_page(ida: Client, feed: Feed) -> None:
     answer = upload(ida, CONTENT, "summer.xml", feed=feed.pk, mode="sync")
     run = ImportRun.objects.get()

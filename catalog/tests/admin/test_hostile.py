@@ -12,14 +12,9 @@ from django.test import Client
 from catalog.imports.stage import stage
 from catalog.models import Feed, ImportRun, Status
 from catalog.tests.factories import applied, execute, feed_of, item, items, planned, received
-from catalog.tests.pages import PRODUCTS, RUNS, UPLOAD, active_parts, browser, staff, text_of, tree, url
+from catalog.tests.pages import PRODUCTS, RUNS, UPLOAD, active_parts, staff, text_of, tree, url
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def alice(feed: Feed) -> Client:
-    return browser("alice")
 
 
 PAYLOADS = [

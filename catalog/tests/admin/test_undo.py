@@ -17,11 +17,6 @@ BADGES = f"//ul[@class='changes']/li//span[{with_class('operation')}]"
 
 
 @pytest.fixture
-def alice(db: None) -> Client:
-    return browser("alice")
-
-
-@pytest.fixture
 def run(feed: Feed) -> ImportRun:
     """An applied import: a product of each kind of change, and one that was edited since."""
     applied(feed, item("changed"), item("archived"), item("back"), item("edited"))

@@ -31,11 +31,6 @@ PAGES = ["invalid_xml", "invalid_csv", "changes_csv"]
 every_page = pytest.mark.parametrize("page", PAGES)
 
 
-@pytest.fixture
-def bob(feed: Feed) -> Client:
-    return browser("bob")
-
-
 def download(client: Client, run: ImportRun, page: str) -> bytes:
     answer: Any = client.get(url(run, page))
     return b"".join(answer.streaming_content)

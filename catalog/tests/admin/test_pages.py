@@ -11,14 +11,9 @@ from django.test.utils import CaptureQueriesContext
 
 from catalog.models import Feed, ImportRun
 from catalog.tests.factories import applied, item, items, planned
-from catalog.tests.pages import browser, changes, tree, url, with_class
+from catalog.tests.pages import changes, tree, url, with_class
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def alice(feed: Feed) -> Client:
-    return browser("alice")
 
 
 @pytest.fixture

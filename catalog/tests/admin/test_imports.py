@@ -41,21 +41,6 @@ pytestmark = pytest.mark.django_db
 CONTENT = feed_of(*items(2))
 
 
-@pytest.fixture
-def alice(feed: Feed) -> Client:
-    return browser("alice")
-
-
-@pytest.fixture
-def bob(feed: Feed) -> Client:
-    return browser("bob")
-
-
-@pytest.fixture
-def ida(feed: Feed) -> Client:
-    return browser("ida")
-
-
 # --- the page in every state --------------------------------------------------------------------------
 def reading(feed: Feed) -> ImportRun:
     run = received(feed, CONTENT)

@@ -12,7 +12,7 @@ from django.urls import reverse
 from catalog.models import Feed
 from catalog.models.feed import validate_aliases
 from catalog.tests.factories import item, planned
-from catalog.tests.pages import browser, text_of, tree
+from catalog.tests.pages import text_of, tree
 
 pytestmark = pytest.mark.django_db
 
@@ -26,11 +26,6 @@ SETTINGS: dict[str, Any] = {
     "aliases": '{"artikelnummer": "mpn"}',
     "table_encoding": "windows-1256",
 }
-
-
-@pytest.fixture
-def mona(feed: Feed) -> Client:
-    return browser("mona")
 
 
 def saved(client: Client, feed: Feed, **changed: Any) -> str:

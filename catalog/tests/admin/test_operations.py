@@ -16,16 +16,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def alice(feed: Feed) -> Client:
-    return browser("alice")
-
-
-@pytest.fixture
-def ida(feed: Feed) -> Client:
-    return browser("ida")
-
-
-@pytest.fixture
 def run(feed: Feed) -> ImportRun:
     """Waiting to be confirmed: two new products."""
     return planned(feed, *items(2))

@@ -25,12 +25,6 @@ IMPORTS = ["Needs confirmation", "Running", "Failed in the last 7 days", "Last i
 EVERYTHING = [*IMPORTS, "Catalogue", "Feeds"]
 
 
-@pytest.fixture
-def bob(feed: Feed) -> Client:
-    """May look at everything of the catalogue, and change nothing."""
-    return browser("bob")
-
-
 def parts(page: Any) -> dict[str, str]:
     """What each part of the page says, by its title."""
     found = tree(page).xpath("//section[@aria-label]")
