@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from billiard import active_children
-from celery.apps.worker import REMAP_SIGTERM
+from celery.apps.worker import REMAP_SIGTERM  # type: ignore[attr-defined] # its stubs leave it out
 from django.conf import settings
 
 log = logging.getLogger(__name__)
