@@ -169,7 +169,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--products", type=int, default=20_000)
     parser.add_argument("--rate", type=float, default=50, help="requests a second")
-    parser.add_argument("--seconds", type=float, default=10, help="for each call")
+    parser.add_argument("--seconds", type=float, default=30, help="for each call")
     parser.add_argument("--no-naive", action="store_true", help="only ours")
     parser.add_argument("--keep", default="", metavar="NAME", help="the database to find or make, and to leave there")
     parser.add_argument("--json", type=Path, help="write the figures there, too")

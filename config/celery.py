@@ -23,3 +23,11 @@ def start_servers(**_: object) -> None:
     from config import embedded
 
     embedded.ensure()
+
+
+@signals.worker_ready.connect
+def limit_stopping(**_: object) -> None:
+    """A worker that is stopped does not wait for ever."""
+    from config import stopping
+
+    stopping.limit()

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from config import embedded
+from config.embedded.memory import memory, shared_buffers
 from config.embedded.processes import processes_of
 from config.embedded.site import ELSEWHERE
 
@@ -275,6 +276,26 @@ def test_a_failing_initdb_is_a_sentence(checkout: Checkout) -> None:
     checkout.patch = "postgres.libc_locale = lambda: 'xx_YY'"
     assert checkout.error().startswith("initdb failed: ")
     assert not list(checkout.state.glob("postgres*/"))
+
+
+@pytest.mark.parametrize(("there", "said"), [(2**27, "128MB"), (2**30, "256MB"), (2**33, "2048MB"), (2**40, "4096MB")])
+def test_postgresql_takes_a_quarter_of_the_memory_within_limits(
+    there: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EMBEDDED_SHARED_BUFFERS", raising=False)
+    monkeypatch.setattr("config.embedded.memory.memory", lambda: there)
+    assert shared_buffers() == said
+    monkeypatch.setenv("EMBEDDED_SHARED_BUFFERS", "1GB")
+    assert shared_buffers() == "1GB"
+
+
+def test_a_container_has_the_memory_that_it_is_allowed(tmp_path: Path) -> None:
+    without, limited = tmp_path / "max", tmp_path / "limited"
+    without.write_text("max\n")
+    limited.write_text(f"{2**20}\n")
+    machine = memory([without, tmp_path / "missing"])
+    assert machine == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert memory([without, limited]) == 2**20
 
 
 def test_a_server_that_does_not_start_says_why(checkout: Checkout) -> None:

@@ -89,6 +89,21 @@ def test_too_little_memory_fails_in_words_and_the_worker_goes_on(worker: Any, fe
     assert not Attempt.objects.exists()
 
 
+# --- a worker that is stopped --------------------------------------------------------------------------
+def test_a_worker_whose_processes_are_frozen_stops_in_time_and_gives_its_task_back(
+    worker: Any, feed: Feed, tmp_path: Path
+) -> None:
+    with worker(REMAP_SIGTERM="SIGQUIT") as process:
+        for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+            os.kill(int(child), signal.SIGSTOP)
+        run = received(feed, feed_of(item("1")), in_background=True)
+        wait_until(lambda: b" received" in (tmp_path / "REMAP_SIGTERM-SIGQUIT.log").read_bytes(), PATIENCE)
+        process.terminate()
+        process.wait(15)
+    with worker():
+        arrives(run, Status.REVIEW)
+
+
 # --- a wrong clock ------------------------------------------------------------------------------------
 def test_workers_whose_clocks_are_four_hours_apart_work_together(worker: Any, feed: Feed) -> None:
     ours = received(feed, feed_of(item("ours")))

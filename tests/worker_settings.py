@@ -16,3 +16,4 @@ CELERY_BROKER_URL = os.environ["TEST_BROKER"]
 CELERY_BROKER_TRANSPORT_OPTIONS = dict[str, Any](OPTIONS, global_keyprefix=os.environ["TEST_QUEUE"])
 globals().update(mail_settings(os.environ["TEST_EMAIL_URL"]))
 EMAIL_TIMEOUT = 60  # a test says itself when a silent server has been waited for long enough
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 1

@@ -6,6 +6,7 @@ from django.db import connection, transaction
 
 from catalog.imports.background import CATALOGUE_LOCK, failing_in_words, held, retried, ring, timed
 from catalog.imports.columns import SHARED, listed, spoken_of
+from catalog.imports.mandate import stands
 from catalog.imports.messages import tell_outcome
 from catalog.imports.sql import execute
 from catalog.models import CatalogState, ImportRun, Operation, Status
@@ -30,7 +31,8 @@ def carry_out(
 ) -> None:
     """Let `act` change the catalogue and return the run's new counts; with them the run goes from `during` to `to`.
 
-    One transaction under the catalogue's lock, and nothing at all when the run is in another status by then.
+    One transaction under the catalogue's lock, and nothing at all when the run is in another status by then, or who
+    asked for it may not any more.
     """
     with held(run) as free, failing_in_words(run):
         if not free:
@@ -40,7 +42,7 @@ def carry_out(
         def carry_out_once() -> None:
             _wait_for_other_imports()
             locked = ImportRun.objects.select_for_update().get(pk=run.pk)
-            if locked.status != during:
+            if locked.status != during or not stands(locked):
                 return
             with timed(locked, step):
                 counts = act(locked)

@@ -83,7 +83,7 @@ def tell_failed(run: ImportRun) -> None:
 
 def tell_needs_review(run: ImportRun) -> None:
     """For a plan that something holds for a person. The sweep asks each minute, while the plan waits."""
-    if not was_told("import_needs_review", run):
+    if not was_told("import_needs_review", _occasion(run)):
         _tell(run, "import_needs_review", lambda run: {"holds": run.holds})
 
 

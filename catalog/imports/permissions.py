@@ -1,11 +1,12 @@
 """Who may do what. Each operation asks here, whichever face it is called through."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.db.models import QuerySet
 
 from catalog.errors import NotAllowed
-from catalog.models import ImportRun, Mode
+from catalog.models import Feed, ImportRun, Mode
 
 API_FEED = "api"
 """The short name of the feed that uploads through the API belong to, unless they name another."""
@@ -33,6 +34,22 @@ def require_upload_by_api(by: Any, *, feed: str, mode: str) -> None:
         require(by, "catalog.add_importrun")
     if mode != Mode.ADD:
         require(by, "catalog.apply_importrun")
+
+
+def may_have_applied(by: Any, feed: Feed, mode: str) -> bool:
+    """Whether somebody who uploaded a file now, in one way or another, could have it applied without being asked."""
+    return by.is_active and (
+        _is_allowed(require_upload, by, applying=not feed.auto_apply)
+        or _is_allowed(require_upload_by_api, by, feed=feed.slug, mode=mode)
+    )
+
+
+def _is_allowed(demand: Callable[..., None], *asked: Any, **how: Any) -> bool:
+    try:
+        demand(*asked, **how)
+    except NotAllowed:
+        return False
+    return True
 
 
 def visible_imports(by: Any) -> QuerySet[ImportRun]:

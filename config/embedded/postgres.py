@@ -12,6 +12,7 @@ from typing import Any
 
 from config.embedded.addresses import DATABASE, KEY, PORT, ROLE, run_dir
 from config.embedded.folders import remove
+from config.embedded.memory import shared_buffers
 from config.embedded.processes import output, processes_of, send
 from config.embedded.server import Server, dial
 from config.embedded.site import Site
@@ -126,7 +127,7 @@ class Postgres(Server):
             "log_timezone": "UTC",
             "log_checkpoints": "off",
             "max_connections": "100",
-            "shared_buffers": os.environ.get("EMBEDDED_SHARED_BUFFERS") or "128MB",
+            "shared_buffers": shared_buffers(),
             "work_mem": "32MB",
             "maintenance_work_mem": "128MB",
             "max_wal_size": "2GB",
