@@ -23,6 +23,7 @@ STATUS_COLORS = {
     Status.SENT: "success",
     Status.FAILED: "danger",
     Status.WITHDRAWN: "warning",
+    Status.PARKED: "warning",
 }
 # No script, no picture from elsewhere, no form: whatever a mail holds, looking at it does nothing.
 PREVIEW_POLICY = (

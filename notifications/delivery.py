@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db.models import F
 from django.db.models.functions import Now
 
 from notifications import refusals
@@ -28,6 +29,13 @@ log = logging.getLogger(__name__)
 # Between the attempts: together a day, after which the message counts as not delivered.
 PAUSES = [timedelta(minutes=minutes) for minutes in (1, 5, 15, 30, 60, 120, 240, 480, 480)]
 GREYLISTED = timedelta(minutes=5)  # who asks again earlier than that is sent away again
+# Overdue for so long, a message is old news: from a backup that was restored, or from before mail stood still. Whoever
+# knows better can send it all the same.
+STALE = timedelta(days=2)
+OLD_NEWS = (
+    "Not sent, because that should have been more than two days ago: a backup was restored, or mail stood still. "
+    "Send it again if it still matters."
+)
 JITTER = 0.2
 DAY = timedelta(days=1)
 
@@ -97,12 +105,16 @@ def claim() -> Message | None:
     """The message that is due the longest, for this connection alone until it lets go; None when there is none.
 
     The attempt counts, and the next one is set, before the first byte is sent: a message that ends its sender each time
-    is not sent for ever. No transaction is open afterwards.
+    is not sent for ever. What is old news is parked. No transaction is open afterwards.
     """
     with transaction.atomic():
-        while message := Message.objects.due().select_for_update(skip_locked=True).first():
+        due = Message.objects.due().annotate(overdue=Now() - F("next_try"))
+        while message := due.select_for_update(skip_locked=True).first():
             if message.attempts > len(PAUSES):
                 _fail(message, "Given up: its senders ended while they sent it.")
+                continue
+            if message.overdue > STALE and not Outage.objects.exists():
+                _note(message, status=Status.PARKED, failed_at=Now(), last_error=OLD_NEWS)
                 continue
             alone = _lock("pg_try_advisory_lock", message)  # or its last sender is at it still
             message.attempts += alone

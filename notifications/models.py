@@ -11,18 +11,19 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Status(models.TextChoices):
-    """Where a message is: waiting → sent, or refused for good, or not wanted any more."""
+    """Where a message is: waiting → sent, or refused for good, not wanted any more, or too old to be sent unasked."""
 
     WAITING = "waiting", _("Waiting")
     SENT = "sent", _("Sent")
     FAILED = "failed", _("Not delivered")
     WITHDRAWN = "withdrawn", _("Withdrawn")
+    PARKED = "parked", _("Parked")
 
 
 class MessageQuerySet(models.QuerySet["Message"]):
     def due(self) -> "MessageQuerySet":
         """What should be on its way by now, the longest waiting first; by the database's clock."""
-        return self.filter(status=Status.WAITING, next_try__lte=Now()).order_by("next_try")
+        return self.filter(status=Status.WAITING, next_try__lte=Now()).order_by("next_try", "told_at")
 
     def worded(self) -> "MessageQuerySet":
         """What can be sent: not what only stands for a message whose words could not be made."""
@@ -126,8 +127,11 @@ class Outage(models.Model):
 
     @classmethod
     def end(cls) -> None:
-        """The server takes mail."""
-        cls.objects.all().delete()
+        """The server takes mail. What waited for that is due from now on, and no older than this."""
+        with transaction.atomic():
+            over, _of_each = cls.objects.all().delete()
+            if over:
+                Message.objects.due().update(next_try=Now())
 
 
 class Digest(models.TextChoices):

@@ -17,7 +17,7 @@ RECENT = timedelta(days=7)
 def sentences() -> list[str]:
     """What is wrong now and in the last days; nothing while mail gets out."""
     outage = Outage.objects.first()
-    return [sentence for sentence in (_of(outage) if outage else _delay(), _undelivered()) if sentence]
+    return [sentence for sentence in (_of(outage) if outage else _delay(), _undelivered(), _parked()) if sentence]
 
 
 def _of(outage: Outage) -> str:
@@ -52,6 +52,17 @@ def _undelivered() -> str:
     return ngettext(
         "%(count)s message of the last 7 days was not delivered.",
         "%(count)s messages of the last 7 days were not delivered.",
+        count,
+    ) % {"count": count}
+
+
+def _parked() -> str:
+    count = Message.objects.filter(status=Status.PARKED, failed_at__gt=Now() - RECENT).count()
+    if not count:
+        return ""
+    return ngettext(
+        "%(count)s message was two days too late to be sent unasked, and is parked: send it again if it still matters.",
+        "%(count)s messages were two days too late to be sent unasked, and are parked: send again those that matter.",
         count,
     ) % {"count": count}
 

@@ -145,8 +145,14 @@ class ProductQuerySet(models.QuerySet["Product"]):
         for query in indexed:
             self = self.filter(search=query)
         for query in unindexed:
-            self = self.filter(SearchVectorExact(Func("search", function="strip"), query))
+            self = self.filter(SearchVectorExact(_NotIndexed("search"), query))
         return self
+
+
+class _NotIndexed(Func):
+    """The same words, in the same places: those of `t-shirt` follow one another. D is the weight they all have."""
+
+    template = "setweight(%(expressions)s, 'D')"
 
 
 class _AnyOf(SearchQuery):

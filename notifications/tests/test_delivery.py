@@ -8,16 +8,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import AbstractUser, Permission
 from django.db.models.functions import Now
 
 from notifications import delivery
 from notifications.delivery import PAUSES, deliver, pause_after
 from notifications.models import Message, Outage, Status
-from notifications.outbox import Attachment, tell
+from notifications.outbox import Attachment, send_again, tell
 from notifications.refusals import Meaning, of_server
 from notifications.tests.conftest import time_passes
 from notifications.tests.postoffice import GONE, SILENCE, PostOffice
+from notifications.trouble import sentences
 
 Tell = Callable[..., Message]
 
@@ -300,6 +301,33 @@ def test_what_a_server_left_lying_for_a_day_counts_as_not_delivered(
     assert state(new)[0] == Status.WAITING
 
 
+# --- old news -----------------------------------------------------------------------------------------
+def test_what_a_restored_backup_has_waiting_is_parked_when_it_is_older_than_two_days(
+    alice: AbstractUser, bob: AbstractUser, told: Tell, office: PostOffice
+) -> None:
+    old = told(alice)
+    time_passes(hours=47)
+    new = told(bob)
+    time_passes(hours=2)
+    assert deliver() == 1
+    assert state(new)[0] == Status.SENT
+    assert state(old)[0] == Status.PARKED
+    assert old.last_error.startswith("Not sent, because that should have been more than two days ago")
+    assert any("is parked" in sentence for sentence in sentences())
+
+
+def test_what_is_parked_is_sent_when_a_person_asks_for_it(
+    message: Message, alice: AbstractUser, office: PostOffice
+) -> None:
+    time_passes(days=3)
+    deliver()
+    alice.user_permissions.add(Permission.objects.get(codename="resend_message"))
+    assert send_again(Message.objects.filter(status=Status.PARKED), by=alice) == 1
+    assert deliver() == 1
+    assert state(message)[0] == Status.SENT
+    assert sentences() == []
+
+
 # --- only a person can help ---------------------------------------------------------------------------
 def test_a_wrong_password_is_tried_rarely_and_costs_no_message(
     both: list[Message], office: PostOffice, settings: Any
@@ -313,7 +341,7 @@ def test_a_wrong_password_is_tried_rarely_and_costs_no_message(
     outage = Outage.objects.get()
     assert "refuses the login" in outage.reason
     assert "535 5.7.8 Authentication failed" in outage.reason
-    time_passes(days=2)
+    time_passes(days=3)
     deliver()
     assert [state(message)[:2] for message in both] == [(Status.WAITING, 0)] * 2
     office.moods.clear()

@@ -2,8 +2,8 @@
 
 import os
 import signal
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import redis
@@ -48,15 +48,22 @@ def crash_database(_pid: int) -> None:
 
 
 def empty_broker(_pid: int) -> None:
-    with redis.Redis.from_url(settings.REDIS_URL) as server:
+    with broker() as server:
         server.flushall()
 
 
 def cut_off_broker(_pid: int) -> None:
     """Every connection to the broker ends, but for this one."""
-    with redis.Redis.from_url(settings.REDIS_URL) as server:
+    with broker() as server:
         for kind in ("normal", "pubsub"):
             server.client_kill_filter(_type=kind, skipme=True)
+
+
+@contextmanager
+def broker() -> Iterator[redis.Redis]:
+    """One that another blow brought down a moment ago has nothing left to lose."""
+    with suppress(redis.ConnectionError), redis.Redis.from_url(settings.REDIS_URL) as server:
+        yield server
 
 
 def crash_broker(_pid: int) -> None:

@@ -25,11 +25,12 @@ from notifications.models import Message
 from notifications.models import Status as MailStatus
 from notifications.tests.postoffice import PostOffice
 from tests.torture import points, restarts, story
-from tests.torture.blows import BLOWS
-from tests.torture.keeper import Worker
+from tests.torture.blows import BLOWS, broker
+from tests.torture.keeper import QUEUES, Worker
 
 BOUND = 120  # seconds until each step of an import must have ended, whatever came upon it
 EVERY = 1  # seconds, and a minute in an installation
+CALM = 4  # looks in a row at which nothing goes on: what a worker has taken from its queue is not seen
 Answer = TypeVar("Answer")
 
 
@@ -91,12 +92,15 @@ class Torture:
     def _is_wrong(self, number: int, expected: dict[str, Any]) -> bool:
         """Disturb one import, and say what came of it."""
         blows = self._draw_blows()
+        start = time.monotonic()
         found, doubles = self._live(blows)
+        seconds = time.monotonic() - start
         wrong = story.differences(expected, found)
         wrong += [f"nobody came by: {blow.point}" for blow in blows if blow.point and not blow.came]
         if doubles > 2 * len(blows):  # each costs both children their lives at most, and their mails an answer
             wrong.append(f"mails that came twice: {doubles}")
-        print(f"{number:4} {'WRONG' if wrong else 'ok':5} {'; '.join(map(str, blows))}", flush=True)
+        verdict = "WRONG" if wrong else "ok"
+        print(f"{number:4} {verdict:5} {seconds:5.1f} s  {'; '.join(map(str, blows))}", flush=True)
         if wrong:
             print("\n".join(f"       {line}" for line in wrong), self._worker.last_words(), sep="\n", flush=True)
         self._came += [blow for blow in blows if blow.came]
@@ -185,10 +189,14 @@ class Torture:
         came = points.disarm()
         for blow in blows:
             blow.came = blow.came or blow.point in came
-        for _ in range(3):
-            self._go_on(lambda: None)
-        waiting = Message.objects.filter(status=MailStatus.WAITING)
-        self.go_on_until(lambda: not waiting.exists() and not Attempt.objects.exists(), lambda: None)
+        looks = 0
+
+        def is_over() -> bool:
+            nonlocal looks
+            looks = looks + 1 if is_calm() else 0
+            return looks == CALM
+
+        self.go_on_until(is_over, lambda: None)
 
     def go_on_until(self, is_over: Callable[[], bool], deal: Callable[[], None]) -> None:
         end = time.monotonic() + BOUND
@@ -237,6 +245,15 @@ class Torture:
         if missed:
             print(f"No blow came at: {'; '.join(missed)}")
         print(f"{self._mails} mails came, {self._doubles} of them a second time under their Message-ID")
+
+
+def is_calm() -> bool:
+    """Nobody is at work or called for, and no message waits."""
+    calls = 1
+    with broker() as server:
+        calls = sum(server.llen(queue) for queue in QUEUES)
+    waiting = Message.objects.filter(status=MailStatus.WAITING)
+    return not (calls or waiting.exists() or Attempt.objects.exists())
 
 
 def steadily(call: Callable[[], Answer]) -> Answer:

@@ -14,6 +14,8 @@ from django.conf import settings
 from catalog.tests.factories import wait_until
 from config import embedded
 
+QUEUES = ("celery", "mail")
+
 
 class Worker:
     """A worker process of two children, which is started again when it is gone, as a container is."""
@@ -25,7 +27,9 @@ class Worker:
     def keep_up(self) -> None:
         if self._process and self._process.poll() is None:
             return
-        command = "-m celery -A tests.torture.worker worker -c 2 -Q celery,mail -l INFO --pidfile= --without-gossip"
+        command = (
+            f"-m celery -A tests.torture.worker worker -c 2 -Q {','.join(QUEUES)} -l INFO --pidfile= --without-gossip"
+        )
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, *command.split(), "--without-mingle", "--without-heartbeat"],

@@ -6,5 +6,5 @@ from config.settings.local import LOGGING
 
 DEBUG = False
 MEDIA_ROOT = embedded.STATE / "media"
-CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 5
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 2
 LOGGING["loggers"] = {"mail.log": {"level": "WARNING"}}  # the mail server's, of each command

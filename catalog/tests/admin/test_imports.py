@@ -374,6 +374,27 @@ def test_archived_and_returning_products_say_what_happens(alice: Client, feed: F
     assert "Back from the archive" in texts(back, "//ul[@class='changes']//summary/span")
 
 
+def test_each_count_leads_to_the_list_of_what_it_counts(alice: Client, feed: Feed) -> None:
+    applied(feed, *items(6))
+    run = planned(
+        feed,
+        *items(3, title="New"),
+        item("x"),
+        item("y"),
+        item("y"),
+        item("z", price="free"),
+        item("00005"),
+        mode="sync",
+    )
+    counted = tree(alice.get(url(run))).xpath("//dl[@class='counts']//dd/a")
+    listed = {}
+    for link in counted:
+        page = tree(alice.get(url(run) + link.get("href")))
+        listed[link.get("href")] = (int(link.text), len(page.xpath("//ul[@class='changes' or @class='issues']/li")))
+    assert len(listed) == 5
+    assert all(number == rows for number, rows in listed.values()), listed
+
+
 def test_a_product_that_was_edited_since_is_named_as_left_alone(alice: Client, feed: Feed) -> None:
     applied(feed, *items(2))
     run = planned(feed, *items(2, title="New"))
