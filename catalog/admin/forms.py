@@ -95,8 +95,8 @@ class ProductForm(forms.ModelForm):
         if self.seen != str(self.instance.version):
             raise forms.ValidationError(
                 _(
-                    "This product was changed since you opened this page, by an import or by somebody else: its history "
-                    "says what. Nothing was saved. Open the product again, and make your changes there."
+                    "This product was changed since you opened this page, by an import or by somebody else: its "
+                    "history says what. Nothing was saved. Open the product again, and make your changes there."
                 )
             )
         return super().clean()
