@@ -63,7 +63,10 @@ PINNABLE = [name for name in (*SHARED, "extra") if name != "currency"]
 
 
 class ProductForm(forms.ModelForm):
-    """A product, its amounts with as many decimals as its currency has. Fields that are pinned say so."""
+    """A product, its amounts with as many decimals as its currency has. Fields that are pinned say so.
+
+    It holds what the page showed; of another version of the product it would put all of that back, and is refused.
+    """
 
     pinned = forms.MultipleChoiceField(
         label=_("Pinned fields"),
@@ -82,6 +85,21 @@ class ProductForm(forms.ModelForm):
             self.fields[name].help_text = _("Pinned: imports leave it as it is.")
         if price := self.fields.get("price"):
             price.validators.append(MinValueValidator(SMALLEST, _("Leave it empty until there is a price.")))
+
+    @property
+    def seen(self) -> str:
+        """The version of the product that the page showed."""
+        return str(self.data.get("seen", self.instance.version))
+
+    def clean(self) -> Any:
+        if self.seen != str(self.instance.version):
+            raise forms.ValidationError(
+                _(
+                    "This product was changed since you opened this page, by an import or by somebody else: its "
+                    "history says what. Nothing was saved. Open the product again, and make your changes there."
+                )
+            )
+        return super().clean()
 
 
 class LinesField(SimpleArrayField):

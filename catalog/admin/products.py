@@ -106,6 +106,7 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
         },
     }
     form = ProductForm
+    change_form_before_template = "admin/catalog/product/_seen.html"
     resource_classes = [ProductResource]
     export_form_class = ExportForm
     import_form_class = FeedImportForm

@@ -16,6 +16,7 @@ from catalog.feeds.values import UNFILLED
 __all__ = ["Item", "Occurring", "Rules", "check", "names_of"]
 
 MAX_UNKNOWN_NAMES = 200  # of one file are reported; a file with more has its data in its names
+UNKNOWN_NAME_MAX = 500  # characters of such a name: an index takes no more than these in any script
 
 
 def check(raw: RawItem, rules: Rules) -> Item:
@@ -75,8 +76,9 @@ class Occurring:
         slot = slot_of(tag, self._rules.aliases)
         if not slot.known and len(self.unknown) < MAX_UNKNOWN_NAMES:
             found = text_of(raw.fields[tag])[:FOUND_MAX]
-            issue = Issue("attribute.unknown", slot.name, found, raw.line_of(tag))
-            self.unknown.setdefault(slot.name, (issue, item.id))
+            name = slot.name[:UNKNOWN_NAME_MAX]
+            issue = Issue("attribute.unknown", name, found, raw.line_of(tag))
+            self.unknown.setdefault(name, (issue, item.id))
 
     @property
     def names(self) -> set[str]:

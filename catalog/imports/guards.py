@@ -76,7 +76,7 @@ def price_change(run: ImportRun) -> str:
 
 def zero_price(run: ImportRun) -> str:
     limit = run.feed.guard_zero_price
-    if limit is None or run.invalid == 0:
+    if limit is None:
         return ""
     prices = run.issues.filter(code__in=("price.zero", "price.negative"), attribute__in=MONEY_NAMES)
     count = prices.aggregate(count=Sum("count"))["count"] or 0

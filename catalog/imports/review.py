@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -49,7 +50,8 @@ def go_on(run: ImportRun) -> None:
     if run.status == Status.REVIEW and run.holds:
         tell_needs_review(run)
     elif run.status == Status.REVIEW and (run.auto_apply or not run.has_changes):
-        confirm(run, plan_hash=run.plan_hash, by=None)
+        with suppress(NotPossible):  # somebody was quicker
+            confirm(run, plan_hash=run.plan_hash, by=None)
 
 
 def describe(run: ImportRun) -> str:

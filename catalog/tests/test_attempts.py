@@ -103,6 +103,12 @@ def test_losses_of_reading_do_not_count_for_applying(run: ImportRun) -> None:
     assert run.status == Status.APPLIED
 
 
+def test_what_is_over_a_limit_of_the_database_is_not_tried_for_ever(run: ImportRun) -> None:
+    with pytest.raises(OperationalError), failing_in_words(run), connection.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join('1' * 1665)}")  # columns
+    assert (run.status, run.error_code) == (Status.FAILED, "internal_error")
+
+
 def test_what_the_database_broke_off_does_not_count(run: ImportRun, halfway: Any) -> None:
     for _ in range(ATTEMPTS + 1):
         halfway(cutting_off())

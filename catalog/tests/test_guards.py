@@ -105,6 +105,11 @@ def test_each_guard_can_be_switched_off(catalogue_of_forty: Feed, name: str) -> 
     assert planned(catalogue_of_forty, *much, mode="sync").holds == []
 
 
+def test_sale_prices_of_zero_are_zero_prices_where_every_item_is_valid(catalogue_of_forty: Feed) -> None:
+    run = planned(catalogue_of_forty, *items(40, price="100.00 AED", sale_price="0.00 AED", color="Red"), mode="sync")
+    assert (run.invalid, codes(run)) == (0, ["guard.zero_price"])
+
+
 @pytest.mark.parametrize("guard", ["guard_price_change", "guard_price_products"])
 def test_either_half_of_the_prices_guard_switches_it_off(catalogue_of_forty: Feed, guard: str) -> None:
     setattr(catalogue_of_forty, guard, None)

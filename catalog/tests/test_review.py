@@ -12,7 +12,7 @@ from catalog.errors import NotAllowed, NotPossible
 from catalog.imports import since
 from catalog.imports.apply import apply
 from catalog.imports.discard import discard
-from catalog.imports.review import PAGE_ROWS, changes, confirm, edited_since, page
+from catalog.imports.review import PAGE_ROWS, changes, confirm, edited_since, go_on, page
 from catalog.models import CatalogVersion, Change, Feed, ImportRun, Product, Status
 from catalog.tests.conftest import Worker
 from catalog.tests.factories import (
@@ -67,6 +67,14 @@ def test_before_a_plan_is_made_there_is_nothing_to_confirm(feed: Feed, alice: Us
     with pytest.raises(NotPossible, match="waiting") as refused:
         confirm(run, plan_hash="", by=alice)
     assert refused.value.code == "not_in_review"
+
+
+def test_a_plan_that_somebody_confirms_meanwhile_need_not_go_on_by_itself(feed: Feed, alice: User) -> None:
+    run = planned(feed, item("1"), auto_apply=True)
+    seen = ImportRun.objects.get(pk=run.pk)
+    confirmed(run, by=alice)
+    go_on(seen)
+    assert [step["by"] for step in seen.history if step["status"] == Status.APPLYING] == ["alice"]
 
 
 @pytest.mark.parametrize("end", [execute, lambda run: discard(run, by=None, in_background=False)])

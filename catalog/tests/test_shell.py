@@ -93,11 +93,16 @@ def test_a_refused_file_exits_with_1_and_its_sentence(
     assert not Product.objects.exists()
 
 
-@pytest.mark.parametrize("arguments", [["/no/such/file"], [__file__, "--feed", "Not a slug!"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["/no/such/file"], *([__file__, "--feed", slug] for slug in ("Not a slug!", "", "x" * 51))],
+    ids=["no file", "no slug", "an empty slug", "a long slug"],
+)
 def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
     with pytest.raises(CommandError) as wrong:
         call_command("import_feed", *arguments)
     assert wrong.value.returncode == 2
+    assert not Feed.objects.exists()
 
 
 def test_a_person_reads_one_sentence(capsys: pytest.CaptureFixture[str], feed_file: Path) -> None:

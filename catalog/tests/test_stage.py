@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
 
+from catalog.feeds.check import UNKNOWN_NAME_MAX
 from catalog.imports.discard import discard
 from catalog.imports.stage import BATCH_ITEMS, stage
 from catalog.models import Change, Feed, ImportRun, Product, RunIssue, StagedItem, Status
@@ -106,6 +107,13 @@ def test_a_name_that_no_attribute_has_is_reported_once_a_run(feed: Feed) -> None
     issue = planned(feed, item("1"), *items(BATCH_ITEMS + 1, heel="high")).issues.get()
     assert (issue.code, issue.attribute, issue.severity, issue.count) == ("attribute.unknown", "heel", "notice", 1)
     assert issue.examples == [{"line": 3, "product_id": "00001", "found": "high"}]
+
+
+def test_a_name_of_any_length_is_reported_by_its_beginning(feed: Feed) -> None:
+    name = "".join(map(chr, range(0x4E00, 0x7100)))  # of which an index can compress nothing
+    run = applied(feed, item("1", **{name: "high"}))
+    assert run.issues.get().attribute == name[:UNKNOWN_NAME_MAX]
+    assert Product.objects.get().extra == {name: "high"}
 
 
 def test_an_address_as_found_is_forgotten_when_the_shop_writes_it_well(feed: Feed) -> None:

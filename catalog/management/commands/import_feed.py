@@ -17,6 +17,7 @@ from catalog.imports.here import import_here
 from catalog.models import Feed, ImportRun, Mode, Status
 
 KIB_PER_MB = 1024
+SLUG_CHARS = Feed._meta.get_field("slug").max_length or 0
 
 
 class Command(BaseCommand):
@@ -36,8 +37,9 @@ class Command(BaseCommand):
     def handle(self, *, file: Path, feed: str, mode: str, dry_run: bool, json: bool, **_: Any) -> None:
         if not file.is_file():
             raise CommandError(f"There is no file {file}.", returncode=2)
-        if slugify(feed) != feed:
-            raise CommandError(f"{feed!r} is no short name: use small letters, digits, - and _.", returncode=2)
+        if slugify(feed) != feed or not 0 < len(feed) <= SLUG_CHARS:
+            would_do = f"use small letters, digits, - and _, up to {SLUG_CHARS} of them"
+            raise CommandError(f"{feed!r} is no short name: {would_do}.", returncode=2)
         run, error = self._import(file, self._feed(feed), mode, dry_run)
         error = error or (run.error if run else "")
         if json:

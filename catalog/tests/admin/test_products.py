@@ -309,6 +309,17 @@ def test_an_edit_is_what_a_plan_made_before_it_gives_way_to(mona: Client, feed: 
     assert run.changes.get().base_version == Product.objects.get().version - 1
 
 
+def test_a_page_that_was_opened_before_an_import_puts_nothing_back(mona: Client, feed: Feed) -> None:
+    applied(feed, *items(1))
+    form = form_of(mona, "00001")
+    applied(feed, *items(1, price="150.00 AED"))
+    for _ in range(2):  # the page that is refused is as old when it is sent again
+        answer = mona.post(page_of("00001"), form | {"title": "By hand"})
+        assert "This product was changed since you opened this page" in answer.content.decode()
+        form = dict(tree(answer).xpath("//form[@id='product_form']")[0].form_values())
+    assert Product.objects.values_list("title", "price", "version").get() == ("Silk dress", 150, 2)
+
+
 UNFIT = [
     ("availability", "soon"),
     ("condition", "old"),
