@@ -1,5 +1,7 @@
 """The one family of errors a person can act on. Each is a sentence: where, what was found, what would do."""
 
+import errno
+
 
 class CatalogError(Exception):
     """Something was refused. `code` is stable and for programs, the message is for people."""
@@ -20,3 +22,15 @@ class NotPossible(CatalogError):
 
 class NotAllowed(CatalogError):
     """The person lacks the permission."""
+
+
+class NotStored(CatalogError):
+    """The server could not keep a file."""
+
+    def __init__(self, reason: OSError) -> None:
+        is_full = reason.errno in (errno.ENOSPC, errno.EDQUOT)
+        why = "has no room left for the file" if is_full else f"cannot store the file: {reason.strerror or reason}"
+        super().__init__(
+            "storage.full" if is_full else "storage.failed",
+            f"The server {why}. Nothing was imported. Tell whoever looks after the server, then upload it again.",
+        )

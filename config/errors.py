@@ -12,12 +12,12 @@ from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
 from catalog.connections import is_lost
-from catalog.errors import CatalogError, FeedRefused, NotAllowed, NotPossible
+from catalog.errors import CatalogError, FeedRefused, NotAllowed, NotPossible, NotStored
 from catalog.imports.receive import TOO_LARGE
 
 log = logging.getLogger(__name__)
 
-STATUS = {FeedRefused: 400, NotAllowed: 403, NotPossible: 409}
+STATUS = {FeedRefused: 400, NotAllowed: 403, NotPossible: 409, NotStored: 507}
 
 
 class Unavailable(APIException):

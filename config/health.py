@@ -1,8 +1,14 @@
 """Is it alive, and can it work?"""
 
+import logging
+from concurrent.futures import Future
 from datetime import timedelta
+from threading import Thread
+from uuid import uuid4
 
 from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from django.db import DatabaseError, InterfaceError
 from django.db.models.functions import Now
 from django.http import HttpRequest, JsonResponse
@@ -15,8 +21,10 @@ from kombu.exceptions import OperationalError as BrokerError
 from schedule.models import Outcome
 from schedule.tasks import CANARY
 
+log = logging.getLogger(__name__)
+
 LATELY = timedelta(minutes=3)  # the canary is sent each minute
-SECONDS = 2  # that the broker has to answer in
+SECONDS = 2  # that the broker and the storage have to answer in
 
 OK, MISSING, UNKNOWN = "ok", "missing", "unknown"
 
@@ -34,7 +42,7 @@ def ready(_request: HttpRequest) -> JsonResponse:
     A worker is taken to work when it did the canary's task lately, not when its process answers: one that stopped
     taking tasks answers all the same. Nobody asks it while beat is missing, so then it is unknown.
     """
-    parts = {"broker": broker(), **database_and_workers()}
+    parts = {"broker": broker(), "storage": STORAGE.state(), **database_and_workers()}
     works = set(parts.values()) == {OK}
     return JsonResponse({"status": OK if works else "unavailable", **parts}, status=200 if works else 503)
 
@@ -47,6 +55,35 @@ def broker() -> str:
     except (BrokerError, OSError):
         return MISSING
     return OK
+
+
+class Storage:
+    """Whether it takes a file, asked in a thread: one on a network that is cut off holds whoever asks, for hours."""
+
+    def __init__(self) -> None:
+        self._asking: Future[None] = Future()
+        self._asking.set_result(None)
+
+    def state(self) -> str:
+        if self._asking.done():  # else it does not answer the one who asked before
+            self._asking = Future()
+            Thread(target=self._ask, args=[self._asking], name="storage", daemon=True).start()
+        try:
+            self._asking.result(timeout=SECONDS)
+        except Exception as error:
+            log.error("The storage takes no file", exc_info=error)
+            return MISSING
+        return OK
+
+    def _ask(self, answer: Future[None]) -> None:
+        try:
+            default_storage.delete(default_storage.save(f"health/{uuid4()}", ContentFile(b"ok")))
+            answer.set_result(None)
+        except Exception as error:
+            answer.set_exception(error)
+
+
+STORAGE = Storage()
 
 
 def database_and_workers() -> dict[str, str]:

@@ -13,6 +13,7 @@ ERRORS = {
     "422": "The key was used for another upload.",
     "429": "Too many tries.",
     "503": "It cannot be done at the moment.",
+    "507": "There is no room for it.",
     "default": "An error.",
 }
 SCHEMAS = {

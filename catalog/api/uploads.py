@@ -125,7 +125,7 @@ class UploadParser(MultiPartParser):
         "imports",
         "upload_products",
         {202: ReceivedSerializer, 201: ReceivedSerializer},
-        errors=(400, 403, 409, 413, 415, 422),
+        errors=(400, 403, 409, 413, 415, 422, 507),
         parameters=HEADERS,
         request={"multipart/form-data": UploadSerializer},
         sent=examples.UPLOAD,

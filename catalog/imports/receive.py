@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import uuid
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from catalog.errors import FeedRefused, NotPossible
+from catalog.errors import FeedRefused, NotPossible, NotStored
 from catalog.feeds.items import check_start
 from catalog.feeds.write import part_of
 from catalog.imports.background import ring
@@ -26,6 +27,8 @@ from catalog.imports.permissions import require, require_upload, require_upload_
 from catalog.imports.review import describe
 from catalog.models import Feed, ImportRun, Mode, Status
 from catalog.models.imports import OPEN
+
+log = logging.getLogger(__name__)
 
 TOO_LARGE = "feed.too_large"
 
@@ -57,8 +60,7 @@ def receive(
     content = _Hashed(file)
     name = f"feeds/{timezone.now():%Y/%m}/{uuid.uuid4()}"
     try:
-        name = default_storage.save(name, content)
-        _sync_to_disk(name)
+        name = _stored(name, content)
         with transaction.atomic():
             among = visible_imports(by) if through_api else ImportRun.objects.all()
             run = _open_run(among, content.sha256, **same)
@@ -71,7 +73,21 @@ def receive(
             return run
     finally:
         if name:
-            default_storage.delete(name)
+            with suppress(OSError):  # what stays behind goes in a day
+                default_storage.delete(name)
+
+
+def _stored(name: str, content: File[bytes]) -> str:
+    """The file's name when all of it is on the disk."""
+    try:
+        name = default_storage.save(name, content)
+        _sync_to_disk(name)
+    except ConnectionError:
+        raise  # it was the uploader's
+    except OSError as error:
+        log.error("A file could not be stored", exc_info=error)
+        raise NotStored(error) from error
+    return name
 
 
 def too_large() -> FeedRefused:

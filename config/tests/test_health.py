@@ -1,6 +1,7 @@
 """Alive, and able to work: what each of the two checks looks at."""
 
 from datetime import timedelta
+from threading import Event
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
+from config.health import Storage
 from schedule.models import JobRun, Outcome
 from schedule.tasks import CANARY
 
@@ -39,10 +41,14 @@ def test_being_alive_touches_nothing() -> None:
     assert Client().get("/health-check/").json() == {"status": "ok"}
 
 
-def test_it_is_ready_when_all_four_work(db: None) -> None:
+WELL = {"status": "ok", "broker": "ok", "storage": "ok", "database": "ok", "worker": "ok", "beat": "ok"}
+
+
+def test_it_is_ready_when_all_five_work(db: None, settings: Any) -> None:
     beat_sent()
     worker_sang()
-    assert ready() == (200, {"status": "ok", "broker": "ok", "database": "ok", "worker": "ok", "beat": "ok"})
+    assert ready() == (200, WELL)
+    assert not [path for path in settings.MEDIA_ROOT.rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("ago", [timedelta(minutes=4), timedelta(days=1)])
@@ -51,7 +57,7 @@ def test_a_worker_that_did_nothing_lately_is_missing(db: None, ago: timedelta) -
     worker_sang(ago=ago)
     status, said = ready()
     assert status == 503
-    assert said == {"status": "unavailable", "broker": "ok", "database": "ok", "worker": "missing", "beat": "ok"}
+    assert said == {**WELL, "status": "unavailable", "worker": "missing"}
 
 
 @pytest.mark.parametrize("outcome", [Outcome.RUNNING, Outcome.FAILED])
@@ -75,6 +81,28 @@ def test_a_broker_that_does_not_answer_is_missing(db: None, settings: Any, addre
     worker_sang()
     status, said = ready()
     assert (status, said["broker"]) == (503, "missing")
+
+
+def test_a_storage_that_takes_nothing_makes_it_not_ready(db: None, settings: Any) -> None:
+    settings.MEDIA_ROOT = "/proc/nowhere"
+    beat_sent()
+    worker_sang()
+    assert ready() == (503, {**WELL, "status": "unavailable", "storage": "missing"})
+
+
+def test_a_storage_that_does_not_answer_is_missing_and_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, over = [], Event()
+
+    def hang(name: str, _content: Any) -> None:
+        asked.append(name)
+        over.wait()
+
+    monkeypatch.setattr("config.health.SECONDS", 0.1)
+    monkeypatch.setattr("config.health.default_storage.save", hang)
+    storage = Storage()
+    assert [storage.state() for _ in range(3)] == ["missing"] * 3
+    over.set()
+    assert len(asked) == 1
 
 
 def test_a_database_that_does_not_answer_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
