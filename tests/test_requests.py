@@ -24,9 +24,19 @@ def test_a_nul_in_the_address_is_refused_in_words(client: Client, address: str) 
     assert b"NUL" in answer.content
 
 
+def test_a_body_of_no_known_length_is_not_taken_for_an_empty_one(client: Client) -> None:
+    answer = client.generic("POST", "/upload-products/", headers={"Transfer-Encoding": "chunked"})
+    assert answer.status_code == 411
+    assert "Content-Length" in answer.json()["detail"]
+
+
 def test_the_health_check_touches_nothing(client: Client) -> None:
     answer = client.get("/health-check/")
     assert answer.json() == {"status": "ok"}
+
+
+def test_the_health_check_answers_no_other_methods(client: Client) -> None:
+    assert {client.generic(method, "/health-check/").status_code for method in ("TRACE", "OPTIONS")} == {405}
 
 
 @pytest.mark.django_db(transaction=True)
