@@ -117,7 +117,7 @@ def remembered(feed: Feed) -> QuerySet[ImportRun]:
     return of_feed.exclude(Exists(supplemental)).order_by("-pk")
 
 
-# A duplicate is one of its own file only. The lines of issues move with their item.
+# A duplicate is one of its own file only. The lines of issues move with their item, and the first are their examples.
 _COPIED = f"""
     WITH wanted AS (
         SELECT * FROM unnest(%(digests)s::uuid[], %(positions)s::int[], %(lines)s::int[])
@@ -146,5 +146,5 @@ _COPIED = f"""
         WHERE known.number_in_shape > 1
         RETURNING position, product_id, state, issues
     )
-    SELECT position, product_id, state, NULLIF(issues, '[]')::text FROM copied
+    SELECT position, product_id, state, NULLIF(issues, '[]')::text FROM copied ORDER BY position
 """
