@@ -3,7 +3,7 @@
 import uuid
 from collections import defaultdict
 from collections.abc import Collection
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser, Group
 from django.contrib.auth.models import UserManager as DjangoUserManager
@@ -66,6 +66,12 @@ class User(AbstractUser):
                 violation_error_message=_("A username with an @ must be the user's own e-mail address."),
             ),
         ]
+
+    def save(self, *args: Any, **options: Any) -> None:
+        """As Django's. Who is deactivated has no login through the API any more, nor when activated again."""
+        super().save(*args, **options)
+        if not self.is_active:
+            self.login_sessions.filter(ended_at=None).update(ended_at=timezone.now())
 
     def validate_constraints(self, exclude: Collection[str] | None = None) -> None:
         """As Django's, with each error at the field it is about instead of at the top of the form."""

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 LONGEST_STATEMENT, LONGEST_WAIT = "60s", "5s"
 RETRY_AFTER = 30  # seconds
 NUL = "The address holds a NUL character. Remove %00 from it."
+LENGTH = "The body does not say how long it is. Send it with a Content-Length: from a file, not from a pipe."
 CHARSET = re.compile(r";\s*charset\s*=\s*(\"[^\"]*\"|[^;]*)", re.IGNORECASE)
 
 
@@ -70,6 +71,17 @@ def refuse_nul(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
             if request.path.startswith("/admin/"):
                 return HttpResponseBadRequest(NUL, "text/plain")
             return JsonResponse({"detail": NUL}, status=400)
+        return get_response(request)
+
+    return middleware
+
+
+def want_length(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Refuse a body that does not say its length: Django takes it for an empty one, which misleads the sender."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if "Transfer-Encoding" in request.headers and not request.META.get("CONTENT_LENGTH"):
+            return JsonResponse({"detail": LENGTH}, status=411)
         return get_response(request)
 
     return middleware

@@ -9,8 +9,9 @@ from django.db import connection
 from django.db.backends.signals import connection_created
 from django.test import Client
 
-from catalog.tests.factories import at_once, cutting_off
-from catalog.tests.pages import RUNS, browser
+from catalog.tests import api
+from catalog.tests.factories import at_once, cutting_off, turned_away
+from catalog.tests.pages import RUNS, browser, staff
 from config.middleware import _limit_waiting, in_utf8, limit_waiting
 
 
@@ -23,9 +24,19 @@ def test_a_nul_in_the_address_is_refused_in_words(client: Client, address: str) 
     assert b"NUL" in answer.content
 
 
+def test_a_body_of_no_known_length_is_not_taken_for_an_empty_one(client: Client) -> None:
+    answer = client.generic("POST", "/upload-products/", headers={"Transfer-Encoding": "chunked"})
+    assert answer.status_code == 411
+    assert "Content-Length" in answer.json()["detail"]
+
+
 def test_the_health_check_touches_nothing(client: Client) -> None:
     answer = client.get("/health-check/")
     assert answer.json() == {"status": "ok"}
+
+
+def test_the_health_check_answers_no_other_methods(client: Client) -> None:
+    assert {client.generic(method, "/health-check/").status_code for method in ("TRACE", "OPTIONS")} == {405}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -36,6 +47,15 @@ def test_while_the_database_is_away_people_are_told_when_to_come_back() -> None:
     connection.close()
     assert (answer.status_code, answer["Retry-After"]) == (503, "30")
     assert b"being restarted" in answer.content
+    assert alice.get(RUNS).status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_while_the_database_takes_no_more_connections_people_are_told_when_to_come_back() -> None:
+    alice = browser("alice")
+    program = api.client(staff("ida"))
+    for answer in (turned_away(lambda: alice.get(RUNS)), turned_away(lambda: program.get("/imports/1/"))):
+        assert (answer.status_code, answer["Retry-After"]) == (503, "30")
     assert alice.get(RUNS).status_code == 200
 
 

@@ -89,6 +89,15 @@ def test_deactivation_ends_every_login(carl: User) -> None:
     assert refresh(tokens["refresh"]).status_code == 401
 
 
+def test_a_login_stays_ended_when_the_person_is_activated_again(carl: User) -> None:
+    tokens = log_in()
+    for carl.is_active in (False, True):
+        carl.save()
+    assert check(tokens["access"]) == 401
+    assert refresh(tokens["refresh"]).status_code == 401
+    assert check(log_in()["access"]) == 200
+
+
 def test_deletion_ends_every_login(carl: User) -> None:
     tokens = log_in()
     carl.delete()

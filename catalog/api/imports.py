@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from django.http import StreamingHttpResponse
-from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_view
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
@@ -44,7 +44,10 @@ class ImportView(APIView):
 
     def run(self, request: Request, pk: int) -> ImportRun:
         self.asked(request)
-        return get_object_or_404(visible_imports(request.user), pk=pk)
+        run = visible_imports(request.user).filter(pk=pk).first()
+        if run is None:
+            raise NotFound("There is no import of this number.")
+        return run
 
 
 @extend_schema_view(

@@ -18,9 +18,10 @@ FEW = 3
 def tripped(run: ImportRun) -> list[tuple[str, str]]:
     """The guards of its feed that the plan trips, as code and sentence. `run` has the counts of the plan.
 
-    A plan without changes can do no harm, and a feed's first import has nothing to be compared with.
+    A plan without changes can do no harm, and one that only adds products to a feed without any has nothing to be
+    compared with. A feed of prices has no products of its own, and changes those of others.
     """
-    if not run.has_changes or not _products(run).exists():
+    if not run.has_changes or not (run.changed or _products(run).exists()):
         return []
     found = [(f"guard.{guard.__name__}", guard(run)) for guard in GUARDS]
     return [(code, sentence) for code, sentence in found if sentence]
@@ -98,11 +99,14 @@ def out_of_stock(run: ImportRun) -> str:
 def currency(run: ImportRun) -> str:
     if not run.feed.guard_currency:
         return ""
-    new = _rows(_NEW_CURRENCIES, feed=run.feed_id)
+    has_products = _products(run).exists()
+    known = "feed_id = %(feed)s" if has_products else "id IN (SELECT product_id FROM compared)"
+    new = _rows(_NEW_CURRENCIES.format(known=known), feed=run.feed_id)
     if not new:
         return ""
     named = ", ".join(f"{name} ({count:,} {'item' if count == 1 else 'items'})" for name, count in new)
-    return f"None of this feed's products is in {named} so far. Check that the amounts are meant so."
+    whose = "this feed's products" if has_products else "the products that the file is about"
+    return f"None of {whose} is in {named} so far. Check that the amounts are meant so."
 
 
 GUARDS: tuple[Callable[[ImportRun], str], ...] = (
@@ -136,7 +140,7 @@ _SOLD_OUT = """
     WHERE run_id = %(run)s AND operation IN ('update', 'restore') AND after ->> 'availability' = 'out_of_stock'
 """
 
-# Currencies in the file that no product of the feed has, while some have one.
+# Currencies in the file that none of the known products has, while some have one.
 _NEW_CURRENCIES = """
     SELECT currency, count
     FROM (
@@ -144,10 +148,10 @@ _NEW_CURRENCIES = """
     ) AS found
     WHERE NOT EXISTS (
             SELECT FROM catalog_product product
-            WHERE feed_id = %(feed)s AND archived_at IS NULL AND product.currency = found.currency
+            WHERE {known} AND archived_at IS NULL AND product.currency = found.currency
         )
         AND EXISTS (
-            SELECT FROM catalog_product WHERE feed_id = %(feed)s AND archived_at IS NULL AND currency <> ''
+            SELECT FROM catalog_product WHERE {known} AND archived_at IS NULL AND currency <> ''
         )
     ORDER BY count DESC, currency
 """

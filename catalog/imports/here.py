@@ -26,8 +26,8 @@ def import_here(
 ) -> ImportRun:
     """Receive, stage, plan and apply; a dry run is discarded after the plan. Raises `FeedRefused` as `receive` does.
 
-    The run that is returned is applied, discarded or failed; or in review, when something holds it for a person or
-    somebody else works on the same file right now.
+    The run that is returned is applied, discarded or failed; or in review, when something holds it for a person; or
+    as busy as it is, when somebody else works on the same file right now.
     """
     run = receive(file, feed=feed, mode=mode, by=by, auto_apply=False, in_background=False)
     ours = run.status == Status.RECEIVED

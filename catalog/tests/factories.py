@@ -155,6 +155,30 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
         return list(pool.map(go, calls))
 
 
+def turned_away(call: Callable[[], Any]) -> Any:
+    """What the call returns or raises while the database takes no further connection."""
+
+    def limit(connections: int) -> None:
+        with connection.cursor() as cursor:
+            database = connection.ops.quote_name(connection.settings_dict["NAME"])
+            cursor.execute(f"ALTER DATABASE {database} CONNECTION LIMIT {connections}")
+
+    def go() -> Any:
+        try:
+            return call()
+        except Exception as error:
+            return error
+        finally:
+            connection.close()
+
+    limit(0)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(go).result()
+    finally:
+        limit(-1)
+
+
 def cutting_off() -> Callable[[], None]:
     """What another connection does to end this one, as when the worker or the database is killed."""
     connection.ensure_connection()

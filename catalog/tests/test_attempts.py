@@ -32,7 +32,18 @@ from catalog.imports.review import confirm
 from catalog.imports.stage import stage
 from catalog.imports.sweep import sweep
 from catalog.models import Attempt, Feed, ImportRun, Product, Status
-from catalog.tests.factories import at_once, cutting_off, feed_of, item, items, planned, received, wait_until
+from catalog.tasks import stage_run
+from catalog.tests.factories import (
+    at_once,
+    cutting_off,
+    feed_of,
+    item,
+    items,
+    planned,
+    received,
+    turned_away,
+    wait_until,
+)
 from catalog.tests.pages import browser, texts, url, with_class
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -117,6 +128,17 @@ def test_what_the_database_broke_off_does_not_count(run: ImportRun, halfway: Any
         assert is_lost(broken.value)
         assert Attempt.objects.get().count == 0
     stage(run)
+    assert run.status == Status.REVIEW
+
+
+def test_a_worker_that_the_database_has_no_connection_for_leaves_the_import_for_later(run: ImportRun) -> None:
+    for _ in range(ATTEMPTS + 1):
+        error = turned_away(lambda: stage_run(run.pk))
+        assert "too many connections" in str(error)
+        assert is_lost(error)
+    assert not Attempt.objects.exists()
+    stage_run(run.pk)
+    run.refresh_from_db()
     assert run.status == Status.REVIEW
 
 

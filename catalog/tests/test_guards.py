@@ -123,6 +123,23 @@ def test_a_feeds_first_import_trips_nothing(feed: Feed, other_feed: Feed) -> Non
     assert planned(feed, *awful, mode="sync").holds == []
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("price_change", {"price": "1.00 AED"}),
+        ("currency", {"price": "100.00 USD"}),
+        ("out_of_stock", {"price": "100.00 AED", "availability": "out_of_stock"}),
+    ],
+)
+def test_a_feed_that_only_changes_the_products_of_another_is_guarded_as_well(
+    catalogue_of_forty: Feed, other_feed: Feed, name: str, values: dict[str, str]
+) -> None:
+    for _ in range(2):  # its first import, and every later one
+        run = planned(other_feed, *items(40, **values))
+        assert codes(run) == [f"guard.{name}"]
+        applied(other_feed, *items(40, price="100.00 AED", color=f"Red {run.pk}"))
+
+
 def test_a_plan_without_changes_is_not_held(feed: Feed) -> None:
     applied(feed, *items(5))
     run = planned(feed, *items(5), *[item(f"bad{n}", price="free") for n in range(50)])

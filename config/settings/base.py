@@ -56,6 +56,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.middleware.limit_what_pages_load",
     "config.middleware.refuse_nul",
+    "config.middleware.want_length",
     "config.middleware.DatabaseAway",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
@@ -124,6 +125,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_CLASSES": ["accounts.limits.Throttle"],
     "EXCEPTION_HANDLER": "config.errors.answer_for",
+    "URL_FORMAT_OVERRIDE": None,  # else ?format=xml is taken for a wish, and is not refused as an unknown parameter
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "NUM_PROXIES": PROXY_COUNT,
 }
