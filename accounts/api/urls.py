@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from django.urls import URLPattern, path
+from django.urls import path
 from django.views.decorators.cache import never_cache
 
 from accounts.api import views
 
 
-def call(route: str, view: Any, name: str) -> URLPattern:
+def call(route: str, view: Any, name: str) -> Any:
     return path(route, never_cache(view.as_view()), name=name)
 
 
