@@ -63,7 +63,7 @@ def _clean_up_what_was_left() -> int:
 def _forget_items() -> int:
     """The items that could not be imported: their list and their download go, their number and issues stay.
 
-    And the products that an undo removed: the import cannot add them again then.
+    And the products that an undo removed: the import cannot be applied again then.
     """
     days = settings.RETENTION_ITEMS_DAYS
     if not days:

@@ -14,7 +14,7 @@ from catalog.imports.apply import carry_out, lay_over
 from catalog.imports.background import ring
 from catalog.imports.columns import SHARED, listed, spoken_of
 from catalog.imports.permissions import require
-from catalog.imports.review import describe
+from catalog.imports.review import changes, describe
 from catalog.imports.since import TOUCHED, touched_since
 from catalog.imports.sql import execute
 from catalog.models import CatalogState, Change, ImportRun, Operation, Outcome, Status
@@ -87,13 +87,25 @@ def undo(run: ImportRun, *, by: Any, seen: str = "", in_background: bool = True)
 def redo(run: ImportRun, *, by: Any, in_background: bool = True) -> None:
     """Let an import that was undone be applied again. A worker does it, or the caller with `bring_back`.
 
-    Raises `NotPossible` when it is not undone, `NotAllowed` without permission.
+    Raises `NotPossible` when it is not undone or what it had added is kept no longer, `NotAllowed` without permission.
     """
     require(by, "catalog.undo_importrun")
+    if run.status == Status.UNDONE and _is_forgotten(run):
+        raise NotPossible(
+            "values_forgotten",
+            f"{run} cannot be applied again: the values of the products that it had added are kept no longer. "
+            "Upload its file again.",
+        )
     if not run.move(Status.UNDONE, to=Status.REDOING, by=by, error="", error_code=""):
         raise NotPossible("not_undone", f"{run} cannot be applied again: {describe(run)}")
     if in_background:
         ring("catalog.redo", run)
+
+
+def _is_forgotten(run: ImportRun) -> bool:
+    """Whether products that the undo removed cannot be made again, since their values were deleted meanwhile."""
+    removed = changes(run, operation=Operation.CREATE, outcome=Outcome.UNDONE)
+    return removed.exists() and not run.staged.exists()
 
 
 def take_back(run: ImportRun, *, in_background: bool = True) -> None:

@@ -179,11 +179,21 @@ def test_values_stay_while_an_import_is_undone_and_no_longer(run: ImportRun) -> 
     assert not run.staged.exists()
 
 
-def test_without_its_values_a_product_stays_away(run: ImportRun) -> None:
+def test_without_the_values_of_what_it_added_it_is_not_applied_again(run: ImportRun) -> None:
     taken_back(run)
     run.staged.all().delete()
-    brought_back(run)
-    assert (counts(run)["conflict"], run.created) == (1, 0)
+    before = contents()
+    with pytest.raises(NotPossible, match="the values of the products that it had added are kept no longer"):
+        redo(run, by=None)
+    run.refresh_from_db()
+    assert (run.status, contents()) == ("undone", before)
+
+
+def test_an_import_that_added_nothing_is_applied_again_without_values(feed: Feed) -> None:
+    applied(feed, item("1"))
+    run = taken_back(applied(feed, item("1", color="Red")))
+    run.staged.all().delete()
+    assert (brought_back(run).changed, Product.objects.get().color) == (1, "Red")
 
 
 def test_a_plan_made_before_is_not_laid_over_another_product_by_the_same_id(feed: Feed, other_feed: Feed) -> None:
