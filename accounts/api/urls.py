@@ -1,19 +1,27 @@
-"""Where the calls about accounts are found."""
+"""Where the calls about accounts are found. Nobody on the way may keep an answer: it has tokens, or a person's name."""
 
-from django.urls import path
+from typing import Any
+
+from django.urls import URLPattern, path
+from django.views.decorators.cache import never_cache
 
 from accounts.api import views
 
+
+def call(route: str, view: Any, name: str) -> URLPattern:
+    return path(route, never_cache(view.as_view()), name=name)
+
+
 urlpatterns = [
-    path("signup/", views.SignupView.as_view(), name="signup"),
-    path("signup/verify-email/", views.VerifyEmailView.as_view(), name="verify-email"),
-    path("signup/resend-email/", views.ResendEmailView.as_view(), name="resend-email"),
-    path("login/", views.LoginView.as_view(), name="login"),
-    path("logout/", views.LogoutView.as_view(), name="logout"),
-    path("auth-protected-check/", views.AuthProtectedCheckView.as_view(), name="auth-protected-check"),
-    path("token/refresh/", views.RefreshView.as_view(), name="token-refresh"),
-    path("password/reset/", views.PasswordResetView.as_view(), name="password-reset"),
-    path("password/reset/confirm/", views.PasswordResetConfirmView.as_view(), name="password-reset-confirm"),
-    path("password/change/", views.PasswordChangeView.as_view(), name="password-change"),
-    path("user/", views.UserView.as_view(), name="user"),
+    call("signup/", views.SignupView, "signup"),
+    call("signup/verify-email/", views.VerifyEmailView, "verify-email"),
+    call("signup/resend-email/", views.ResendEmailView, "resend-email"),
+    call("login/", views.LoginView, "login"),
+    call("logout/", views.LogoutView, "logout"),
+    call("auth-protected-check/", views.AuthProtectedCheckView, "auth-protected-check"),
+    call("token/refresh/", views.RefreshView, "token-refresh"),
+    call("password/reset/", views.PasswordResetView, "password-reset"),
+    call("password/reset/confirm/", views.PasswordResetConfirmView, "password-reset-confirm"),
+    call("password/change/", views.PasswordChangeView, "password-change"),
+    call("user/", views.UserView, "user"),
 ]

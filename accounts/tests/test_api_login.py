@@ -17,6 +17,7 @@ from django.utils import timezone
 from redis.exceptions import ConnectionError as CacheAway
 from rest_framework.settings import api_settings
 
+from accounts.api.urls import urlpatterns
 from accounts.limits import LOGIN_ACCOUNT, LOGIN_ADDRESS, LOGIN_PAIR
 from accounts.models import LoginSession, User
 from accounts.tests.conftest import PASSWORD, bearer, log_in, make_person, post
@@ -67,6 +68,14 @@ def test_a_login_leaves_no_cookie_and_does_not_open_the_admin(olga: User) -> Non
     assert answer.status_code == 200
     assert not answer.cookies
     assert browser.get(reverse("admin:index")).status_code == 302
+
+
+@pytest.mark.parametrize("route", [str(call.pattern) for call in urlpatterns])
+def test_no_answer_about_an_account_is_kept_by_anybody_on_the_way(carl: User, route: str) -> None:
+    tokens = attempt(password=PASSWORD)
+    api = bearer(tokens.json()["access"])
+    answers = [tokens, post(f"/{route}"), api.get(f"/{route}"), api.post(f"/{route}")]
+    assert all("no-store" in answer["Cache-Control"] for answer in answers)
 
 
 def test_a_session_of_the_admin_does_not_open_the_api(olga: User) -> None:
