@@ -49,8 +49,8 @@ FILTERS = (
     amount("max_price", "The highest price, in whatever currency."),
     text(
         "search",
-        "Beginnings of words in id, title, brand, GTIN or MPN. A word that no product has is taken as the one most "
-        "like it; a number is taken as it is.",
+        "Beginnings of words in id, title, brand, GTIN or MPN; punctuation stands between words. A word that no "
+        "product has is taken as the one most like it; a number is taken as it is.",
         most=SEARCH_CHARS,
         default="",
     ),

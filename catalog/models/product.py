@@ -1,5 +1,6 @@
 """Products, and the columns they share with the items of an import."""
 
+import string
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchQuery, SearchVector, SearchVectorExact, SearchVectorField
 from django.db import connection, models, transaction
-from django.db.models import Func
+from django.db.models import F, Func, Value
 from django.db.models.functions import Left
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
@@ -20,6 +21,9 @@ from catalog.models.words import Beginning, Word, quoted
 # Of titles and brands so much is in an index, whose entries are limited: an id of 500 characters has to fit beside it.
 KEY_CHARS = 120
 SEARCH_CHARS = 200
+# Between words, in products and in searches. By itself PostgreSQL takes Black/White for a path, 2-5 for 2 and minus 5.
+_PUNCTUATION = string.punctuation
+_APART = str.maketrans(_PUNCTUATION, " " * len(_PUNCTUATION))
 # So many products are looked at sooner than the index gives the list of those with a frequent word.
 FEW = 1000
 
@@ -112,6 +116,11 @@ class ItemFields(models.Model):
         abstract = True
 
 
+def _words_of(field: str) -> Func:
+    apart = Value(_PUNCTUATION), Value(" " * len(_PUNCTUATION))
+    return Func(F(field), *apart, function="translate", output_field=models.TextField())
+
+
 class ProductQuerySet(models.QuerySet["Product"]):
     def active(self) -> "ProductQuerySet":
         """Products on sale or soon to be: for every list but the archive."""
@@ -130,8 +139,7 @@ class ProductQuerySet(models.QuerySet["Product"]):
 
         Each word that no product has is taken as the known word that is most like it.
         """
-        found = words[:SEARCH_CHARS].replace("\x00", " ").replace("'", " ").replace("\\", " ").split()
-        terms = [word for word in found if any(map(str.isalnum, word))]
+        terms = [word for word in words[:SEARCH_CHARS].replace("\x00", " ").split() if any(map(str.isalnum, word))]
         if not terms:
             return self.none() if words.strip() else self
         indexed, unindexed = _as_meant(terms)
@@ -165,8 +173,9 @@ class _AnyOf(SearchQuery):
 
 
 def _beginning(term: str) -> SearchQuery:
-    """A word that begins so."""
-    return SearchQuery(f"'{term}':*", config="simple", search_type="raw")
+    """A word that begins so; of a term with punctuation in it the words one after another, the last begun so."""
+    words = " <-> ".join(map(quoted, term.translate(_APART).split()))
+    return SearchQuery(f"{words}:*", config="simple", search_type="raw")
 
 
 def _as_meant(terms: list[str]) -> tuple[list[SearchQuery], list[SearchQuery]]:
@@ -222,7 +231,7 @@ class Product(ItemFields):
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
     search = models.GeneratedField(
-        expression=SearchVector("id", "title", "brand", "gtin", "mpn", config="simple"),
+        expression=SearchVector(*map(_words_of, ("id", "title", "brand", "gtin", "mpn")), config="simple"),
         output_field=SearchVectorField(),
         db_persist=True,
     )

@@ -113,6 +113,14 @@ def test_a_word_of_several_parts_is_found_beside_a_rare_one(words: str) -> None:
     assert found(words) == ["coat-7"]
 
 
+@pytest.mark.parametrize("words", ["white", "wh", "black/wh", "511704", "334", "376-5117", "neill", "o'nei", "new.com"])
+def test_punctuation_stands_between_words(words: str) -> None:
+    product("1", title="Coat Black/White", brand="O'Neill www.new.com", mpn="376-511704-334")
+    product("2", title="Coat Black White-ish Nei O", mpn="511")
+    assert "1" in found(words)
+    assert ("2" in found(words)) == (words in ("white", "wh", "black/wh"))
+
+
 def test_a_word_that_is_not_learnt_yet_is_found_by_its_beginning(feed: Feed) -> None:
     clean_up(applied(feed, item("1", title="Kaftan")))
     run = applied(feed, item("2", title="Kaftandress"))
