@@ -78,6 +78,13 @@ def _lists(run: ImportRun) -> Iterator[tuple[str, str]]:
         yield outcome, f"outcome={outcome}"
     yield "one product", f"product_id={_some_change(run).product_id}"
     yield "no product", "product_id=none"
+    yield "beginning of an id", f"q={_some_change(run).product_id[:-1]}"
+    yield "words", "q=silk dress"
+    yield "words of nothing", "q=qqqxxx"
+    fields = sorted(run.changed_fields.defer("changes"), key=lambda each: each.number)
+    for each in (fields[0], fields[len(fields) // 2], fields[-1]) if fields else ():
+        yield f"{each}, {each.operation}", f"field={each.name}&operation={each.operation}"
+        yield f"{each}", f"field={each.name}"
     issues = list(run.issues.all())
     for issue in (issues[0], issues[len(issues) // 2], issues[-1]) if issues else ():
         yield f"{issue.code}, {issue.count:,} items", f"tab=issues&code={issue.code}&attribute={issue.attribute}"

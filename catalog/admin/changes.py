@@ -1,37 +1,47 @@
 """The lists of an import's page, of what it would do to products, did, or left alone."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.forms.models import model_to_dict
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from catalog.admin.differences import differences, facts
+from catalog.admin.differences import differences, facts, label
 from catalog.admin.tabs import Tab
-from catalog.imports import review
+from catalog.errors import NotPossible
+from catalog.feeds.attributes import BY_NAME
+from catalog.imports import changed, review
 from catalog.models import Change, ImportRun, Mode, Operation, Outcome, Product, Status
 
 
 class ChangesTab(Tab):
     key = "changes"
     label = _("Changes")
-    filters = ("operation", "outcome", "product_id")
+    filters = ("operation", "outcome", "product_id", "field", "q")
     template = "admin/catalog/importrun/_changes.html"
 
     def count(self, run: ImportRun) -> int:
         changes = run.created + run.changed + run.archived + run.conflict + run.archive_conflict + run.pinned
         return 0 if run.status == Status.DISCARDED else changes
 
+    def chosen(self, request: HttpRequest) -> dict[str, str]:
+        """What is typed has no blanks at its ends."""
+        stripped = {name: value.strip() for name, value in super().chosen(request).items()}
+        return {name: value for name, value in stripped.items() if value}
+
     def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
         chosen = self.chosen(request)
-        context = self.page(request, review.changes(run, **chosen), "id")
+        refused = ""
+        try:
+            rows = review.filtered(run, **chosen)
+        except NotPossible as error:
+            rows, refused = run.changes.none(), str(error)
+        context = self.page(request, rows, "id")
         context["rows"] = with_products(run, context["rows"])
-        context["outcomes"] = _outcome_counts(run)
-        context["operations"] = [
-            (value, label, count)
-            for value, label, count in _operation_counts(run)
-            if count or chosen.get("operation") == value
-        ]
+        context["refused"] = refused
+        context["kinds"] = _kinds(run, chosen)
+        context["fields"] = _fields(run, chosen)
         return context
 
 
@@ -54,6 +64,49 @@ class MissingTab(Tab):
         context["missing"] = self.count(run)
         context["before"] = review.sync_before(run)
         return context
+
+
+def _kinds(run: ImportRun, chosen: dict[str, str]) -> list[dict[str, Any]]:
+    """The chips over the list, which keep the other filters. A number is shown where it is that of the list."""
+    others = {name: value for name, value in chosen.items() if name not in ("operation", "outcome")}
+    searched = "q" in others or "product_id" in others
+    operations, outcomes = _operation_counts(run), _outcome_counts(run)
+    if field := others.get("field"):
+        numbers = changed.numbers_by_operation(run, field)
+        operations = [(value, label, numbers.get(value, 0)) for value, label, _count in operations]
+    chips = [("operation", *kind, not searched) for kind in operations]
+    chips += [("outcome", *kind, not others) for kind in outcomes]
+    return [{"label": _("All"), "query": _query(others), "is_chosen": len(others) == len(chosen)}] + [
+        {
+            "label": label,
+            "count": count if is_exact else None,
+            "query": _query(others | {name: value}),
+            "is_chosen": chosen.get(name) == value,
+        }
+        for name, value, label, count, is_exact in chips
+        if count or chosen.get(name) == value
+    ]
+
+
+def _query(chosen: dict[str, str]) -> str:
+    return "?" + urlencode({"tab": ChangesTab.key, **chosen})
+
+
+def _fields(run: ImportRun, chosen: dict[str, str]) -> list[dict[str, Any]]:
+    """The fields to choose from, those of most changes first; the number where it is that of the list."""
+    numbers = changed.numbers(run, chosen.get("operation", ""))
+    is_exact = chosen.keys() <= {"operation", "field"}
+    names = sorted(numbers, key=lambda name: (-numbers[name], name))
+    if (field := chosen.get("field")) and field not in numbers:
+        names.append(field)
+    return [
+        {"name": name, "label": _label(name), "count": numbers.get(name, 0) if is_exact else None} for name in names
+    ]
+
+
+def _label(name: str) -> str:
+    known = name in BY_NAME or name in ("currency", "pinned")
+    return label(name) if known else name.removeprefix(changed.EXTRA)
 
 
 def _operation_counts(run: ImportRun) -> list[tuple[str, Any, int]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -38,13 +37,13 @@ class Tab:
     def chosen(self, request: HttpRequest) -> dict[str, str]:
         return {name: request.GET[name].replace("\x00", "") for name in self.filters if request.GET.get(name)}
 
-    def page(self, request: HttpRequest, rows: QuerySet[Any], key: str) -> dict[str, Any]:
+    def page(self, request: HttpRequest, rows: review.Rows[Any], key: str) -> dict[str, Any]:
         """A page of rows with the addresses of its neighbours."""
         chosen = self.chosen(request)
         return {**page_of(request, rows, key, {"tab": self.key, **chosen}), "chosen": chosen}
 
 
-def page_of(request: HttpRequest, rows: QuerySet[Any], key: str, state: dict[str, str]) -> dict[str, Any]:
+def page_of(request: HttpRequest, rows: review.Rows[Any], key: str, state: dict[str, str]) -> dict[str, Any]:
     """The page of rows that the address asks for, with the addresses of its neighbours; `state` is in each."""
     after, before = number(request.GET.get("after")), number(request.GET.get("before"))
     page = review.page(rows, key, after=after, before=before)

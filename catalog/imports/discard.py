@@ -53,6 +53,7 @@ def _forget_staged(run: ImportRun) -> None:
         forget_chunks(locked)
     if locked.status in (Status.DISCARDED, Status.FAILED):
         locked.changes.all().delete()
+        locked.changed_fields.all().delete()
 
 
 def with_valid_items(runs: QuerySet[ImportRun]) -> QuerySet[ImportRun]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from catalog.imports import across, compared, coverage, supplements
+from catalog.imports import across, changed, compared, coverage, supplements
 from catalog.imports.background import timed
 from catalog.imports.columns import MONEY_NAMES, spoken_of
 from catalog.imports.holds import holds
@@ -38,6 +38,7 @@ def plan(run: ImportRun) -> None:
             supplements.count_the_rest(run)
             counts["created"] = _plan_creations(run)
             different = _plan_changes(run)
+            changed.measure(run, different)
             counts["pinned"] = run.changes.filter(operation=Operation.KEEP).count()
             counts["changed"] = different - counts["pinned"]
             counts["archived"] = _plan_archiving(run) if run.mode == Mode.SYNC else 0

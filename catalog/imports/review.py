@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from django.db import connection
 from django.db.models import Model, QuerySet
 
 from catalog.errors import NotPossible
+from catalog.imports import changed
 from catalog.imports.background import ring
+from catalog.imports.changed import only
 from catalog.imports.holds import asks_why
 from catalog.imports.messages import tell_needs_review
 from catalog.imports.permissions import require
 from catalog.imports.since import TOUCHED, touched_since
-from catalog.models import CatalogState, Change, ImportRun, ItemIssue, Mode, Operation, StagedItem, Status
+from catalog.models import CatalogState, Change, ImportRun, ItemIssue, Mode, Operation, Product, StagedItem, Status
 from catalog.models.imports import UNUSUAL, ItemState
+from catalog.models.product import SEARCH_CHARS
 
 REASON_CHARS = 1000
 
@@ -89,7 +92,12 @@ def edited_since(run: ImportRun) -> int:
 
 PAGE_ROWS = 50
 
+MOST_FOUND = 1000  # products that a text may find
+FEW_CHANGES = 5000  # a plan of so few is searched itself, whatever else in the catalogue has the words
+
 Row = TypeVar("Row", bound=Model)
+# All rows as one, or lists that are each in the order of an index.
+Rows: TypeAlias = QuerySet[Row] | list[QuerySet[Row]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,43 +109,81 @@ class Page(Generic[Row]):
     has_next: bool
 
 
-def page(rows: QuerySet[Row], key: str, *, after: int | None = None, before: int | None = None) -> Page[Row]:
+def page(rows: Rows[Row], key: str, *, after: int | None = None, before: int | None = None) -> Page[Row]:
     """The rows whose `key` follows `after`, or precedes `before`; the first page without either.
 
     `before` beyond every key gives the last page.
     """
     if before is None:
-        found = first(rows.filter(**{f"{key}__gt": after or 0}), key, PAGE_ROWS + 1)
+        found = _first(rows, key, PAGE_ROWS + 1, **{f"{key}__gt": after or 0})
         return Page(found[:PAGE_ROWS], bool(after), len(found) > PAGE_ROWS)
-    found = first(rows.filter(**{f"{key}__lt": before}), f"-{key}", PAGE_ROWS + 1)
-    has_next = bool(first(rows.filter(**{f"{key}__gte": before}), key, 1))
+    found = _first(rows, f"-{key}", PAGE_ROWS + 1, **{f"{key}__lt": before})
+    has_next = bool(_first(rows, key, 1, **{f"{key}__gte": before}))
     return Page(found[:PAGE_ROWS][::-1], len(found) > PAGE_ROWS, has_next)
 
 
 def first(rows: QuerySet[Row], order: str, count: int) -> list[Row]:
     """The first rows in this order. Their index has changes by operation: so many of each, and the first of these."""
-    if rows.model is not Change or rows.query.is_empty():
-        return list(rows.order_by(order)[:count])
-    by_operation = "operation" if order == "id" else "-operation"
-    one, *others = (
-        rows.filter(**_only(operation)).order_by(by_operation, order)[:count] for operation in Operation.values
-    )
-    return list(one.union(*others, all=True).order_by(order)[:count])
+    return _first(rows, order, count)
 
 
-def _only(operation: str) -> dict[str, Any]:
-    """Of one operation, said so that an order by operation and id means the index of both.
+def _first(rows: Rows[Row], order: str, count: int, **wanted: Any) -> list[Row]:
+    if isinstance(rows, QuerySet):
+        rows = rows.filter(**wanted)
+        if rows.model is not Change or rows.query.is_empty():
+            return list(rows.order_by(order)[:count])
+        lists = [rows.filter(**only(operation)).order_by("operation", "id") for operation in Operation.values]
+    else:
+        lists = [each.filter(**wanted) for each in rows]
+    parts = [(_backwards(each) if order.startswith("-") else each)[:count] for each in lists]
+    if len(parts) < 2:
+        return [row for part in parts for row in part]
+    return list(parts[0].union(*parts[1:], all=True).order_by(order)[:count])
 
-    Of what is one value anyway PostgreSQL drops it from the order, and goes through the ids of all imports.
-    """
-    return {"operation__range": (operation, operation)}
+
+def _backwards(rows: QuerySet[Row]) -> QuerySet[Row]:
+    """Said name by name: a union would inherit `reverse()`, and turn its own order round."""
+    return rows.order_by(*(f"-{name}" for name in rows.query.order_by))
 
 
 def changes(run: ImportRun, *, operation: str = "", outcome: str = "", product_id: str = "") -> QuerySet[Change]:
     """The run's changes, all or those of one operation, one outcome or one product."""
     by_outcome = "unusual" if outcome in UNUSUAL else "outcome"
     chosen = {name: value for name, value in ((by_outcome, outcome), ("product_id", product_id)) if value}
-    return run.changes.filter(**chosen, **(_only(operation) if operation else {}))
+    return run.changes.filter(**chosen, **(only(operation) if operation else {}))
+
+
+def filtered(run: ImportRun, *, field: str = "", q: str = "", **chosen: str) -> Rows[Change]:
+    """As `changes`, and of those the ones that speak of one field, and those of the products that a text finds.
+
+    Raises `NotPossible` when it finds more than `MOST_FOUND`.
+    """
+    rows = changes(run, **chosen)
+    if q:
+        rows = rows.filter(pk__in=_of_products(run, q))
+        return [(changed.speaking_of(rows, field) if field else rows).order_by("id")]
+    return changed.lists(rows, run, field) if field else rows
+
+
+def _of_products(run: ImportRun, text: str) -> list[int]:
+    """The run's changes of products whose id begins so; if there are none, of those in the catalogue with the words."""
+    text = text[:SEARCH_CHARS]
+    begun = run.changes.filter(product_id__gte=text, product_id__lt=f"{text}\U0010ffff")
+    if found := _few(begun.values_list("pk", flat=True).order_by()):
+        return found
+    products = Product.objects.search(text).order_by()
+    changed_ids = run.changes.values_list("product_id", flat=True).order_by()
+    if sum((run.created, run.changed, run.archived, run.pinned, run.conflict, run.archive_conflict)) <= FEW_CHANGES:
+        products = products.filter(pk__in=changed_ids)
+    ids = _few(products.values_list("pk", flat=True))
+    return [*run.changes.filter(product_id__in=ids).values_list("pk", flat=True).order_by()]
+
+
+def _few(found: QuerySet[Any, Any]) -> list[Any]:
+    few = [*found[: MOST_FOUND + 1]]
+    if len(few) > MOST_FOUND:
+        raise NotPossible("too_many", f"More than {MOST_FOUND:,} products match. Type more of the id, or more words.")
+    return few
 
 
 def sync_before(run: ImportRun) -> ImportRun | None:

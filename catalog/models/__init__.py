@@ -4,6 +4,7 @@ from catalog.models.feed import Feed, Mode
 from catalog.models.imports import (
     Attempt,
     Change,
+    ChangedField,
     Chunk,
     ImportRun,
     ItemIssue,
@@ -23,6 +24,7 @@ __all__ = [
     "CatalogState",
     "CatalogVersion",
     "Change",
+    "ChangedField",
     "Chunk",
     "Feed",
     "ImportRun",

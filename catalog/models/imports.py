@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, models
 from django.db.models.functions import Now
@@ -417,6 +418,28 @@ class Change(models.Model):
         with connection.cursor() as cursor:
             values = {"id": product_id, "earlier": earlier, "actor": str(by or ""), "told": cls._TOLD}
             cursor.execute(cls._BY_HAND, values)
+
+
+class ChangedField(models.Model):
+    """How many of a plan's changes, of one operation, speak of one field; `extra.x` is x among the other attributes.
+
+    `changes` lists them where they are few among all; `first` and `last` are the ends of what has to be read otherwise.
+    """
+
+    pk = models.CompositePrimaryKey("run_id", "operation", "name")
+    run = models.ForeignKey(ImportRun, models.CASCADE, related_name="changed_fields", db_index=False)
+    operation = models.TextField(choices=Operation)
+    name = models.TextField()
+    number = models.PositiveIntegerField()
+    first = models.BigIntegerField()
+    last = models.BigIntegerField()
+    changes = ArrayField(models.BigIntegerField(), null=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.name} × {self.number}"
 
 
 class RunIssue(models.Model):

@@ -73,8 +73,8 @@ def heading(response: Any) -> str:
 
 
 def buttons(response: Any) -> list[str]:
-    """The labels of the buttons in the run's part of the page."""
-    return texts(response, f"//div[{with_class('run')}]//button")
+    """The labels of the buttons in the run's part of the page, but for those that only filter."""
+    return texts(response, f"//div[{with_class('run')}]//button[not(ancestor::form[@method='get'])]")
 
 
 def messages(response: Any) -> list[str]:
