@@ -106,6 +106,8 @@ class UploadParser(MultiPartParser):
         on_its_way = _LimitedFile(request._request)
         request.upload_handlers = [on_its_way]
         body = _Counted(stream)
+        kind, *options = (media_type or "").split(";", 1)
+        media_type = ";".join([kind.lower(), *options])  # a boundary means its capitals
         try:
             parsed = super().parse(cast(IO[bytes], body), media_type, {**parser_context, "encoding": "utf-8"})
             while body.read(64 * KIB):
@@ -153,6 +155,8 @@ class UploadView(APIView):
             form.is_valid(raise_exception=True)
             if len(files) > 1:
                 raise ValidationError({"file": ["Send one file, and not several."]})
+            if twice := {name: ["Give it once."] for name, texts in request.POST.lists() if len(texts) > 1}:
+                raise ValidationError(twice)
             return _answer(request, form.validated_data, key)
 
 

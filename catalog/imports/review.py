@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -22,22 +23,25 @@ from catalog.models.imports import UNUSUAL, ItemState
 from catalog.models.product import SEARCH_CHARS
 
 REASON_CHARS = 1000
+# A letter or digit that one sees: the fillers of Korean count as letters, and are blank.
+_READABLE = re.compile(r"[^\W_\u115f\u1160\u3164\uffa0]")
 
 
 def confirm(run: ImportRun, *, plan_hash: str, by: Any, reason: str = "", in_background: bool = True) -> None:
     """Let the reviewed plan be applied, once. A worker applies it, or the caller when not `in_background`.
 
-    A plan that tripped a guard needs a `reason`, which is kept in the run's history, cut to `REASON_CHARS`.
+    A plan that tripped a guard needs a `reason` in words, which is kept in the run's history, cut to `REASON_CHARS`.
     Raises `NotPossible` when the plan is another one now, somebody was quicker or the reason is missing, `NotAllowed`
     without permission.
     """
     require(by, "catalog.apply_importrun")
     if run.plan_hash != plan_hash:
         raise NotPossible("plan_changed", "The plan has changed since you looked at it. Read it again, then confirm.")
-    reason = " ".join(reason.split())[:REASON_CHARS]
-    if run.status == Status.REVIEW and asks_why(run) and not reason:
+    reason = " ".join(reason.replace("\0", " ").split())[:REASON_CHARS]
+    if run.status == Status.REVIEW and asks_why(run) and not _READABLE.search(reason):
         raise NotPossible(
-            "reason_needed", f"{run} is held by a guard. Say why it should be applied all the same, then confirm."
+            "reason_needed",
+            f"{run} is held by a guard. Say in words why it should be applied all the same, then confirm.",
         )
     if not run.move(Status.REVIEW, to=Status.APPLYING, by=by, reason=reason):
         raise NotPossible("not_in_review", f"{run} cannot be confirmed: {describe(run)}")

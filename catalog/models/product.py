@@ -169,7 +169,7 @@ class _AnyOf(SearchQuery):
     template = "%(expressions)s::tsquery"
 
     def __init__(self, words: Iterable[str]) -> None:
-        super().__init__(" | ".join(map(quoted, words)))
+        super().__init__(" | ".join(map(quoted, dict.fromkeys(words))))
 
 
 def _beginning(term: str) -> SearchQuery:

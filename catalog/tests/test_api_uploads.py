@@ -181,6 +181,8 @@ WHOLE = body(file=file())
         (body(files=file()), MULTIPART_CONTENT, 400, "No file was submitted"),
         (body(file=[file(), file()]), MULTIPART_CONTENT, 400, "Send one file"),
         (body(file=file(), more=file()), MULTIPART_CONTENT, 400, "Send one file"),
+        (body(file=file(), mode=["add", "sync"]), MULTIPART_CONTENT, 400, '"mode":["Give it once."]'),
+        (body(file=file(), feed=["api", "api"]), MULTIPART_CONTENT, 400, '"feed":["Give it once."]'),
         (body(file=file(), mode="replace"), MULTIPART_CONTENT, 400, "mode"),
         (body(file=file(), feed="a b"), MULTIPART_CONTENT, 400, "feed"),
         (body(file=file(), mode=""), MULTIPART_CONTENT, 400, "mode"),
@@ -203,6 +205,11 @@ def test_a_form_that_is_not_right_is_refused_in_words(
     assert (response.status_code, response["Content-Type"]) == (status, "application/json")
     assert said in response.content.decode()
     assert not ImportRun.objects.exists()
+
+
+def test_a_media_type_may_be_in_capitals(api: APIClient) -> None:
+    in_capitals = MULTIPART_CONTENT.replace("multipart/form-data", "Multipart/Form-Data")
+    assert send(api, WHOLE, in_capitals).status_code == 202
 
 
 def test_a_body_that_ends_early_is_no_upload(api: APIClient) -> None:

@@ -177,9 +177,11 @@ def test_what_is_held_does_not_apply_by_itself(catalogue_of_forty: Feed, worker:
     assert Product.objects.active().count() == 40
 
 
-@pytest.mark.parametrize("reason", ["", "  \n "])
+@pytest.mark.parametrize(
+    "reason", ["", "  \n ", "\0", "\u200b", "\u2060\u2800", "\u3164", "...", "_ – !", "\u202e\ufeff"]
+)
 def test_confirming_without_a_reason_is_refused(harmful: ImportRun, alice: User, reason: str) -> None:
-    with pytest.raises(NotPossible, match="Say why it should be applied all the same") as refused:
+    with pytest.raises(NotPossible, match="Say in words why it should be applied all the same") as refused:
         confirm(harmful, plan_hash=harmful.plan_hash, by=alice, reason=reason)
     assert refused.value.code == "reason_needed"
     harmful.refresh_from_db()
@@ -190,6 +192,12 @@ def test_the_reason_is_kept_with_who_gave_it(harmful: ImportRun, alice: User) ->
     confirm(harmful, plan_hash=harmful.plan_hash, by=alice, reason="  The season\nis over ", in_background=False)
     step = harmful.history[-1]
     assert (step["status"], step["by"], step["reason"]) == ("applying", "alice", "The season is over")
+
+
+@pytest.mark.parametrize("reason", ["انتهى الموسم", "季末", "x\0y", "می‌خواهم", "7"])
+def test_a_reason_may_be_in_any_script(harmful: ImportRun, alice: User, reason: str) -> None:
+    confirm(harmful, plan_hash=harmful.plan_hash, by=alice, reason=reason, in_background=False)
+    assert harmful.history[-1]["reason"] == reason.replace("\0", " ")
 
 
 def test_a_reason_has_an_end(harmful: ImportRun, alice: User) -> None:

@@ -7,6 +7,7 @@ from unittest.mock import patch
 from uuid import UUID
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -117,6 +118,19 @@ def test_what_moved_far_in_the_file_is_read(
     monkeypatch.setattr(recall, "_NEAR", 0)
     again(feed, *reversed(LAST))
     assert len(read_again(feed, parsed, LAST[-1], *LAST[:-1])) < len(LAST)
+
+
+@pytest.mark.parametrize("joined_by", ["nestloop", "mergejoin", "hashjoin"])
+def test_the_examples_of_an_issue_are_the_files_first_ones(
+    feed: Feed, monkeypatch: pytest.MonkeyPatch, joined_by: str
+) -> None:
+    monkeypatch.setattr(chunks, "PIECE_BYTES", 8_000)
+    flawed = items(40, material="x" * 201)
+    clean_up(applied(feed, *flawed))
+    with connection.cursor() as cursor:
+        for other in {"nestloop", "mergejoin", "hashjoin"} - {joined_by}:
+            cursor.execute(f"SET LOCAL enable_{other} = off")
+    again(feed, *reversed(flawed))
 
 
 def test_a_name_that_no_item_has_any_more_occurs_no_more(feed: Feed, last: ImportRun) -> None:
