@@ -174,7 +174,7 @@ def test_what_a_guard_holds_needs_a_reason(approver: APIClient, run: ImportRun) 
     body = {"plan_hash": run.plan_hash}
     for reason in ({}, {"reason": ""}, {"reason": "  "}):
         answer = approver.post(f"/imports/{run.pk}/apply/", {**body, **reason})
-        assert (answer.status_code, "Say why" in answer.json()["detail"]) == (409, True)
+        assert (answer.status_code, "Say in words why" in answer.json()["detail"]) == (409, True)
     assert approver.post(f"/imports/{run.pk}/apply/", {**body, "reason": "The season is over."}).status_code == 202
     run.refresh_from_db()
     assert run.history[-1]["reason"] == "The season is over."
