@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
-from typing import Any
+from typing import Any, ClassVar
+from uuid import uuid4
 
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from dj_rest_auth.serializers import PasswordChangeSerializer as StockPasswordChangeSerializer
@@ -109,6 +110,8 @@ class SignupSerializer(ModelSerializer):
     class Meta:
         model = User
         fields = ("username", "email", "password", "first_name", "last_name", "detail")
+        # Whether it is taken say the constraints of the model, where it is known whose address it is.
+        extra_kwargs: ClassVar = {"username": {"validators": [User.username_validator]}}
 
     def get_detail(self, _person: User) -> str:
         if mandatory():
@@ -127,22 +130,39 @@ class SignupSerializer(ModelSerializer):
         try:
             person.validate_constraints()
         except DjangoValidationError as error:
-            if not (mandatory() and _only_a_known_address(error)):
-                raise
+            if problems := _tellable(error, attrs["username"]):
+                raise DjangoValidationError(problems) from error
         return attrs
 
     def create(self, validated_data: dict[str, Any]) -> User:
         address = validated_data["email"]
         if mandatory() and User.objects.filter(email=address).exists():
-            make_password(validated_data.pop("password"))  # as long as it takes for somebody new
+            _make_nobody(validated_data["username"], validated_data.pop("password"))
             ask_for("mail_already_known", address)
             return User(**validated_data)
-        with refusing_the_slower():
-            person = User.objects.create_user(**validated_data)
-            EmailAddress.objects.create(user=person, email=address, primary=True)
+        person = _make(**validated_data)
         if settings.ACCOUNT_EMAIL_VERIFICATION != "none":
             ask_for("mail_confirmation", address)
         return person
+
+
+def _make(**given: Any) -> User:
+    with refusing_the_slower():
+        person = User.objects.create_user(**given)
+        EmailAddress.objects.create(user=person, email=person.email, primary=True)
+    return person
+
+
+def _make_nobody(username: str, password: str) -> None:
+    """Take the name, and the time, that somebody new would. Else another try with it would tell who is known.
+
+    Nobody's account has no address that exists, and never opens. A name that is the known address needs none: of that,
+    nothing is ever told.
+    """
+    if "@" in username:
+        make_password(password)
+    else:
+        _make(username=username, email=f"{uuid4()}@known.invalid", password=password, is_active=False)
 
 
 class LoginSerializer(serializers.Serializer[Any]):
@@ -243,9 +263,13 @@ def refusing_the_slower() -> Iterator[None]:
         raise serializers.ValidationError(TAKEN_MEANWHILE) from error
 
 
-def _only_a_known_address(error: DjangoValidationError) -> bool:
-    problems = error.error_dict
-    return set(problems) == {"email"} and all(problem.code == "email_taken" for problem in problems["email"])
+def _tellable(error: DjangoValidationError, username: str) -> dict[str, list[DjangoValidationError]]:
+    """What is wrong at which field; with mandatory verification without what would tell that an address is known."""
+    untold = {"email_taken", *(["username_taken"] if "@" in username else [])} if mandatory() else set()
+    problems = {
+        name: [problem for problem in found if problem.code not in untold] for name, found in error.error_dict.items()
+    }
+    return {name: left for name, left in problems.items() if left}
 
 
 def _waits_for_confirmation(user: Any) -> bool:

@@ -232,6 +232,31 @@ def test_with_mandatory_verification_nobody_learns_which_addresses_are_known(
 
 
 @pytest.mark.parametrize("email", ["nina@example.com", "carl@example.com"], ids=["new", "known"])
+def test_a_second_try_with_the_same_name_tells_no_more(mandatory: None, carl: User, email: str) -> None:
+    assert sign_up(email=email).status_code == 201
+    again = sign_up(email="another@example.com")
+    assert (again.status_code, set(again.json())) == (400, {"username"})
+    assert post("/login/", {"username": "nina", "password": PASSWORD}).status_code == 401
+
+
+@pytest.mark.parametrize("username", ["carl", "somebody@example.com"])
+def test_what_else_is_wrong_tells_nothing_about_the_address(mandatory: None, carl: User, username: str) -> None:
+    known = sign_up(username=username, email="carl@example.com")
+    unknown = sign_up(username=username, email="nina@example.com")
+    assert (known.status_code, known.json()) == (400, unknown.json())
+
+
+@pytest.mark.parametrize("name", ["carl@example.com", "Carl@Example.com"])
+@pytest.mark.parametrize("username", ["carl", "carl@example.com"])
+def test_a_name_that_is_an_address_tells_nothing_either(mandatory: None, carl: User, username: str, name: str) -> None:
+    User.objects.filter(pk=carl.pk).update(username=username)
+    answers = [sign_up(username=name, email="carl@example.com") for _ in range(2)]
+    answers += [sign_up(username="new@example.com", email="new@example.com") for _ in range(2)]
+    assert {answer.status_code for answer in answers} == {201}
+    assert User.objects.count() == 2
+
+
+@pytest.mark.parametrize("email", ["nina@example.com", "carl@example.com"], ids=["new", "known"])
 def test_a_known_address_takes_as_many_hashes(mandatory: None, carl: User, settings: Any, email: str) -> None:
     settings.PASSWORD_HASHERS = [f"{CountedHasher.__module__}.CountedHasher"]
     CountedHasher.count = 0
