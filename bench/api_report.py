@@ -84,9 +84,9 @@ after 5 seconds.
 {rows}
 
 A search costs what it finds. The index of words does not know which products are visible, so that the exact number
-takes a look at each of them: some thousand are nothing, but a sixteenth of a million products is a tenth of a second of
-a core, the first time after a change. *Two broad words* asks for something like that again and again, with other words
-each time; *search with a typo* for each of some twenty broad words once, which is all that its p95 shows.
+takes a look at each of them: some thousand are nothing, but a word that a sixteenth of a million products have is a
+tenth of a second of a core, the first time after a change. *Search with a typo* asks for each of some twenty such words
+in its first second; whatever time it takes beyond its promise is then.
 
 ## Queries
 
