@@ -236,9 +236,8 @@ def rows_read(statement: str) -> int:
             yield from steps(below)
 
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
-        )
+        cursor.execute("SET LOCAL random_page_cost = 0; SET LOCAL seq_page_cost = 0; SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
         cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}")
         return int(max(steps(cursor.fetchone()[0][0]["Plan"])))
 

@@ -220,13 +220,13 @@ def test_the_prospect_is_what_the_undo_does(run: ImportRun) -> None:
 
 @pytest.mark.parametrize("edited", [0, 1, 3])
 def test_as_many_products_are_looked_at_as_were_changed(feed: Feed, edited: int) -> None:
-    run = applied(feed, *items(300))
+    run = applied(feed, *items(1000))
     for id in ("00007", "00008", "00009")[:edited]:
         edit(id, color="Green")
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     with CaptureQueriesContext(connection) as asked:
-        assert prospect(run) == Prospect(undone=300 - edited, kept=edited)
+        assert prospect(run) == Prospect(undone=1000 - edited, kept=edited)
         assert len(changes_by_verdict(run, "kept")) == edited
     assert max(rows_read(query["sql"]) for query in asked.captured_queries) <= 10
 
