@@ -1,6 +1,6 @@
 """Products, and the columns they share with the items of an import."""
 
-import string
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -21,9 +21,9 @@ from catalog.models.words import Beginning, Word, quoted
 # Of titles and brands so much is in an index, whose entries are limited: an id of 500 characters has to fit beside it.
 KEY_CHARS = 120
 SEARCH_CHARS = 200
-# Between words, in products and in searches. By itself PostgreSQL takes Black/White for a path, 2-5 for 2 and minus 5.
-_PUNCTUATION = string.punctuation
-_APART = str.maketrans(_PUNCTUATION, " " * len(_PUNCTUATION))
+# All of ASCII's, between words, in products and in searches. By itself PostgreSQL takes Black/White for a path, 2-5 for
+# 2 and minus 5.
+_PUNCTUATION = "[!-/:-@[-`{-~]"
 # So many products are looked at sooner than the index gives the list of those with a frequent word.
 FEW = 1000
 
@@ -117,8 +117,9 @@ class ItemFields(models.Model):
 
 
 def _words_of(field: str) -> Func:
-    apart = Value(_PUNCTUATION), Value(" " * len(_PUNCTUATION))
-    return Func(F(field), *apart, function="translate", output_field=models.TextField())
+    """An expression takes a fifth of the time that `translate` does with so many characters."""
+    apart = Value(_PUNCTUATION), Value(" "), Value("g")
+    return Func(F(field), *apart, function="regexp_replace", output_field=models.TextField())
 
 
 class ProductQuerySet(models.QuerySet["Product"]):
@@ -174,7 +175,7 @@ class _AnyOf(SearchQuery):
 
 def _beginning(term: str) -> SearchQuery:
     """A word that begins so; of a term with punctuation in it the words one after another, the last begun so."""
-    words = " <-> ".join(map(quoted, term.translate(_APART).split()))
+    words = " <-> ".join(map(quoted, re.sub(_PUNCTUATION, " ", term).split()))
     return SearchQuery(f"{words}:*", config="simple", search_type="raw")
 
 

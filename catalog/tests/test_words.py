@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from datetime import timedelta
 
 import pytest
@@ -119,6 +120,15 @@ def test_punctuation_stands_between_words(words: str) -> None:
     product("2", title="Coat Black White-ish Nei O", mpn="511")
     assert "1" in found(words)
     assert ("2" in found(words)) == (words in ("white", "wh", "black/wh"))
+
+
+def test_every_mark_of_ascii_stands_between_words_and_no_other() -> None:
+    for number, mark in enumerate(string.punctuation):
+        product(f"p{number:02}", title=f"aa{mark}bb")
+    product("one", title="aaébb")
+    everywhere = [f"p{number:02}" for number in range(len(string.punctuation))]
+    assert found("bb") == everywhere
+    assert all(found(f"aa{mark}b") == everywhere for mark in string.punctuation)
 
 
 def test_a_word_that_is_not_learnt_yet_is_found_by_its_beginning(feed: Feed) -> None:
