@@ -32,11 +32,17 @@ def bulk_create(feed: Path) -> Figures:
 
 
 def import_export(feed: Path) -> Figures:
-    """django-import-export at its best: in bulk, without reports, without comparing what it would overwrite."""
+    """django-import-export at its best: in bulk, without reports, and without looking for products where none are.
+
+    Else it gets all products at once, and writes those that differ, each of which takes it ten milliseconds.
+    """
     import tablib  # type: ignore[import-untyped]
+    from import_export.instance_loaders import CachedInstanceLoader
     from import_export.resources import ModelResource
 
     from catalog.models import Product
+
+    is_first = not Product.objects.exists()
 
     class Resource(ModelResource):
         class Meta:
@@ -45,10 +51,12 @@ def import_export(feed: Path) -> Figures:
             import_id_fields = ("id",)
             use_bulk = True
             batch_size = BATCH
-            skip_diff = True
             skip_html_diff = True
             skip_row_result = True
-            force_init_instance = not Product.objects.exists()
+            force_init_instance = is_first
+            skip_diff = is_first  # with it nothing is skipped
+            skip_unchanged = not is_first
+            instance_loader_class = CachedInstanceLoader
 
     begun = time.perf_counter()
     rows = tablib.Dataset(headers=_fields())

@@ -37,7 +37,7 @@ SEED = 1
 CHANGED_PERCENT = 10
 SCENARIOS = ("first", "unchanged", "changed")
 BULK_CREATE_UP_TO = 100_000  # items; above it takes a quarter of an hour
-IMPORT_EXPORT_UP_TO = 10_000  # it needs a gigabyte for each hundred thousand
+IMPORT_EXPORT_UP_TO = 100_000  # for which it needs more than a gigabyte
 
 
 @dataclass
