@@ -8,21 +8,20 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from diff_match_patch import diff_match_patch
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
+from rapidfuzz.distance import LCSseq
 
 from catalog.feeds.attributes import BY_NAME, MONEY, Type
 from catalog.feeds.values import shown_money
 from catalog.models import Change, Product
 
 MONEY_NAMES = frozenset(a.name for a in MONEY)
-# Comparing is quadratic in the worst case: long texts are shown whole, and others get a fifth of a second.
+# Comparing is quadratic in the worst case: longer texts, the old with the new, are shown whole.
 LONGEST_COMPARED = 10_000
-COMPARE_SECONDS = 0.2
 # Texts in which a reader looks for the word that changed; all else is read as a whole.
 PROSE = frozenset({"title", "description", "product_type", "google_product_category", "material", "link"})
 _WORDS = re.compile(r"\w+|\s+|[^\w\s]")
@@ -140,22 +139,45 @@ def _compared(old: str, new: str) -> tuple[str, str]:
     if len(old) + len(new) > LONGEST_COMPARED:
         return old or _NOTHING, new or _NOTHING
     parts = _word_by_word(_WORDS.findall(old), _WORDS.findall(new))
-    return _marked(parts, -1, "del") or _NOTHING, _marked(parts, 1, "ins") or _NOTHING
+    taken, put = (_marked(parts, side, tag) for side, tag in ((0, "del"), (1, "ins")))
+    return taken or _NOTHING, put or _NOTHING
 
 
-def _word_by_word(old: list[str], new: list[str]) -> list[tuple[int, str]]:
-    """The comparer knows characters only, so each word is compared as one character of its own."""
-    words = list(dict.fromkeys([*old, *new]))
-    signs = {word: chr(n) for n, word in enumerate(words)}
-    comparer = diff_match_patch()
-    comparer.Diff_Timeout = COMPARE_SECONDS
-    parts = comparer.diff_main("".join(map(signs.__getitem__, old)), "".join(map(signs.__getitem__, new)))
-    comparer.diff_cleanupSemantic(parts)
-    return [(kind, "".join(words[ord(sign)] for sign in text)) for kind, text in parts]
+Part = tuple[str, str]
 
 
-def _marked(parts: list[tuple[int, str]], side: int, tag: str) -> SafeString:
+def _word_by_word(old: list[str], new: list[str]) -> list[Part]:
+    """The texts in parts, old and new, which are alike or not.
+
+    What is alike between two changes and no longer than either of them belongs to both: a word or a blank that is left
+    by chance, which a reader would stumble over.
+    """
+    parts: list[Part] = []
+    for step in LCSseq.opcodes(old, new):
+        part = "".join(old[step.src_start : step.src_end]), "".join(new[step.dest_start : step.dest_end])
+        if _differs(part):
+            if parts and _differs(parts[-1]):
+                part = _joined(parts.pop(), part)
+            while len(parts) > 1 and len(parts[-1][0]) <= min(_longer(parts[-2]), _longer(part)):
+                alike, change = parts.pop(), parts.pop()
+                part = _joined(change, alike, part)
+        parts.append(part)
+    return parts
+
+
+def _differs(part: Part) -> bool:
+    return part[0] != part[1]
+
+
+def _joined(*parts: Part) -> Part:
+    return "".join(old for old, _new in parts), "".join(new for _old, new in parts)
+
+
+def _longer(part: Part) -> int:
+    return max(map(len, part))
+
+
+def _marked(parts: list[Part], side: int, tag: str) -> SafeString:
     wrap = f"<{tag}>{{}}</{tag}>"
-    return format_html_join(
-        "", "{}", ((format_html(wrap, text) if kind else text,) for kind, text in parts if kind in (0, side))
-    )
+    texts = ((part[side], _differs(part)) for part in parts if part[side])
+    return format_html_join("", "{}", ((format_html(wrap, text) if marked else text,) for text, marked in texts))
