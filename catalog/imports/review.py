@@ -119,19 +119,15 @@ def page(rows: Rows[Row], key: str, *, after: int | None = None, before: int | N
     `before` beyond every key gives the last page.
     """
     if before is None:
-        found = _first(rows, key, PAGE_ROWS + 1, **{f"{key}__gt": after or 0})
+        found = first(rows, key, PAGE_ROWS + 1, **{f"{key}__gt": after or 0})
         return Page(found[:PAGE_ROWS], bool(after), len(found) > PAGE_ROWS)
-    found = _first(rows, f"-{key}", PAGE_ROWS + 1, **{f"{key}__lt": before})
-    has_next = bool(_first(rows, key, 1, **{f"{key}__gte": before}))
+    found = first(rows, f"-{key}", PAGE_ROWS + 1, **{f"{key}__lt": before})
+    has_next = bool(first(rows, key, 1, **{f"{key}__gte": before}))
     return Page(found[:PAGE_ROWS][::-1], len(found) > PAGE_ROWS, has_next)
 
 
-def first(rows: QuerySet[Row], order: str, count: int) -> list[Row]:
-    """The first rows in this order. Their index has changes by operation: so many of each, and the first of these."""
-    return _first(rows, order, count)
-
-
-def _first(rows: Rows[Row], order: str, count: int, **wanted: Any) -> list[Row]:
+def first(rows: Rows[Row], order: str, count: int, **wanted: Any) -> list[Row]:
+    """The first wanted rows in this order. Changes are indexed by operation: so many of each, of which the first."""
     if isinstance(rows, QuerySet):
         rows = rows.filter(**wanted)
         if rows.model is not Change or rows.query.is_empty():
@@ -173,21 +169,20 @@ def _of_products(run: ImportRun, text: str) -> list[int]:
     """The run's changes of products whose id begins so; if there are none, of those in the catalogue with the words."""
     text = text[:SEARCH_CHARS]
     begun = run.changes.filter(product_id__gte=text, product_id__lt=f"{text}\U0010ffff")
-    if found := _few(begun.values_list("pk", flat=True).order_by()):
+    if found := _few([*begun.values_list("pk", flat=True).order_by()[: MOST_FOUND + 1]]):
         return found
-    products = Product.objects.search(text).order_by()
+    products = Product.objects.search(text)
     changed_ids = run.changes.values_list("product_id", flat=True).order_by()
     if sum((run.created, run.changed, run.archived, run.pinned, run.conflict, run.archive_conflict)) <= FEW_CHANGES:
         products = products.filter(pk__in=changed_ids)
-    ids = _few(products.values_list("pk", flat=True))
+    ids = _few(products.some_ids(MOST_FOUND + 1))
     return [*run.changes.filter(product_id__in=ids).values_list("pk", flat=True).order_by()]
 
 
-def _few(found: QuerySet[Any, Any]) -> list[Any]:
-    few = [*found[: MOST_FOUND + 1]]
-    if len(few) > MOST_FOUND:
+def _few(found: list[Any]) -> list[Any]:
+    if len(found) > MOST_FOUND:
         raise NotPossible("too_many", f"More than {MOST_FOUND:,} products match. Type more of the id, or more words.")
-    return few
+    return found
 
 
 def sync_before(run: ImportRun) -> ImportRun | None:

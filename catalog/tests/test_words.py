@@ -141,6 +141,14 @@ def test_a_word_that_is_not_learnt_yet_is_found_by_its_beginning(feed: Feed) -> 
     assert ":*" not in asked_of_the_index("kaft")
 
 
+def test_of_what_is_found_a_few_are_told_and_of_nothing_none() -> None:
+    for id in ("1", "2", "3"):
+        product(id, title="Silk")
+    assert len(set(Product.objects.search("silk").some_ids(2))) == 2
+    assert sorted(Product.objects.search("sil").some_ids(9)) == ["1", "2", "3"]
+    assert [*Product.objects.search("qqqxxx").some_ids(9), *Product.objects.search("!").some_ids(9)] == []
+
+
 def test_what_is_learnt_changes_nothing_that_is_found(feed: Feed) -> None:
     titles = (
         "T-shirt",
