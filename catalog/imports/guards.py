@@ -72,7 +72,8 @@ def price_change(run: ImportRun) -> str:
     if count <= FEW or not _is_over(count, compared, limit):
         return ""
     part = _part(count, compared)
-    return f"The price of {part} of the products would change by more than {most} %. {_allowed(limit)}"
+    change = f"by more than {most} %, or to another currency"
+    return f"The price of {part} of the products would change {change}. {_allowed(limit)}"
 
 
 def zero_price(run: ImportRun) -> str:
@@ -121,16 +122,19 @@ GUARDS: tuple[Callable[[ImportRun], str], ...] = (
 
 # --- what they ask the plan ----------------------------------------------------------------------------
 
-# Prices of one currency that go up or down by more than so many percent of what they were.
+# Prices that go up or down by more than so many percent of what they were. In another currency each is another price,
+# whatever the amounts are; where there was no currency, there was no price.
 _PRICE_CHANGES = """
     SELECT count(*)
     FROM catalog_change
-    WHERE run_id = %(run)s AND operation IN ('update', 'restore') AND NOT after ? 'currency' AND (
+    WHERE run_id = %(run)s AND operation IN ('update', 'restore') AND CASE WHEN after ? 'currency' THEN
+        before ->> 'currency' <> '' AND after ->> 'currency' <> ''
+    ELSE
         abs((after ->> 'price')::numeric - (before ->> 'price')::numeric) * 100
             > (before ->> 'price')::numeric * %(most)s
         OR abs((after ->> 'sale_price')::numeric - (before ->> 'sale_price')::numeric) * 100
             > (before ->> 'sale_price')::numeric * %(most)s
-    )
+    END
 """
 
 # Products that could be bought, and could not be any more.

@@ -114,7 +114,9 @@ class Feed(models.Model):
         _("In the mode sync: when the file has so many more or fewer items than the one that was applied last."),
     )
     guard_price_change = percent(
-        _("change of a price, in %"), 50, _("A price that goes up or down by more counts as a large change.")
+        _("change of a price, in %"),
+        50,
+        _("A price that goes up or down by more, or is in another currency now, counts as a large change."),
     )
     guard_price_products = percent(
         _("products with a large change, in %"), 10, _("When the price of a larger share of the products changes so.")

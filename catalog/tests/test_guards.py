@@ -47,7 +47,7 @@ TRIPPING: dict[str, tuple[str, str, list[str], list[str]]] = {
     ),
     "price_change": (
         "guard_price_products",
-        "The price of 5 of 40 (12.5 %) of the products would change by more than 50 %.",
+        "The price of 5 of 40 (12.5 %) of the products would change by more than 50 %, or to another currency.",
         [*items(5, price="49.00 AED"), *rest(5)],
         [*items(4, price="49.00 AED"), *rest(4)],
     ),
@@ -105,6 +105,20 @@ def test_each_guard_can_be_switched_off(catalogue_of_forty: Feed, name: str) -> 
     assert planned(catalogue_of_forty, *much, mode="sync").holds == []
 
 
+@pytest.mark.parametrize("price", ["27.00 USD", "100.00 USD"])
+def test_a_price_in_another_currency_is_another_price(feed: Feed, price: str) -> None:
+    dollars = item("dollars", price="1.00 USD")
+    applied(feed, *WAS, dollars, mode="sync")
+    assert planned(feed, *items(4, price=price), *rest(4), dollars, mode="sync").holds == []
+    assert codes(planned(feed, *items(5, price=price), *rest(5), dollars, mode="sync")) == ["guard.price_change"]
+
+
+def test_a_first_currency_is_no_change_of_price(feed: Feed) -> None:
+    applied(feed, *WAS, mode="sync")
+    Product.objects.filter(pk__lt="00020").update(currency="", price=None)
+    assert planned(feed, *WAS, mode="sync").holds == []
+
+
 def test_sale_prices_of_zero_are_zero_prices_where_every_item_is_valid(catalogue_of_forty: Feed) -> None:
     run = planned(catalogue_of_forty, *items(40, price="100.00 AED", sale_price="0.00 AED", color="Red"), mode="sync")
     assert (run.invalid, codes(run)) == (0, ["guard.zero_price"])
@@ -124,19 +138,19 @@ def test_a_feeds_first_import_trips_nothing(feed: Feed, other_feed: Feed) -> Non
 
 
 @pytest.mark.parametrize(
-    ("name", "values"),
+    ("names", "values"),
     [
-        ("price_change", {"price": "1.00 AED"}),
-        ("currency", {"price": "100.00 USD"}),
-        ("out_of_stock", {"price": "100.00 AED", "availability": "out_of_stock"}),
+        (["price_change"], {"price": "1.00 AED"}),
+        (["price_change", "currency"], {"price": "100.00 USD"}),
+        (["out_of_stock"], {"price": "100.00 AED", "availability": "out_of_stock"}),
     ],
 )
 def test_a_feed_that_only_changes_the_products_of_another_is_guarded_as_well(
-    catalogue_of_forty: Feed, other_feed: Feed, name: str, values: dict[str, str]
+    catalogue_of_forty: Feed, other_feed: Feed, names: list[str], values: dict[str, str]
 ) -> None:
     for _ in range(2):  # its first import, and every later one
         run = planned(other_feed, *items(40, **values))
-        assert codes(run) == [f"guard.{name}"]
+        assert codes(run) == [f"guard.{name}" for name in names]
         applied(other_feed, *items(40, price="100.00 AED", color=f"Red {run.pk}"))
 
 
@@ -159,7 +173,8 @@ def test_the_file_is_compared_with_the_last_that_was_applied(catalogue_of_forty:
 
 def test_guards_hold_beside_each_other(catalogue_of_forty: Feed) -> None:
     run = planned(catalogue_of_forty, *items(10, price="900.00 KWD", availability="out_of_stock"), mode="sync")
-    assert codes(run) == ["guard.archived", "guard.items", "guard.currency", "guard.out_of_stock"]
+    held_by = ("archived", "items", "price_change", "currency", "out_of_stock")
+    assert codes(run) == [f"guard.{name}" for name in held_by]
 
 
 # --- what a hold stops ----------------------------------------------------------------------------------
