@@ -95,6 +95,14 @@ class Change:
     values: dict[str, Any] = field(default_factory=dict)  # of a new product
     setters: dict[str, int | None] = field(default_factory=dict)  # of the product before
 
+    @property
+    def spoken(self) -> set[str]:
+        """The fields that it speaks of: those that differ, changed or kept; of `extra` each name."""
+        both = {name: (self.before[name], value) for name, value in self.after.items()}
+        both |= {name: (values["kept"], values["file"]) for name, values in (self.pinned or {}).items()}
+        old, new = both.pop("extra", ({}, {}))
+        return {*both, *(f"extra.{name}" for name in {*old, *new} if old.get(name) != new.get(name))}
+
 
 @dataclass
 class Run:

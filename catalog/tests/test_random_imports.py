@@ -27,12 +27,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from catalog.imports import chunks, recall, since
+from catalog.imports import changed, chunks, recall, since
 from catalog.imports.columns import SHARED
 from catalog.imports.discard import clean_up, discard
 from catalog.imports.here import import_here
 from catalog.imports.history import history
-from catalog.imports.review import edited_since
+from catalog.imports.review import edited_since, filtered, page
 from catalog.imports.undo import changes_by_verdict, prospect
 from catalog.models import Change, Feed, ImportRun, Mode, Product
 from catalog.models.imports import ExactDecoder
@@ -121,6 +121,10 @@ def inverted(changes: Any) -> dict[str, tuple[str, dict[str, Any], dict[str, Any
     return {change.product_id: (INVERSE[change.operation], change.after, change.before) for change in changes}
 
 
+def found_by(run: ImportRun, **filters: str) -> list[str]:
+    return [change.product_id for change in page(filtered(run, **filters), "pk").rows]
+
+
 def either_way(ask: Callable[[], Any]) -> Any:
     """What it answers, as well by the few products that were touched as by all."""
     answer = ask()
@@ -163,6 +167,17 @@ class SideBySide(RuleBasedStateMachine):
             id: (c.operation, c.before, c.after, c.pinned, c.base, c.outcome) for id, c in expected.changes.items()
         }
 
+    def filters_agree(self, run: ImportRun, expected: naive.Run) -> None:
+        """The changes that speak of a field, all and those of one product."""
+        speaking: dict[str, list[str]] = {}
+        for id, change in sorted(expected.changes.items()):
+            for name in change.spoken:
+                speaking.setdefault(name, []).append(id)
+        assert changed.numbers(run) == {name: len(ids) for name, ids in speaking.items()}
+        for name, ids in speaking.items():
+            assert sorted(found_by(run, field=name)) == ids
+            assert {id: found_by(run, field=name, q=id) == [id] for id in IDS} == {id: id in ids for id in IDS}
+
     @initialize(file=files(min_size=6))
     def begin(self, file: list[naive.Item]) -> None:
         self.plan(file, Mode.ADD, second=False)
@@ -177,9 +192,11 @@ class SideBySide(RuleBasedStateMachine):
     def plan(self, file: list[naive.Item], mode: str, second: bool) -> None:
         feed = self.feeds[second]
         unlike_any_other = f"<!-- {self.naive.clock} -->"
-        run = planned(feed, *(found.xml for found in file), unlike_any_other, mode=mode)
+        with mock.patch.object(changed, "FEW", self.naive.clock % 2):  # what is listed elsewhere is walked to
+            run = planned(feed, *(found.xml for found in file), unlike_any_other, mode=mode)
         expected = self.naive.plan(run.pk, file, mode, feed.pk)
         self.agree(run, expected)
+        self.filters_agree(run, expected)
         assert seen() == {}
         self.runs["review"].append((run, expected))
 
