@@ -135,7 +135,9 @@ sum of the three:
 ## Beside the peers
 
 They read the same file with our reader and our checks, in one process, and write what comes out of it: nothing is
-planned, shown or kept for undo. So many times as fast is ours:
+planned, shown or kept for undo. django-import-export is taken at its best for each import: without looking for products
+where there are none, else with all of them in memory, and without writing those that do not differ. So many times as
+fast is ours:
 
 | | {head} |
 |---|{rule}|

@@ -24,7 +24,7 @@ from catalog.imports import downloads, review, source, supplements
 from catalog.imports.discard import discard
 from catalog.imports.holds import SERIOUS, asks_why, repairs_of
 from catalog.imports.receive import plan_again
-from catalog.imports.undo import redo, undo
+from catalog.imports.undo import keeps_values, redo, undo
 from catalog.models import ImportRun, Reading, Status
 from catalog.models.imports import PLANNED
 
@@ -141,6 +141,7 @@ class ImportRunAdmin(ModelAdmin):
             "plans_again": run.status == Status.APPLIED and run.file and (run.conflict or run.archive_conflict),
             "can_plan": _can_plan(request),
             "can_undo": request.user.has_perm("catalog.undo_importrun"),
+            "keeps_values": run.status == Status.UNDONE and keeps_values(run),
             "can_discard": request.user.has_perm("catalog.discard_importrun"),
             **(tab.context(run, request) if not run.is_busy else {}),
         }

@@ -90,7 +90,7 @@ def redo(run: ImportRun, *, by: Any, in_background: bool = True) -> None:
     Raises `NotPossible` when it is not undone or what it had added is kept no longer, `NotAllowed` without permission.
     """
     require(by, "catalog.undo_importrun")
-    if run.status == Status.UNDONE and _is_forgotten(run):
+    if run.status == Status.UNDONE and not keeps_values(run):
         raise NotPossible(
             "values_forgotten",
             f"{run} cannot be applied again: the values of the products that it had added are kept no longer. "
@@ -102,10 +102,10 @@ def redo(run: ImportRun, *, by: Any, in_background: bool = True) -> None:
         ring("catalog.redo", run)
 
 
-def _is_forgotten(run: ImportRun) -> bool:
-    """Whether products that the undo removed cannot be made again, since their values were deleted meanwhile."""
+def keeps_values(run: ImportRun) -> bool:
+    """Whether products that the undo removed can be made again: their values are deleted after a time."""
     removed = changes(run, operation=Operation.CREATE, outcome=Outcome.UNDONE)
-    return removed.exists() and not run.staged.exists()
+    return run.staged.exists() or not removed.exists()
 
 
 def take_back(run: ImportRun, *, in_background: bool = True) -> None:

@@ -92,6 +92,12 @@ def redoing(feed: Feed) -> ImportRun:
     return run
 
 
+def undone_long_ago(feed: Feed) -> ImportRun:
+    run = taken_back(applied(feed, item("long ago"), item("long ago too")))
+    run.staged.all().delete()
+    return run
+
+
 STATES: dict[str, tuple[Callable[[Feed], ImportRun], str]] = {
     "received": (lambda feed: received(feed, CONTENT), "Waiting for a worker"),
     "staging": (reading, "Reading the file"),
@@ -103,6 +109,7 @@ STATES: dict[str, tuple[Callable[[Feed], ImportRun], str]] = {
         lambda feed: taken_back(applied(feed, item("undone"), item("undone too"))),
         "This import was undone: 2 products are as before the import.",
     ),
+    "undone long ago": (undone_long_ago, "This import was undone: 2 products are as before the import."),
     "redoing": (redoing, "Applying the import again"),
     "failed": (broken, "This import failed. No product was changed."),
     "discarded": (thrown_away, "This import was discarded. No product was changed."),
@@ -148,6 +155,12 @@ def test_a_failed_import_says_why_and_what_to_do(alice: Client, feed: Feed) -> N
     page = alice.get(url(run))
     assert texts(page, "//*[@role='alert']") == [run.error] != [""]
     assert tree(page).xpath(f"//div[{with_class('run')}]//a[@href='{UPLOAD}']")
+
+
+def test_what_cannot_be_applied_again_says_why(alice: Client, bob: Client, feed: Feed) -> None:
+    run = undone_long_ago(feed)
+    assert "kept no longer. Upload its file again" in text_of(tree(alice.get(url(run))))
+    assert "kept no longer" not in text_of(tree(bob.get(url(run))))
 
 
 def test_the_result_says_who_confirmed(alice: Client, feed: Feed) -> None:
