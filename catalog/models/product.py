@@ -144,7 +144,7 @@ class ProductQuerySet(models.QuerySet["Product"]):
         if not terms:
             return self.none() if words.strip() else self
         indexed, unindexed = _as_meant(terms)
-        return self.with_words(*indexed, unindexed=unindexed)
+        return self.with_words(*indexed, unindexed=unindexed) if indexed else self.none()
 
     def some_ids(self, count: int) -> list[str]:
         """Those of so many of them, whichever are found first.
@@ -195,12 +195,16 @@ def _beginning(term: str) -> SearchQuery:
 def _as_meant(terms: list[str]) -> tuple[list[SearchQuery], list[SearchQuery]]:
     """What finds the terms, the misspelled ones mended: that which the index is asked for, and that which it is not.
 
+    Nothing, when no product has one of the terms, or anything like it.
+
     The index makes a list of all products for each beginning that it is asked for, which takes longer than anything
     else. So the words themselves are asked for, where they can be named; and when one term has few products, the
     beginnings are looked for in these few alone.
     """
     known = Word.begun_by(terms)
     meant = {term if term in known or _is_somewhere(term) else Word.nearest(term) for term in terms}
+    if not all(meant):
+        return [], []
     if mended := meant.difference(terms):
         known |= Word.begun_by(list(mended))
     ordered = sorted(meant, key=lambda term: (known[term].products if term in known else FEW, term))

@@ -132,7 +132,7 @@ class Word(models.Model):
 
     @classmethod
     def nearest(cls, term: str) -> str:
-        """The known word that is most like the term; the term itself when none is like it."""
+        """The known word that is most like the term; "" when none is like it."""
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT set_config('pg_trgm.word_similarity_threshold', %s, true)", [f"{LIKE_ENOUGH}"])
             cursor.execute(
@@ -143,7 +143,7 @@ class Word(models.Model):
                 {"term": term, "digits": f"%{DIGITS}"},
             )
             found = cursor.fetchone()
-        return found[0] if found else term
+        return found[0] if found else ""
 
 
 def quoted(word: str) -> str:
