@@ -219,7 +219,8 @@ def _finding(term: str, known: Beginning | None) -> SearchQuery:
 
 
 def _is_somewhere(term: str) -> bool:
-    return bool(Product.objects.with_words(_beginning(term)).some_ids(1))
+    """Whether any product has it. One letter or digit is taken as it is: many words begin so, and none is like it."""
+    return len(term) < 2 or bool(Product.objects.with_words(_beginning(term)).some_ids(1))
 
 
 def _listed_by(field: str, *, name: str, include: Sequence[str] = ()) -> models.Index:
