@@ -166,7 +166,7 @@ one that makes the catalogue, and one that changes a tenth of it. With a million
 
 | | bound | |
 |---|---:|---:|
-| the first page, each kind of change, each outcome, fields and words, the middle, the last page, every list | 300 ms | 341 of 341 |
+| each list with each of its filters, its first page, the middle and the last, and every call | 300 ms | 341 of 341 |
 | how many of its products were changed since, and what an undo would keep, 20 being edited | 300 ms | within |
 | undo of the creations of a first import, times its apply | 2 | 0.63 |
 
