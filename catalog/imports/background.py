@@ -148,6 +148,7 @@ def fail(run: ImportRun, code: str, message: str) -> None:
             run.staged.all().delete()
             run.item_issues.all().delete()
             run.changes.all().delete()
+            run.changed_fields.all().delete()
             forget_chunks(run)
             tell_failed(run)
 

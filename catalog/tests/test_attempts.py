@@ -26,7 +26,7 @@ from catalog.connections import is_lost
 from catalog.imports import attempts
 from catalog.imports.apply import apply
 from catalog.imports.attempts import ATTEMPTS, attempted, sign_of
-from catalog.imports.background import RUN_LOCK, failing_in_words, held
+from catalog.imports.background import RUN_LOCK, fail, failing_in_words, held
 from catalog.imports.discard import discard
 from catalog.imports.review import confirm
 from catalog.imports.stage import stage
@@ -34,6 +34,7 @@ from catalog.imports.sweep import sweep
 from catalog.models import Attempt, Feed, ImportRun, Product, Status
 from catalog.tasks import stage_run
 from catalog.tests.factories import (
+    applied,
     at_once,
     cutting_off,
     feed_of,
@@ -360,6 +361,14 @@ def test_a_full_disk_fails_in_words(feed: Feed) -> None:
             cursor.execute("DROP FUNCTION fill_up CASCADE")
     assert (run.status, run.error_code) == (Status.FAILED, "storage")
     assert "disk is full" in run.error
+
+
+def test_what_fails_while_it_is_applied_leaves_nothing_of_its_plan(feed: Feed) -> None:
+    applied(feed, item("1"))
+    run = confirmed(received(feed, feed_of(item("1", title="Coat"))))
+    assert [*run.changed_fields.values_list("name", flat=True)] == ["title"]
+    fail(run, "storage", "The database's disk is full.")
+    assert (run.status, run.changes.exists(), run.changed_fields.exists()) == (Status.FAILED, False, False)
 
 
 def test_a_connection_has_its_own_limits_again_after_the_work(run: ImportRun) -> None:
