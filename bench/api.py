@@ -102,13 +102,14 @@ def measure(products: int, rate: float, seconds: float, naive: bool) -> list[Row
         load = Load(ports, token, products, rate)
         load.run(CALLS[0], 2)  # the first requests import, compile and connect
         rows = [_ours(load, call, seconds) for call in CALLS]
-    if naive:
-        with web_workers("-m", "bench.api", "--serve") as ports:
-            load = Load(ports, token, products, rate)
-            for row, call in zip(rows, CALLS, strict=True):
-                if not call.known:
-                    _add_naive(row, load.run(call, seconds * NAIVE_SHARE, "/naive"))
-                    stop_queries()
+    if not naive:
+        return rows
+    with web_workers("-m", "bench.api", "--serve") as ports:
+        load = Load(ports, token, products, rate)
+        for row, call in zip(rows, CALLS, strict=True):
+            if not call.known:
+                _add_naive(row, load.run(call, seconds * NAIVE_SHARE, "/naive"))
+                stop_queries()
     return rows
 
 

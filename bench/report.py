@@ -161,12 +161,13 @@ Shares of stage · plan · apply; the rest is receiving the upload and cleaning 
 
 ## Pages and undo
 
-`make benchpages ARGS="--items 1000000"` asks every page, filter and call of two imports at each station of their lives:
-one that makes the catalogue, and one that changes a tenth of it. With a million items:
+`make benchpages ARGS="--items 1000000"` asks every list, filter and call of two imports at each station of their lives,
+of fields and of issues the rarest, the most frequent and one between: an import that makes the catalogue, and one that
+changes a tenth of it. With a million items:
 
 | | bound | |
 |---|---:|---:|
-| each list with each of its filters, its first page, the middle and the last, and every call | 300 ms | 341 of 341 |
+| each list and filter, first page and last, the middle of all changes, and every call | 300 ms | 341 of 341 |
 | how many of its products were changed since, and what an undo would keep, 20 being edited | 300 ms | within |
 | undo of the creations of a first import, times its apply | 2 | 0.63 |
 
