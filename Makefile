@@ -72,12 +72,12 @@ benchapi: setup  ## Measure the API's reading calls under load, beside the same 
 	$(RUN) -W ignore -m bench.api $(ARGS)
 
 stop: setup  ## Stop PostgreSQL and Valkey, which tests and single commands leave up
-	$(RUN) -m config.embedded stop
+	$(RUN) -m devservers stop
 
 reset: setup  ## Stop the servers and delete .local with all data in it (CONFIRM=yes does not ask)
 	@test "$(CONFIRM)" = yes || { printf 'Delete .local with the database and everything else in it? [y/N] '; \
 	  read answer && test "$$answer" = y; } || { echo; echo 'Nothing was deleted.'; exit 1; }
-	$(RUN) -m config.embedded reset
+	$(RUN) -m devservers reset
 	test -n "$$EMBEDDED_DIR" || rm -rf .local
 
 clean:  ## Delete what tools leave behind; .venv and .local stay

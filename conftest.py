@@ -8,7 +8,7 @@ import hypothesis
 import pytest
 from django.core.cache import caches
 
-from config import embedded
+import devservers
 
 # A few examples of each property, the same every time; HYPOTHESIS_PROFILE=thorough tries many new ones.
 hypothesis.settings.register_profile("quick", max_examples=8, derandomize=True, deadline=None, database=None)
@@ -17,7 +17,7 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 def pytest_configure() -> None:
-    embedded.ensure()
+    devservers.ensure()
 
 
 @pytest.fixture(autouse=True)

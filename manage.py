@@ -11,15 +11,15 @@ def main() -> None:
         from django.core.exceptions import ImproperlyConfigured
         from django.core.management import execute_from_command_line
 
-        from config import embedded
+        import devservers
     except ModuleNotFoundError as error:
         sys.exit(f"error: {error.name} is not installed: run `make setup`, then `.venv/bin/python manage.py`.")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
     try:
-        if embedded.needed_by(sys.argv):
-            embedded.ensure()
+        if devservers.needed_by(sys.argv):
+            devservers.ensure()
         execute_from_command_line(sys.argv)
-    except (embedded.EmbeddedError, ImproperlyConfigured) as error:
+    except (devservers.EmbeddedError, ImproperlyConfigured) as error:
         if "--traceback" in sys.argv:
             raise
         sys.exit(f"error: {error}")

@@ -20,9 +20,9 @@ from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
+from accounts.delegation import groups_to_give, may_change
 from accounts.forms import NewUserForm, RolesField
 from accounts.models import LoginSession, RoleGroup, User
-from accounts.ranks import groups_to_give, may_change
 from accounts.roles import ROLES, description_of
 
 admin.site.unregister(Group)

@@ -23,9 +23,9 @@ def parse(feed: Path) -> Figures:
 
 def write_rows(feed: Path) -> Figures:
     """Write the feed's rows beside it, as COPY reads them. Not a floor: what the others start from."""
-    from catalog.feeds.check import Rules, check
-    from catalog.feeds.items import read_items
-    from catalog.imports.rows import row
+    from catalog.feeds.cleaning.check import Rules, check
+    from catalog.feeds.reading.items import read_items
+    from catalog.imports.reading.rows import row
 
     with feed.open("rb") as stream, _rows_of(feed).open("w") as out:
         out.writelines(row(0, check(raw, Rules())) for raw in read_items(stream))
@@ -52,7 +52,7 @@ def copy(feed: Path) -> Figures:
     """One COPY of all rows into an indexed table."""
     from django.db import connection
 
-    from catalog.imports.rows import COPY
+    from catalog.imports.reading.rows import COPY
 
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE floor_rows")

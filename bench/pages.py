@@ -212,8 +212,8 @@ class Life:
         clean_up(run)
 
     def _tenth_changed(self) -> None:
+        from catalog.imports.confirm import edited_since
         from catalog.imports.discard import discard
-        from catalog.imports.review import edited_since
 
         run = self._planned("changed.xml")
         self._look(run, "a tenth changed, in review")
@@ -228,8 +228,8 @@ class Life:
         """The import of that file, up to its plan."""
         from django.core.files.base import File
 
+        from catalog.imports.reading.stage import stage
         from catalog.imports.receive import receive
-        from catalog.imports.stage import stage
         from catalog.models import Feed, Mode, Status
 
         feed, _made = Feed.objects.get_or_create(slug="bench", defaults={"name": "Bench"})
@@ -242,7 +242,7 @@ class Life:
 
     def _apply(self, run: ImportRun, step: str = "apply") -> None:
         from catalog.imports.apply import apply
-        from catalog.imports.review import confirm
+        from catalog.imports.confirm import confirm
 
         confirm(run, plan_hash=run.plan_hash, by=None, reason="measured", in_background=False)
         self._take(step, apply, run, in_background=False)
@@ -255,7 +255,7 @@ class Life:
 
 
 def _generate(items: int, folder: Path) -> None:
-    from catalog.samples import Changes, write_feed
+    from samples import Changes, write_feed
 
     later = Changes(from_seed=SEED, changed=CHANGED, added=ADDED, removed=REMOVED)
     with (folder / "base.xml").open("wb") as out:

@@ -84,8 +84,8 @@ def _fields() -> list[str]:
 
 
 def _values(feed: Path) -> Iterator[dict[str, Any]]:
-    from catalog.feeds.check import Rules, check
-    from catalog.feeds.items import read_items
+    from catalog.feeds.cleaning.check import Rules, check
+    from catalog.feeds.reading.items import read_items
 
     with feed.open("rb") as stream:
         for raw in read_items(stream):

@@ -57,7 +57,7 @@ class Feeds:
         return self.changed if scenario == "changed" else self.base
 
     def generate(self) -> None:
-        from catalog.samples import Changes, write_feed
+        from samples import Changes, write_feed
 
         later = Changes(from_seed=SEED, changed=CHANGED_PERCENT, added=0, removed=0)
         with self.base.open("wb") as out:
@@ -70,7 +70,7 @@ def measure_import(feed: Path) -> Figures:
     """Ours: receive, stage, plan, apply, clean up. `peak_mb` is the largest process's."""
     from django.core.files.base import File
 
-    from catalog.imports.here import import_here
+    from catalog.imports.local import import_here
     from catalog.models import Feed, Status
 
     source, _made = Feed.objects.get_or_create(slug="bench", defaults={"name": "Bench"})

@@ -10,9 +10,10 @@ class CatalogConfig(AppConfig):
 
     def ready(self) -> None:
         from catalog.connections import end_idle_transactions
-        from catalog.imports import failures, messages
+        from catalog.imports import notices
+        from catalog.imports.reports import digest
         from notifications import digests, kinds
 
-        kinds.register(*messages.KINDS)
-        digests.register(failures.failures, messages.PERMISSION)
+        kinds.register(*notices.KINDS)
+        digests.register(digest.failures, notices.PERMISSION)
         end_idle_transactions()

@@ -7,12 +7,12 @@ from import_export import resources
 from import_export.fields import Field
 from import_export.formats.base_formats import CSV, JSON, XLSX, Format
 
-from catalog.cells import cell
 from catalog.feeds import write
 from catalog.feeds.attributes import COLUMNS
 from catalog.imports.columns import MONEY_NAMES
 from catalog.models import Product
 from catalog.models.product import ProductQuerySet
+from catalog.spreadsheet import cell
 
 
 class _ForSpreadsheets:

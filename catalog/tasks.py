@@ -5,10 +5,10 @@ from typing import Any
 from celery import shared_task
 
 from catalog.imports.apply import apply
+from catalog.imports.confirm import go_on
 from catalog.imports.discard import clean_up
+from catalog.imports.reading.stage import stage, stage_chunk
 from catalog.imports.retention import forget_old
-from catalog.imports.review import go_on
-from catalog.imports.stage import stage, stage_chunk
 from catalog.imports.sweep import sweep
 from catalog.imports.undo import bring_back, take_back
 from catalog.models import ImportRun

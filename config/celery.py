@@ -20,9 +20,9 @@ app.autodiscover_tasks()
 @signals.beat_init.connect
 def start_servers(**_: object) -> None:
     """A worker or a beat started by hand finds its database and broker up."""
-    from config import embedded
+    import devservers
 
-    embedded.ensure()
+    devservers.ensure()
 
 
 @signals.worker_ready.connect

@@ -4,10 +4,10 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-from config import embedded
+import devservers
 from config.middleware import in_utf8, limit_waiting
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
-embedded.ensure()
+devservers.ensure()
 limit_waiting()
 application = in_utf8(get_wsgi_application())

@@ -21,8 +21,8 @@ from django.db.models.functions import Now
 from notifications import refusals
 from notifications.links import stop_headers
 from notifications.models import Message, Outage, Status
-from notifications.people import has_declined
 from notifications.refusals import Meaning, Refusal
+from notifications.subscriptions import has_declined
 
 log = logging.getLogger(__name__)
 

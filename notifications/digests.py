@@ -20,7 +20,7 @@ from django.utils import timezone
 from notifications.kinds import FAILURE_DIGEST
 from notifications.models import Digest, Message, Preference, Status
 from notifications.outbox import tell
-from notifications.people import preference_of
+from notifications.subscriptions import preference_of
 
 SHOWN = 20
 PERMISSION = "notifications.view_message"

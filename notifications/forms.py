@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectWidget
 
 from notifications.models import Preference
-from notifications.people import kinds_for, wants
+from notifications.subscriptions import kinds_for, wants
 
 
 @cache

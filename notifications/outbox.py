@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 from kombu.exceptions import OperationalError as BrokerError
 
 from notifications.models import Message, MessageQuerySet, Outage, Status
-from notifications.wording import Wording, clean, word
+from notifications.rendering import Wording, clean, word
 from schedule.bell import call
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ import ssl
 from enum import Enum
 from typing import NamedTuple
 
-from notifications.wording import clean
+from notifications.rendering import clean
 
 LONGEST = 1000
 

@@ -16,7 +16,7 @@ from notifications.digests import turned_on
 from notifications.forms import PreferenceForm
 from notifications.kinds import label_of
 from notifications.links import read_stop_token
-from notifications.people import decline, has_declined, locked_preference_of
+from notifications.subscriptions import decline, has_declined, locked_preference_of
 
 
 @transaction.atomic

@@ -25,7 +25,7 @@ if CLOCK:
 
 @signals.worker_process_init.connect
 def begin(**_: Any) -> None:
-    from catalog.imports import chunks, stage
+    from catalog.imports.reading import chunks, stage
 
     vars(chunks)["PIECE_BYTES"] = 50_000  # files of a hundred thousand bytes are big
     for module in (chunks, stage):

@@ -23,7 +23,7 @@ from catalog.models import ImportRun
 from catalog.tests.conftest import Worker
 from catalog.tests.conftest import worker as worker
 from catalog.tests.factories import feed_of, item
-from config.embedded import BASE_DIR
+from devservers import BASE_DIR
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGE = BASE_DIR / "docs" / "api.md"

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError
 
-from config import embedded
+import devservers
 from config.management.commands import dev
 
 WAIT = "import time; time.sleep(60)"
@@ -57,7 +57,7 @@ def test_a_taken_port_is_a_sentence_before_anything_starts(taken_port: int, tmp_
     done = subprocess.run(
         [sys.executable, "manage.py", "dev"],
         check=False,
-        cwd=embedded.BASE_DIR,
+        cwd=devservers.BASE_DIR,
         env=environment(tmp_path / "state") | {"PORT": str(taken_port)},
         capture_output=True,
         text=True,
@@ -101,7 +101,7 @@ def test_the_processes_do_not_outlive_a_killed_dev() -> None:
     code = "import django, time; django.setup(); from config.management.commands import dev; "
     code += f"print(dev.start([{sys.executable!r}, '-c', {WAIT!r}]).pid, flush=True); time.sleep(60)"
     command = [sys.executable, "-c", code]
-    parent = subprocess.Popen(command, cwd=embedded.BASE_DIR, stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(command, cwd=devservers.BASE_DIR, stdout=subprocess.PIPE, text=True)
     assert parent.stdout
     child = int(parent.stdout.readline())
     parent.kill()
@@ -117,7 +117,7 @@ def test_make_run_from_start_to_ctrl_c(tmp_path: Path) -> None:
     with log.open("w") as output:
         running = subprocess.Popen(
             [sys.executable, "manage.py", "dev", str(port)],
-            cwd=embedded.BASE_DIR,
+            cwd=devservers.BASE_DIR,
             env=environment(tmp_path / "state"),
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -132,8 +132,8 @@ def test_make_run_from_start_to_ctrl_c(tmp_path: Path) -> None:
     finally:
         running.kill()
         running.wait()
-        status = [sys.executable, "-m", "config.embedded"]
-        options: dict[str, Any] = {"cwd": embedded.BASE_DIR, "env": environment(tmp_path / "state")}
+        status = [sys.executable, "-m", "devservers"]
+        options: dict[str, Any] = {"cwd": devservers.BASE_DIR, "env": environment(tmp_path / "state")}
         down = subprocess.run([*status, "status"], check=False, capture_output=True, text=True, **options)
         subprocess.run([*status, "reset"], check=True, capture_output=True, **options)
     assert down.stdout.count(" down ") == 2

@@ -14,10 +14,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
-from catalog.imports.background import fail
 from catalog.imports.discard import discard
-from catalog.imports.failures import failures
-from catalog.imports.stage import stage
+from catalog.imports.reading.stage import stage
+from catalog.imports.reports.digest import failures
+from catalog.imports.work.queue import fail
 from catalog.models import Feed, ImportRun, RunIssue, Status
 from catalog.tests.factories import (
     applied,
@@ -35,7 +35,7 @@ from notifications import digests
 from notifications.digests import last_due, send_due
 from notifications.models import Digest, Message, Preference
 from notifications.models import Status as MailStatus
-from notifications.people import preference_of
+from notifications.subscriptions import preference_of
 
 pytestmark = pytest.mark.django_db
 START = datetime(2025, 1, 1, tzinfo=UTC)

@@ -13,7 +13,7 @@ from django.core.management import get_commands
 
 from catalog.feeds.attributes import COLUMNS
 from catalog.models import ItemFields, Product
-from config.embedded import BASE_DIR
+from devservers import BASE_DIR
 
 PACKAGES = ("accounts", "catalog", "config", "notifications", "schedule")
 PAGES = sorted([*BASE_DIR.glob("*.md"), *(BASE_DIR / "docs").rglob("*.md")])

@@ -7,7 +7,7 @@ import pytest
 from catalog.models import Feed
 from catalog.tests.factories import applied, item
 from catalog.tests.pages import browser, staff, texts, tree, url
-from config.embedded import BASE_DIR
+from devservers import BASE_DIR
 from notifications.kinds import FAILURE_DIGEST, KINDS
 from notifications.outbox import tell
 

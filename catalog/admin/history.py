@@ -4,7 +4,7 @@ from typing import Any
 
 from catalog.admin.differences import as_text, differences, facts, label, shown
 from catalog.imports.columns import SHARED
-from catalog.imports.history import Event, history
+from catalog.imports.reports.history import Event, history
 from catalog.models import Operation, Product
 
 SHOWN_EVENTS = 100

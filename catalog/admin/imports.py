@@ -20,13 +20,15 @@ from catalog.admin.tabs import AttributesTab, InvalidTab, IssuesTab, Tab, number
 from catalog.admin.undo import undo_context
 from catalog.errors import CatalogError, NotAllowed
 from catalog.feeds import reference
-from catalog.imports import downloads, review, source, supplements
+from catalog.imports import confirm
 from catalog.imports.discard import discard
-from catalog.imports.holds import SERIOUS, asks_why, repairs_of
+from catalog.imports.planning import supplemental
+from catalog.imports.planning.holds import SERIOUS, asks_why, repairs_of
 from catalog.imports.receive import plan_again
+from catalog.imports.reports import downloads, source
 from catalog.imports.undo import keeps_values, redo, undo
 from catalog.models import ImportRun, Reading, Status
-from catalog.models.imports import PLANNED
+from catalog.models.runs import PLANNED
 
 
 @admin.register(ImportRun)
@@ -128,16 +130,16 @@ class ImportRunAdmin(ModelAdmin):
             "opts": self.model._meta,
             "tabs": [(each, each.count(run)) for each in tabs.values()],
             "tab": tab,
-            "kept": supplements.kept(run),
+            "kept": supplemental.kept(run),
             "repairs": repairs_of(run) if run.reading != Reading.STRICT else [],
             "asks_why": asks_why(run),
-            "reason_chars": review.REASON_CHARS,
+            "reason_chars": confirm.REASON_CHARS,
             "holds": [(hold["message"], hold["code"] in SERIOUS) for hold in run.holds],
             "has_error_line": run.status == Status.FAILED and source.place_of_error(run) is not None,
             "can_upload": self.has_upload_permission(request),
             "can_change_feed": request.user.has_perm("catalog.change_feed"),
             "can_confirm": request.user.has_perm("catalog.apply_importrun"),
-            "has_aged": run.status == Status.REVIEW and not review.is_current(run),
+            "has_aged": run.status == Status.REVIEW and not confirm.is_current(run),
             "plans_again": run.status == Status.APPLIED and run.file and (run.conflict or run.archive_conflict),
             "can_plan": _can_plan(request),
             "can_undo": request.user.has_perm("catalog.undo_importrun"),
@@ -158,7 +160,7 @@ class ImportRunAdmin(ModelAdmin):
     def edited_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """How much of a plan has aged. Apart from its page, because each product of the plan is looked at for it."""
         run = self._run(request, pk)
-        edited = review.edited_since(run) if run.status == Status.REVIEW else 0
+        edited = confirm.edited_since(run) if run.status == Status.REVIEW else 0
         return self._part(request, run, "edited", {"edited": edited, "can_plan": _can_plan(request)})
 
     def download_view(self, request: HttpRequest, pk: int, name: str) -> StreamingHttpResponse:
@@ -204,7 +206,7 @@ class ImportRunAdmin(ModelAdmin):
     def confirm_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         plan_hash, reason = request.POST.get("plan_hash", ""), request.POST.get("reason", "")
         return self._operate(
-            request, pk, lambda run: review.confirm(run, plan_hash=plan_hash, by=request.user, reason=reason)
+            request, pk, lambda run: confirm.confirm(run, plan_hash=plan_hash, by=request.user, reason=reason)
         )
 
     def discard_view(self, request: HttpRequest, pk: int) -> HttpResponse:

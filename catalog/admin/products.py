@@ -24,7 +24,7 @@ from catalog.admin.filters import ArchivedFilter
 from catalog.admin.forms import FeedImportForm, LinesField, ProductForm
 from catalog.admin.history import history_context
 from catalog.errors import CatalogError
-from catalog.feeds.values import shown_money
+from catalog.feeds.cleaning.values import shown_money
 from catalog.imports.columns import MONEY_NAMES
 from catalog.imports.receive import receive
 from catalog.models import Feed, ImportRun, Product

@@ -6,7 +6,8 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 
-from catalog.imports import attempts, diagnosis
+from catalog.imports.reports import diagnosis
+from catalog.imports.work import attempts
 from catalog.models import ImportRun, Status
 
 STATUS_COLORS = {

@@ -15,8 +15,8 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import Count
 
-from catalog.cached import cached
 from catalog.models.product import Product, ProductQuerySet
+from catalog.version_cache import cached
 
 CHOICES = ("condition", "gender", "availability")
 # Whole amounts, mostly 7 % apart, up to what the column holds.

@@ -15,18 +15,19 @@ from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
 from catalog.api import examples
+from catalog.api.openapi import IMPORT_NUMBER, call
 from catalog.api.pages import check_page, envelope, pages_of
-from catalog.api.parameters import PAGING, Query, choice
-from catalog.api.schema import IMPORT_NUMBER, call
+from catalog.api.queries import PAGING, Query, choice
 from catalog.api.serializers import (
     ApplySerializer,
     ImportPageSerializer,
     ImportSerializer,
     IssuePageSerializer,
 )
-from catalog.imports import downloads, review
+from catalog.imports import confirm
 from catalog.imports.discard import discard
 from catalog.imports.permissions import visible_imports
+from catalog.imports.reports import downloads
 from catalog.imports.undo import undo
 from catalog.models import ImportRun, RunIssue, Status
 
@@ -171,7 +172,7 @@ class ApplyView(ImportView):
         run = self.run(request, pk)
         body = ApplySerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        review.confirm(run, by=request.user, **body.validated_data)
+        confirm.confirm(run, by=request.user, **body.validated_data)
         return Response(import_(request, run), status=202)
 
 

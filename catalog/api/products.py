@@ -10,11 +10,11 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 
 from catalog.api import examples
-from catalog.api.cache import CatalogueView
 from catalog.api.counts import CHOICES, choices, count_of
+from catalog.api.etag import CatalogueView
+from catalog.api.openapi import PRODUCT_ID, call
 from catalog.api.pages import check_page, envelope, keys_of_page, pages_of
-from catalog.api.parameters import PAGING, Query, amount, choice, text
-from catalog.api.schema import PRODUCT_ID, call
+from catalog.api.queries import PAGING, Query, amount, choice, text
 from catalog.api.serializers import (
     PRODUCT_FIELDS,
     FilterOptionsSerializer,
@@ -22,10 +22,10 @@ from catalog.api.serializers import (
     ProductSerializer,
     product,
 )
-from catalog.cached import cached
 from catalog.feeds.attributes import BY_NAME
 from catalog.models import Product
 from catalog.models.product import SEARCH_CHARS, ProductQuerySet
+from catalog.version_cache import cached
 
 # What the list may be sorted by, and the column that has an index for it.
 COLUMN_OF = {

@@ -23,14 +23,14 @@ from rest_framework.views import APIView
 
 from catalog.api import examples
 from catalog.api.idempotency import once
-from catalog.api.parameters import Query
-from catalog.api.schema import call
+from catalog.api.openapi import call
+from catalog.api.queries import Query
 from catalog.api.serializers import ReceivedSerializer, UploadSerializer
 from catalog.errors import FeedRefused
 from catalog.imports.permissions import API_FEED, require
 from catalog.imports.receive import TOO_LARGE, receive, too_large
 from catalog.models import Feed, ImportRun, Mode, Status
-from catalog.uploads import NamelessFileUploadHandler
+from catalog.upload_handler import NamelessFileUploadHandler
 
 KIB = 1024
 # What a form may have around its file: names, other fields and boundaries.

@@ -12,7 +12,7 @@ from html import unescape
 from typing import Any
 
 from catalog.feeds.attributes import BY_ALIAS, BY_NAME, COLUMNS
-from catalog.feeds.values import DECIMALS
+from catalog.feeds.cleaning.values import DECIMALS
 
 PIECE_ITEMS = 100
 

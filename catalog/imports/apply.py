@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from django.db import connection, transaction
 
-from catalog.imports.background import CATALOGUE_LOCK, failing_in_words, held, retried, ring, timed
 from catalog.imports.columns import SHARED, listed, spoken_of
 from catalog.imports.mandate import stands
-from catalog.imports.messages import tell_outcome
+from catalog.imports.notices import tell_outcome
 from catalog.imports.sql import execute
+from catalog.imports.work.queue import CATALOGUE_LOCK, failing_in_words, held, retried, ring, timed
 from catalog.models import CatalogState, ImportRun, Operation, Status
 
 

@@ -6,14 +6,14 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
 from catalog.errors import NotPossible
-from catalog.imports import across
-from catalog.imports.background import ring
+from catalog.imports.confirm import describe
 from catalog.imports.permissions import require
-from catalog.imports.recall import remembered
-from catalog.imports.review import describe
-from catalog.imports.stored import forget_chunks
+from catalog.imports.planning import between_items
+from catalog.imports.reading.unchanged import remembered
+from catalog.imports.work.files import forget_chunks
+from catalog.imports.work.queue import ring
 from catalog.models import ImportRun, StagedItem, Status, Word
-from catalog.models.imports import ItemState
+from catalog.models.runs import ItemState
 
 
 def discard(run: ImportRun, *, by: Any, reason: str = "", in_background: bool = True) -> None:
@@ -62,7 +62,7 @@ def with_valid_items(runs: QuerySet[ImportRun]) -> QuerySet[ImportRun]:
 
 def _forget_valid_items(run: ImportRun) -> None:
     run.staged.exclude(state=ItemState.INVALID).delete()
-    across.forget_items(run)
+    between_items.forget_items(run)
 
 
 @transaction.atomic

@@ -4,9 +4,9 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 
-from catalog.imports.background import fail
-from catalog.imports.messages import tell_needs_review
+from catalog.imports.notices import tell_needs_review
 from catalog.imports.permissions import may_have_applied
+from catalog.imports.work.queue import fail
 from catalog.models import ImportRun, Status
 
 WITHDRAWN = "mandate.withdrawn"

@@ -19,14 +19,14 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from catalog.errors import FeedRefused, NotPossible, NotStored
-from catalog.feeds.items import check_start
+from catalog.feeds.reading.items import check_start
 from catalog.feeds.write import part_of
-from catalog.imports.background import ring
+from catalog.imports.confirm import describe
 from catalog.imports.discard import discard
 from catalog.imports.permissions import require, require_upload, require_upload_by_api, visible_imports
-from catalog.imports.review import describe
+from catalog.imports.work.queue import ring
 from catalog.models import Feed, ImportRun, Mode, Status
-from catalog.models.imports import OPEN
+from catalog.models.runs import OPEN
 
 log = logging.getLogger(__name__)
 

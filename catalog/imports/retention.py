@@ -12,11 +12,11 @@ from django.db.models import Exists, FileField, OuterRef, Q
 from django.utils import timezone
 
 from catalog.errors import NotPossible
-from catalog.imports import across
 from catalog.imports.discard import clean_up, discard, with_valid_items
-from catalog.imports.recall import remembered
+from catalog.imports.planning import between_items
+from catalog.imports.reading.unchanged import remembered
 from catalog.models import Change, Feed, ImportRun, Outcome, StagedItem, Status, Word
-from catalog.models.imports import ENDS
+from catalog.models.runs import ENDS
 
 FOLDERS = ("feeds", "spools")
 ORPHANED = timedelta(days=1)  # longer than any upload takes, or the reading of a file
@@ -78,7 +78,7 @@ def _forget_items_of(run: ImportRun, is_old: Q) -> bool:
     if not ImportRun.objects.select_for_update().filter(is_old, pk=run.pk).exists():
         return False  # it is being applied again, from these very items
     run.staged.all().delete()
-    across.forget_items(run)
+    between_items.forget_items(run)
     return True
 
 

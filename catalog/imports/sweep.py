@@ -6,9 +6,9 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
-from catalog.imports.attempts import fence_the_silent, forget_ended, working_and_lost
-from catalog.imports.background import ring
-from catalog.imports.review import go_on
+from catalog.imports.confirm import go_on
+from catalog.imports.work.attempts import fence_the_silent, forget_ended, working_and_lost
+from catalog.imports.work.queue import ring
 from catalog.models import Attempt, ImportRun, Status
 
 # Long enough for a call to arrive and be taken up; a second call for the same work does nothing.

@@ -11,12 +11,12 @@ from django.db.models.expressions import RawSQL
 
 from catalog.errors import NotPossible
 from catalog.imports.apply import carry_out, lay_over
-from catalog.imports.background import ring
 from catalog.imports.columns import SHARED, listed, spoken_of
+from catalog.imports.confirm import changes, describe
 from catalog.imports.permissions import require
-from catalog.imports.review import changes, describe
 from catalog.imports.since import TOUCHED, touched_since
 from catalog.imports.sql import execute
+from catalog.imports.work.queue import ring
 from catalog.models import CatalogState, Change, ImportRun, Operation, Outcome, Status
 
 # What decides about each applied change. The preview counts and lists by the very words that the undo acts by.

@@ -1,7 +1,9 @@
 """The rows of the catalogue and their rules."""
 
 from catalog.models.feed import Feed, Mode
-from catalog.models.imports import (
+from catalog.models.idempotency import UploadKey
+from catalog.models.product import CatalogState, CatalogVersion, ItemFields, Product
+from catalog.models.runs import (
     Attempt,
     Change,
     ChangedField,
@@ -15,9 +17,7 @@ from catalog.models.imports import (
     StagedItem,
     Status,
 )
-from catalog.models.product import CatalogState, CatalogVersion, ItemFields, Product
-from catalog.models.uploads import UploadKey
-from catalog.models.words import Word
+from catalog.models.search import Word
 
 __all__ = [
     "Attempt",

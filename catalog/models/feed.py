@@ -9,8 +9,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from catalog.feeds.attributes import BY_ALIAS, BY_NAME
-from catalog.feeds.check import Rules
-from catalog.feeds.formats import TABLE_ENCODINGS, UTF_8
+from catalog.feeds.cleaning.check import Rules
+from catalog.feeds.reading.formats import TABLE_ENCODINGS, UTF_8
 
 
 class Mode(models.TextChoices):

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from catalog.feeds import attributes
 from catalog.models.feed import Feed
-from catalog.models.words import Beginning, Word, quoted
+from catalog.models.search import Beginning, Word, quoted
 
 # Of titles and brands so much is in an index, whose entries are limited: an id of 500 characters has to fit beside it.
 KEY_CHARS = 120
@@ -300,7 +300,7 @@ class Product(ItemFields):
 
         What differs becomes a line of the product's history, with `by` whom it was edited.
         """
-        from catalog.models.imports import Change  # which has the columns of this module
+        from catalog.models.runs import Change  # which has the columns of this module
 
         if options.get("update_fields") is not None:
             options["update_fields"] = {*options["update_fields"], "version", "updated_at"}

@@ -17,9 +17,9 @@ from django.db import connection, transaction
 
 from accounts.models import User
 from catalog.imports.apply import apply
+from catalog.imports.confirm import confirm
+from catalog.imports.reading.stage import stage
 from catalog.imports.receive import receive
-from catalog.imports.review import confirm
-from catalog.imports.stage import stage
 from catalog.imports.undo import bring_back, redo, take_back, undo
 from catalog.models import Change, Feed, ImportRun, Product, Status
 

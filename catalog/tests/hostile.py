@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from catalog.errors import FeedRefused
-from catalog.feeds.formats import opened
-from catalog.feeds.items import RawItem, Stream, read_items
+from catalog.feeds.broken.repair import Repaired, Repairs
+from catalog.feeds.broken.salvage import SALVAGEABLE, salvage_items
 from catalog.feeds.limits import SAFE
-from catalog.feeds.repair import Repaired, Repairs
-from catalog.feeds.salvage import SALVAGEABLE, salvage_items
+from catalog.feeds.reading.formats import opened
+from catalog.feeds.reading.items import RawItem, Stream, read_items
 
 MIB = 1024**2
 

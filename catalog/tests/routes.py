@@ -9,12 +9,12 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from catalog.errors import FeedRefused
-from catalog.feeds.formats import opened
-from catalog.feeds.items import RawItem, read_items
-from catalog.feeds.layouts import PLAIN_ROOTS
+from catalog.feeds.broken.repair import Repaired, Repairs
+from catalog.feeds.broken.salvage import SALVAGEABLE, salvage_items
 from catalog.feeds.limits import SAFE, Limits
-from catalog.feeds.repair import Repaired, Repairs
-from catalog.feeds.salvage import SALVAGEABLE, salvage_items
+from catalog.feeds.reading.formats import opened
+from catalog.feeds.reading.items import RawItem, read_items
+from catalog.feeds.reading.layouts import PLAIN_ROOTS
 
 Fields = dict[str, Any]
 G = 'xmlns:g="http://base.google.com/ns/1.0"'

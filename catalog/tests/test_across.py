@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from catalog.imports.discard import clean_up
-from catalog.imports.plan import plan
+from catalog.imports.planning.plan import plan
 from catalog.models import Feed, ImportRun
 from catalog.tests.factories import applied, counts, execute, item, items, planned
 

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.errors import FeedRefused
-from catalog.feeds.check import Rules, check
+from catalog.feeds.broken.repair import Repairs
+from catalog.feeds.cleaning.check import Rules, check
 from catalog.feeds.issues import FOUND_MAX
-from catalog.feeds.items import RawItem
-from catalog.feeds.repair import Repairs
+from catalog.feeds.reading.items import RawItem
 from catalog.feeds.write import feed as written_feed
 from catalog.feeds.write import item as written
 from catalog.tests.routes import PACKED, READINGS, ROUTES, XML, Fields, as_item, raw_items, read_as_it_can

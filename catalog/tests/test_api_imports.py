@@ -9,7 +9,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from catalog.imports.stage import stage
+from catalog.imports.reading.stage import stage
 from catalog.models import Feed, ImportRun, Status
 from catalog.tests.api import client
 from catalog.tests.factories import applied, at_once, feed_of, item, items, person, planned, received

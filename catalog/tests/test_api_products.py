@@ -16,9 +16,9 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from catalog.api.serializers import PRODUCT_FIELDS, ProductSerializer
-from catalog.cached import cached
 from catalog.models import CatalogState, Product
 from catalog.tests.api import LIST, client, ids, product
+from catalog.version_cache import cached
 
 pytestmark = pytest.mark.django_db
 
@@ -394,7 +394,7 @@ def test_an_answer_is_not_given_in_another_form(api: APIClient, shelf: None) -> 
 
 
 def test_a_long_answer_is_not_kept(api: APIClient, shelf: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("catalog.api.cache.KEPT_BYTES", 100)
+    monkeypatch.setattr("catalog.api.etag.KEPT_BYTES", 100)
     first = api.get(LIST)
     again, count = queries(api, LIST)
     assert again.content == first.content
@@ -421,7 +421,7 @@ def test_without_a_cache_everything_is_still_there(
     def away(*_: Any, **__: Any) -> None:
         raise CacheAway
 
-    monkeypatch.setattr("catalog.cached.cache.get", away)
+    monkeypatch.setattr("catalog.version_cache.cache.get", away)
     assert asked(api, "brand=Noor") == ["1", "3"]
     assert api.get("/filter-options/").status_code == 200
 

@@ -12,12 +12,12 @@ from celery import Celery
 from django.db import IntegrityError, OperationalError, connection, connections, transaction
 from django.utils import timezone
 
-from catalog.feeds.check import Rules, check
-from catalog.feeds.items import read_items
+from catalog.feeds.cleaning.check import Rules, check
+from catalog.feeds.reading.items import read_items
 from catalog.imports.apply import apply
 from catalog.imports.columns import SHARED
-from catalog.imports.review import confirm
-from catalog.imports.stage import stage
+from catalog.imports.confirm import confirm
+from catalog.imports.reading.stage import stage
 from catalog.models import CatalogState, Change, Feed, ImportRun, Product, Status
 from catalog.tests.factories import (
     applied,

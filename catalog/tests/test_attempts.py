@@ -23,14 +23,14 @@ from django.db import (
 
 from catalog import connections
 from catalog.connections import is_lost
-from catalog.imports import attempts
 from catalog.imports.apply import apply
-from catalog.imports.attempts import ATTEMPTS, attempted, sign_of
-from catalog.imports.background import RUN_LOCK, fail, failing_in_words, held
+from catalog.imports.confirm import confirm
 from catalog.imports.discard import discard
-from catalog.imports.review import confirm
-from catalog.imports.stage import stage
+from catalog.imports.reading.stage import stage
 from catalog.imports.sweep import sweep
+from catalog.imports.work import attempts
+from catalog.imports.work.attempts import ATTEMPTS, attempted, sign_of
+from catalog.imports.work.queue import RUN_LOCK, fail, failing_in_words, held
 from catalog.models import Attempt, Feed, ImportRun, Product, Status
 from catalog.tasks import stage_run
 from catalog.tests.factories import (
@@ -324,7 +324,7 @@ def test_reading_that_takes_too_long_fails_with_its_numbers(
     def too_slow(*_: Any) -> None:
         raise SoftTimeLimitExceeded
 
-    monkeypatch.setattr("catalog.imports.stage.plan", too_slow)
+    monkeypatch.setattr("catalog.imports.reading.stage.plan", too_slow)
     stage(run)
     assert (run.status, run.error_code) == (Status.FAILED, "time_limit")
     assert "reading it, at 3 items, took longer than 7,200 seconds" in run.error

@@ -14,10 +14,10 @@ from django.core.files.storage import default_storage
 from django.db import OperationalError
 from django.db.models import F
 
-from catalog.feeds import split
-from catalog.imports import chunks
+from catalog.feeds.reading import split
 from catalog.imports.discard import discard
-from catalog.imports.stage import stage, stage_chunk
+from catalog.imports.reading import chunks
+from catalog.imports.reading.stage import stage, stage_chunk
 from catalog.imports.sweep import sweep
 from catalog.models import Chunk, Feed, ImportRun, Product, Reading, Status
 from catalog.tests.conftest import Worker
@@ -116,7 +116,7 @@ def test_a_number_of_workers_read_them(feed: Feed, worker: Worker) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_processes_of_this_machine_read_them(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("catalog.imports.crew._cores", lambda: 2)
+    monkeypatch.setattr("catalog.imports.reading.processes._cores", lambda: 2)
     seen: list[int] = []
     run = received(feed, feed_of(*MANY))
     stage(run, lambda run: seen.append(run.items))
@@ -127,7 +127,7 @@ def test_processes_of_this_machine_read_them(feed: Feed, monkeypatch: pytest.Mon
 
 @pytest.mark.django_db(transaction=True)
 def test_a_killed_process_of_this_machine_is_not_missed(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("catalog.imports.crew._cores", lambda: 2)
+    monkeypatch.setattr("catalog.imports.reading.processes._cores", lambda: 2)
     parent, read = os.getpid(), chunks._read
 
     def kill_once(chunk: Chunk) -> None:

@@ -6,10 +6,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from catalog.imports import diagnosis
-from catalog.imports.diagnosis import Finding, diagnose, early_verdict
 from catalog.imports.discard import discard
-from catalog.imports.stage import stage
+from catalog.imports.reading.stage import stage
+from catalog.imports.reports import diagnosis
+from catalog.imports.reports.diagnosis import Finding, diagnose, early_verdict
 from catalog.models import Feed, ImportRun, RunIssue, Status
 from catalog.tests.factories import applied, feed_of, item, items, planned, received
 from catalog.tests.pages import active_parts, browser, buttons, text_of, texts, tree, url, with_class
@@ -144,7 +144,7 @@ def test_what_every_item_lacks_may_be_a_supplement(reading: ImportRun, count: in
 
 def test_a_real_feed_gets_its_verdict_while_it_is_read(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diagnosis, "EARLY_ITEMS", 10)
-    monkeypatch.setattr("catalog.imports.stage.BATCH_ITEMS", 5)
+    monkeypatch.setattr("catalog.imports.reading.stage.BATCH_ITEMS", 5)
     said: list[str] = []
     run = received(feed, feed_of(*items(20, price="x")))
     stage(run, lambda run: said.append(getattr(early_verdict(run), "code", "")))

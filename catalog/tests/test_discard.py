@@ -8,8 +8,8 @@ from django.db import transaction
 from accounts.models import User
 from catalog.errors import NotAllowed, NotPossible
 from catalog.imports.apply import apply
+from catalog.imports.confirm import confirm
 from catalog.imports.discard import clean_up, discard
-from catalog.imports.review import confirm
 from catalog.models import CatalogState, Change, Feed, ImportRun, StagedItem, Status
 from catalog.tests.conftest import Worker
 from catalog.tests.factories import applied, at_once, catalogue, execute, feed_of, item, planned, received

@@ -11,11 +11,11 @@ import pytest
 from catalog import feeds
 from catalog.errors import FeedRefused
 from catalog.feeds.attributes import ATTRIBUTES, BY_ALIAS, COLUMNS, Type
-from catalog.feeds.check import Rules, check
+from catalog.feeds.broken.repair import Repairs
+from catalog.feeds.broken.salvage import SALVAGEABLE
+from catalog.feeds.cleaning.check import Rules, check
 from catalog.feeds.issues import BY_CODE, CODES, Severity, severity
-from catalog.feeds.items import CHUNK_BYTES, read_items
-from catalog.feeds.repair import Repairs
-from catalog.feeds.salvage import SALVAGEABLE
+from catalog.feeds.reading.items import CHUNK_BYTES, read_items
 from catalog.tests.routes import READINGS, raw_items
 
 FEEDS = Path(__file__).parent / "feeds"
@@ -225,7 +225,7 @@ def test_feeds_import_neither_django_nor_anything_that_reaches_out() -> None:
         "typing",
         "zlib",
     }
-    for module in Path(feeds.__file__).parent.glob("*.py"):
+    for module in Path(feeds.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(module.read_text())):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []

@@ -16,13 +16,13 @@ from unittest.mock import patch
 import pytest
 
 from catalog.errors import FeedRefused
-from catalog.feeds.check import Rules, check
+from catalog.feeds.broken.repair import Repairs
+from catalog.feeds.broken.salvage import SALVAGEABLE, salvage_items
+from catalog.feeds.cleaning.check import Rules, check
 from catalog.feeds.issues import BY_CODE
-from catalog.feeds.items import RawItem, check_start, read_items
 from catalog.feeds.limits import SAFE, SETTINGS, Limits
-from catalog.feeds.repair import Repairs
-from catalog.feeds.salvage import SALVAGEABLE, salvage_items
-from catalog.imports.stage import stage
+from catalog.feeds.reading.items import RawItem, check_start, read_items
+from catalog.imports.reading.stage import stage
 from catalog.models import Feed, Status
 from catalog.tests.factories import received
 from catalog.tests.routes import PACKED, Slow, as_rss, zipped, zipped_in_one_go
@@ -103,7 +103,7 @@ def test_an_import_heeds_the_settings(feed: Feed, storage: Path, settings: Any) 
 def test_reading_ends_in_time(feed: Feed, storage: Path, settings: Any, content: bytes) -> None:
     run = received(feed, content)
     settings.IMPORT_MAX_SECONDS = 1
-    with patch("catalog.imports.stage.time.monotonic", side_effect=itertools.count(step=2)):
+    with patch("catalog.imports.reading.stage.time.monotonic", side_effect=itertools.count(step=2)):
         stage(run)
     assert (run.status, run.error_code) == (Status.FAILED, "time_limit")
     assert "took longer than 1 seconds, which IMPORT_MAX_SECONDS allows." in run.error

@@ -12,7 +12,7 @@ from django.test import Client
 
 from accounts.models import User
 from catalog.errors import NotPossible
-from catalog.imports.review import REASON_CHARS, confirm
+from catalog.imports.confirm import REASON_CHARS, confirm
 from catalog.models import Feed, ImportRun, Product, Status
 from catalog.tests.conftest import Worker
 from catalog.tests.factories import applied, execute, feed_of, item, items, planned, received

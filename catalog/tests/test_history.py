@@ -8,9 +8,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
+from catalog.imports.confirm import confirm
 from catalog.imports.discard import clean_up
-from catalog.imports.history import History, history
-from catalog.imports.review import confirm
+from catalog.imports.reports.history import History, history
 from catalog.models import Change, Feed, Product
 from catalog.tests.factories import applied, brought_back, edit, execute, item, planned, taken_back
 from catalog.tests.pages import active_parts, browser, text_of, texts, tree

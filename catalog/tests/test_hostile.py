@@ -11,9 +11,9 @@ import pytest
 from lxml import etree
 
 from catalog.errors import FeedRefused
-from catalog.feeds.check import Rules, check
-from catalog.feeds.items import CHUNK_BYTES, Stream, read_items
-from catalog.imports.stage import stage
+from catalog.feeds.cleaning.check import Rules, check
+from catalog.feeds.reading.items import CHUNK_BYTES, Stream, read_items
+from catalog.imports.reading.stage import stage
 from catalog.models import Feed, Status
 from catalog.tests.factories import applied, catalogue, received
 from catalog.tests.factories import item as flawless

@@ -6,8 +6,8 @@ import pytest
 
 from accounts.models import User
 from catalog.imports.apply import apply
-from catalog.imports.review import confirm, go_on
-from catalog.imports.stage import stage
+from catalog.imports.confirm import confirm, go_on
+from catalog.imports.reading.stage import stage
 from catalog.imports.sweep import sweep
 from catalog.imports.undo import bring_back, redo, take_back, undo
 from catalog.models import Feed, ImportRun, Product, Status

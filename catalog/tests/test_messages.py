@@ -9,19 +9,19 @@ import pytest
 from django.core.files.base import ContentFile
 
 from accounts.models import User
-from catalog.imports import messages
+from catalog.imports import notices
 from catalog.imports.apply import apply
-from catalog.imports.background import fail
-from catalog.imports.here import import_here
+from catalog.imports.confirm import confirm, go_on
+from catalog.imports.local import import_here
+from catalog.imports.reading.stage import stage
 from catalog.imports.receive import receive
-from catalog.imports.review import confirm, go_on
-from catalog.imports.stage import stage
 from catalog.imports.sweep import sweep
 from catalog.imports.undo import bring_back, redo, take_back, undo
+from catalog.imports.work.queue import fail
 from catalog.models import Feed, ImportRun
 from catalog.tests.factories import applied, edit, execute, feed_of, item, items, planned, received
 from notifications.models import Message
-from notifications.people import decline, preference_of
+from notifications.subscriptions import decline, preference_of
 
 pytestmark = pytest.mark.django_db
 
@@ -91,7 +91,7 @@ def test_what_an_add_left_as_it_was_is_there(feed: Feed, root: User) -> None:
 
 
 def test_a_long_file_is_not_searched_to_its_end(feed: Feed, root: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(messages, "LOOKED_THROUGH", 1)
+    monkeypatch.setattr(notices, "LOOKED_THROUGH", 1)
     applied(feed, item("old"))
     applied(feed, item("new"), item("old"), mode="add")
     assert "EXISTING, LEFT AS THEY ARE (1)\n  Too far down" in told("import_applied")[-1].text
@@ -118,7 +118,7 @@ def test_every_added_product_is_in_the_attached_table(feed: Feed, root: User) ->
 def test_what_is_too_much_for_a_mail_is_on_the_page(
     feed: Feed, root: User, monkeypatch: pytest.MonkeyPatch, limit: str, value: int
 ) -> None:
-    monkeypatch.setattr(messages, limit, value)
+    monkeypatch.setattr(notices, limit, value)
     applied(feed, *items(25))
     message = only("import_applied")
     assert message.attachments == []
@@ -139,7 +139,7 @@ def test_the_facts_cost_as_many_queries_however_many_products(
     run = applied(feed, *items(60), *(item(f"bad{n}", price="x") for n in range(60)))
     Message.objects.all().delete()
     with django_assert_max_num_queries(20):
-        messages.tell_applied(run)
+        notices.tell_applied(run)
     assert told()
 
 
@@ -255,13 +255,13 @@ def test_nothing_of_a_feed_gets_beyond_its_place(feed: Feed, root: User) -> None
 @pytest.mark.parametrize("link", ["javascript:alert(1)", "https://example.com/\n1", "https://e.com/" + "x" * 600])
 def test_a_link_that_is_none_is_no_link(link: str) -> None:
     product = {"id": "1", "title": "", "brand": "", "price": None, "currency": "", "link": link}
-    assert messages._shown(product)["link"] == ""
+    assert notices._shown(product)["link"] == ""
 
 
 def test_an_import_does_not_fail_because_of_its_mail(
     feed: Feed, root: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(messages, "_lists", lambda run: list(Feed.objects.raw("SELECT nonsense")))
+    monkeypatch.setattr(notices, "_lists", lambda run: list(Feed.objects.raw("SELECT nonsense")))
     applied(feed, item("1"))
     assert told() == []
     assert "could not be gathered" in caplog.text

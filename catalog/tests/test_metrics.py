@@ -11,9 +11,9 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from catalog.imports import chunks
-from catalog.imports.metrics import Meter, together
-from catalog.imports.stage import stage
+from catalog.imports.reading import chunks
+from catalog.imports.reading.stage import stage
+from catalog.imports.work.metrics import Meter, together
 from catalog.models import Feed, ImportRun
 from catalog.tests.factories import applied, feed_of, items, planned, received
 from catalog.tests.pages import browser, texts, url, with_class

@@ -23,7 +23,7 @@ CONTENT = feed_of(item("1"))
 @pytest.fixture
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Uploads on their way go where the kernel has no room for anything."""
-    monkeypatch.setattr("catalog.uploads.tempfile.TemporaryFile", lambda **_: Path("/dev/full").open("w+b"))  # noqa: SIM115
+    monkeypatch.setattr("catalog.upload_handler.tempfile.TemporaryFile", lambda **_: Path("/dev/full").open("w+b"))  # noqa: SIM115
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from catalog.imports.downloads import changes_csv
+from catalog.imports.reports.downloads import changes_csv
 from catalog.models import Feed, ImportRun, Product
 from catalog.tests.factories import applied, change, counts, edit, execute, item, planned, taken_back
 from catalog.tests.pages import browser, changes, texts, tree, url, with_class

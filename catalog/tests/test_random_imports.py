@@ -27,15 +27,17 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from catalog.imports import changed, chunks, recall, since
+from catalog.imports import since
 from catalog.imports.columns import SHARED
+from catalog.imports.confirm import edited_since, filtered, page
 from catalog.imports.discard import clean_up, discard
-from catalog.imports.here import import_here
-from catalog.imports.history import history
-from catalog.imports.review import edited_since, filtered, page
+from catalog.imports.local import import_here
+from catalog.imports.planning import changed_fields
+from catalog.imports.reading import chunks, unchanged
+from catalog.imports.reports.history import history
 from catalog.imports.undo import changes_by_verdict, prospect
 from catalog.models import Change, Feed, ImportRun, Mode, Product
-from catalog.models.imports import ExactDecoder
+from catalog.models.runs import ExactDecoder
 from catalog.tests import naive
 from catalog.tests.factories import (
     applied,
@@ -173,7 +175,7 @@ class SideBySide(RuleBasedStateMachine):
         for id, change in sorted(expected.changes.items()):
             for name in change.spoken:
                 speaking.setdefault(name, []).append(id)
-        assert changed.numbers(run) == {name: len(ids) for name, ids in speaking.items()}
+        assert changed_fields.numbers(run) == {name: len(ids) for name, ids in speaking.items()}
         for name, ids in speaking.items():
             assert sorted(found_by(run, field=name)) == ids
             assert {id: found_by(run, field=name, q=id) == [id] for id in IDS} == {id: id in ids for id in IDS}
@@ -192,7 +194,7 @@ class SideBySide(RuleBasedStateMachine):
     def plan(self, file: list[naive.Item], mode: str, second: bool) -> None:
         feed = self.feeds[second]
         unlike_any_other = f"<!-- {self.naive.clock} -->"
-        with mock.patch.object(changed, "FEW", self.naive.clock % 2):  # what is listed elsewhere is walked to
+        with mock.patch.object(changed_fields, "FEW", self.naive.clock % 2):  # what is listed elsewhere is walked to
             run = planned(feed, *(found.xml for found in file), unlike_any_other, mode=mode)
         expected = self.naive.plan(run.pk, file, mode, feed.pk)
         self.agree(run, expected)
@@ -305,7 +307,7 @@ def test_they_do_so_when_files_are_read_in_chunks_and_known_items_are_not_read(
         feeds = [feed, other_feed]
 
     monkeypatch.setattr(chunks, "PIECE_BYTES", 1_200)
-    monkeypatch.setattr(recall, "PROBES_BELOW", UUID(int=2**128 - 1))
+    monkeypatch.setattr(unchanged, "PROBES_BELOW", UUID(int=2**128 - 1))
     run_state_machine_as_test(Here, settings=PROFILE)
 
 

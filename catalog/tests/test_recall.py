@@ -12,12 +12,12 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from catalog.feeds.check import Item, Rules, check
-from catalog.feeds.items import RawItem
-from catalog.feeds.slices import slices_of, without
-from catalog.feeds.split import Piece, Shell
-from catalog.imports import chunks, recall
+from catalog.feeds.cleaning.check import Item, Rules, check
+from catalog.feeds.reading.items import RawItem
+from catalog.feeds.reading.slices import slices_of, without
+from catalog.feeds.reading.split import Piece, Shell
 from catalog.imports.discard import clean_up
+from catalog.imports.reading import chunks, unchanged
 from catalog.imports.retention import forget_old
 from catalog.models import Feed, ImportRun, Status
 from catalog.tests.factories import (
@@ -48,7 +48,7 @@ LAST = [
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files of a few items are big, and each item tells where the others are."""
     monkeypatch.setattr(chunks, "PIECE_BYTES", 1_600)
-    monkeypatch.setattr(recall, "PROBES_BELOW", UUID(int=2**128 - 1))
+    monkeypatch.setattr(unchanged, "PROBES_BELOW", UUID(int=2**128 - 1))
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def parsed() -> Iterator[list[str]]:
         ids.append(found.id)
         return found
 
-    with patch("catalog.imports.batch.check", check_and_tell):
+    with patch("catalog.imports.reading.copy.check", check_and_tell):
         yield ids
 
 
@@ -115,7 +115,7 @@ def test_what_was_changed_added_moved_or_repeated_is_read(feed: Feed, last: Impo
 def test_what_moved_far_in_the_file_is_read(
     feed: Feed, last: ImportRun, parsed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recall, "_NEAR", 0)
+    monkeypatch.setattr(unchanged, "_NEAR", 0)
     again(feed, *reversed(LAST))
     assert len(read_again(feed, parsed, LAST[-1], *LAST[:-1])) < len(LAST)
 
@@ -147,7 +147,7 @@ def test_other_rules_of_the_feed_make_everything_new(feed: Feed, last: ImportRun
 
 
 def test_another_program_knows_nothing(feed: Feed, last: ImportRun, parsed: list[str]) -> None:
-    with patch("catalog.imports.recall._how_items_are_read", return_value="another"):
+    with patch("catalog.imports.reading.unchanged._how_items_are_read", return_value="another"):
         assert len(read_again(feed, parsed, *LAST)) == len(LAST)
 
 

@@ -15,8 +15,8 @@ from django.core.files.base import ContentFile, File
 from accounts.models import User
 from catalog.errors import FeedRefused, NotAllowed, NotPossible
 from catalog.imports.discard import discard
+from catalog.imports.reading.stage import stage
 from catalog.imports.receive import plan_again, receive
-from catalog.imports.stage import stage
 from catalog.models import Feed, ImportRun, Mode, Product, Status
 from catalog.tests.conftest import Worker
 from catalog.tests.factories import applied, at_once, edit, execute, feed_of, item, person, planned, received

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from catalog.errors import FeedRefused
+from catalog.feeds.broken.repair import HEAD_BYTES, TAG_MAX, Repaired, Repairs
 from catalog.feeds.issues import BY_CODE
-from catalog.feeds.items import check_start, read_items
-from catalog.feeds.layouts import LAYOUTS, Layout
-from catalog.feeds.repair import HEAD_BYTES, TAG_MAX, Repaired, Repairs
+from catalog.feeds.reading.items import check_start, read_items
+from catalog.feeds.reading.layouts import LAYOUTS, Layout
 
 G = "http://base.google.com/ns/1.0"
 NS = f'xmlns:g="{G}"'

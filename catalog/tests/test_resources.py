@@ -14,9 +14,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from catalog.cells import FORMULA_STARTS
 from catalog.feeds.attributes import COLUMNS
 from catalog.models import Feed, Product
+from catalog.spreadsheet import FORMULA_STARTS
 from catalog.tests.factories import applied, item, items
 from catalog.tests.pages import EXPORT, PRODUCTS, browser, tree
 

@@ -15,12 +15,12 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from catalog.errors import NotPossible
-from catalog.imports.background import fail
 from catalog.imports.discard import clean_up, discard
 from catalog.imports.receive import plan_again
 from catalog.imports.retention import forget_old
+from catalog.imports.work.queue import fail
 from catalog.models import Change, Feed, ImportRun, Product, StagedItem, Status
-from catalog.models.imports import OPEN
+from catalog.models.runs import OPEN
 from catalog.tasks import forget_what_is_old
 from catalog.tests.factories import (
     applied,

@@ -11,8 +11,8 @@ from accounts.models import User
 from catalog.errors import NotAllowed, NotPossible
 from catalog.imports import since
 from catalog.imports.apply import apply
+from catalog.imports.confirm import PAGE_ROWS, changes, confirm, edited_since, go_on, page
 from catalog.imports.discard import discard
-from catalog.imports.review import PAGE_ROWS, changes, confirm, edited_since, go_on, page
 from catalog.models import CatalogVersion, Change, Feed, ImportRun, Product, Status
 from catalog.tests.conftest import Worker
 from catalog.tests.factories import (

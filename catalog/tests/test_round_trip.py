@@ -13,13 +13,13 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 
-from catalog.feeds.items import read_items
-from catalog.imports.stage import stage
+from catalog.feeds.reading.items import read_items
+from catalog.imports.reading.stage import stage
 from catalog.models import Feed, ImportRun, Product, Status
 from catalog.resources import EXPORT_FORMATS, MerchantXML
-from catalog.samples import iter_feed
 from catalog.tests.factories import applied, catalogue, counts, edit, execute, item, items, received
 from catalog.tests.pages import EXPORT, browser
+from samples import iter_feed
 
 pytestmark = pytest.mark.django_db
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from catalog.feeds import check as check_module
 from catalog.feeds.attributes import COLUMNS, Need, Type, expected
-from catalog.feeds.check import MAX_UNKNOWN_NAMES, Item, Occurring, Rules, check, names_of
+from catalog.feeds.cleaning import check as check_module
+from catalog.feeds.cleaning.check import MAX_UNKNOWN_NAMES, Item, Occurring, Rules, check, names_of
 from catalog.feeds.issues import BY_CODE, CODES, Issue, Severity
-from catalog.feeds.items import read_items
 from catalog.feeds.limits import SAFE
-from catalog.imports.across import ACROSS
+from catalog.feeds.reading.items import read_items
+from catalog.imports.planning.between_items import ACROSS
 from catalog.tests.factories import feed_of, item
 
 NO_RULES = Rules()

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from catalog.errors import FeedRefused
-from catalog.feeds.items import RawItem, read_items
-from catalog.feeds.layouts import PLAIN_ROOTS
-from catalog.feeds.repair import Repairs
-from catalog.feeds.salvage import salvage_items
+from catalog.feeds.broken.repair import Repairs
+from catalog.feeds.broken.salvage import salvage_items
+from catalog.feeds.reading.items import RawItem, read_items
+from catalog.feeds.reading.layouts import PLAIN_ROOTS
 from catalog.tests.test_repair import NS, Dripping
 
 HEAD = f'<?xml version="1.0"?>\n<rss {NS}>\n<channel><title>Shop</title>\n'

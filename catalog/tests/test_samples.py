@@ -13,14 +13,14 @@ from xml.etree import ElementTree
 import pytest
 from django.core.management import CommandError, call_command
 
-from catalog.feeds.check import Rules, check
+from catalog.feeds.cleaning.check import Rules, check
 from catalog.feeds.issues import BY_CODE, Severity
-from catalog.feeds.items import read_items
-from catalog.imports.across import ACROSS
-from catalog.samples import MAX_ITEMS, Changes, iter_feed, iter_items, write_feed
-from catalog.samples.defects import DEFECTS
-from catalog.samples.departments import DEPARTMENTS, ONE_SIZE
-from catalog.samples.draws import Dice, Shuffle
+from catalog.feeds.reading.items import read_items
+from catalog.imports.planning.between_items import ACROSS
+from samples import MAX_ITEMS, Changes, iter_feed, iter_items, write_feed
+from samples.defects import DEFECTS
+from samples.departments import DEPARTMENTS, ONE_SIZE
+from samples.draws import Dice, Shuffle
 
 G = "{http://base.google.com/ns/1.0}"
 A_LATER_DAY = Changes(from_seed=7, changed=10, added=5, removed=5)

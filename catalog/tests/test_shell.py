@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from catalog.models import Feed, ImportRun, Product, Status
-from catalog.samples import Changes, write_feed
+from samples import Changes, write_feed
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("storage")]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from catalog.imports import source
-from catalog.imports.source import Place, Snippet, place_of_error, place_of_item, snippet
-from catalog.imports.stage import stage
+from catalog.imports.reading.stage import stage
+from catalog.imports.reports import source
+from catalog.imports.reports.source import Place, Snippet, place_of_error, place_of_item, snippet
 from catalog.models import Feed, ImportRun
 from catalog.tests.factories import feed_of, item, items, planned, received
 from catalog.tests.pages import active_parts, browser, text_of, texts, tree, url, with_class

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
 
-from catalog.feeds.check import UNKNOWN_NAME_MAX
+from catalog.feeds.cleaning.check import UNKNOWN_NAME_MAX
 from catalog.imports.discard import discard
-from catalog.imports.stage import BATCH_ITEMS, stage
+from catalog.imports.reading.stage import BATCH_ITEMS, stage
 from catalog.models import Change, Feed, ImportRun, Product, RunIssue, StagedItem, Status
 from catalog.tests.factories import (
     applied,

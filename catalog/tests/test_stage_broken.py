@@ -10,10 +10,10 @@ from django.core.management import call_command
 from django.db import IntegrityError, transaction
 
 from catalog.errors import FeedRefused
-from catalog.imports.background import fail
+from catalog.imports.confirm import go_on
 from catalog.imports.discard import discard
-from catalog.imports.review import go_on
-from catalog.imports.stage import BATCH_ITEMS, stage
+from catalog.imports.reading.stage import BATCH_ITEMS, stage
+from catalog.imports.work.queue import fail
 from catalog.models import Feed, ImportRun, Product, Reading, Status
 from catalog.tests.conftest import Worker
 from catalog.tests.factories import applied, catalogue, counts, execute, feed_of, item, items, received

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from catalog.imports.discard import discard
-from catalog.imports.stage import stage
+from catalog.imports.reading.stage import stage
 from catalog.models import Feed, ImportRun, Mode, Product
 from catalog.tests.factories import FLAWLESS, applied, counts, edit, execute, item, planned, received
 

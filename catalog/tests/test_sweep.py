@@ -8,8 +8,8 @@ from django.core.management import call_command
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from catalog.imports.background import held
 from catalog.imports.sweep import sweep
+from catalog.imports.work.queue import held
 from catalog.models import Feed, ImportRun, Status
 from catalog.tests.factories import at_once
 

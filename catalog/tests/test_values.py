@@ -2,7 +2,7 @@
 
 import pytest
 
-from catalog.feeds.values import gtin_issue, is_placeholder, money, url_issue, whole_number
+from catalog.feeds.cleaning.values import gtin_issue, is_placeholder, money, url_issue, whole_number
 
 
 @pytest.mark.parametrize(

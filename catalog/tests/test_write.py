@@ -12,9 +12,9 @@ from xml.sax.saxutils import escape
 import pytest
 
 from catalog.feeds import write
-from catalog.feeds.check import Item, Rules, check
-from catalog.feeds.items import read_items
-from catalog.samples import PROFILES, iter_feed
+from catalog.feeds.cleaning.check import Item, Rules, check
+from catalog.feeds.reading.items import read_items
+from samples import PROFILES, iter_feed
 
 FEEDS = sorted((Path(__file__).parent / "feeds").glob("*.xml"))
 

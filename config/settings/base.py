@@ -7,8 +7,8 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+import devservers
 from catalog.feeds.limits import Limits
-from config import embedded
 from config.mail import mail_settings, sender
 from config.settings.unfold import UNFOLD  # noqa: F401
 
@@ -182,11 +182,11 @@ CORS_EXPOSE_HEADERS = ("ETag", "Location", "Preference-Applied", "Retry-After")
 API_UPLOAD_REVIEW = env.bool("API_UPLOAD_REVIEW", default=False)
 
 # --- data -----------------------------------------------------------------------------------------
-DATABASES = {"default": env.db("DATABASE_URL") if env.str("DATABASE_URL", default="") else embedded.database()}
+DATABASES = {"default": env.db("DATABASE_URL") if env.str("DATABASE_URL", default="") else devservers.database()}
 DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
 DATABASES["default"].setdefault("CONN_HEALTH_CHECKS", True)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-REDIS_URL = env.str("REDIS_URL", default="") or embedded.redis_url()
+REDIS_URL = env.str("REDIS_URL", default="") or devservers.redis_url()
 CACHES: dict[str, Any] = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
@@ -212,7 +212,7 @@ STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 FILE_UPLOAD_HANDLERS = [
     "django.core.files.uploadhandler.MemoryFileUploadHandler",
-    "catalog.uploads.NamelessFileUploadHandler",
+    "catalog.upload_handler.NamelessFileUploadHandler",
 ]
 MEDIA_ROOT = Path(env.str("MEDIA_ROOT", default=str(BASE_DIR / "media")))
 STORAGES = {
@@ -258,7 +258,7 @@ CELERY_TASK_ROUTES = {"notifications.deliver": {"queue": "mail"}, "accounts.mail
 
 # --- mail -----------------------------------------------------------------------------------------
 # In a checkout nothing leaves the machine unless EMAIL_URL says so.
-globals().update(mail_settings(env.str("EMAIL_URL", default="") or (embedded.STATE / "mail").as_uri()))
+globals().update(mail_settings(env.str("EMAIL_URL", default="") or (devservers.STATE / "mail").as_uri()))
 EMAIL_TIMEOUT = 10  # for each answer; Django's default is to wait for ever
 DEFAULT_FROM_EMAIL = sender(
     env.str("DEFAULT_FROM_EMAIL", default="") or "Ounass Product Management <catalogue@localhost>"

@@ -1,6 +1,6 @@
 """A checkout on somebody's machine: readable errors, no secrets to configure."""
 
-from config import embedded
+import devservers
 from config.settings.base import *  # noqa: F403
 from config.settings.base import SIMPLE_JWT, env
 
@@ -13,4 +13,4 @@ SIMPLE_JWT = {
     ),
 }
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
-ADMIN_PASSWORD_FILE = embedded.STATE / "admin-password"  # so that a second start can still say how to log in
+ADMIN_PASSWORD_FILE = devservers.STATE / "admin-password"  # so that a second start can still say how to log in

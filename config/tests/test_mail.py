@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from config import celery_app, embedded
+import devservers
+from config import celery_app
 from config.mail import mail_settings, sender
 from config.management.commands import dev
 from config.management.commands.dev import where_mail_goes
@@ -73,11 +74,11 @@ def test_mails_of_a_checkout_stay_on_the_machine() -> None:
     taken = {name: value for name, value in os.environ.items() if name not in ("EMAIL_URL", "DJANGO_SETTINGS_MODULE")}
     asked = "from config.settings import local; print(local.EMAIL_BACKEND, local.EMAIL_FILE_PATH, local.EMAIL_TIMEOUT)"
     done = subprocess.run(
-        [sys.executable, "-c", asked], check=True, cwd=embedded.BASE_DIR, env=taken, capture_output=True, text=True
+        [sys.executable, "-c", asked], check=True, cwd=devservers.BASE_DIR, env=taken, capture_output=True, text=True
     )
     assert done.stdout.split() == [
         "django.core.mail.backends.filebased.EmailBackend",
-        str(embedded.STATE / "mail"),
+        str(devservers.STATE / "mail"),
         "10",
     ]
 
@@ -96,7 +97,7 @@ def test_production_does_not_start_without_a_mail_server(missing: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", "import config.settings.production"],
         check=False,
-        cwd=embedded.BASE_DIR,
+        cwd=devservers.BASE_DIR,
         env=os.environ | given,
         capture_output=True,
         text=True,
@@ -115,5 +116,5 @@ def test_mail_has_a_queue_that_only_its_own_worker_serves() -> None:
     assert celery_app.amqp.router.route({}, "notifications.deliver")["queue"].name == "mail"
     workers = {name: command for name, command in dev.commands(8000).items() if "worker" in command}
     assert {name for name, command in workers.items() if "--queues=mail" in command} == {"mail"}
-    composed = (embedded.BASE_DIR / "docker-compose.yml").read_text()
+    composed = (devservers.BASE_DIR / "docker-compose.yml").read_text()
     assert f"[celery, -A, config, worker, {', '.join(dev.MAIL_WORKER)}, " in composed

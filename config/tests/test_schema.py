@@ -12,8 +12,8 @@ from django.urls import resolve
 from drf_spectacular.generators import SchemaGenerator
 from jsonschema import Draft202012Validator
 
-from config.embedded import BASE_DIR
 from config.postman import calls, collection
+from devservers import BASE_DIR
 
 SCHEMA: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
 JSON = "application/json"

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from config.embedded import BASE_DIR
 from config.settings import base
+from devservers import BASE_DIR
 
 PRODUCTION = {
     "DJANGO_SECRET_KEY": "a long secret key for the tests of production, and for nothing else",

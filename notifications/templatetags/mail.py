@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db.models import Model
 from django.template import Context
 
-from notifications import trouble
+from notifications import warnings
 from notifications.outbox import named
 
 register = template.Library()
@@ -17,7 +17,7 @@ register = template.Library()
 def mail_trouble(context: Context) -> dict[str, Any]:
     """For people who may look at messages; nothing while all is well."""
     may_look = context["request"].user.has_perm("notifications.view_message")
-    return {"sentences": trouble.sentences() if may_look else []}
+    return {"sentences": warnings.sentences() if may_look else []}
 
 
 @register.inclusion_tag("admin/notifications/_about.html", takes_context=True)

@@ -18,7 +18,7 @@ from notifications.outbox import Attachment, send_again, tell
 from notifications.refusals import Meaning, of_server
 from notifications.tests.conftest import time_passes
 from notifications.tests.postoffice import GONE, SILENCE, PostOffice
-from notifications.trouble import sentences
+from notifications.warnings import sentences
 
 Tell = Callable[..., Message]
 

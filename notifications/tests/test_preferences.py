@@ -14,7 +14,7 @@ from notifications.digests import send_due
 from notifications.kinds import FAILURE_DIGEST, Kind
 from notifications.links import stop_url
 from notifications.models import Digest, Message, Preference
-from notifications.people import decline, has_declined, listeners, preference_of
+from notifications.subscriptions import decline, has_declined, listeners, preference_of
 
 pytestmark = pytest.mark.django_db
 PAGE = reverse("my-mail")
@@ -23,7 +23,7 @@ PAGE = reverse("my-mail")
 @pytest.fixture(autouse=True)
 def kinds_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kinds, "KINDS", {})
-    monkeypatch.setattr("notifications.people.KINDS", kinds.KINDS)
+    monkeypatch.setattr("notifications.subscriptions.KINDS", kinds.KINDS)
     kinds.register(
         Kind("greeting", "Greeting", "Who came in.", "auth.view_group"),
         Kind("secret", "Secret", "What only few may know.", "auth.delete_group"),

@@ -12,9 +12,9 @@ from kombu.exceptions import OperationalError
 
 from notifications.models import Message, Status
 from notifications.outbox import Attachment, tell
+from notifications.rendering import word
 from notifications.tasks import forget_old_messages
 from notifications.tests.conftest import time_passes
-from notifications.wording import word
 
 HOSTILE = "Dress\r\nBcc: eve@example.com\n\n<script>alert(1)</script> & \ud800 \x00\x07\u202eevil\x85" + "x" * 3000
 

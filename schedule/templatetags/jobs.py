@@ -5,7 +5,7 @@ from typing import Any
 from django import template
 from django.template import Context
 
-from schedule import trouble
+from schedule import warnings
 
 register = template.Library()
 
@@ -14,4 +14,4 @@ register = template.Library()
 def job_trouble(context: Context) -> dict[str, Any]:
     """For people who may look at periodic tasks; nothing while all is well."""
     may_look = context["request"].user.has_perm("django_celery_beat.view_periodictask")
-    return {"sentences": trouble.sentences() if may_look else []}
+    return {"sentences": warnings.sentences() if may_look else []}

@@ -25,10 +25,10 @@ def main() -> int:
         signal.signal(request, signal.default_int_handler)  # the servers are stopped, however it ends
     with tempfile.TemporaryDirectory(prefix="torture-") as folder, PostOffice() as office:
         own_checkout(folder, office)
-        from config import embedded
+        import devservers
 
         try:
-            embedded.ensure()
+            devservers.ensure()
             import django
 
             django.setup()
@@ -36,7 +36,7 @@ def main() -> int:
 
             return torture(options, office)
         finally:
-            embedded.reset()
+            devservers.reset()
 
 
 def own_checkout(folder: str, office: PostOffice) -> None:

@@ -10,8 +10,8 @@ import redis
 from django.conf import settings
 from django.db import connection
 
-from config import embedded
-from config.embedded.processes import processes_of
+import devservers
+from devservers.processes import processes_of
 
 
 def kill(pid: int) -> None:
@@ -44,7 +44,7 @@ def cut_connections(_pid: int) -> None:
 
 def crash_database(_pid: int) -> None:
     """As `pg_ctl stop -m immediate`: no goodbye and nothing written; the next start recovers."""
-    _signal_all(f"/postgres -D {embedded.POSTGRES.folder} --cluster_name=", signal.SIGQUIT)
+    _signal_all(f"/postgres -D {devservers.POSTGRES.folder} --cluster_name=", signal.SIGQUIT)
 
 
 def empty_broker(_pid: int) -> None:
@@ -67,7 +67,7 @@ def broker() -> Iterator[redis.Redis]:
 
 
 def crash_broker(_pid: int) -> None:
-    _signal_all(f"/valkey-server --dir {embedded.VALKEY.folder} --port ", signal.SIGKILL)
+    _signal_all(f"/valkey-server --dir {devservers.VALKEY.folder} --port ", signal.SIGKILL)
 
 
 def _parent(pid: int) -> int:

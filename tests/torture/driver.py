@@ -15,11 +15,12 @@ from typing import Any, TypeVar
 from django.core.management import call_command
 from django.db import Error, connection
 
+import devservers
 from catalog.connections import is_lost
-from catalog.imports import attempts, retention, sweep
+from catalog.imports import retention, sweep
+from catalog.imports.work import attempts
 from catalog.models import Attempt, CatalogState, Feed, ImportRun
-from catalog.models.imports import ENDS
-from config import embedded
+from catalog.models.runs import ENDS
 from notifications import outbox
 from notifications.models import Message
 from notifications.models import Status as MailStatus
@@ -208,7 +209,7 @@ class Torture:
         time.sleep(0.2)
         with suppress(Error):
             deal()
-        embedded.start()
+        devservers.start()
         self._worker.keep_up()
         if time.monotonic() > self._next_sweep:
             self._next_sweep = time.monotonic() + EVERY
@@ -266,4 +267,4 @@ def steadily(call: Callable[[], Answer]) -> Answer:
             if not is_lost(error) or time.monotonic() > end:
                 raise
             connection.close()
-            embedded.start()
+            devservers.start()

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from django.conf import settings
 
+import devservers
 from catalog.tests.factories import wait_until
-from config import embedded
 
 QUEUES = ("celery", "mail")
 
@@ -21,7 +21,7 @@ class Worker:
     """A worker process of two children, which is started again when it is gone, as a container is."""
 
     def __init__(self) -> None:
-        self._log = embedded.STATE / "worker.log"
+        self._log = devservers.STATE / "worker.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     def keep_up(self) -> None:

@@ -8,9 +8,12 @@ from datetime import timedelta
 from functools import wraps
 from typing import Any
 
+import devservers
 from catalog import connections, tasks
-from catalog.imports import apply, attempts, chunks, discard, plan, stage, undo
-from config import embedded
+from catalog.imports import apply, discard, undo
+from catalog.imports.planning import plan
+from catalog.imports.reading import chunks, stage
+from catalog.imports.work import attempts
 from notifications import delivery
 from tests.torture.blows import BLOWS
 
@@ -45,7 +48,7 @@ POINTS: dict[str, tuple[Any, str, str]] = {
     "mail, noted as sent": (delivery, "let_go", "before"),
 }
 # A file here, named like a point, has the blow that comes upon who is there first.
-ARMED = embedded.STATE / "points"
+ARMED = devservers.STATE / "points"
 # Big files in small chunks, and quick hearts: an import here takes a second or two.
 PIECE_BYTES = 100_000
 BEAT = 0.5

@@ -10,7 +10,7 @@ from django.db import connection
 
 from accounts.models import User
 from catalog.imports import retention
-from catalog.imports.here import import_here
+from catalog.imports.local import import_here
 from catalog.imports.receive import receive
 from catalog.imports.undo import redo, undo
 from catalog.models import CatalogState, Feed, ImportRun, Mode, Product, Status

@@ -7,9 +7,9 @@ from typing import Any
 from django.core.files.base import File
 from django.core.management.base import BaseCommand
 
-from catalog.imports.here import import_here
+from catalog.imports.local import import_here
 from catalog.models import Feed, Mode, Product
-from catalog.samples import write_feed
+from samples import write_feed
 
 ITEMS = 300
 SEED = 2026

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from django.core.management.base import BaseCommand, CommandError
 
-from catalog.samples import MAX_ITEMS, PROFILES, Changes, iter_feed
+from samples import MAX_ITEMS, PROFILES, Changes, iter_feed
 
 STDOUT = "-"
 USAGE_ERROR = 2

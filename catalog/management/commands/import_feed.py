@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils.text import slugify
 
 from catalog.errors import CatalogError
-from catalog.imports.here import import_here
+from catalog.imports.local import import_here
 from catalog.models import Feed, ImportRun, Mode, Status
 
 KIB_PER_MB = 1024

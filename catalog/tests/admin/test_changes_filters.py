@@ -10,8 +10,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from catalog.imports import changed, review
+from catalog.imports import confirm
 from catalog.imports.discard import discard
+from catalog.imports.planning import changed_fields
 from catalog.models import Change, ChangedField, Feed, ImportRun
 from catalog.tests.admin.test_pages import walk
 from catalog.tests.factories import applied, edit, execute, item, items, planned
@@ -47,8 +48,8 @@ def spoken_of(change: Change) -> set[str]:
 
 def test_the_numbers_of_the_fields_are_those_of_the_changes(plan: ImportRun) -> None:
     counted = Counter(name for change in plan.changes.all() for name in spoken_of(change))
-    assert changed.numbers(plan) == counted == {"price": 131, "title": 1, "extra.c:heel": 3}
-    assert changed.numbers(plan, "keep") == {"price": 1}
+    assert changed_fields.numbers(plan) == counted == {"price": 131, "title": 1, "extra.c:heel": 3}
+    assert changed_fields.numbers(plan, "keep") == {"price": 1}
 
 
 @pytest.mark.parametrize("few", [0, 5, 1000])
@@ -56,8 +57,8 @@ def test_the_numbers_of_the_fields_are_those_of_the_changes(plan: ImportRun) -> 
 def test_walking_the_changes_of_a_field_meets_each_once(
     alice: Client, feed: Feed, monkeypatch: pytest.MonkeyPatch, few: int, field: str
 ) -> None:
-    monkeypatch.setattr(changed, "FEW", few)
-    monkeypatch.setattr(changed, "RARE", 10**9)
+    monkeypatch.setattr(changed_fields, "FEW", few)
+    monkeypatch.setattr(changed_fields, "RARE", 10**9)
     run = many_changes(feed)
     expected = [change.product_id for change in run.changes.order_by("id") if field in spoken_of(change)]
     assert walk(alice, run, f"?tab=changes&field={field}", "Next") == expected
@@ -92,7 +93,7 @@ def test_a_product_is_found_by_its_words(alice: Client, feed: Feed) -> None:
 def test_a_text_that_finds_too_many_is_answered_with_a_sentence(
     alice: Client, plan: ImportRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(review, "MOST_FOUND", 5)
+    monkeypatch.setattr(confirm, "MOST_FOUND", 5)
     page = alice.get(url(plan), {"q": "00"})
     assert "More than 5 products match." in text_of(tree(page).xpath(f"//*[{with_class('empty')}]")[0])
 
@@ -126,7 +127,7 @@ def test_a_discarded_plan_has_no_fields(alice: Client, plan: ImportRun) -> None:
 def test_a_plan_of_before_has_its_list_without_fields(alice: Client, plan: ImportRun) -> None:
     plan.changed_fields.all().delete()
     page = alice.get(url(plan))
-    assert len(changes(page)) == review.PAGE_ROWS
+    assert len(changes(page)) == confirm.PAGE_ROWS
     assert not tree(page).xpath("//select[@name='field']")
 
 

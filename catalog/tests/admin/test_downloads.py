@@ -14,14 +14,14 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from catalog.cells import FORMULA_STARTS
 from catalog.errors import FeedRefused
-from catalog.feeds.check import Rules, check
-from catalog.feeds.items import read_items
-from catalog.imports import downloads
-from catalog.imports.stage import stage
+from catalog.feeds.cleaning.check import Rules, check
+from catalog.feeds.reading.items import read_items
+from catalog.imports.reading.stage import stage
+from catalog.imports.reports import downloads
 from catalog.models import Feed, ImportRun, Product, StagedItem
 from catalog.resources import feed_xml
+from catalog.spreadsheet import FORMULA_STARTS
 from catalog.tests.factories import applied, counts, execute, item, items, planned, received
 from catalog.tests.pages import browser, tree, upload, url
 

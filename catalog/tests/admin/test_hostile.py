@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from catalog.imports.stage import stage
+from catalog.imports.reading.stage import stage
 from catalog.models import Feed, ImportRun, Status
 from catalog.tests.factories import applied, execute, feed_of, item, items, planned, received
 from catalog.tests.pages import PRODUCTS, RUNS, UPLOAD, active_parts, staff, text_of, tree, url

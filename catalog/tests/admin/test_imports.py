@@ -15,9 +15,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from catalog.imports.apply import apply
+from catalog.imports.confirm import confirm
 from catalog.imports.discard import clean_up, discard
-from catalog.imports.review import confirm
-from catalog.imports.stage import stage
+from catalog.imports.reading.stage import stage
 from catalog.imports.undo import redo, undo
 from catalog.models import Feed, ImportRun, Status
 from catalog.tests.factories import applied, edit, execute, feed_of, item, items, planned, received, taken_back

@@ -10,9 +10,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from catalog.imports.coverage import cover
 from catalog.imports.discard import clean_up
-from catalog.imports.stage import stage
+from catalog.imports.planning.coverage import cover
+from catalog.imports.reading.stage import stage
 from catalog.models import Feed, ImportRun
 from catalog.tests.factories import FLAWLESS, applied, execute, item, items, planned, received
 from catalog.tests.pages import UPLOAD, browser, text_of, texts, tree, url, with_class

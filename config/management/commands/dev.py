@@ -21,7 +21,7 @@ from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
 from django.db import connections
 
-from config import embedded
+import devservers
 
 HOST = "127.0.0.1"
 GRACE = 15.0  # how long a worker may go on with its task after Ctrl-C
@@ -56,7 +56,7 @@ class Command(BaseCommand):
                 banner = "\n".join((RULE, *lines, RULE))
                 code = Processes(self.say).run(number, banner)
         finally:
-            if not keep and not embedded.stop(unless_used=True):
+            if not keep and not devservers.stop(unless_used=True):
                 self.say("dev", "another process uses PostgreSQL and Valkey: left up (`make stop` stops them)")
         self.say("dev", "stopped")
         if code:
@@ -65,7 +65,7 @@ class Command(BaseCommand):
     def prepare(self) -> str:
         """Have a database with its tables, an admin user and something to look at; return how to log in."""
         self.say("dev", "starting the servers and bringing the database up to date")
-        embedded.ensure()
+        devservers.ensure()
         call_command("migrate", interactive=False, verbosity=0)
         login = io.StringIO()
         call_command("ensure_admin", stdout=login)

@@ -1,0 +1,1 @@
+"""A raw item → a cleaned item with its issues."""

@@ -1,0 +1,103 @@
+"""Which attribute an element is: by its name, its namespace, and what the feed's settings call it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from catalog.feeds.attributes import BY_ALIAS, BY_NAME, ORIGINAL, Attribute, Type, is_known
+from catalog.feeds.cleaning.cleaned import Rules
+from catalog.feeds.cleaning.readers import READERS, Reader
+from catalog.feeds.cleaning.values import BOOLEANS
+
+GOOGLE, PLAIN, ATOM, CUSTOM, OTHER = range(5)
+_PREFIXES = {PLAIN: "rss:", ATOM: "atom:", CUSTOM: "c:"}
+_RANKS = {"": PLAIN, "http://purl.org/rss/1.0/": PLAIN, "http://www.w3.org/2005/Atom": ATOM}
+_ATOM_ALIASES = {"summary": "description", "content": "description"}
+# What RSS and Atom give an item of their own accord.
+_OF_THE_CONTAINER = frozenset(
+    "author category comments contributor enclosure guid published pubDate rights source updated".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where an element's text goes and how it is read. The lowest `rank` wins a name.
+
+    `plain_text` is the length up to which the attribute's text needs no further look, or 0; `exact` are the texts that
+    are one of the attribute's values as they stand.
+    """
+
+    name: str
+    attribute: Attribute
+    rank: int
+    read: Reader
+    plain_text: int = 0
+    exact: Mapping[str, Any] = field(default_factory=dict)
+    is_app_link: bool = False
+    known: bool = True
+    alias: str = ""
+
+    @property
+    def other_name(self) -> str:
+        """Where a value goes that lost its name to a better namespace, or to the name of the table."""
+        return self.alias or f"{_PREFIXES.get(self.rank, '')}{self.name}"
+
+
+@lru_cache(maxsize=10_000)
+def slot_of(tag: str, aliases: tuple[tuple[str, str], ...] = ()) -> Slot:
+    namespace, _, local = tag[1:].rpartition("}") if tag.startswith("{") else ("", "", tag)
+    if aliased := BY_NAME.get(dict(aliases).get(local, "")):
+        return Slot(aliased.name, aliased, OTHER, READERS[aliased.type], alias=local)
+    rank = _rank(namespace)
+    attribute = _attribute(tag, local, rank)
+    plain_text = (attribute.max_length or attribute.limit) if attribute.type is Type.TEXT else 0
+    exact = BOOLEANS if attribute.type is Type.BOOLEAN else {text: text for text in attribute.values}
+    is_app_link = local.lower() == "applink"
+    known = is_known(attribute.name) or rank == CUSTOM or is_app_link
+    known = known or (rank in (PLAIN, ATOM) and local in _OF_THE_CONTAINER)
+    return Slot(attribute.name, attribute, rank, READERS[attribute.type], plain_text, exact, is_app_link, known)
+
+
+def _attribute(tag: str, local: str, rank: int) -> Attribute:
+    """The attribute that an element is; one of its own, kept as found, when it is none of the table."""
+    if rank == OTHER:
+        return Attribute(tag, Type.VERBATIM, column=False)
+    if rank == ATOM:
+        local = _ATOM_ALIASES.get(local, local)
+    return BY_ALIAS.get(local) or Attribute(f"c:{local}" if rank == CUSTOM else local, Type.VERBATIM, column=False)
+
+
+def _rank(namespace: str) -> int:
+    # Shops write https, a slash more, even a Python dict around the address: all mean the same.
+    if "base.google.com/ns/1.0" in namespace:
+        return GOOGLE
+    if "base.google.com/cns/1.0" in namespace:
+        return CUSTOM
+    return _RANKS.get(namespace, OTHER)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Where an item's elements go: their slots, whether two may want the same name, and the tags of each name."""
+
+    slots: tuple[Slot, ...]
+    contested: bool
+    tags: dict[str, list[str]]
+
+
+@lru_cache(maxsize=2_000)  # the items of a feed have the same elements, give or take a few
+def names_in(tags: tuple[str, ...], aliases: tuple[tuple[str, str], ...]) -> Names:
+    slots = tuple(slot_of(tag, aliases) for tag in tags)
+    tags_of: dict[str, list[str]] = {}
+    for tag, slot in zip(tags, slots, strict=True):
+        tags_of.setdefault(slot.name, []).append(tag)
+    return Names(slots, len(tags_of) < len(slots), tags_of)
+
+
+def names_of(tags: Iterable[str], rules: Rules) -> set[str]:
+    """The attributes that occur in a file, of the tags that occur in it."""
+    slots = [slot_of(tag, rules.aliases) for tag in tags]
+    # A file that speaks of an address speaks of how it was found, too, also where none of its own had to be changed.
+    originals = {slot.name + ORIGINAL for slot in slots if slot.attribute.type in (Type.URL, Type.URLS)}
+    return {slot.name for slot in slots} | originals

@@ -1,0 +1,480 @@
+"""A feed → raw items, streaming: memory is bounded by the largest item, whatever the file.
+
+The XML parser is strict and closed: no DOCTYPE, no external entity, no network, never a path handed to it. Each of
+these settings answers a measured trap; docs/decisions/0004-the-xml-parser.md has them.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain, count, islice
+from typing import Any
+
+from lxml import etree
+
+from catalog.errors import FeedRefused
+from catalog.feeds.limits import NAME_CHARS, SAFE, Limits, item_too_large, too_deep, too_many_columns, too_many_items
+from catalog.feeds.reading import formats
+from catalog.feeds.reading.archives import Stream
+from catalog.feeds.reading.delimited import read_rows
+from catalog.feeds.reading.layouts import LAYOUTS, PLAIN_ROOTS, RSS, Layout
+
+__all__ = ["CHUNK_BYTES", "RawItem", "RawValue", "Stream", "check_start", "read_items"]
+
+CHUNK_BYTES = 64 * 1024
+
+Element = Any  # lxml has no types
+RawValue = str | dict[str, Any] | list[Any]
+
+_KNOWN_ROOTS = {"yml_catalog": "Yandex YML", "SHOP": "Heureka", "mywebstore": "Skroutz", "urlset": "a sitemap"}
+
+
+@dataclass(frozen=True, slots=True)
+class RawItem:
+    """One item as it stands in the file.
+
+    `fields` maps each child's tag in Clark notation (`{namespace}name`) to its text; to a dict when it has children
+    or attributes (`{"child": …, "@attribute": …, "#text": …}`); to a list of these when it occurs more than once.
+    The columns of a table are like children without a namespace. `line` is the line of its start tag or of its
+    record's beginning in the unpacked file, `position` counts from 1. `faults` are the codes of issues that only the
+    reader sees, each with what was found. Of an item that is `lost`, not well-formed or over a limit, `fields` are no
+    more than what may tell which it is. `element` is what it was read from, None for a row.
+    """
+
+    position: int
+    line: int
+    fields: dict[str, RawValue]
+    faults: tuple[tuple[str, str], ...] = ()
+    lost: bool = False
+    element: Element = field(default=None, repr=False, compare=False)
+
+    def line_of(self, tag: str, occurrence: int = 0) -> int:
+        """The line of a child, looked up only now; that of the item where it has no such child or is no XML.
+
+        To be asked before the next item is read: the element is emptied then.
+        """
+        if self.element is not None:
+            child = next(islice(self.element.iterchildren(tag), occurrence, None), None)
+            if child is not None:
+                return self.line + _line_of(child) - _line_of(self.element)
+        return self.line
+
+
+def read_items(stream: Stream, limits: Limits = SAFE, table_encoding: str = formats.UTF_8) -> Iterator[RawItem]:
+    """Yield the items of a feed in the order of the file.
+
+    A feed is XML (RSS 2.0, RSS 1.0, Atom, plain lists of products) or a table (CSV, TSV), as it is, in gzip or zip.
+    Raises `FeedRefused` for anything else, for what is not in order, without items or over a limit; items that were
+    yielded before must then be thrown away. After the last item the stream was read to its end.
+    """
+    start = check_start(stream, limits, table_encoding)
+    position = 0
+    for position, item in enumerate(_items_of(start, limits), start=1):
+        if position > limits.items:
+            raise too_many_items(item.line, limits)
+        yield item
+    if not position:
+        raise FeedRefused(
+            "feed.no_items", "The feed has no items. If the shop really sells nothing, there is nothing to import."
+        )
+
+
+@dataclass(slots=True)
+class Start:
+    """A feed of which the beginning was read: `chunks`, and `stream` goes on. `layout` is that of XML."""
+
+    content: formats.Content
+    chunks: list[bytes]
+    layout: Layout = RSS
+
+    def all_chunks(self) -> Iterator[bytes]:
+        while self.chunks:
+            yield self.chunks.pop(0)
+        while chunk := self.content.stream.read(CHUNK_BYTES):
+            yield chunk
+
+
+def check_start(stream: Stream, limits: Limits = SAFE, table_encoding: str = formats.UTF_8) -> Start:
+    """Refuse what can be told from the file's beginning, up to the outermost element or a table's header."""
+    content = formats.opened(stream, limits, table_encoding)
+    start = Start(content, [content.head])
+    if content.header is None:
+        start.layout = _check_prolog(start, limits)
+    elif len(content.header.names) > limits.attributes:
+        raise too_many_columns(limits)
+    return start
+
+
+def _items_of(start: Start, limits: Limits) -> Iterator[RawItem]:
+    content = start.content
+    if content.header is None:
+        yield from items_within(start.all_chunks(), start.layout, limits, encoding=content.encoding)
+    else:
+        rows = read_rows(start.all_chunks(), content.encoding or formats.UTF_8, content.header, limits)
+        for position, row in enumerate(rows, start=1):
+            yield RawItem(position, row.line, row.fields, row.faults, row.lost)
+
+
+def items_within(
+    chunks: Iterable[bytes],
+    layout: Layout,
+    limits: Limits,
+    *,
+    lines: int = 0,
+    positions: Iterable[int] | None = None,
+    encoding: str | None = None,
+) -> Iterator[RawItem]:
+    """The items of the XML that begins after so many lines, at these positions; from 1 on when none are given."""
+    places = iter(positions or count(1))
+    for element, size in _elements(chunks, encoding, layout, limits):
+        position = next(places)
+        yield _item(position, lines + _line_of(element), element, size, layout, limits)
+
+
+def _item(position: int, line: int, element: Element, size: int, layout: Layout, limits: Limits) -> RawItem:
+    try:
+        if size > limits.value_chars:  # else no value in it can be so long
+            _check_values(element, limits)
+        return RawItem(position, line, _fields(element, layout, limits), element=element)
+    except ItemLost as lost:
+        if lost.code == NOT_WELL_FORMED:
+            raise FeedRefused("feed.not_well_formed", f"Line {lost.line}: {lost.found}.") from None
+        return RawItem(position, line, _names(element), ((lost.code, lost.found),), lost=True, element=element)
+
+
+def _names(element: Element) -> dict[str, RawValue]:
+    """What may tell which item it is: its first short texts."""
+    texts = ((child.tag, child.text or "") for child in islice(element, NAMES_MAX) if not len(child))
+    return {tag: text for tag, text in texts if len(text) <= NAME_CHARS}
+
+
+def local_name(tag: str) -> str:
+    """A tag without its namespace, which may itself have braces in it."""
+    return tag.rpartition("}")[2]
+
+
+# --- before the first element ----------------------------------------------------------------------
+
+
+class _RootSeen(Exception):
+    """Control flow, not an error: the prolog is over."""
+
+    def __init__(self, tag: str) -> None:
+        self.tag = tag
+
+
+class _Prolog:
+    """A parser target that stops at the first start tag and refuses a DOCTYPE before any entity is defined."""
+
+    def doctype(self, name: str, *_: Any) -> None:
+        if name.lower() == "html":
+            raise _html_page()
+        raise has_doctype()
+
+    def start(self, tag: str, _attributes: Any) -> None:
+        raise _RootSeen(tag)
+
+    def close(self) -> None:
+        """Called by lxml at the end of input."""
+
+
+def _check_prolog(start: Start, limits: Limits) -> Layout:
+    """Read up to the root element and check it; the chunks are kept for the real parse from byte 0."""
+    parser = etree.XMLParser(target=_Prolog(), encoding=start.content.encoding, **_SAFE)
+    try:
+        parser.feed(start.chunks[0])
+        while chunk := start.content.stream.read(CHUNK_BYTES):
+            start.chunks.append(chunk)
+            if len(start.chunks) * CHUNK_BYTES > limits.item_bytes:
+                raise item_too_large(1, limits)
+            parser.feed(chunk)
+        parser.close()
+    except _RootSeen as seen:
+        return RSS if start.content.has_junk else _layout_of(local_name(seen.tag))
+    except etree.XMLSyntaxError:
+        return RSS  # the real parse says what and where
+    raise FeedRefused("feed.empty", "The file has no element. Export the feed again and upload the new file.")
+
+
+def _layout_of(root: str) -> Layout:
+    if layout := LAYOUTS.get(root):
+        return layout
+    if root.lower() == "html":
+        raise _html_page()
+    known = f" ({_KNOWN_ROOTS[root]})" if root in _KNOWN_ROOTS else ""
+    raise FeedRefused(
+        "feed.unknown_root",
+        f"The outermost element is <{root[:40]}>{known}. A feed begins with <rss> (RSS 2.0), <rdf:RDF> (RSS 1.0), "
+        f"<feed> (Atom), or <{'>, <'.join(PLAIN_ROOTS)}> with <product>, <item> or <offer> in it.",
+    )
+
+
+def has_doctype() -> FeedRefused:
+    return FeedRefused(
+        "feed.doctype", "The file has a <!DOCTYPE …> declaration. Remove it: feeds need none, and it is unsafe."
+    )
+
+
+def _html_page() -> FeedRefused:
+    return FeedRefused(
+        "feed.html_page",
+        "The file is an HTML page, often the login or error page of the shop. Upload the product feed itself.",
+    )
+
+
+_LINES_COUNTED = 65535  # libxml2 has two bytes for an element's line
+
+# --- the items --------------------------------------------------------------------------------------
+
+_SAFE: dict[str, Any] = {
+    # "internal" keeps character references and refuses undefined entities; False would silently cut texts at entities.
+    "resolve_entities": "internal",
+    "no_network": True,
+    "load_dtd": False,
+    "huge_tree": False,
+    "remove_comments": True,
+    "remove_pis": True,
+}
+
+
+def _elements(
+    chunks: Iterable[bytes], encoding: str | None, layout: Layout, limits: Limits
+) -> Iterator[tuple[Element, int]]:
+    """The item elements, each valid until the next is asked for, and how many bytes one has at most."""
+    tags = [f"{{*}}{name}" for name in layout.items]
+    parser = etree.XMLPullParser(events=("end",), tag=tags, encoding=encoding, **_SAFE)
+    container: Element | None = None
+    quiet = 0
+    line = 1
+    for chunk in chunks:
+        quiet += len(chunk)
+        _parse(parser, parser.feed, chunk)
+        for _, element in parser.read_events():
+            parent = element.getparent()
+            if parent is None or (parent is not container and not _is_container(parent, layout)):
+                continue
+            container = parent
+            line = element.sourceline or line
+            yield element, quiet + CHUNK_BYTES
+            quiet = 0
+            _forget(element, container)
+        if quiet > limits.item_bytes:
+            # libxml2 bounds one text to 10 MB but buffers comments, attributes and CDATA without a bound.
+            raise item_too_large(line, limits)
+    _parse(parser, parser.close)
+
+
+def _line_of(element: Element) -> int:
+    """The line of an element's start tag, where it has one."""
+    line: int = element.sourceline or 0
+    if line < _LINES_COUNTED:
+        return line
+    # From there on only texts know their line, that of their end, and an element tells that of its first text.
+    while not element.text and len(element):
+        element = element[0]
+    return line - (element.text or "").count("\n")
+
+
+def _check_values(element: Element, limits: Limits) -> None:
+    for inner in element.iter():
+        # Before anything lists them: the parser looks each one up, and a hundred thousand would take an hour.
+        if len(inner.attrib) > limits.attributes:
+            raise _too_many_attributes(inner, len(inner.attrib))
+        for value in chain((inner.text or "", inner.tail or ""), inner.attrib.values()):
+            if len(value) > limits.value_chars:
+                found = f"{local_name(inner.tag)}: {len(value):,} characters"
+                raise ItemLost("item.value_too_long", inner.sourceline or 0, found)
+
+
+def _is_container(parent: Element, layout: Layout) -> bool:
+    """An `item` nested in an item, or one of a page that only looks like a feed, is no item."""
+    path = [parent, *parent.iterancestors()]
+    return layout.path == tuple(local_name(e.tag) for e in reversed(path))
+
+
+def _forget(element: Element, container: Element) -> None:
+    """Free an item that was read. Clearing alone leaves its empty shell, and a long file leaves a million."""
+    element.clear()
+    while element.getprevious() is not None:
+        del container[0]
+
+
+def _fields(element: Element, layout: Layout, limits: Limits) -> dict[str, RawValue]:
+    if len(element) > limits.attributes or len(element.attrib) > limits.attributes:
+        raise _too_many_attributes(element, len(element) + len(element.attrib))
+    fields: dict[str, RawValue] = {}
+    for child in element[:]:  # a copy, and keys(), cost half of what an iterator and attrib do
+        tag = child.tag
+        value: RawValue
+        if len(child) or child.keys():
+            value = _structured(child, limits)
+        else:
+            value = text = child.text or ""
+            if "<" in text and _runs_on(tag, text):
+                raise _section_left_open(child)
+        if tag in fields:
+            _add_another(fields, tag, value)
+        else:
+            fields[tag] = value
+    if layout.takes_attributes:
+        for name, text in element.items():
+            if name in fields:
+                _add_another(fields, name, text)
+            else:
+                fields[name] = text
+    return fields
+
+
+def _add_another(fields: dict[str, RawValue], tag: str, value: RawValue) -> None:
+    if isinstance(earlier := fields[tag], list):
+        earlier.append(value)
+    else:
+        fields[tag] = [earlier, value]
+
+
+def _structured(element: Element, limits: Limits, depth: int = 1) -> dict[str, Any]:
+    """A child with children or attributes, losslessly but for the order of differently named children."""
+    if depth > limits.depth:
+        name = local_name(element.tag)
+        raise ItemLost(TOO_DEEP, element.sourceline or 0, f"{name}: {depth} levels and more")
+    number = len(element.keys()) + len(element)
+    if number > limits.attributes:
+        raise _too_many_attributes(element, number)
+    value: dict[str, Any] = {f"@{name}": text for name, text in element.items()}
+    if not len(element):
+        if text := _inner_text(element):
+            value["#text"] = text
+        return value
+    own_text = (element.text or "").strip()
+    for child in element[:]:
+        name = local_name(child.tag)
+        inner = _structured(child, limits, depth + 1) if len(child) or child.keys() else _inner_text(child)
+        if name in value:
+            _add_another(value, name, inner)
+        else:
+            value[name] = inner
+        own_text = own_text or (child.tail or "").strip()
+    if own_text:
+        value["#text"] = "".join(element.itertext()).strip()
+    return value
+
+
+def _inner_text(element: Element) -> str:
+    text = (element.text or "").strip()
+    if "<" in text and _runs_on(element.tag, text):
+        raise _section_left_open(element)
+    return text
+
+
+# --- an item alone -------------------------------------------------------------------------------------
+
+NOT_WELL_FORMED, TOO_DEEP = "item.not_well_formed", "item.too_deep"
+NAMES_MAX = 1000  # of an item that is lost, so many short texts are kept at most
+
+
+class ItemLost(Exception):
+    """One item cannot be read: the code of the issue, its line, and what was found there."""
+
+    def __init__(self, code: str, line: int, found: str) -> None:
+        super().__init__(found)
+        self.code = code
+        self.line = line
+        self.found = found
+
+
+def read_one(item: bytes, *, within: list[bytes], layout: Layout = RSS, limits: Limits = SAFE) -> dict[str, RawValue]:
+    """The fields of one item that was cut out of a file, parsed `within` the start tags that were open there.
+
+    Raises `ItemLost` when it is not exactly one well-formed element, or over a limit; its lines count from 1 within it.
+    """
+    parser = etree.XMLPullParser(events=("end",), **_SAFE)
+    names = [tag[1:].split()[0].rstrip(b">") for tag in within]
+    try:
+        parser.feed(b"".join([*within, item, *(b"</%b>" % name for name in reversed(names))]))
+        root = parser.close()
+    except etree.XMLSyntaxError as error:
+        raise _broken(*_first_fault(parser, error.position)) from None
+    if any(entry.level >= etree.ErrorLevels.ERROR for entry in parser.feed_error_log):
+        raise _broken(*_first_fault(parser, (1, 1)))
+    for _ in within:
+        if len(root) != 1 or (root.text or "").strip() or (root[0].tail or "").strip():
+            raise _broken(1, 1, "an item begins or ends inside another one")
+        root = root[0]
+    if len(item) > limits.value_chars:
+        _check_values(root, limits)
+    return _fields(root, layout, limits)
+
+
+def _broken(line: int, _column: int, message: str) -> ItemLost:
+    return ItemLost(TOO_DEEP if _is_depth(message) else NOT_WELL_FORMED, line, message)
+
+
+def _runs_on(tag: str, text: str) -> bool:
+    """Whether a CDATA section was closed by the end of a later one: the text holds the end of its own element."""
+    end = rf"</(?:[\w.-]+:)?{re.escape(local_name(tag))}\s*>.*<!\[CDATA\["
+    return "<![CDATA[" in text and re.search(end, text, re.DOTALL) is not None
+
+
+def _section_left_open(element: Element) -> ItemLost:
+    name = local_name(element.tag)[:40]
+    found = f"a CDATA section in <{name}> is left open, and the next one's end closes it: write ]]> where it ends"
+    return ItemLost(NOT_WELL_FORMED, element.sourceline or 0, found)
+
+
+def _too_many_attributes(element: Element, number: int) -> ItemLost:
+    name = local_name(element.tag)
+    return ItemLost("item.too_many_attributes", element.sourceline or 0, f"{name}: {number:,} elements and attributes")
+
+
+# --- what goes wrong ---------------------------------------------------------------------------------
+
+
+def _parse(parser: Any, step: Callable[..., Any], *arguments: Any) -> None:
+    try:
+        step(*arguments)
+    except etree.XMLSyntaxError as error:
+        if _is_depth(str(error)):
+            raise too_deep(error.position[0]) from None
+        raise _not_well_formed(parser, error.position) from None
+    if any(entry.level >= etree.ErrorLevels.ERROR for entry in parser.feed_error_log):
+        # An undeclared prefix raises nothing until the end, and its elements would arrive with unreadable names.
+        raise _not_well_formed(parser, (1, 1))
+
+
+def _is_depth(message: str) -> bool:
+    return "depth" in message
+
+
+# How the parser's message begins or what it holds → what to look for. The five faults behind nearly every broken feed.
+_HINTS = (
+    (("EntityRef", "xmlParseEntityRef"), "Is there a bare &? Write it as &amp;."),
+    (("Entity '",), "Is there an HTML entity such as &nbsp;? Write the character itself."),
+    (("tag mismatch", "Premature end", "EndTag", "not finished"), "Is an element left open, or was the file cut off?"),
+    (
+        ("encoding", "Input is not proper", "invalid byte", "PCDATA invalid Char"),
+        "Are there bytes of another encoding?",
+    ),
+    (
+        ("Extra content", "Start tag expected", "not at the start", "allowed only"),
+        "Is there something before or after?",
+    ),
+    (("Namespace prefix",), 'Is xmlns:g="http://base.google.com/ns/1.0" missing on the outermost element?'),
+)
+
+
+def _not_well_formed(parser: Any, position: tuple[int, int]) -> FeedRefused:
+    line, column, message = _first_fault(parser, position)
+    hint = next((advice for marks, advice in _HINTS if any(mark in message for mark in marks)), "")
+    return FeedRefused(
+        "feed.not_well_formed",
+        f"Line {line}, column {column}: the XML is not well-formed ({message}). {hint}".strip(),
+    )
+
+
+def _first_fault(parser: Any, position: tuple[int, int]) -> tuple[int, int, str]:
+    """Line, column and the parser's words."""
+    # The parser's own log: the exception's log may hold entries of a file that somebody else uploaded before.
+    entry = next((e for e in parser.feed_error_log if e.level >= etree.ErrorLevels.ERROR), None)
+    if entry is None:
+        return *position, "no element found"
+    return entry.line, entry.column, " ".join(entry.message.split())[:300]

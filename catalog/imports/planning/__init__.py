@@ -1,0 +1,1 @@
+"""Staged items and the catalogue → the plan."""

@@ -1,0 +1,198 @@
+"""A big file in chunks: rows that say which part of it to read, each read once, by whichever worker is free.
+
+Where the file cannot be cut, or a chunk cannot be read apart, all of it is read in one piece, which says best what is
+wrong with it.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict, fields
+from itertools import islice
+
+from django.conf import settings
+from django.core.files.base import File
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.db.models import F
+
+from catalog.errors import FeedRefused
+from catalog.feeds.cleaning.check import MAX_UNKNOWN_NAMES, Occurring
+from catalog.feeds.reading.items import Start, check_start
+from catalog.feeds.reading.slices import slices_of, without
+from catalog.feeds.reading.split import PIECE_BYTES, NotInPieces, Piece, Shell, pieces_of, read_piece, shell_of
+from catalog.imports.reading.copy import Batch, Example, add_issues, add_unknown, checked, examples_of, merged
+from catalog.imports.reading.unchanged import Known, recall, wanted_of
+from catalog.imports.work.files import TookTooLong, Verified, forget_chunks, opened
+from catalog.imports.work.metrics import Meter, together
+from catalog.imports.work.queue import failing_in_words, held
+from catalog.models import Chunk, ImportRun, Status
+
+_WORTH_CUTTING = 2  # pieces
+_TYPICAL_RATIO = 8  # of unpacked to packed bytes
+
+
+def may_be_cut(run: ImportRun) -> bool:
+    """Whether the file is big enough, as it is or unpacked."""
+    return run.file_size * _TYPICAL_RATIO >= _WORTH_CUTTING * PIECE_BYTES
+
+
+def cut(run: ImportRun) -> Iterator[Chunk]:
+    """Cut the run's file, giving each chunk as soon as it may be read. Afterwards the run says whether it was cut."""
+    in_chunks = False
+    try:
+        for chunk in _chunks_of(run):
+            yield chunk
+            in_chunks = True
+    except (NotInPieces, FeedRefused):
+        in_chunks = False
+    undecided = ImportRun.objects.filter(pk=run.pk, status=Status.STAGING, in_chunks=None)
+    undecided.update(in_chunks=in_chunks)
+    run.refresh_from_db()
+
+
+def _chunks_of(run: ImportRun) -> Iterator[Chunk]:
+    with opened(run) as file:
+        stored = Verified(file, run.sha256, time.monotonic() + settings.IMPORT_MAX_SECONDS)
+        start = check_start(stored, settings.FEED_LIMITS)
+        if start.content.is_packed:
+            yield from _chunks_of_packed(run, start, stored)
+        elif run.file_size >= _WORTH_CUTTING * PIECE_BYTES:
+            yield from _chunks_from(run, start)
+            stored.verify()
+
+
+def _chunks_of_packed(run: ImportRun, start: Start, stored: Verified) -> Iterator[Chunk]:
+    """A packed file can be read from its beginning only, so it is unpacked first."""
+    if not may_be_cut(run):
+        return
+    shell_of(start)  # else it need not be unpacked
+    run.spool.name = default_storage.save(f"spools/{uuid.uuid4()}", _Unpacked(start))
+    run.save(update_fields=["spool"])
+    stored.verify()
+    with run.spool.open("rb") as spool:
+        yield from _chunks_from(run, check_start(spool, settings.FEED_LIMITS))
+
+
+class _Unpacked(File):  # type: ignore[type-arg]
+    """An unpacked feed, as a storage takes it."""
+
+    def __init__(self, start: Start) -> None:
+        super().__init__(None, name="feed")
+        self._start = start
+
+    def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        return self._start.all_chunks()
+
+
+def _chunks_from(run: ImportRun, start: Start) -> Iterator[Chunk]:
+    shell = shell_of(start)
+    for piece in pieces_of(start, shell, PIECE_BYTES, settings.FEED_LIMITS):
+        if piece.places + piece.room > settings.FEED_LIMITS.items:
+            raise NotInPieces("it has too many items")
+        if not _is_wanted(run):
+            return
+        yield Chunk.objects.create(run=run, tags=shell.tags, item=shell.item, **asdict(piece))
+
+
+def _is_wanted(run: ImportRun) -> bool:
+    """Not so when the run was discarded, or a chunk could not be read apart."""
+    return ImportRun.objects.filter(pk=run.pk, status=Status.STAGING, in_chunks=None).exists()
+
+
+# --- reading one --------------------------------------------------------------------------------------
+
+
+def read_chunk(chunk_id: int) -> ImportRun | None:
+    """Read a chunk, once, whatever is delivered how often; a lost worker leaves nothing of it.
+
+    Returns its run, or None when the chunk is gone. When the chunk cannot be read apart, the run's `in_chunks` is False
+    afterwards.
+    """
+    chunk = Chunk.objects.select_related("run__feed").filter(pk=chunk_id).first()
+    if chunk is None:
+        return None
+    with held(chunk) as free, failing_in_words(chunk.run):
+        if free and chunk.run.status == Status.STAGING:
+            _check_time(chunk.run)
+            try:
+                _read(chunk)
+            except (NotInPieces, FeedRefused):
+                ImportRun.objects.filter(pk=chunk.run_id, status=Status.STAGING).update(in_chunks=False)
+    chunk.run.refresh_from_db()
+    return chunk.run
+
+
+def _check_time(run: ImportRun) -> None:
+    if run.seconds_in_status() > settings.IMPORT_MAX_SECONDS:
+        raise TookTooLong
+
+
+@transaction.atomic
+def _read(chunk: Chunk) -> None:
+    """Write its items, its issues, what it says of names, and the run's progress: all or nothing."""
+    run = chunk.run
+    if not Chunk.objects.select_for_update().filter(pk=chunk.pk, is_read=False).exists():
+        return
+    occurring = Occurring(run.feed.rules)
+    with Meter() as meter, _file_of(run) as file:
+        file.seek(chunk.start)
+        known, batch = _stage_items(chunk, file.read(chunk.end - chunk.start), occurring)
+        share = (chunk.end - chunk.start) * run.file_size // file.size
+    count = len(known.positions) + batch.count
+    names = {"names": sorted(occurring.names), "unknown": examples_of(occurring)}
+    Chunk.objects.filter(pk=chunk.pk).update(is_read=True, cost=meter.figures(count), **names)
+    add_issues(run, merged(known.tally.found(), batch.tally.found()))
+    progress = {"items": count, "invalid": known.invalid + batch.invalid, "bytes_read": share}
+    wanted = ImportRun.objects.filter(pk=run.pk, status=Status.STAGING).exclude(in_chunks=False)
+    if not wanted.update(**{name: F(name) + number for name, number in progress.items()}):
+        transaction.set_rollback(True)
+
+
+def _stage_items(chunk: Chunk, data: bytes, occurring: Occurring) -> tuple[Known, Batch]:
+    """Copy the items that are known, and read the others."""
+    run, rules, limits = chunk.run, chunk.run.feed.rules, settings.FEED_LIMITS
+    piece = Piece(*(getattr(chunk, field.name) for field in fields(Piece)))
+    shell = Shell(chunk.tags, chunk.item)
+    slices = slices_of(data, piece, shell)
+    wanted = wanted_of(data, slices, piece, shell, rules)
+    known = recall(run, wanted)
+    positions = [item.position for item in slices if item.position not in known.positions] if slices else None
+    data = without(data, [item for item in slices if item.position in known.positions])
+    items = checked(read_piece(data, piece, shell, limits, positions), rules, occurring)
+    batch = Batch(run, items, digests={item.position: item.digest for item in wanted})
+    batch.copy()
+    return known, batch
+
+
+def _file_of(run: ImportRun) -> File[bytes]:
+    return run.spool.open("rb") if run.spool else opened(run)
+
+
+# --- afterwards ---------------------------------------------------------------------------------------
+
+
+def all_read(run: ImportRun) -> bool:
+    """Whether the run's file was cut into chunks, and all of them are read."""
+    return bool(run.in_chunks) and not run.chunks.filter(is_read=False).exists()
+
+
+@transaction.atomic
+def gather(run: ImportRun) -> None:
+    """Put together what the chunks say of the whole file, and forget them: both or neither, and once."""
+    if not run.chunks.exists():
+        return  # a worker that was lost before it had planned did so
+    names: set[str] = set()
+    unknown: dict[str, Example] = {}
+    costs = []
+    for chunk in run.chunks.order_by("start"):
+        names.update(chunk.names)
+        unknown = chunk.unknown | unknown
+        costs.append(chunk.cost)
+    run.names = sorted(names)
+    add_unknown(run, dict(islice(unknown.items(), MAX_UNKNOWN_NAMES)))
+    run.metrics["stage"] = together(costs)
+    run.save(update_fields=["names", "metrics"])
+    forget_chunks(run)

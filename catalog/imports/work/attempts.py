@@ -1,0 +1,210 @@
+"""Who works on what, whether they are alive, and how often a worker was lost over it.
+
+An advisory lock says who works: it ends with the connection of a worker that was killed. It does not end with a worker
+that is frozen, or on the far side of a dead network. So whoever holds a lock has a row beside it, with the number of
+the attempt and a heartbeat by the database's clock. A holder that was silent for too long is fenced by ending its
+connection, after which it can write nothing when it wakes.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import Error, connection
+
+from catalog.connections import is_lost
+from catalog.models import ImportRun
+from catalog.models.runs import BUSY
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 3
+BEAT = 10.0  # seconds
+QUIET = 30  # seconds without a sign of life until people are told
+SILENCE = 90  # seconds until the holder is fenced
+
+
+@contextmanager
+def attempted(run: ImportRun, kind: int, number: int) -> Iterator[int]:
+    """Take the lock `(kind, number)`, which stands for the run or for a part of it, and work on that.
+
+    Yields which attempt this is, or 0 when another connection has the lock. Only what a lost worker began counts: an
+    attempt that ends, however it ends, is over, and one that the database broke off does not count. Statements may take
+    as long as a task, and no longer.
+    """
+    begun = _begin(run, kind, number)
+    if begun is None:
+        yield 0
+        return
+    count, backend = begun
+    beating = threading.Event()
+    heart = threading.Thread(target=_beat, args=(beating, kind, number, backend), name="heartbeat", daemon=True)
+    heart.start()
+    try:
+        yield count
+    except BaseException as error:
+        with suppress(Error):
+            _let_go_after(error, kind, number, backend)
+        raise
+    else:
+        _let_go(_END, kind, number, backend)
+    finally:
+        beating.set()
+        heart.join()
+
+
+# In one statement, so that there is no moment at which somebody frozen has the lock and no row.
+# The count grows when the row is still there, for then nobody ended the attempt before; but not when the server was
+# started in between, which ended it without any fault of the worker.
+_BEGIN = """
+    WITH lock AS MATERIALIZED (SELECT pg_try_advisory_lock(%(kind)s, %(number)s) AS is_ours)
+    INSERT INTO catalog_attempt AS attempt
+        (run_id, kind, number, count, backend, server_started_at, alive_at)
+    SELECT %(run)s, %(kind)s, %(number)s, 1, pg_backend_pid(), pg_postmaster_start_time(), clock_timestamp()
+    FROM lock WHERE is_ours
+    ON CONFLICT (kind, number) DO UPDATE SET
+        count = attempt.count + (attempt.server_started_at = excluded.server_started_at)::int,
+        backend = excluded.backend, server_started_at = excluded.server_started_at, alive_at = excluded.alive_at
+    RETURNING count, backend
+"""
+# Row and lock go in one message too. Another worker that took over has a backend, and so a row, of its own.
+_END = "DELETE FROM catalog_attempt WHERE kind = %(kind)s AND number = %(number)s AND backend = %(backend)s"
+_GIVE_BACK = """
+    UPDATE catalog_attempt SET count = count - 1 WHERE kind = %(kind)s AND number = %(number)s AND backend = %(backend)s
+"""
+_LET_GO = "; SELECT pg_advisory_unlock(%(kind)s, %(number)s); RESET statement_timeout; RESET lock_timeout"
+
+
+def _begin(run: ImportRun, kind: int, number: int) -> tuple[int, int] | None:
+    with connection.cursor() as cursor:
+        cursor.execute(_BEGIN, {"run": run.pk, "kind": kind, "number": number})
+        begun: tuple[int, int] | None = cursor.fetchone()
+        if begun:
+            cursor.execute(f"SET statement_timeout = {int(settings.IMPORT_MAX_SECONDS * 1000)}; SET lock_timeout = 0")
+    return begun
+
+
+def _let_go(of_row: str, kind: int, number: int, backend: int) -> None:
+    """End the attempt or give it back, and let go of the lock."""
+    if connection.needs_rollback:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(of_row + _LET_GO, {"kind": kind, "number": number, "backend": backend})
+
+
+def _let_go_after(error: BaseException, kind: int, number: int, backend: int) -> None:
+    """On a new connection, when ours is lost: the lock went with it. When the server is away, its new start tells."""
+    if not is_lost(error):
+        _let_go(_END, kind, number, backend)
+        return
+    if not connection.in_atomic_block:
+        connection.close_if_unusable_or_obsolete()
+    _let_go(_GIVE_BACK, kind, number, backend)
+
+
+# --- the heartbeat ------------------------------------------------------------------------------------
+
+
+def _beat(over: threading.Event, kind: int, number: int, backend: int) -> None:
+    """Give a sign of life now and then, over a connection of our own: the worker's may be busy for minutes."""
+    try:
+        while not over.wait(BEAT):
+            with suppress(Error):
+                connection.close_if_unusable_or_obsolete()
+                _give_sign(kind, number, backend)
+    finally:
+        connection.close()
+
+
+def _give_sign(kind: int, number: int, backend: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE catalog_attempt SET alive_at = clock_timestamp() WHERE kind = %s AND number = %s AND backend = %s",
+            [kind, number, backend],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """What is known of those who work on a run: the attempt, and for how many seconds none of them was heard."""
+
+    attempt: int
+    silence: int
+
+    @property
+    def is_quiet(self) -> bool:
+        return self.silence > QUIET
+
+    @property
+    def next_attempt(self) -> int:
+        return self.attempt + 1
+
+
+def sign_of(run: ImportRun) -> Sign | None:
+    """The last sign of life; None while nobody works on the run."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT max(count), extract(epoch FROM clock_timestamp() - max(alive_at)) FROM catalog_attempt"
+            " WHERE run_id = %s",
+            [run.pk],
+        )
+        attempt, silence = cursor.fetchone()
+    return None if attempt is None else Sign(max(attempt, 1), round(silence))
+
+
+# --- the sweep's side -----------------------------------------------------------------------------------
+
+# The row's backend must be the one that has the lock: a number may by now be another connection's.
+_HOLDS = """
+    held.locktype = 'advisory' AND held.granted AND held.objsubid = 2
+        AND held.classid::bigint = attempt.kind AND held.objid::bigint = attempt.number AND held.pid = attempt.backend
+        AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+_FENCE = f"""
+    SELECT attempt.run_id, pg_terminate_backend(attempt.backend, 5000)
+    FROM catalog_attempt attempt JOIN pg_locks held ON {_HOLDS}
+    WHERE attempt.alive_at < clock_timestamp() - %s * interval '1 second'
+"""
+
+
+def fence_the_silent() -> list[int]:
+    """End the connections of holders that were silent for too long. Returns the runs that they worked on."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FENCE, [SILENCE])
+        fenced = [run_id for run_id, _ended in cursor.fetchall()]
+    for run_id in fenced:
+        log.warning("The worker of import %s gave no sign of life for %s s and was cut off", run_id, SILENCE)
+    return fenced
+
+
+_WORKING_AND_LOST = f"""
+    SELECT count(held.pid) > 0, count(held.pid) < count(*)
+    FROM catalog_attempt attempt LEFT JOIN pg_locks held ON {_HOLDS}
+    WHERE attempt.run_id = %s
+"""
+
+
+def working_and_lost(run: ImportRun) -> tuple[bool, bool]:
+    """Whether somebody works on the run or on a chunk of it, and whether somebody did and was lost."""
+    with connection.cursor() as cursor:
+        cursor.execute(_WORKING_AND_LOST, [run.pk])
+        working, lost = cursor.fetchone()
+    return working, lost
+
+
+_FORGET = f"""
+    DELETE FROM catalog_attempt attempt USING catalog_importrun run
+    WHERE run.id = attempt.run_id AND run.status <> ALL (%s)
+        AND NOT EXISTS (SELECT FROM pg_locks held WHERE {_HOLDS})
+"""
+
+
+def forget_ended() -> None:
+    """Delete what lost workers left of runs that have nothing to do any more."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FORGET, [list(BUSY)])

@@ -1,0 +1,180 @@
+"""Ringing the workers, and holding a run while working on it.
+
+The row is the job and the broker only a doorbell: a lost ring delays work and loses none.
+"""
+
+import logging
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from celery.exceptions import SoftTimeLimitExceeded
+from django.conf import settings
+from django.db import OperationalError, connection, transaction
+from django.db.models import F
+from kombu.exceptions import OperationalError as BrokerError
+
+from catalog.connections import is_lost
+from catalog.errors import CatalogError
+from catalog.imports.notices import tell_failed
+from catalog.imports.work.attempts import ATTEMPTS, attempted
+from catalog.imports.work.files import TookTooLong, forget_chunks
+from catalog.imports.work.metrics import Meter
+from catalog.models import Chunk, ImportRun, Status
+from schedule.bell import call
+
+log = logging.getLogger(__name__)
+
+# Advisory locks are numbers shared by the whole database: the first says what kind, the second which one.
+RUN_LOCK = 1
+CATALOGUE_LOCK = 2
+CHUNK_LOCK = 3
+
+
+def ring(task: str, row: ImportRun | Chunk) -> None:
+    """Ask a worker to run `task` on the row once the transaction is committed. Unheard, the sweep rings again."""
+
+    def send() -> None:
+        try:
+            call(task, args=[row.pk])
+        except BrokerError as error:
+            log.error("The broker does not answer; %s waits for the sweep: %s", row, error)
+
+    transaction.on_commit(send)
+
+
+@contextmanager
+def held(row: ImportRun | Chunk) -> Iterator[bool]:
+    """Hold the row for this connection. Yields False when another one holds it: a task that was delivered twice.
+
+    A run over which too many workers were lost has failed by then.
+    """
+    run, kind = (row, RUN_LOCK) if isinstance(row, ImportRun) else (row.run, CHUNK_LOCK)
+    with attempted(run, kind, row.pk) as attempt:
+        if attempt > ATTEMPTS:
+            fail(run, "worker_lost", lost_in_words(run))
+        yield bool(attempt)
+
+
+def lost_in_words(run: ImportRun) -> str:
+    """What a person can do about a run that costs every worker its life."""
+    return (
+        f"{ATTEMPTS} workers were lost over this import, the last time at {run.items:,} items. No product was changed. "
+        f"Most often the worker's memory was not enough. {_more_memory(run)}."
+    )
+
+
+def _more_memory(run: ImportRun) -> str:
+    if run.status in BACK:
+        return "Give it more, then try again"
+    return "Give it more, or split the feed, then upload it again"
+
+
+@contextmanager
+def failing_in_words(run: ImportRun) -> Iterator[None]:
+    """End the run as failed, with a sentence, when the work on it cannot go on. Every import ends."""
+    try:
+        yield
+    except CatalogError as refused:
+        fail(run, refused.code, refused.message)
+    except (SoftTimeLimitExceeded, TookTooLong):
+        fail(run, "time_limit", _too_long(run))
+    except MemoryError:
+        # Not passed on: Celery would end the whole worker, and with it what its other processes do.
+        fail(run, "memory", f"The worker's memory was not enough. No product was changed. {_more_memory(run)}.")
+    except Exception as error:
+        if is_lost(error):
+            # As a rule the database is away: nothing can be written, and the run is not at fault.
+            if _fail_for_the_database(run, error):
+                return
+            raise
+        error_id = uuid.uuid4().hex[:8]
+        log.exception("Import %s failed [%s]", run.pk, error_id)
+        what = "Try again" if run.status in BACK else "Upload the file again"
+        fail(
+            run,
+            "internal_error",
+            f"Something unexpected happened [{error_id}]. No product was changed. {what}; "
+            "if it happens again, pass the number in brackets on to the developers.",
+        )
+        raise
+
+
+_DOING = {Status.APPLYING: "applying it", Status.UNDOING: "undoing it", Status.REDOING: "applying it again"}
+
+
+def _too_long(run: ImportRun) -> str:
+    limit = settings.IMPORT_MAX_SECONDS
+    what = _DOING.get(Status(run.status)) or f"reading it, at {run.items:,} items,"
+    return (
+        f"This import was stopped: {what} took longer than {limit:,} seconds, which IMPORT_MAX_SECONDS allows. "
+        "No product was changed. Split the feed, or allow more."
+    )
+
+
+# Errors of a server that is there: SQLSTATE → code. Others are a matter of trying again.
+_QUERY_CANCELED, _DISK_FULL = "57014", "53100"
+
+
+def _fail_for_the_database(run: ImportRun, error: Exception) -> bool:
+    """End a run that the server would refuse again. False when it may go well another time."""
+    sqlstate = getattr(error.__cause__, "pgcode", None)
+    if sqlstate == _QUERY_CANCELED:
+        fail(run, "time_limit", _too_long(run))
+    elif sqlstate == _DISK_FULL:
+        fail(
+            run,
+            "storage",
+            "The database's disk is full. No product was changed. Make room, then upload the file again.",
+        )
+    return sqlstate in (_QUERY_CANCELED, _DISK_FULL)
+
+
+# An applied import does not fail by an undo that does: it is what it was before.
+BACK = {Status.UNDOING: Status.APPLIED, Status.REDOING: Status.UNDONE}
+
+
+def fail(run: ImportRun, code: str, message: str) -> None:
+    """End the run with its reason and forget what it staged and planned; or leave it as it was before an undo."""
+    with transaction.atomic():
+        fields = {"error_code": code, "error": message}
+        for during, before in BACK.items():
+            if run.move(during, to=before, finished_at=F("finished_at"), **fields):
+                tell_failed(run)
+                return
+        if run.move(Status.RECEIVED, Status.STAGING, Status.APPLYING, to=Status.FAILED, **fields):
+            run.staged.all().delete()
+            run.item_issues.all().delete()
+            run.changes.all().delete()
+            run.changed_fields.all().delete()
+            forget_chunks(run)
+            tell_failed(run)
+
+
+_IN_THE_WAY = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock timeout
+_TRIES = 5
+
+
+def retried(call: Callable[[], None]) -> None:
+    """Call, and again when another transaction was in the way: a whole transaction, which nobody has seen yet."""
+    for attempt in range(1, _TRIES + 1):
+        try:
+            return call()
+        except OperationalError as error:
+            sqlstate = getattr(error.__cause__, "pgcode", None)
+            if sqlstate not in _IN_THE_WAY or attempt == _TRIES or connection.in_atomic_block:
+                raise
+            log.info("Another transaction was in the way (%s); trying again", sqlstate)
+            time.sleep(attempt * random.uniform(0.05, 0.2))  # noqa: S311 - so that two do not meet again
+    return None
+
+
+@contextmanager
+def timed(run: ImportRun, step: str) -> Iterator[None]:
+    """Note what a step took on the instance; the step's own update saves it."""
+    with Meter() as meter:
+        yield
+    run.metrics[step] = meter.figures(run.items)
+    run.seconds[step] = run.metrics[step]["seconds"]

@@ -1,0 +1,497 @@
+"""An import and what it holds: the run, its staged items, the changes it plans, the issues it found."""
+
+from decimal import Decimal
+from json import JSONDecoder
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import connection, models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from catalog.feeds.attributes import expected
+from catalog.feeds.issues import Severity, words
+from catalog.models.feed import Feed, Mode
+from catalog.models.product import ItemFields
+
+
+class ExactDecoder(JSONDecoder):
+    """Amounts come back as they were written, not as the nearest binary fraction."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, parse_float=Decimal)
+
+
+def exact_json(**options: Any) -> models.JSONField:
+    return models.JSONField(encoder=DjangoJSONEncoder, decoder=ExactDecoder, **options)
+
+
+class Status(models.TextChoices):
+    """Where an import is: received → staging → review → applying → applied, or off the path.
+
+    What was applied can be taken back, and that too: applied → undoing → undone → redoing → applied.
+    """
+
+    RECEIVED = "received", _("Waiting")
+    STAGING = "staging", _("Reading")
+    REVIEW = "review", _("Needs confirmation")
+    APPLYING = "applying", _("Applying")
+    APPLIED = "applied", _("Applied")
+    UNDOING = "undoing", _("Undoing")
+    UNDONE = "undone", _("Undone")
+    REDOING = "redoing", _("Applying again")
+    DISCARDED = "discarded", _("Discarded")
+    FAILED = "failed", _("Failed")
+
+
+class Reading(models.TextChoices):
+    """How the file could be read: as it is, after repairs, or its items one by one."""
+
+    STRICT = "strict", _("As it is")
+    REPAIRED = "repaired", _("Repaired")
+    SALVAGED = "salvaged", _("Salvaged item by item")
+
+
+OPEN = (Status.RECEIVED, Status.STAGING, Status.REVIEW, Status.APPLYING)
+PLANNED = (
+    Status.REVIEW,
+    Status.APPLYING,
+    Status.APPLIED,
+    Status.UNDOING,
+    Status.UNDONE,
+    Status.REDOING,
+)
+BUSY = (Status.RECEIVED, Status.STAGING, Status.APPLYING, Status.UNDOING, Status.REDOING)
+ENDS = (Status.APPLIED, Status.UNDONE, Status.DISCARDED, Status.FAILED)
+
+
+class ImportRun(models.Model):
+    """One file on its way into the catalogue.
+
+    The counts of items add up to `items` from review on; the database checks it. `archived` and `archive_conflict`
+    count products that are not in the file, and so stand beside the sum. `pinned` are unchanged only because a person
+    pinned what differs. Of an import that was undone, `undone`, `kept` and `gone` add up to what it had applied.
+    """
+
+    COUNTS = ("items", "created", "changed", "unchanged", "existing", "duplicate", "invalid", "archived", "conflict")
+
+    feed = models.ForeignKey(Feed, models.PROTECT, related_name="runs", verbose_name=_("feed"))
+    mode = models.TextField(_("mode"), choices=Mode)
+    auto_apply = models.BooleanField(_("apply without asking"), default=False)
+    status = models.TextField(_("status"), choices=Status, default=Status.RECEIVED)
+    history = models.JSONField(default=list, help_text=_("Every status with its time and who caused it."))
+    error_code = models.TextField(blank=True, default="")
+    error = models.TextField(_("error"), blank=True, default="")
+
+    # Uploaded names are data: the file is stored under a name of ours, and `file_name` is shown.
+    file = models.FileField(_("file"), max_length=255)
+    file_name = models.TextField(_("file name"))
+    file_size = models.BigIntegerField(_("size"))
+    sha256 = models.CharField(max_length=64)
+    uploaded_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("uploaded by")
+    )
+    created_at = models.DateTimeField(_("uploaded"), auto_now_add=True)
+    changed_at = models.DateTimeField(db_default=Now(), help_text=_("When it got its status."))
+    finished_at = models.DateTimeField(_("finished"), null=True)
+
+    reading = models.TextField(_("reading"), choices=Reading, default=Reading.STRICT)
+    holds = models.JSONField(default=list, help_text=_("Why a person has to look: code and message of each reason."))
+    bytes_read = models.BigIntegerField(default=0)
+    in_chunks = models.BooleanField(null=True, help_text=_("False: read in one piece; true: cut into all its chunks."))
+    spool = models.FileField(max_length=255, blank=True, help_text=_("The unpacked file, while it is read."))
+    names = models.JSONField(default=list, help_text=_("The attributes that occur in the file."))
+    coverage = models.JSONField(default=dict, help_text=_("How many items have a value, by attribute."))
+    plan_hash = models.CharField(max_length=64, blank=True, default="")
+    planned_at = models.DateTimeField(null=True)
+    catalog_version = models.BigIntegerField(
+        default=0, help_text=_("The catalogue's, when the plan was begun; once it is applied, the one it made.")
+    )
+    words_due = models.BooleanField(
+        default=False, help_text=_("The words of the products that it changed are not known yet.")
+    )
+    seconds = models.JSONField(default=dict, help_text=_("How long stage, plan and apply took."))
+    metrics = models.JSONField(default=dict, help_text=_("What each of them cost, in the database and of memory."))
+
+    items = models.PositiveIntegerField(_("items"), default=0)
+    created = models.PositiveIntegerField(_("new"), default=0)
+    changed = models.PositiveIntegerField(_("changed"), default=0)
+    unchanged = models.PositiveIntegerField(_("unchanged"), default=0)
+    existing = models.PositiveIntegerField(_("existing"), default=0)
+    duplicate = models.PositiveIntegerField(_("duplicates"), default=0)
+    invalid = models.PositiveIntegerField(_("invalid"), default=0)
+    conflict = models.PositiveIntegerField(_("conflicts"), default=0)
+    archived = models.PositiveIntegerField(_("archived"), default=0)
+    archive_conflict = models.PositiveIntegerField(_("archive conflicts"), default=0)
+    pinned = models.PositiveIntegerField(_("kept by pins"), default=0)
+    undone = models.PositiveIntegerField(_("undone"), default=0)
+    kept = models.PositiveIntegerField(_("kept: changed since"), default=0)
+    gone = models.PositiveIntegerField(_("could not be undone"), default=0)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = _("import")
+        default_permissions = ("add", "view")
+        permissions = [
+            ("apply_importrun", "Can confirm an import"),
+            ("discard_importrun", "Can discard an import"),
+            ("undo_importrun", "Can undo an import, and apply it again"),
+        ]
+        indexes = [
+            # receive: the same bytes while an earlier run with the same settings is open
+            models.Index("sha256", name="importrun_open_file", condition=models.Q(status__in=OPEN)),
+            # Word.begun_by: whether any word may be missing
+            models.Index("id", name="importrun_words_due", condition=models.Q(words_due=True)),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(status__in=Status.values), name="importrun_status_known"),
+            models.CheckConstraint(condition=models.Q(mode__in=Mode.values), name="importrun_mode_known"),
+            models.CheckConstraint(condition=models.Q(reading__in=Reading.values), name="importrun_reading_known"),
+            models.CheckConstraint(
+                condition=~models.Q(status__in=PLANNED)
+                | models.Q(
+                    items=models.F("created")
+                    + models.F("changed")
+                    + models.F("unchanged")
+                    + models.F("existing")
+                    + models.F("duplicate")
+                    + models.F("invalid")
+                    + models.F("conflict")
+                ),
+                name="importrun_counts_add_up",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(status__in=[Status.UNDONE, Status.REDOING])
+                | models.Q(
+                    undone=models.F("created")
+                    + models.F("changed")
+                    + models.F("archived")
+                    - models.F("kept")
+                    - models.F("gone")
+                ),
+                name="importrun_undo_adds_up",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Import {self.pk}"
+
+    def move(self, *allowed: Status, to: Status, by: Any = None, reason: Any = "", **fields: Any) -> bool:
+        """Change the status in one conditional UPDATE, with who, when and, where one was given, why.
+
+        False when the run is not in an allowed one. The instance is refreshed either way, so that the caller can say
+        what the run is in instead.
+        """
+        said = {"status": to, "by": str(by) if by else ""} | ({"reason": reason} if reason else {})
+        step = models.Func(
+            models.Value(said, models.JSONField()),
+            template="(%(expressions)s || jsonb_build_object('at', statement_timestamp()))",
+        )
+        added = models.Func(models.F("history"), step, template="(%(expressions)s)", arg_joiner=" || ")
+        fields["changed_at"] = Now()
+        if to in ENDS:
+            fields.setdefault("finished_at", Now())
+        moved = ImportRun.objects.filter(pk=self.pk, status__in=allowed).update(status=to, history=added, **fields)
+        self.refresh_from_db()
+        return bool(moved)
+
+    def seconds_in_status(self) -> float:
+        """For how long it has its status, by the database's clock: those of two workers may differ."""
+        (passed,) = ImportRun.objects.filter(pk=self.pk).values_list(Now() - models.F("changed_at"), flat=True)
+        return float(passed.total_seconds())
+
+    @property
+    def is_busy(self) -> bool:
+        """Something works on it, or will."""
+        return self.status in BUSY
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {name: getattr(self, name) for name in self.COUNTS}
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether confirming would change anything."""
+        return bool(self.created or self.changed or self.archived)
+
+
+class Chunk(models.Model):
+    """A part of a big file that is read apart, by whichever worker is free. The row goes when all of them are read.
+
+    The fields up to `is_last` are those of `catalog.feeds.reading.split.Piece`, `tags` and `item` those of its `Shell`.
+    `names` and `unknown` are what its items have of `catalog.feeds.cleaning.check.Occurring`.
+    """
+
+    run = models.ForeignKey(ImportRun, models.CASCADE, related_name="chunks", db_index=False)
+    start = models.BigIntegerField()
+    end = models.BigIntegerField()
+    lines = models.PositiveIntegerField()
+    places = models.PositiveIntegerField()
+    room = models.PositiveIntegerField()
+    is_last = models.BooleanField()
+    tags = models.TextField()
+    item = models.TextField()
+    is_read = models.BooleanField(default=False)
+    names = models.JSONField(default=list)
+    unknown = models.JSONField(default=dict)
+    cost = models.JSONField(default=dict, help_text=_("As in the run's metrics."))
+
+    class Meta:
+        default_permissions = ()
+        ordering = ["run", "start"]
+        constraints = [models.UniqueConstraint("run", "start", name="chunk_one_per_place")]
+
+    def __str__(self) -> str:
+        return f"{self.run}, bytes {self.start:,} to {self.end:,}"
+
+
+class Attempt(models.Model):
+    """Somebody works on a run, or did and was lost. The row goes when the work ends, well or badly.
+
+    `kind` and `number` are those of the advisory lock that the worker holds with its connection, `backend`.
+    """
+
+    pk = models.CompositePrimaryKey("kind", "number")
+    # No constraint: it would lock the run's row, which an import that is being applied holds to its end.
+    run = models.ForeignKey(ImportRun, models.CASCADE, related_name="attempts", db_constraint=False)
+    kind = models.PositiveSmallIntegerField()
+    number = models.PositiveIntegerField()
+    count = models.PositiveSmallIntegerField(help_text=_("This one, and those before it whose workers were lost."))
+    backend = models.IntegerField()
+    server_started_at = models.DateTimeField()
+    alive_at = models.DateTimeField(help_text=_("By the database's clock."))
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.run}, attempt {self.count}"
+
+
+class ItemState(models.TextChoices):
+    VALID = "valid", _("Valid")
+    INVALID = "invalid", _("Invalid")
+    DUPLICATE = "duplicate", _("Duplicate")
+
+
+PROBES_BELOW = UUID("08000000-0000-0000-0000-000000000000")
+
+
+class StagedItem(ItemFields):
+    """One item of the file, cleaned, waiting. Written by COPY, deleted when the run ends; invalid ones stay longer.
+
+    Of a big feed's last import all stay: an item of the next one with the same `digest` is not read again. `shape`
+    stands for the names of its elements.
+    """
+
+    pk = models.CompositePrimaryKey("run_id", "position")
+    # No constraint: it would be checked row by row while a million rows are copied in.
+    run = models.ForeignKey(ImportRun, models.CASCADE, related_name="staged", db_constraint=False, db_index=False)
+    position = models.PositiveIntegerField()
+    line = models.PositiveIntegerField()
+    product_id = models.TextField(db_collation="C")
+    state = models.TextField(choices=ItemState)
+    issues = models.JSONField(default=list)
+    digest = models.UUIDField(null=True)
+    shape = models.BigIntegerField(null=True)
+
+    class Meta:
+        default_permissions = ()
+        indexes = [
+            # one in thirty-two, which tells where the others are: with all of them, each row would go to another page
+            models.Index("run", "digest", name="stageditem_probe", condition=models.Q(digest__lt=PROBES_BELOW)),
+            # the invalid items of a run, page by page, and the first of them for its mail: few among a million
+            models.Index("run", "position", name="stageditem_invalid", condition=models.Q(state="invalid")),
+        ]
+
+    def __str__(self) -> str:
+        return f"Item {self.position}: {self.product_id}"
+
+
+class Operation(models.TextChoices):
+    CREATE = "create", _("New")
+    UPDATE = "update", _("Changed")
+    ARCHIVE = "archive", _("Archived")
+    RESTORE = "restore", _("Back from the archive")
+    KEEP = "keep", _("Kept: pinned")
+
+
+class Outcome(models.TextChoices):
+    PROPOSED = "proposed", _("Proposed")
+    APPLIED = "applied", _("Applied")
+    CONFLICT = "conflict", _("Left alone: edited since the plan")
+    PINNED = "pinned", _("Kept: pinned")
+    UNDONE = "undone", _("Undone")
+    KEPT = "kept", _("Not undone: changed since")
+    GONE = "gone", _("Not undone: the product is gone")
+
+
+# An import that goes as planned has none of them.
+UNUSUAL = (Outcome.CONFLICT, Outcome.UNDONE, Outcome.KEPT, Outcome.GONE)
+
+
+class Change(models.Model):
+    """One product's part of a plan, once applied a line of the product's history; or an edit by hand, without a run.
+
+    `before` and `after` hold only the fields that differ. A new product has nothing before, and its values are those
+    of the staged item at `position`, which does not change once the plan is made. `pinned` holds what the file says of
+    pinned fields that differ; the product keeps its own.
+
+    `base_version` is the version of the product that the change is laid over; it is the next one then. Undoing makes
+    a version of its own, over which the change may be laid again.
+    """
+
+    run = models.ForeignKey(ImportRun, models.CASCADE, related_name="changes", db_index=False, null=True)
+    product_id = models.TextField(db_collation="C")
+    operation = models.TextField(choices=Operation)
+    before = exact_json(default=dict)
+    after = exact_json(default=dict)
+    pinned = exact_json(null=True)
+    base_version = models.PositiveIntegerField(null=True)
+    position = models.PositiveIntegerField(null=True)
+    line = models.PositiveIntegerField(null=True)
+    outcome = models.TextField(choices=Outcome, default=Outcome.PROPOSED)
+    made_at = models.DateTimeField(null=True, help_text=_("When it was applied or edited; if undone, when that was."))
+    actor = models.TextField(blank=True, default="", db_default="", help_text=_("Who edited by hand."))
+    # Apart from `outcome`, which is in no index: so a change is applied in the page it stands in.
+    unusual = models.GeneratedField(
+        expression=models.Case(models.When(outcome__in=UNUSUAL, then="outcome")),
+        output_field=models.TextField(null=True),
+        db_persist=True,
+    )
+
+    class Meta:
+        default_permissions = ("view",)
+        ordering = ["id"]
+        indexes = [
+            # the Changes tab: one run's changes, all or of one operation, page by page; and apply
+            models.Index("run", "operation", "id", name="change_run_operation"),
+            # the Changes tab: those of one unusual outcome, page by page, however few among a million others
+            models.Index(
+                "run", "unusual", "operation", "id", name="change_unusual", condition=models.Q(unusual__isnull=False)
+            ),
+        ]
+        constraints = [
+            # One part of a plan per product; apply finds its changes, and a product's history its lines, by it.
+            models.UniqueConstraint("product_id", "run", name="change_one_per_product"),
+            models.CheckConstraint(condition=models.Q(operation__in=Operation.values), name="change_operation_known"),
+            models.CheckConstraint(condition=models.Q(outcome__in=Outcome.values), name="change_outcome_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_operation_display()}: {self.product_id}"
+
+    # One statement: PostgreSQL knows best which of two stored values differ.
+    _BY_HAND = """
+        INSERT INTO catalog_change
+            (run_id, product_id, operation, before, after, base_version, outcome, actor, made_at)
+        SELECT
+            NULL, product.id,
+            CASE
+                WHEN earlier IS NULL THEN 'create'
+                WHEN earlier ->> 'archived_at' IS NULL AND product.archived_at IS NOT NULL THEN 'archive'
+                WHEN earlier ->> 'archived_at' IS NOT NULL AND product.archived_at IS NULL THEN 'restore'
+                ELSE 'update'
+            END,
+            COALESCE(difference.before, '{}'), COALESCE(difference.after, '{}'),
+            NULLIF(product.version - 1, 0), 'applied', %(actor)s, statement_timestamp()
+        FROM catalog_product product
+        CROSS JOIN (SELECT %(earlier)s::jsonb AS earlier) AS was
+        CROSS JOIN LATERAL (
+            SELECT jsonb_object_agg(key, old.value) AS before, jsonb_object_agg(key, new.value) AS after
+            FROM jsonb_each(earlier) old JOIN jsonb_each(to_jsonb(product)) new USING (key)
+            WHERE old.value <> new.value AND key = ANY(%(told)s)
+        ) AS difference
+        WHERE product.id = %(id)s AND (
+            earlier IS NULL OR difference.before IS NOT NULL
+            OR (earlier ->> 'archived_at' IS NULL) <> (product.archived_at IS NULL)
+        )
+    """
+    _TOLD = [*(field.attname for field in ItemFields._meta.local_fields), "pinned"]
+
+    @classmethod
+    def by_hand(cls, product_id: str, earlier: str | None, by: Any) -> None:
+        """Add what differs from the product's `earlier` row, as JSON, to its history; None for a new product."""
+        with connection.cursor() as cursor:
+            values = {"id": product_id, "earlier": earlier, "actor": str(by or ""), "told": cls._TOLD}
+            cursor.execute(cls._BY_HAND, values)
+
+
+class ChangedField(models.Model):
+    """How many of a plan's changes, of one operation, speak of one field; `extra.x` is x among the other attributes.
+
+    `changes` lists them where they are few among all; `first` and `last` are the ends of what has to be read otherwise.
+    """
+
+    pk = models.CompositePrimaryKey("run_id", "operation", "name")
+    run = models.ForeignKey(ImportRun, models.CASCADE, related_name="changed_fields", db_index=False)
+    operation = models.TextField(choices=Operation)
+    name = models.TextField()
+    number = models.PositiveIntegerField()
+    first = models.BigIntegerField()
+    last = models.BigIntegerField()
+    changes = ArrayField(models.BigIntegerField(), null=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.name} × {self.number}"
+
+
+class RunIssue(models.Model):
+    """How often one issue occurs in a run, with a few examples: `{"line", "product_id", "found"}`."""
+
+    EXAMPLES = 5
+
+    run = models.ForeignKey(ImportRun, models.CASCADE, related_name="issues", db_index=False)
+    code = models.TextField()
+    attribute = models.TextField(blank=True)
+    severity = models.TextField(choices=[(s.value, s.value.capitalize()) for s in Severity])
+    count = models.PositiveIntegerField(default=0)
+    examples = models.JSONField(default=list)
+
+    class Meta:
+        default_permissions = ()
+        ordering = ["-count", "code", "attribute"]
+        constraints = [models.UniqueConstraint("run", "code", "attribute", name="runissue_one_per_code")]
+
+    def __str__(self) -> str:
+        return f"{self.code} × {self.count}"
+
+    @property
+    def title(self) -> str:
+        return words(self.code).title
+
+    @property
+    def advice(self) -> str:
+        return words(self.code).advice
+
+    @property
+    def expected(self) -> str:
+        return expected(self.attribute)
+
+
+class ItemIssue(models.Model):
+    """Which items have an issue: what makes the items of one issue a list. Written with the plan, goes with its item.
+
+    `found` is filled for what only a comparison of items finds; of what is wrong with an item by itself it stands in
+    the item's own `issues`.
+    """
+
+    pk = models.CompositePrimaryKey("run_id", "code", "attribute", "position")
+    # As with staged items, no constraint that would be checked row by row.
+    run = models.ForeignKey(ImportRun, models.CASCADE, related_name="item_issues", db_constraint=False, db_index=False)
+    code = models.TextField()
+    attribute = models.TextField()
+    position = models.PositiveIntegerField()
+    found = models.TextField(default="")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.code} at item {self.position}"
