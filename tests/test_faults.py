@@ -20,7 +20,7 @@ from django.test.client import BOUNDARY, MULTIPART_CONTENT, Client, encode_multi
 from accounts.models import User
 from catalog.imports.receive import receive
 from catalog.imports.sweep import sweep
-from catalog.imports.work.queue import held
+from catalog.imports.work.queue import claimed
 from catalog.models import Attempt, Feed, ImportRun, Status
 from catalog.models.runs import ENDS
 from catalog.tests.api import UPLOAD
@@ -108,7 +108,7 @@ def test_a_worker_whose_processes_are_frozen_stops_in_time_and_gives_its_task_ba
 def test_workers_whose_clocks_are_four_hours_apart_work_together(worker: Any, feed: Feed) -> None:
     ours = received(feed, feed_of(item("ours")))
     ImportRun.objects.update(changed_at=Now() - timedelta(hours=1))
-    with held(ours) as free, ExitStack() as stack:
+    with claimed(ours) as free, ExitStack() as stack:
         assert free
         for hours in ("2", "-2"):
             stack.enter_context(worker(TEST_CLOCK=hours))

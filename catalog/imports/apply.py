@@ -8,7 +8,7 @@ from catalog.imports.columns import SHARED, listed, spoken_of
 from catalog.imports.mandate import stands
 from catalog.imports.notices import tell_outcome
 from catalog.imports.sql import execute
-from catalog.imports.work.queue import CATALOGUE_LOCK, failing_in_words, held, retried, ring, timed
+from catalog.imports.work.queue import CATALOGUE_LOCK, claimed, enqueue, failing_in_words, retried, timed
 from catalog.models import CatalogState, ImportRun, Operation, Status
 
 
@@ -34,7 +34,7 @@ def carry_out(
     One transaction under the catalogue's lock, and nothing at all when the run is in another status by then, or who
     asked for it may not any more.
     """
-    with held(run) as free, failing_in_words(run):
+    with claimed(run) as free, failing_in_words(run):
         if not free:
             return
 
@@ -49,7 +49,7 @@ def carry_out(
             locked.move(during, to=to, seconds=locked.seconds, metrics=locked.metrics, words_due=True, **counts)
             tell_outcome(locked, step)
             if in_background:
-                ring("catalog.clean_up", locked)
+                enqueue("catalog.clean_up", locked)
 
         retried(carry_out_once)
         run.refresh_from_db()

@@ -17,7 +17,7 @@ from catalog.imports.planning import changed_fields
 from catalog.imports.planning.changed_fields import only
 from catalog.imports.planning.holds import asks_why
 from catalog.imports.since import TOUCHED, touched_since
-from catalog.imports.work.queue import ring
+from catalog.imports.work.queue import enqueue
 from catalog.models import CatalogState, Change, ImportRun, ItemIssue, Mode, Operation, Product, StagedItem, Status
 from catalog.models.product import SEARCH_CHARS
 from catalog.models.runs import UNUSUAL, ItemState
@@ -46,7 +46,7 @@ def confirm(run: ImportRun, *, plan_hash: str, by: Any, reason: str = "", in_bac
     if not run.move(Status.REVIEW, to=Status.APPLYING, by=by, reason=reason):
         raise NotPossible("not_in_review", f"{run} cannot be confirmed: {describe(run)}")
     if in_background:
-        ring("catalog.apply", run)
+        enqueue("catalog.apply", run)
 
 
 def go_on(run: ImportRun) -> None:

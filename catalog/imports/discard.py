@@ -11,7 +11,7 @@ from catalog.imports.permissions import require
 from catalog.imports.planning import between_items
 from catalog.imports.reading.unchanged import remembered
 from catalog.imports.work.files import forget_chunks
-from catalog.imports.work.queue import ring
+from catalog.imports.work.queue import enqueue
 from catalog.models import ImportRun, StagedItem, Status, Word
 from catalog.models.runs import ItemState
 
@@ -25,7 +25,7 @@ def discard(run: ImportRun, *, by: Any, reason: str = "", in_background: bool = 
     if not run.move(Status.RECEIVED, Status.STAGING, Status.REVIEW, to=Status.DISCARDED, by=by, reason=reason):
         raise NotPossible("not_discardable", f"{run} cannot be discarded: {describe(run)}")
     if in_background:
-        ring("catalog.clean_up", run)
+        enqueue("catalog.clean_up", run)
     else:
         clean_up(run)
 

@@ -24,7 +24,7 @@ from catalog.feeds.write import part_of
 from catalog.imports.confirm import describe
 from catalog.imports.discard import discard
 from catalog.imports.permissions import require, require_upload, require_upload_by_api, visible_imports
-from catalog.imports.work.queue import ring
+from catalog.imports.work.queue import enqueue
 from catalog.models import Feed, ImportRun, Mode, Status
 from catalog.models.runs import OPEN
 
@@ -69,7 +69,7 @@ def receive(
                 run = ImportRun.objects.create(**same, **stored, file_name=_shown_name(file), uploaded_by=by)
                 name = ""
             if in_background:
-                ring("catalog.stage", run)
+                enqueue("catalog.stage", run)
             return run
     finally:
         if name:
@@ -114,7 +114,7 @@ def plan_again(run: ImportRun, *, by: Any, in_background: bool = True) -> Import
             same = {name: getattr(run, name) for name in ("feed", "mode", "file", "file_name", "file_size", "sha256")}
             again = ImportRun.objects.create(**same, auto_apply=False, uploaded_by=by)
         if in_background:
-            ring("catalog.stage", again)
+            enqueue("catalog.stage", again)
     return again
 
 

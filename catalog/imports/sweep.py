@@ -8,11 +8,11 @@ from django.db.models.functions import Now
 
 from catalog.imports.confirm import go_on
 from catalog.imports.work.attempts import fence_the_silent, forget_ended, working_and_lost
-from catalog.imports.work.queue import ring
+from catalog.imports.work.queue import enqueue
 from catalog.models import Attempt, ImportRun, Status
 
-# Long enough for a call to arrive and be taken up; a second call for the same work does nothing.
-PATIENCE = timedelta(minutes=2)
+# Long enough for a message to arrive and be taken up; a second one for the same work does nothing.
+WAITING_TIME = timedelta(minutes=2)
 
 _TASKS = {
     Status.RECEIVED: "catalog.stage",
@@ -24,23 +24,23 @@ _TASKS = {
 
 
 def sweep() -> list[ImportRun]:
-    """Ring again for each run that waits for a worker while none holds it: the call was lost, or the worker was.
+    """Enqueue each run again that waits for a worker while none has claimed it: its message or its worker was lost.
 
-    Whether a run is held is asked of the database, not of a clock: the hold ends with the worker's connection. That of
-    a worker that was silent for too long is ended first. A plan that needs no person goes on here too, when its worker
-    was lost right after making it.
+    The database knows whether a run is claimed, not a clock: the claim ends with the worker's connection. The
+    connection of a worker that was silent for too long is ended first. A plan that needs no person goes on here too,
+    when its worker was lost right after making it.
     """
     fence_the_silent()
     forget_ended()
-    for run in ImportRun.objects.filter(status=Status.REVIEW, changed_at__lt=Now() - PATIENCE):
+    for run in ImportRun.objects.filter(status=Status.REVIEW, changed_at__lt=Now() - WAITING_TIME):
         go_on(run)
     begun = Attempt.objects.filter(run=OuterRef("pk"))
-    runs = ImportRun.objects.filter(status__in=_TASKS).annotate(waited=Q(changed_at__lt=Now() - PATIENCE))
-    rung: list[ImportRun] = [run for run in runs.filter(Q(waited=True) | Exists(begun)).order_by("pk") if _is_left(run)]
+    runs = ImportRun.objects.filter(status__in=_TASKS).annotate(waited=Q(changed_at__lt=Now() - WAITING_TIME))
+    lost: list[ImportRun] = [run for run in runs.filter(Q(waited=True) | Exists(begun)).order_by("pk") if _is_left(run)]
     with transaction.atomic():
-        for run in rung:
-            ring(_TASKS[Status(run.status)], run)
-    return rung
+        for run in lost:
+            enqueue(_TASKS[Status(run.status)], run)
+    return lost
 
 
 def _is_left(run: ImportRun) -> bool:

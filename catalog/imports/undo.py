@@ -16,7 +16,7 @@ from catalog.imports.confirm import changes, describe
 from catalog.imports.permissions import require
 from catalog.imports.since import TOUCHED, touched_since
 from catalog.imports.sql import execute
-from catalog.imports.work.queue import ring
+from catalog.imports.work.queue import enqueue
 from catalog.models import CatalogState, Change, ImportRun, Operation, Outcome, Status
 
 # What decides about each applied change. The preview counts and lists by the very words that the undo acts by.
@@ -81,7 +81,7 @@ def undo(run: ImportRun, *, by: Any, seen: str = "", in_background: bool = True)
     if not run.move(Status.APPLIED, to=Status.UNDOING, by=by, error="", error_code=""):
         raise NotPossible("not_applied", f"{run} cannot be undone: {describe(run)}")
     if in_background:
-        ring("catalog.undo", run)
+        enqueue("catalog.undo", run)
 
 
 def redo(run: ImportRun, *, by: Any, in_background: bool = True) -> None:
@@ -99,7 +99,7 @@ def redo(run: ImportRun, *, by: Any, in_background: bool = True) -> None:
     if not run.move(Status.UNDONE, to=Status.REDOING, by=by, error="", error_code=""):
         raise NotPossible("not_undone", f"{run} cannot be applied again: {describe(run)}")
     if in_background:
-        ring("catalog.redo", run)
+        enqueue("catalog.redo", run)
 
 
 def keeps_values(run: ImportRun) -> bool:

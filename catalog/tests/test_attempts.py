@@ -30,7 +30,7 @@ from catalog.imports.reading.stage import stage
 from catalog.imports.sweep import sweep
 from catalog.imports.work import attempts
 from catalog.imports.work.attempts import ATTEMPTS, attempted, sign_of
-from catalog.imports.work.queue import RUN_LOCK, fail, failing_in_words, held
+from catalog.imports.work.queue import RUN_LOCK, claimed, fail, failing_in_words
 from catalog.models import Attempt, Feed, ImportRun, Product, Status
 from catalog.tasks import stage_run
 from catalog.tests.factories import (
@@ -153,7 +153,7 @@ def test_what_a_restart_of_the_database_broke_off_does_not_count(run: ImportRun)
 
 @pytest.mark.parametrize("end", [ValueError, SystemExit, KeyboardInterrupt])
 def test_what_a_worker_gave_up_by_itself_is_no_loss(run: ImportRun, end: type[BaseException]) -> None:
-    with pytest.raises(end), held(run):
+    with pytest.raises(end), claimed(run):
         raise end
     assert not Attempt.objects.exists()
     assert is_free(run)
@@ -168,7 +168,7 @@ def test_what_is_left_of_a_discarded_import_is_forgotten(run: ImportRun) -> None
 
 @pytest.mark.parametrize("lost", [OperationalError, InterfaceError, DatabaseError])
 def test_a_lost_connection_is_known_by_any_of_its_names(run: ImportRun, lost: type[Exception]) -> None:
-    with pytest.raises(lost), held(run), failing_in_words(run):
+    with pytest.raises(lost), claimed(run), failing_in_words(run):
         raise lost("server closed the connection unexpectedly")
     run.refresh_from_db()
     assert run.status == Status.RECEIVED
@@ -177,7 +177,7 @@ def test_a_lost_connection_is_known_by_any_of_its_names(run: ImportRun, lost: ty
 
 @pytest.mark.parametrize("wrong", [IntegrityError, DataError])
 def test_what_the_database_refuses_is_not_a_lost_connection(run: ImportRun, wrong: type[Exception]) -> None:
-    with pytest.raises(wrong), held(run), failing_in_words(run):
+    with pytest.raises(wrong), claimed(run), failing_in_words(run):
         raise wrong("no")
     run.refresh_from_db()
     assert (run.status, run.error_code) == (Status.FAILED, "internal_error")
@@ -191,7 +191,7 @@ def frozen(run: ImportRun, then: Callable[[], Any]) -> Iterator[list[Any]]:
 
     def work() -> None:
         def hold() -> Any:
-            with held(run) as free:
+            with claimed(run) as free:
                 assert free
                 holding.set()
                 woken.wait(10)
@@ -230,7 +230,7 @@ def test_a_frozen_worker_does_not_call_its_successor_failed(run: ImportRun) -> N
     with frozen(run, lambda: stage(copy)) as came_of_it:
         fall_silent(attempts.SILENCE + 1)
         sweep()
-        with held(run) as free:
+        with claimed(run) as free:
             assert free
             assert Attempt.objects.get().count == 2
     assert is_lost(came_of_it[0])
@@ -240,7 +240,7 @@ def test_a_frozen_worker_does_not_call_its_successor_failed(run: ImportRun) -> N
 
 def test_a_worker_that_froze_after_its_work_keeps_nobody_from_the_next(run: ImportRun) -> None:
     def is_held() -> Any:
-        with held(run) as free:
+        with claimed(run) as free:
             return not free
 
     with frozen(run, lambda: None):
@@ -262,7 +262,7 @@ def test_a_worker_that_was_heard_of_is_left_alone(run: ImportRun) -> None:
 
 def test_the_heart_beats_while_one_statement_takes_long(run: ImportRun, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attempts, "BEAT", 0.05)
-    with held(run):
+    with claimed(run):
         fall_silent(60)
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_sleep(0.4)")
@@ -379,7 +379,7 @@ def test_a_connection_has_its_own_limits_again_after_the_work(run: ImportRun) ->
 
     with connection.cursor() as cursor:
         before = limits()
-        with held(run):
+        with claimed(run):
             cursor.execute("SELECT 1")
             assert limits() == ["3h", "0"]
     assert limits() == before

@@ -235,7 +235,7 @@ def test_a_worker_lost_at_a_chunk_leaves_nothing_of_it(
     with pytest.raises(OperationalError):
         [stage_chunk(pk) for pk in pks]
     assert 0 < run.staged.count() < len(MANY)
-    monkeypatch.setattr("catalog.imports.sweep.PATIENCE", run.changed_at - run.changed_at)
+    monkeypatch.setattr("catalog.imports.sweep.WAITING_TIME", run.changed_at - run.changed_at)
     worker.work()  # what was rung so far is taken up, or comes to nothing
     sweep()
     worker.work()

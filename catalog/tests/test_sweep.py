@@ -9,7 +9,7 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from catalog.imports.sweep import sweep
-from catalog.imports.work.queue import held
+from catalog.imports.work.queue import claimed
 from catalog.models import Feed, ImportRun, Status
 from catalog.tests.factories import at_once
 
@@ -60,7 +60,7 @@ def test_an_import_that_waits_for_a_person_or_is_over_is_left_alone(feed: Feed, 
 @pytest.mark.django_db(transaction=True)
 def test_an_import_that_a_worker_holds_is_left_alone(feed: Feed) -> None:
     run = waiting(feed, Status.STAGING, minutes=60)
-    with held(run):
+    with claimed(run):
         assert at_once(sweep) == [[]]
     assert [found.pk for found in sweep()] == [run.pk]
 

@@ -40,7 +40,7 @@ def torture(options: Namespace, office: PostOffice) -> int:
     call_command("migrate", verbosity=0)
     points.prepare()
     # Two minutes of patience are two seconds here, so that 200 imports take minutes.
-    attempts.SILENCE, sweep.PATIENCE, retention.ORPHANED = 3, timedelta(seconds=2), timedelta()
+    attempts.SILENCE, sweep.WAITING_TIME, retention.ORPHANED = 3, timedelta(seconds=2), timedelta()
     points.ARMED.mkdir()
     print(f"seed {options.seed}", flush=True)
     worker = Worker()

@@ -27,7 +27,7 @@ from catalog.imports.reading.copy import Batch, Example, add_issues, add_unknown
 from catalog.imports.reading.unchanged import Known, recall, wanted_of
 from catalog.imports.work.files import TookTooLong, Verified, forget_chunks, opened
 from catalog.imports.work.metrics import Meter, together
-from catalog.imports.work.queue import failing_in_words, held
+from catalog.imports.work.queue import claimed, failing_in_words
 from catalog.models import Chunk, ImportRun, Status
 
 _WORTH_CUTTING = 2  # pieces
@@ -114,7 +114,7 @@ def read_chunk(chunk_id: int) -> ImportRun | None:
     chunk = Chunk.objects.select_related("run__feed").filter(pk=chunk_id).first()
     if chunk is None:
         return None
-    with held(chunk) as free, failing_in_words(chunk.run):
+    with claimed(chunk) as free, failing_in_words(chunk.run):
         if free and chunk.run.status == Status.STAGING:
             _check_time(chunk.run)
             try:

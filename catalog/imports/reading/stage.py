@@ -21,7 +21,7 @@ from catalog.imports.reading.copy import Batch, add_issues, add_unknown, checked
 from catalog.imports.reading.processes import Crew
 from catalog.imports.work.files import Verified, forget_chunks, opened
 from catalog.imports.work.metrics import Meter, speed
-from catalog.imports.work.queue import failing_in_words, held, ring
+from catalog.imports.work.queue import claimed, enqueue, failing_in_words
 from catalog.models import Chunk, ImportRun, Mode, Reading, Status
 
 BATCH_ITEMS = 2000
@@ -37,7 +37,7 @@ def stage(run: ImportRun, on_progress: Watch | None = None, *, in_background: bo
     has the rest of the chunks read. `on_progress` is called now and then, for a face that watches from this process.
     """
     if in_background:
-        _stage(run, on_progress, lambda chunk: ring("catalog.stage_chunk", chunk))
+        _stage(run, on_progress, lambda chunk: enqueue("catalog.stage_chunk", chunk))
     else:
         with Crew(run, on_progress) as crew:
             _stage(run, on_progress, crew.read)
@@ -48,7 +48,7 @@ def stage(run: ImportRun, on_progress: Watch | None = None, *, in_background: bo
 
 
 def _stage(run: ImportRun, on_progress: Watch | None, give: Callable[[Chunk], None]) -> None:
-    with held(run) as free, failing_in_words(run):
+    with claimed(run) as free, failing_in_words(run):
         if not free or not run.move(Status.RECEIVED, Status.STAGING, to=Status.STAGING):
             return
         for chunk in _unread_chunks(run):
@@ -73,7 +73,7 @@ def stage_chunk(chunk_id: int) -> ImportRun | None:
     run = chunks.read_chunk(chunk_id)
     if run and run.status == Status.STAGING:
         if run.in_chunks is False:
-            ring("catalog.stage", run)
+            enqueue("catalog.stage", run)
         else:
             _finish(run)
     return run
@@ -83,7 +83,7 @@ def _finish(run: ImportRun) -> None:
     """Plan, once, when all chunks are read. Whoever holds the run does so before letting go of it."""
     if not chunks.all_read(run):
         return
-    with held(run) as free, failing_in_words(run):
+    with claimed(run) as free, failing_in_words(run):
         run.refresh_from_db()
         if free and run.status == Status.STAGING:
             chunks.gather(run)

@@ -1,6 +1,6 @@
-"""Ringing the workers, and holding a run while working on it.
+"""Hand work to the workers, and claim a run while working on it.
 
-The row is the job and the broker only a doorbell: a lost ring delays work and loses none.
+The row is the job. The message at the broker only wakes a worker: a lost one delays work and loses none.
 """
 
 import logging
@@ -33,8 +33,8 @@ CATALOGUE_LOCK = 2
 CHUNK_LOCK = 3
 
 
-def ring(task: str, row: ImportRun | Chunk) -> None:
-    """Ask a worker to run `task` on the row once the transaction is committed. Unheard, the sweep rings again."""
+def enqueue(task: str, row: ImportRun | Chunk) -> None:
+    """Have a worker run `task` on the row after the commit. If the message is lost, the sweep sends it again."""
 
     def send() -> None:
         try:
@@ -46,8 +46,8 @@ def ring(task: str, row: ImportRun | Chunk) -> None:
 
 
 @contextmanager
-def held(row: ImportRun | Chunk) -> Iterator[bool]:
-    """Hold the row for this connection. Yields False when another one holds it: a task that was delivered twice.
+def claimed(row: ImportRun | Chunk) -> Iterator[bool]:
+    """Claim the row for this connection. Yields False when another one has it: a task that was delivered twice.
 
     A run over which too many workers were lost has failed by then.
     """
