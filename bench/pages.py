@@ -195,7 +195,7 @@ class Life:
 
     def _first_import(self) -> None:
         from catalog.imports.discard import clean_up
-        from catalog.imports.undo import bring_back, prospect, redo, take_back, undo
+        from catalog.imports.undo import prospect, redo, request_redo, request_undo, undo
 
         run = self._planned("base.xml")
         self._look(run, "first import, in review")
@@ -204,11 +204,11 @@ class Life:
         self._look(run, "applied")
         _edit(run)
         self._take("what an undo would do, products edited since", prospect, run)
-        undo(run, by=None, in_background=False)
-        self._take("undo", take_back, run, in_background=False)
+        request_undo(run, by=None, in_background=False)
+        self._take("undo", undo, run, in_background=False)
         self._look(run, "undone")
-        redo(run, by=None, in_background=False)
-        self._take("redo", bring_back, run, in_background=False)
+        request_redo(run, by=None, in_background=False)
+        self._take("redo", redo, run, in_background=False)
         clean_up(run)
 
     def _tenth_changed(self) -> None:

@@ -10,7 +10,7 @@ from catalog.imports.discard import clean_up
 from catalog.imports.reading.stage import stage, stage_chunk
 from catalog.imports.retention import forget_old
 from catalog.imports.sweep import sweep
-from catalog.imports.undo import bring_back, take_back
+from catalog.imports.undo import redo, undo
 from catalog.models import ImportRun
 
 _DURABLE: dict[str, Any] = {"acks_late": True, "max_retries": 2, "default_retry_delay": 5}
@@ -36,12 +36,12 @@ def apply_run(run_id: int) -> None:
 
 @shared_task(name="catalog.undo", **_DURABLE)
 def undo_run(run_id: int) -> None:
-    take_back(ImportRun.objects.get(pk=run_id))
+    undo(ImportRun.objects.get(pk=run_id))
 
 
 @shared_task(name="catalog.redo", **_DURABLE)
 def redo_run(run_id: int) -> None:
-    bring_back(ImportRun.objects.get(pk=run_id))
+    redo(ImportRun.objects.get(pk=run_id))
 
 
 @shared_task(name="catalog.clean_up", **_DURABLE)

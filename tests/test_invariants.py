@@ -10,12 +10,11 @@ from catalog.imports.apply import apply
 from catalog.imports.confirm import confirm
 from catalog.imports.discard import clean_up, discard
 from catalog.imports.reading.stage import stage
-from catalog.imports.undo import redo, undo
+from catalog.imports.undo import request_redo, request_undo
 from catalog.models import Feed, ImportRun, Product, Status
 from catalog.tests.factories import (
     FLAWLESS,
     applied,
-    brought_back,
     edit,
     execute,
     feed_of,
@@ -23,7 +22,8 @@ from catalog.tests.factories import (
     items,
     planned,
     received,
-    taken_back,
+    redone,
+    undone,
 )
 
 PLANNED = "('review', 'applying', 'applied', 'undoing', 'undone', 'redoing')"
@@ -227,17 +227,17 @@ def with_undos(feed: Feed) -> None:
     edit("u2", color="Green")
     edit("u6", color="Green")
     Product.objects.filter(id__in=["u3", "u7"]).delete()
-    taken_back(run)
+    undone(run)
     edit("u1", color="Green")
-    brought_back(run)
-    taken_back(run)
-    redo(run, by=None, in_background=False)
+    redone(run)
+    undone(run)
+    request_redo(run, by=None, in_background=False)
     again = applied(feed, item("u8"), item("u9"))
     clean_up(again)
     edit("u9", color="Green")
-    taken_back(again)
+    undone(again)
     clean_up(again)
-    undo(applied(feed, item("u10")), by=None, in_background=False)
+    request_undo(applied(feed, item("u10")), by=None, in_background=False)
 
 
 def with_pins(feed: Feed) -> None:

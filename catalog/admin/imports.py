@@ -26,7 +26,7 @@ from catalog.imports.planning import supplemental
 from catalog.imports.planning.holds import SERIOUS, asks_why, repairs_of
 from catalog.imports.receive import plan_again
 from catalog.imports.reports import downloads, source
-from catalog.imports.undo import keeps_values, redo, undo
+from catalog.imports.undo import keeps_values, request_redo, request_undo
 from catalog.models import ImportRun, Reading, Status
 from catalog.models.runs import PLANNED
 
@@ -223,7 +223,7 @@ class ImportRunAdmin(ModelAdmin):
             raise PermissionDenied
         if request.method == "POST":
             seen = request.POST.get("seen", "")
-            return self._operate(request, pk, lambda run: undo(run, by=request.user, seen=seen))
+            return self._operate(request, pk, lambda run: request_undo(run, by=request.user, seen=seen))
         if run.status != Status.APPLIED or not run.has_changes:
             messages.warning(
                 request, _("%(run)s cannot be undone: it is not applied, or changed nothing.") % {"run": run}
@@ -239,7 +239,7 @@ class ImportRunAdmin(ModelAdmin):
         return render(request, "admin/catalog/importrun/undo.html", context)
 
     def redo_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        return self._operate(request, pk, lambda run: redo(run, by=request.user))
+        return self._operate(request, pk, lambda run: request_redo(run, by=request.user))
 
     def _operate(self, request: HttpRequest, pk: int, operation: Callable[[ImportRun], Any]) -> HttpResponse:
         """Run an operation and show the run again, or the one that it gives instead.

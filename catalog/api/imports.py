@@ -28,7 +28,7 @@ from catalog.imports import confirm
 from catalog.imports.discard import discard
 from catalog.imports.permissions import visible_imports
 from catalog.imports.reports import downloads
-from catalog.imports.undo import undo
+from catalog.imports.undo import request_undo
 from catalog.models import ImportRun, RunIssue, Status
 
 LIST = Query((choice("status", Status.values, "Only imports in this status."), *PAGING))
@@ -210,7 +210,7 @@ class UndoView(ImportView):
 
     def post(self, request: Request, pk: int) -> Response:
         run = self.run(request, pk)
-        undo(run, by=request.user)
+        request_undo(run, by=request.user)
         return Response(import_(request, run), status=202)
 
 

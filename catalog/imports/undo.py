@@ -65,8 +65,8 @@ def changes_by_verdict(run: ImportRun, verdict: str) -> QuerySet[Change]:
     return applied.annotate(verdict=RawSQL(own, ())).filter(verdict=verdict)  # noqa: S611 - no value in it
 
 
-def undo(run: ImportRun, *, by: Any, seen: str = "", in_background: bool = True) -> None:
-    """Let what the import applied be taken back. A worker does it, or the caller with `take_back`.
+def request_undo(run: ImportRun, *, by: Any, seen: str = "", in_background: bool = True) -> None:
+    """Let what the import applied be taken back. A worker does it, or the caller with `undo`.
 
     `seen` is the `Prospect` that was looked at, as text. Raises `NotPossible` when another one is true now, when there
     is nothing to take back or somebody was quicker, `NotAllowed` without permission.
@@ -84,8 +84,8 @@ def undo(run: ImportRun, *, by: Any, seen: str = "", in_background: bool = True)
         enqueue("catalog.undo", run)
 
 
-def redo(run: ImportRun, *, by: Any, in_background: bool = True) -> None:
-    """Let an import that was undone be applied again. A worker does it, or the caller with `bring_back`.
+def request_redo(run: ImportRun, *, by: Any, in_background: bool = True) -> None:
+    """Let an import that was undone be applied again. A worker does it, or the caller with `redo`.
 
     Raises `NotPossible` when it is not undone or what it had added is kept no longer, `NotAllowed` without permission.
     """
@@ -108,7 +108,7 @@ def keeps_values(run: ImportRun) -> bool:
     return run.staged.exists() or not removed.exists()
 
 
-def take_back(run: ImportRun, *, in_background: bool = True) -> None:
+def undo(run: ImportRun, *, in_background: bool = True) -> None:
     """Execute the inverse of the run's applied changes in one transaction, once.
 
     A product is restored, and a new one removed, if it is as the import left it. What anybody changed since is kept.
@@ -116,7 +116,7 @@ def take_back(run: ImportRun, *, in_background: bool = True) -> None:
     carry_out(run, _invert, Status.UNDOING, to=Status.UNDONE, step="undo", in_background=in_background)
 
 
-def bring_back(run: ImportRun, *, in_background: bool = True) -> None:
+def redo(run: ImportRun, *, in_background: bool = True) -> None:
     """Lay the changes that were undone over the catalogue again, once. A product that changed since is a conflict."""
     carry_out(run, _lay_over_again, Status.REDOING, to=Status.APPLIED, step="redo", in_background=in_background)
 

@@ -20,7 +20,7 @@ from catalog.imports.apply import apply
 from catalog.imports.confirm import confirm
 from catalog.imports.reading.stage import stage
 from catalog.imports.receive import receive
-from catalog.imports.undo import bring_back, redo, take_back, undo
+from catalog.imports.undo import redo, request_redo, request_undo, undo
 from catalog.models import Change, Feed, ImportRun, Product, Status
 
 NAMESPACES = 'xmlns:g="http://base.google.com/ns/1.0" xmlns:c="http://base.google.com/cns/1.0"'
@@ -87,18 +87,18 @@ def execute(run: ImportRun) -> ImportRun:
     return run
 
 
-def taken_back(run: ImportRun) -> ImportRun:
+def undone(run: ImportRun) -> ImportRun:
     """Undo an applied import in this process."""
-    undo(run, by=None, in_background=False)
-    take_back(run, in_background=False)
+    request_undo(run, by=None, in_background=False)
+    undo(run, in_background=False)
     assert run.status == Status.UNDONE, run.error
     return run
 
 
-def brought_back(run: ImportRun) -> ImportRun:
+def redone(run: ImportRun) -> ImportRun:
     """Apply an undone import again in this process."""
-    redo(run, by=None, in_background=False)
-    bring_back(run, in_background=False)
+    request_redo(run, by=None, in_background=False)
+    redo(run, in_background=False)
     assert run.status == Status.APPLIED, run.error
     return run
 

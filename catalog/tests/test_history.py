@@ -12,7 +12,7 @@ from catalog.imports.confirm import confirm
 from catalog.imports.discard import clean_up
 from catalog.imports.reports.history import History, history
 from catalog.models import Change, Feed, Product
-from catalog.tests.factories import applied, brought_back, edit, execute, item, planned, taken_back
+from catalog.tests.factories import applied, edit, execute, item, planned, redone, undone
 from catalog.tests.pages import active_parts, browser, text_of, texts, tree
 
 
@@ -110,16 +110,16 @@ def test_a_product_began_with_what_it_was_created_with(feed: Feed) -> None:
 
 def test_an_undo_is_told_and_the_one_before_set_it(feed: Feed) -> None:
     first = applied(feed, item("1", color="Red"))
-    second = taken_back(applied(feed, item("1", color="Blue")))
+    second = undone(applied(feed, item("1", color="Blue")))
     told = of()
     assert setters(told)["color"] == first.pk
     assert [(event.run, event.undone) for event in told.events] == [(second.pk, True), (first.pk, False)]
-    brought_back(second)
+    redone(second)
     assert setters(of())["color"] == second.pk
 
 
 def test_another_product_by_the_same_id_is_not_mixed_up(feed: Feed) -> None:
-    taken_back(applied(feed, item("1", color="Red")))
+    undone(applied(feed, item("1", color="Red")))
     second = applied(feed, item("1"))
     told = of()
     assert setters(told) == {"title": second.pk, "price": second.pk}
@@ -162,7 +162,7 @@ def rows_of(response: Any) -> list[tuple[str, ...]]:
 
 def test_the_page_lists_every_change(feed: Feed) -> None:
     applied(feed, item("1", color="Red"))
-    taken_back(applied(feed, item("1", color="Blue")))
+    undone(applied(feed, item("1", color="Blue")))
     shown = texts(page(browser("bob")), "//ul[@class='changes']/li//summary")
     assert [line.split()[0] for line in shown] == ["Changed", "New"]
     assert "Undone" in shown[0]

@@ -9,7 +9,7 @@ from catalog.imports.apply import apply
 from catalog.imports.confirm import confirm, go_on
 from catalog.imports.reading.stage import stage
 from catalog.imports.sweep import sweep
-from catalog.imports.undo import bring_back, redo, take_back, undo
+from catalog.imports.undo import redo, request_redo, request_undo, undo
 from catalog.models import Feed, ImportRun, Product, Status
 from catalog.tests.factories import applied, feed_of, item, person, planned, received
 from notifications.models import Message
@@ -84,14 +84,14 @@ def test_an_undo_and_a_redo_whose_asker_may_not_any_more_leave_the_import_as_it_
     feed: Feed, alice: User, withdraw: Callable[[User], None]
 ) -> None:
     run = applied(feed, item("1"))
-    undo(run, by=alice, in_background=False)
+    request_undo(run, by=alice, in_background=False)
     other = applied(feed, item("2"))
-    undo(other, by=None, in_background=False)
-    take_back(other)
-    redo(other, by=alice, in_background=False)
+    request_undo(other, by=None, in_background=False)
+    undo(other)
+    request_redo(other, by=alice, in_background=False)
     withdraw(alice)
-    take_back(run)
-    bring_back(other)
+    undo(run)
+    redo(other)
     assert [(each.status, each.error_code) for each in (run, other)] == [
         (Status.APPLIED, "mandate_withdrawn"),
         (Status.UNDONE, "mandate_withdrawn"),

@@ -16,7 +16,7 @@ from catalog.imports.local import import_here
 from catalog.imports.reading.stage import stage
 from catalog.imports.receive import receive
 from catalog.imports.sweep import sweep
-from catalog.imports.undo import bring_back, redo, take_back, undo
+from catalog.imports.undo import redo, request_redo, request_undo, undo
 from catalog.imports.work.queue import fail
 from catalog.models import Feed, ImportRun
 from catalog.tests.factories import applied, edit, execute, feed_of, item, items, planned, received
@@ -277,8 +277,8 @@ def test_no_message_loads_anything(feed: Feed, root: User) -> None:
 
 # --- undone -------------------------------------------------------------------------------------------
 def undone(run: ImportRun) -> ImportRun:
-    undo(run, by=None, in_background=False)
-    take_back(run, in_background=False)
+    request_undo(run, by=None, in_background=False)
+    undo(run, in_background=False)
     return run
 
 
@@ -293,8 +293,8 @@ def test_an_undo_says_what_it_took_back_and_what_it_had_to_leave(feed: Feed, roo
 
 def test_each_time_an_import_is_applied_or_undone_is_told(feed: Feed, root: User) -> None:
     run = undone(applied(feed, item("1")))
-    redo(run, by=None, in_background=False)
-    bring_back(run, in_background=False)
+    request_redo(run, by=None, in_background=False)
+    redo(run, in_background=False)
     undone(run)
     assert [message.subject.removeprefix(f"[Catalogue] {run} ") for message in told()] == [
         "applied: +1",
@@ -306,6 +306,6 @@ def test_each_time_an_import_is_applied_or_undone_is_told(feed: Feed, root: User
 
 def test_an_undo_that_failed_is_told(feed: Feed, root: User) -> None:
     run = applied(feed, item("1"))
-    undo(run, by=None, in_background=False)
+    request_undo(run, by=None, in_background=False)
     fail(run, "internal_error", "Something unexpected happened.")
     assert only("import_failed").subject.startswith(f"[Catalogue] {run} could not be undone")

@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from catalog.imports.reports.downloads import changes_csv
 from catalog.models import Feed, ImportRun, Product
-from catalog.tests.factories import applied, change, counts, edit, execute, item, planned, taken_back
+from catalog.tests.factories import applied, change, counts, edit, execute, item, planned, undone
 from catalog.tests.pages import browser, changes, texts, tree, url, with_class
 
 
@@ -77,7 +77,7 @@ def test_amounts_of_another_currency_are_kept_with_a_pinned_one(
 
 def test_an_undo_leaves_pinned_fields_alone(pinned: Feed) -> None:
     run = applied(pinned, item("1", title="Theirs", color="Red", note="m"))
-    taken_back(run)
+    undone(run)
     product = Product.objects.get()
     assert (product.title, product.color, product.pinned) == ("Mine", "", ["title", "extra"])
     assert counts(run) == {"items": 1, "changed": 1, "undone": 1}

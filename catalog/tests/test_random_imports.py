@@ -42,14 +42,14 @@ from catalog.tests import naive
 from catalog.tests.factories import (
     applied,
     at_once,
-    brought_back,
     counts,
     edit,
     execute,
     feed_of,
     items,
     planned,
-    taken_back,
+    redone,
+    undone,
 )
 from catalog.tests.naive import ELEMENTS, OPTIONAL, REQUIRED, WRONG, Naive
 
@@ -233,7 +233,7 @@ class SideBySide(RuleBasedStateMachine):
             self.runs["applied"].append((run, expected))
             return
         preview, numbers = inverted(changes_by_verdict(run, "undone")), either_way(lambda: prospect(run))
-        taken_back(run)
+        undone(run)
         self.naive.undo(expected)
         self.agree(run, expected)
         assert seen() == preview
@@ -245,7 +245,7 @@ class SideBySide(RuleBasedStateMachine):
     def redo(self, index: int, swept: bool) -> None:
         run, expected = self.chosen("undone", index)
         preview = foreseen(run.changes.filter(outcome="undone"))
-        brought_back(run)
+        redone(run)
         self.naive.apply(expected)
         self.agree(run, expected)
         done = {id for id in preview if expected.changes[id].outcome == "applied"}
@@ -358,16 +358,16 @@ def test_imports_undos_and_edits_of_the_same_products_never_lock_each_other_out(
     ids = [f"{n:05}" for n in range(1, 101)]
     applied(feed, *items(100))
     for n in range(4):
-        undone = applied(feed, *items(100, color=f"Red {n}"))
+        other = applied(feed, *items(100, color=f"Red {n}"))
         other = planned(other_feed, *reversed(items(100, color=f"Blue {n}")))
         outcomes = at_once(
-            lambda: taken_back(undone),  # noqa: B023 - called at once
+            lambda: undone(other),  # noqa: B023 - called at once
             lambda: execute(other),  # noqa: B023
             lambda: edit_each(ids[::2][::-1], f"Silk {n}"),  # noqa: B023
             lambda: edit_each(ids[1::2], f"Wool {n}"),  # noqa: B023
         )
         assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)]
-        assert undone.undone + undone.kept == 100
+        assert other.undone + other.kept == 100
         assert other.changed + other.unchanged + other.conflict == 100
         hands = Change.objects.filter(run=None, after__material__in=[f"Silk {n}", f"Wool {n}"])
         assert hands.count() == 100

@@ -24,14 +24,14 @@ from catalog.models.runs import OPEN
 from catalog.tasks import forget_what_is_old
 from catalog.tests.factories import (
     applied,
-    brought_back,
     counts,
     execute,
     feed_of,
     item,
     planned,
     received,
-    taken_back,
+    redone,
+    undone,
 )
 from catalog.tests.pages import browser, text_of, texts, tree, url, with_class
 
@@ -75,13 +75,13 @@ def test_the_file_of_an_open_import_stays(feed: Feed, settings: Any) -> None:
 
 
 def test_what_an_undo_removed_can_be_added_again_for_as_long(feed: Feed) -> None:
-    run = aged(taken_back(applied(feed, item("1"))), 89)
+    run = aged(undone(applied(feed, item("1"))), 89)
     done()
     assert run.staged.count() == 1
     aged(run, 91)
     assert done()["lists of items"] == 1
     with pytest.raises(NotPossible, match="kept no longer"):
-        brought_back(run)
+        redone(run)
 
 
 def test_the_file_of_an_import_that_was_planned_again_stays_as_long_as_that_one_needs_it(feed: Feed) -> None:

@@ -23,14 +23,14 @@ from catalog.models import Feed, ImportRun, Status
 from catalog.tests.factories import (
     FLAWLESS,
     applied,
-    brought_back,
     edit,
     execute,
     feed_of,
     item,
     items,
     planned,
-    taken_back,
+    redone,
+    undone,
 )
 from catalog.tests.test_chunks import in_one_piece, issues, rows
 
@@ -223,12 +223,12 @@ def test_a_discarded_plan_leaves_them_alone(feed: Feed, last: ImportRun) -> None
 
 
 def test_an_import_that_was_undone_and_applied_again_is_known(feed: Feed, last: ImportRun, parsed: list[str]) -> None:
-    brought_back(taken_back(last))
+    redone(undone(last))
     assert len(read_again(feed, parsed, *LAST)) < len(LAST)
 
 
 def test_an_undone_import_is_not_known_and_keeps_what_it_needs(feed: Feed, last: ImportRun) -> None:
-    taken_back(last)
+    undone(last)
     clean_up(execute(again(feed, *LAST)))
     assert last.staged.filter(state="valid").count() == last.created
 

@@ -10,14 +10,13 @@ from accounts.models import User
 from catalog.errors import NotAllowed, NotPossible
 from catalog.imports.discard import clean_up
 from catalog.imports.sweep import sweep
-from catalog.imports.undo import Prospect, bring_back, changes_by_verdict, prospect, redo, take_back, undo
+from catalog.imports.undo import Prospect, changes_by_verdict, prospect, redo, request_redo, request_undo, undo
 from catalog.models import CatalogState, Feed, ImportRun, Product, Status
 from catalog.tests.conftest import Worker
 from catalog.tests.factories import (
     applied,
     at_once,
     breaking,
-    brought_back,
     change,
     counts,
     edit,
@@ -28,8 +27,9 @@ from catalog.tests.factories import (
     person,
     planned,
     received,
+    redone,
     rows_read,
-    taken_back,
+    undone,
 )
 
 # What an undo cannot give back: it is a change of its own.
@@ -62,13 +62,13 @@ def test_an_undo_leaves_the_catalogue_as_it_was(feed: Feed) -> None:
     before = contents()
     run = applied(feed, item("new"), item("changed", price="9 AED", brand="Other"), item("same"), mode="sync")
     assert contents() != before
-    taken_back(run)
+    undone(run)
     assert contents() == before
     assert (counts(run)["undone"], run.kept, run.gone) == (3, 0, 0)
 
 
 def test_what_an_import_brought_back_goes_to_the_archive_again(run: ImportRun) -> None:
-    taken_back(run)
+    undone(run)
     back = Product.objects.get(pk="back")
     assert (back.archived_at is not None, back.color) == (True, "Red")
     assert Product.objects.get(pk="archived").archived_at is None
@@ -77,7 +77,7 @@ def test_what_an_import_brought_back_goes_to_the_archive_again(run: ImportRun) -
 
 def test_an_undo_is_a_change_like_any_other(run: ImportRun) -> None:
     before = version()
-    taken_back(run)
+    undone(run)
     assert Product.objects.get(pk="changed").version == 3
     assert version() == before + 1
     assert [step["status"] for step in run.history][-2:] == ["undoing", "undone"]
@@ -87,7 +87,7 @@ def test_an_undo_is_a_change_like_any_other(run: ImportRun) -> None:
 def test_what_was_edited_since_is_kept(run: ImportRun) -> None:
     edit("new", color="Green")
     edit("changed", color="Green")
-    taken_back(run)
+    undone(run)
     assert {*Product.objects.filter(color="Green").values_list("id", flat=True)} == {"new", "changed"}
     assert (counts(run)["undone"], run.kept) == (2, 2)
     assert (change(run, "new").outcome, change(run, "archived").outcome) == ("kept", "undone")
@@ -95,14 +95,14 @@ def test_what_was_edited_since_is_kept(run: ImportRun) -> None:
 
 def test_what_a_later_import_changed_is_kept(feed: Feed, run: ImportRun) -> None:
     applied(feed, item("changed", price="8 AED"))
-    taken_back(run)
+    undone(run)
     assert Product.objects.get(pk="changed").price == 8
     assert change(run, "changed").outcome == "kept"
 
 
 def test_what_is_gone_is_counted(run: ImportRun) -> None:
     Product.objects.filter(id__in=["new", "archived"]).delete()
-    taken_back(run)
+    undone(run)
     assert (counts(run)["undone"], run.gone) == (2, 2)
     assert not Product.objects.filter(id__in=["new", "archived"]).exists()
 
@@ -111,7 +111,7 @@ def test_another_product_by_the_same_id_is_kept(feed: Feed) -> None:
     first = applied(feed, item("1"))
     Product.objects.all().delete()
     applied(feed, item("1", color="Red"))
-    taken_back(first)
+    undone(first)
     assert Product.objects.get().color == "Red"
     assert change(first, "1").outcome == "kept"
 
@@ -120,7 +120,7 @@ def test_what_was_a_conflict_has_nothing_to_take_back(feed: Feed) -> None:
     applied(feed, item("1"), item("2"))
     run = planned(feed, item("1", color="Red"), item("2", color="Red"))
     edit("1", color="Blue")
-    taken_back(execute(run))
+    undone(execute(run))
     assert (run.undone, run.conflict) == (1, 1)
     assert change(run, "1").outcome == "conflict"
     assert Product.objects.get(pk="1").color == "Blue"
@@ -132,8 +132,8 @@ def test_an_undo_of_an_undo_restores(run: ImportRun, swept: bool) -> None:
     before = contents()
     if swept:
         clean_up(run)
-    taken_back(run)
-    brought_back(run)
+    undone(run)
+    redone(run)
     after = contents()
     assert {id: row for id, row in after.items() if id != "archived"} == {
         id: row for id, row in before.items() if id != "archived"
@@ -145,18 +145,18 @@ def test_an_undo_of_an_undo_restores(run: ImportRun, swept: bool) -> None:
 def test_there_and_back_as_often_as_anybody_likes(run: ImportRun) -> None:
     applied_state = contents().keys()
     for _ in range(3):
-        taken_back(run)
+        undone(run)
         assert not Product.objects.filter(pk="new").exists()
-        brought_back(run)
+        redone(run)
         assert contents().keys() == applied_state
     assert Product.objects.get(pk="changed").version == 8
 
 
 def test_what_was_edited_after_the_undo_is_a_conflict(run: ImportRun) -> None:
-    taken_back(run)
+    undone(run)
     edit("changed", color="Green")
     Product.objects.create(id="new", title="By hand")
-    brought_back(run)
+    redone(run)
     assert (counts(run)["conflict"], run.created, run.changed) == (2, 0, 1)
     assert Product.objects.get(pk="new").title == "By hand"
     assert Product.objects.get(pk="changed").price == 100
@@ -164,42 +164,42 @@ def test_what_was_edited_after_the_undo_is_a_conflict(run: ImportRun) -> None:
 
 def test_what_was_kept_stays_applied(run: ImportRun) -> None:
     edit("changed", color="Green")
-    taken_back(run)
-    brought_back(run)
+    undone(run)
+    redone(run)
     assert (change(run, "changed").outcome, run.changed, run.conflict) == ("applied", 2, 0)
     assert Product.objects.get(pk="changed").color == "Green"
 
 
 def test_values_stay_while_an_import_is_undone_and_no_longer(run: ImportRun) -> None:
     clean_up(run)
-    taken_back(run)
+    undone(run)
     clean_up(run)
     assert [*run.staged.values_list("product_id", flat=True)] == ["new"]
-    clean_up(brought_back(run))
+    clean_up(redone(run))
     assert not run.staged.exists()
 
 
 def test_without_the_values_of_what_it_added_it_is_not_applied_again(run: ImportRun) -> None:
-    taken_back(run)
+    undone(run)
     run.staged.all().delete()
     before = contents()
     with pytest.raises(NotPossible, match="the values of the products that it had added are kept no longer"):
-        redo(run, by=None)
+        request_redo(run, by=None)
     run.refresh_from_db()
     assert (run.status, contents()) == ("undone", before)
 
 
 def test_an_import_that_added_nothing_is_applied_again_without_values(feed: Feed) -> None:
     applied(feed, item("1"))
-    run = taken_back(applied(feed, item("1", color="Red")))
+    run = undone(applied(feed, item("1", color="Red")))
     run.staged.all().delete()
-    assert (brought_back(run).changed, Product.objects.get().color) == (1, "Red")
+    assert (redone(run).changed, Product.objects.get().color) == (1, "Red")
 
 
 def test_a_plan_made_before_is_not_laid_over_another_product_by_the_same_id(feed: Feed, other_feed: Feed) -> None:
     first = applied(feed, item("1"))
     plan = planned(other_feed, item("1", color="Red"))
-    taken_back(first)
+    undone(first)
     applied(feed, item("1", title="Another"))
     execute(plan)
     assert (Product.objects.get().color, change(plan, "1").outcome) == ("", "conflict")
@@ -213,7 +213,7 @@ def test_the_prospect_is_what_the_undo_does(run: ImportRun) -> None:
     assert before == Prospect(undone=2, kept=1, gone=1)
     lists = {verdict: {*changes_by_verdict(run, verdict)} for verdict in ("undone", "kept", "gone")}
     assert [len(rows) for rows in lists.values()] == [2, 1, 1]
-    taken_back(run)
+    undone(run)
     assert Prospect(run.undone, run.kept, run.gone) == before
     assert lists == {verdict: {*run.changes.filter(outcome=verdict)} for verdict in lists}
 
@@ -235,7 +235,7 @@ def test_as_many_products_are_looked_at_as_were_changed(feed: Feed, edited: int)
 def test_what_was_kept_once_is_kept_in_the_prospect_of_the_next_undo(run: ImportRun, edited: int) -> None:
     for id in ["changed"][:edited]:
         edit(id, color="Green")
-    brought_back(taken_back(run))
+    redone(undone(run))
     assert prospect(run) == Prospect(undone=4 - edited, kept=edited)
 
 
@@ -249,14 +249,14 @@ def test_another_prospect_than_the_one_looked_at_is_refused(run: ImportRun) -> N
     seen = str(prospect(run))
     edit("changed", color="Green")
     with pytest.raises(NotPossible) as refused:
-        undo(run, by=None, seen=seen)
+        request_undo(run, by=None, seen=seen)
     assert refused.value.code == "prospect_changed"
     assert run.status == Status.APPLIED
 
 
 # --- who, when and how often --------------------------------------------------------------------------
 def test_who_may_undo_does_and_is_named(run: ImportRun, alice: User) -> None:
-    undo(run, by=alice, in_background=False)
+    request_undo(run, by=alice, in_background=False)
     assert (run.status, run.history[-1]["by"]) == (Status.UNDOING, "alice")
 
 
@@ -264,10 +264,10 @@ def test_who_may_undo_does_and_is_named(run: ImportRun, alice: User) -> None:
 def test_who_may_not_undo_is_refused(run: ImportRun, name: str, request: pytest.FixtureRequest) -> None:
     by = person("ida", "apply_importrun") if name == "ida" else request.getfixturevalue(name)
     with pytest.raises(NotAllowed, match=f"{name} .*catalog.undo_importrun"):
-        undo(run, by=by)
-    taken_back(run)
+        request_undo(run, by=by)
+    undone(run)
     with pytest.raises(NotAllowed, match=f"{name} .*catalog.undo_importrun"):
-        redo(run, by=by)
+        request_redo(run, by=by)
     assert run.status == Status.UNDONE
 
 
@@ -276,18 +276,18 @@ def test_only_what_was_applied_is_undone(feed: Feed, made: Any) -> None:
     run = made(feed, item("1"))
     status = run.status
     with pytest.raises(NotPossible, match="cannot be undone: it is"):
-        undo(run, by=None)
+        request_undo(run, by=None)
     with pytest.raises(NotPossible, match="cannot be applied again: it is"):
-        redo(run, by=None)
-    take_back(run)
-    bring_back(run)
+        request_redo(run, by=None)
+    undo(run)
+    redo(run)
     assert run.status == status
 
 
 def test_an_import_that_changed_nothing_has_nothing_to_undo(feed: Feed) -> None:
     applied(feed, item("1"))
     with pytest.raises(NotPossible, match="nothing to undo"):
-        undo(applied(feed, item("1")), by=None)
+        request_undo(applied(feed, item("1")), by=None)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -295,19 +295,19 @@ def test_two_undos_in_one_instant_undo_once(feed: Feed) -> None:
     applied(feed, *items(100))
     run = applied(feed, *items(100, color="Red"))
     copies = [ImportRun.objects.get(pk=run.pk) for _ in range(5)]
-    outcomes = at_once(*[lambda c=c: undo(c, by=None, in_background=False) for c in copies])
+    outcomes = at_once(*[lambda c=c: request_undo(c, by=None, in_background=False) for c in copies])
     assert sum(isinstance(outcome, NotPossible) for outcome in outcomes) == 4
-    assert at_once(*[lambda c=c: take_back(c) for c in copies]) == [None] * 5
+    assert at_once(*[lambda c=c: undo(c) for c in copies]) == [None] * 5
     assert (counts(run)["undone"], {*Product.objects.values_list("version", "color")}) == (100, {(3, "")})
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_undoes_and_sweeps_what_is_not_needed(run: ImportRun, alice: User, worker: Worker) -> None:
-    undo(run, by=alice)
+    request_undo(run, by=alice)
     assert worker.work() == ["catalog.undo", "catalog.clean_up"]
     run.refresh_from_db()
     assert run.status == Status.UNDONE
-    redo(run, by=alice)
+    request_redo(run, by=alice)
     assert worker.work() == ["catalog.redo", "catalog.clean_up"]
     run.refresh_from_db()
     assert (run.status, run.staged.count()) == (Status.APPLIED, 0)
@@ -317,26 +317,26 @@ def test_a_worker_undoes_and_sweeps_what_is_not_needed(run: ImportRun, alice: Us
 @pytest.mark.parametrize("table", ["catalog_stageditem", "catalog_product", "catalog_change", "catalog_importrun"])
 def test_an_undo_that_is_cut_off_changes_nothing_and_is_taken_up_again(run: ImportRun, table: str) -> None:
     clean_up(run)
-    undo(run, by=None, in_background=False)
+    request_undo(run, by=None, in_background=False)
     before = contents(), version()
     with breaking(table), pytest.raises(OperationalError):
-        take_back(ImportRun.objects.get(pk=run.pk))
+        undo(ImportRun.objects.get(pk=run.pk))
     assert (contents(), version()) == before
-    take_back(ImportRun.objects.get(pk=run.pk))
+    undo(ImportRun.objects.get(pk=run.pk))
     assert counts(run)["undone"] == 4
 
 
 def test_an_undo_that_breaks_leaves_the_import_applied_and_says_why(run: ImportRun) -> None:
     before = contents(), version()
-    undo(run, by=None, in_background=False)
+    request_undo(run, by=None, in_background=False)
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # of the test's own transaction
         cursor.execute("ALTER TABLE catalog_product ADD CHECK (id <> 'archived' OR archived_at IS NOT NULL)")
     with pytest.raises(IntegrityError):
-        take_back(run)
+        undo(run)
     assert (run.status, run.error_code, contents(), version()) == (Status.APPLIED, "internal_error", *before)
     assert "No product was changed. Try again" in run.error
-    undo(run, by=None, in_background=False)
+    request_undo(run, by=None, in_background=False)
     assert run.error == ""
 
 

@@ -12,7 +12,7 @@ from catalog.imports.discard import clean_up
 from catalog.imports.retention import forget_old
 from catalog.models import Feed, ImportRun, Product, Word
 from catalog.tests.api import product
-from catalog.tests.factories import applied, brought_back, item, taken_back
+from catalog.tests.factories import applied, item, redone, undone
 
 pytestmark = pytest.mark.django_db
 
@@ -43,10 +43,10 @@ def test_a_changed_title_is_learnt_and_an_unchanged_one_not_again(feed: Feed) ->
 
 
 def test_what_is_brought_back_is_found_again(feed: Feed) -> None:
-    run = taken_back(applied(feed, item("1", title="Kaftan")))
+    run = undone(applied(feed, item("1", title="Kaftan")))
     forget_old()
     assert known() == set()
-    clean_up(brought_back(run))
+    clean_up(redone(run))
     assert found("kaftn") == ["1"]
 
 

@@ -12,7 +12,7 @@ from accounts.models import User
 from catalog.imports import retention
 from catalog.imports.local import import_here
 from catalog.imports.receive import receive
-from catalog.imports.undo import redo, undo
+from catalog.imports.undo import request_redo, request_undo
 from catalog.models import CatalogState, Feed, ImportRun, Mode, Product, Status
 from catalog.tests.factories import feed_of, item
 from notifications.models import Message, Outage
@@ -30,8 +30,8 @@ class Step(NamedTuple):
 
 
 AFTERWARDS = [
-    Step("undone", undo, Status.APPLIED, Status.UNDONE),
-    Step("applied again", redo, Status.UNDONE, Status.APPLIED),
+    Step("undone", request_undo, Status.APPLIED, Status.UNDONE),
+    Step("applied again", request_redo, Status.UNDONE, Status.APPLIED),
 ]
 
 

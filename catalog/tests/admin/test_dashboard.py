@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from catalog.admin import dashboard
 from catalog.models import CatalogState, Feed, ImportRun, Product, Status
-from catalog.tests.factories import applied, feed_of, item, items, person, planned, received, taken_back
+from catalog.tests.factories import applied, feed_of, item, items, person, planned, received, undone
 from catalog.tests.pages import PRODUCTS, RUNS, UPLOAD, active_parts, browser, text_of, texts, tree, url
 
 pytestmark = pytest.mark.django_db
@@ -89,7 +89,7 @@ def test_what_failed_lately_says_why_and_what_failed_long_ago_is_gone(bob: Clien
 
 def test_the_last_imports_say_what_they_did_the_latest_first(bob: Client, feed: Feed) -> None:
     first = applied(feed, *items(2))
-    second = taken_back(applied(feed, *items(3)))
+    second = undone(applied(feed, *items(3)))
     page = bob.get(INDEX)
     assert links(page, "Last imports") == [url(second), url(first)]
     said = parts(page)["Last imports"]

@@ -18,9 +18,9 @@ from catalog.imports.apply import apply
 from catalog.imports.confirm import confirm
 from catalog.imports.discard import clean_up, discard
 from catalog.imports.reading.stage import stage
-from catalog.imports.undo import redo, undo
+from catalog.imports.undo import request_redo, request_undo
 from catalog.models import Feed, ImportRun, Status
-from catalog.tests.factories import applied, edit, execute, feed_of, item, items, planned, received, taken_back
+from catalog.tests.factories import applied, edit, execute, feed_of, item, items, planned, received, undone
 from catalog.tests.pages import (
     RUNS,
     UPLOAD,
@@ -82,18 +82,18 @@ def synced_away(feed: Feed) -> ImportRun:
 
 def undoing(feed: Feed) -> ImportRun:
     run = applied(feed, item("undoing"), item("undoing too"))
-    undo(run, by=None, in_background=False)
+    request_undo(run, by=None, in_background=False)
     return run
 
 
 def redoing(feed: Feed) -> ImportRun:
-    run = taken_back(applied(feed, item("redoing"), item("redoing too")))
-    redo(run, by=None, in_background=False)
+    run = undone(applied(feed, item("redoing"), item("redoing too")))
+    request_redo(run, by=None, in_background=False)
     return run
 
 
 def undone_long_ago(feed: Feed) -> ImportRun:
-    run = taken_back(applied(feed, item("long ago"), item("long ago too")))
+    run = undone(applied(feed, item("long ago"), item("long ago too")))
     run.staged.all().delete()
     return run
 
@@ -106,7 +106,7 @@ STATES: dict[str, tuple[Callable[[Feed], ImportRun], str]] = {
     "applied": (lambda feed: applied(feed, *items(2)), "This import added 2 products."),
     "undoing": (undoing, "Undoing the import"),
     "undone": (
-        lambda feed: taken_back(applied(feed, item("undone"), item("undone too"))),
+        lambda feed: undone(applied(feed, item("undone"), item("undone too"))),
         "This import was undone: 2 products are as before the import.",
     ),
     "undone long ago": (undone_long_ago, "This import was undone: 2 products are as before the import."),

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from catalog.imports.undo import take_back
+from catalog.imports.undo import undo
 from catalog.models import Feed, ImportRun, Product, Status
-from catalog.tests.factories import applied, edit, execute, item, items, planned, taken_back
+from catalog.tests.factories import applied, edit, execute, item, items, planned, undone
 from catalog.tests.pages import browser, buttons, changes, heading, messages, text_of, texts, tree, url, with_class
 
 COUNTS = f"//dl[{with_class('counts')}]/div"
@@ -95,7 +95,7 @@ def test_no_address_is_an_error(alice: Client, run: ImportRun, query: dict[str, 
 def test_alice_undoes(alice: Client, run: ImportRun) -> None:
     answer = press_undo(alice, run)
     assert heading(answer) == "Undoing the import"
-    take_back(ImportRun.objects.get(pk=run.pk))
+    undo(ImportRun.objects.get(pk=run.pk))
     page = alice.get(url(run))
     assert heading(page) == ("This import was undone: 4 products are as before the import; 1 was kept, changed since.")
     assert texts(page, COUNTS)[:3] == ["undone4", "kept: changed since1", "could not: gone0"]
@@ -117,9 +117,7 @@ def test_a_second_click_on_undo_is_harmless(alice: Client, run: ImportRun) -> No
     assert messages(answer) == [f"{run} cannot be undone: it is “undoing” by alice already."]
 
 
-@pytest.mark.parametrize(
-    "made", [lambda feed: planned(feed, item("1")), lambda feed: taken_back(applied(feed, item("1")))]
-)
+@pytest.mark.parametrize("made", [lambda feed: planned(feed, item("1")), lambda feed: undone(applied(feed, item("1")))])
 def test_where_there_is_nothing_to_undo_there_is_no_preview(alice: Client, feed: Feed, made: Any) -> None:
     run = made(feed)
     answer = alice.get(url(run, "undo"), follow=True)
@@ -128,7 +126,7 @@ def test_where_there_is_nothing_to_undo_there_is_no_preview(alice: Client, feed:
 
 
 def test_alice_applies_it_again(alice: Client, run: ImportRun) -> None:
-    taken_back(run)
+    undone(run)
     (form,) = tree(alice.get(url(run))).xpath("//form[contains(@action, '/redo/')]")
     answer = alice.post(form.get("action"), dict(form.form_values()), follow=True)
     assert heading(answer) == "Applying the import again"
