@@ -3,10 +3,9 @@
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from accounts.views import admin_login
-from config.docs import docs
 from config.health import health_check, ready
 from notifications.views import my_mail
 
@@ -21,7 +20,7 @@ urlpatterns = [
     path("", include("accounts.api.urls")),
     path("", include("catalog.api.urls")),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("docs/", docs, name="docs"),
+    path("docs/", SpectacularSwaggerSplitView.as_view(), name="docs"),
 ]
 
 handler400 = "config.errors.bad_request"

@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "dj_rest_auth",
     "drf_spectacular",
+    "drf_spectacular_sidecar",
     "corsheaders",
     "django_celery_beat",
     "config",
@@ -156,6 +157,10 @@ SPECTACULAR_SETTINGS = {
     "with each call: `Authorization: Bearer …`. It is good for 15 minutes; `refresh` gives the next one, once.",
     "VERSION": "1.0.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    # The page at /docs/ comes with its scripts and styles, and asks no other site to check the schema.
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
     "COMPONENT_SPLIT_REQUEST": True,
