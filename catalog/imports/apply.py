@@ -5,8 +5,8 @@ from collections.abc import Callable
 from django.db import connection, transaction
 
 from catalog.imports.columns import SHARED, listed, spoken_of
-from catalog.imports.mandate import stands
 from catalog.imports.notices import tell_outcome
+from catalog.imports.permissions import still_allowed
 from catalog.imports.sql import execute
 from catalog.imports.work.queue import CATALOGUE_LOCK, claimed, enqueue, failing_in_words, retried, timed
 from catalog.models import CatalogState, ImportRun, Operation, Status
@@ -42,7 +42,7 @@ def carry_out(
         def carry_out_once() -> None:
             _wait_for_other_imports()
             locked = ImportRun.objects.select_for_update().get(pk=run.pk)
-            if locked.status != during or not stands(locked):
+            if locked.status != during or not still_allowed(locked):
                 return
             with timed(locked, step):
                 counts = act(locked)

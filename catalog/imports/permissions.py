@@ -3,32 +3,36 @@
 from collections.abc import Callable
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 
 from catalog.errors import NotAllowed
-from catalog.models import Feed, ImportRun, Mode
+from catalog.imports.notices import tell_needs_review
+from catalog.imports.work.queue import fail
+from catalog.models import Feed, ImportRun, Mode, Status
 
 API_FEED = "api"
 """The short name of the feed that uploads through the API belong to, unless they name another."""
+WITHDRAWN = "mandate.withdrawn"
 
 
 def require(by: Any, permission: str) -> None:
-    """Raise `NotAllowed` unless `by` has the permission. None is the system itself: a schedule, or a shell."""
+    """Raise `NotAllowed` unless `by` has the permission. None is the system: a schedule, or a shell."""
     if by is not None and not by.has_perm(permission):
         raise NotAllowed("not_allowed", f"{by} may not do this: it needs the permission {permission}.")
 
 
 def require_upload(by: Any, *, applying: bool) -> None:
-    """To have a file read; `applying` its plan without asking anybody takes who may confirm."""
+    """Raise `NotAllowed` unless `by` may upload; to have it applied unasked, `by` must be allowed to confirm too."""
     require(by, "catalog.add_importrun")
     if applying:
         require(by, "catalog.apply_importrun")
 
 
 def require_upload_by_api(by: Any, *, feed: str, mode: str) -> None:
-    """Through the API everybody who has an account may add products, to the API's own feed and to no other.
+    """Through the API everybody who has an account may add products to the API's own feed.
 
-    What changes or archives products needs an approver; another feed, somebody who may upload in the admin too.
+    Changing or archiving products needs the right to confirm; another feed needs the right to upload in the admin.
     """
     if feed != API_FEED:
         require(by, "catalog.add_importrun")
@@ -36,8 +40,51 @@ def require_upload_by_api(by: Any, *, feed: str, mode: str) -> None:
         require(by, "catalog.apply_importrun")
 
 
-def may_have_applied(by: Any, feed: Feed, mode: str) -> bool:
-    """Whether somebody who uploaded a file now, in one way or another, could have it applied without being asked."""
+def visible_imports(by: Any) -> QuerySet[ImportRun]:
+    """All imports for people who may view imports; for others only their own."""
+    runs = ImportRun.objects.select_related("feed", "uploaded_by")
+    return runs if by.has_perm("catalog.view_importrun") else runs.filter(uploaded_by=by)
+
+
+# --- when the worker comes ----------------------------------------------------------------------------
+
+_NEEDED = {
+    Status.APPLYING: "catalog.apply_importrun",
+    Status.UNDOING: "catalog.undo_importrun",
+    Status.REDOING: "catalog.undo_importrun",
+}
+
+
+def still_allowed(run: ImportRun) -> bool:
+    """Whether the person who asked for what the run is about to do may still ask for it. The system always may.
+
+    If not, a plan waits for another person to confirm it, and an import to be undone is what it was before.
+    """
+    if not (name := _lost_permission(run)):
+        return True
+    said = f"{name}, who asked for this, may not do so any more."
+    if run.status == Status.APPLYING:
+        others = [hold for hold in run.holds if hold["code"] != WITHDRAWN]
+        hold = {"code": WITHDRAWN, "message": f"{said} Somebody who may has to confirm it."}
+        run.move(Status.APPLYING, to=Status.REVIEW, holds=[*others, hold])
+        tell_needs_review(run)
+    else:
+        fail(run, "mandate_withdrawn", f"{said} No product was changed.")
+    return False
+
+
+def _lost_permission(run: ImportRun) -> str:
+    """The name of the person who asked and may not any more; `""` if there is none."""
+    if name := run.history[-1]["by"]:
+        person: Any = get_user_model().objects.filter(username=name).first()  # None if it was removed or renamed
+        return "" if person and person.has_perm(_NEEDED[Status(run.status)]) else name
+    uploader = run.uploaded_by
+    unasked = run.status == Status.APPLYING and run.auto_apply and run.has_changes
+    return str(uploader) if unasked and uploader and not _may_auto_apply(uploader, run.feed, run.mode) else ""
+
+
+def _may_auto_apply(by: Any, feed: Feed, mode: str) -> bool:
+    """Whether a file that `by` uploaded now, in one way or another, could be applied without a confirmation."""
     return by.is_active and (
         _is_allowed(require_upload, by, applying=not feed.auto_apply)
         or _is_allowed(require_upload_by_api, by, feed=feed.slug, mode=mode)
@@ -50,9 +97,3 @@ def _is_allowed(demand: Callable[..., None], *asked: Any, **how: Any) -> bool:
     except NotAllowed:
         return False
     return True
-
-
-def visible_imports(by: Any) -> QuerySet[ImportRun]:
-    """One's own imports; for people who may look at imports, everybody's."""
-    runs = ImportRun.objects.select_related("feed", "uploaded_by")
-    return runs if by.has_perm("catalog.view_importrun") else runs.filter(uploaded_by=by)

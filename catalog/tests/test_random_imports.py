@@ -358,16 +358,16 @@ def test_imports_undos_and_edits_of_the_same_products_never_lock_each_other_out(
     ids = [f"{n:05}" for n in range(1, 101)]
     applied(feed, *items(100))
     for n in range(4):
-        other = applied(feed, *items(100, color=f"Red {n}"))
+        ended = applied(feed, *items(100, color=f"Red {n}"))
         other = planned(other_feed, *reversed(items(100, color=f"Blue {n}")))
         outcomes = at_once(
-            lambda: undone(other),  # noqa: B023 - called at once
+            lambda: undone(ended),  # noqa: B023 - called at once
             lambda: execute(other),  # noqa: B023
             lambda: edit_each(ids[::2][::-1], f"Silk {n}"),  # noqa: B023
             lambda: edit_each(ids[1::2], f"Wool {n}"),  # noqa: B023
         )
         assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)]
-        assert other.undone + other.kept == 100
+        assert ended.undone + ended.kept == 100
         assert other.changed + other.unchanged + other.conflict == 100
         hands = Change.objects.filter(run=None, after__material__in=[f"Silk {n}", f"Wool {n}"])
         assert hands.count() == 100
