@@ -27,12 +27,8 @@ pytestmark = pytest.mark.skipif(
 )
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
 
-# Without running the package around it: its Celery takes longer than what is tried here.
 IMPORT = """
-import sys, types
-sys.modules["config"] = types.ModuleType("config")
-sys.modules["config"].__path__ = ["config"]
-from config import embedded
+import devservers
 from devservers import identity, postgres, server, site
 """
 REFUSE_NAMESPACES = """
@@ -45,14 +41,14 @@ identity.namespace_entry = refuse
 ASK = """
 def sql(text):
     import psycopg2
-    database = embedded.database()
+    database = devservers.database()
     connection = psycopg2.connect(host=database["HOST"], port=database["PORT"], user="app", dbname="app")
     with connection, connection.cursor() as cursor:
         cursor.execute(text)
         return cursor.fetchone()[0] if cursor.description else None
 def valkey():
     import redis
-    return redis.Redis.from_url(embedded.redis_url(), decode_responses=True)
+    return redis.Redis.from_url(devservers.redis_url(), decode_responses=True)
 """
 # EMBEDDED_FAST forgives the loss of a late commit; what is tried here is the recovery, so this one is not late.
 REMEMBER = "sql('SET LOCAL synchronous_commit = on; CREATE TABLE kept AS SELECT 42 AS answer')\n"
@@ -87,16 +83,16 @@ class Checkout:
 
     def run(self, code: str) -> str:
         """What `code` prints, after the servers are up; its failure is the test's."""
-        return self.finish(self.start(f"embedded.ensure()\n{ASK}\n{code}"))
+        return self.finish(self.start(f"devservers.ensure()\n{ASK}\n{code}"))
 
     def finish(self, process: subprocess.Popen[str]) -> str:
         output, _ = process.communicate(timeout=50)
         assert process.returncode == 0, output
         return output.strip()
 
-    def error(self, code: str = "embedded.ensure()") -> str:
+    def error(self, code: str = "devservers.ensure()") -> str:
         """The sentence with which `code` is refused."""
-        trying = f"try:\n    {code}\nexcept embedded.EmbeddedError as error:\n    print(error)"
+        trying = f"try:\n    {code}\nexcept devservers.EmbeddedError as error:\n    print(error)"
         return self.finish(self.start(trying))
 
     def command(self, name: str) -> subprocess.CompletedProcess[str]:
@@ -124,10 +120,10 @@ class Checkout:
         return next(processes_of(f"/{server} {option} {folder} "))
 
     def stop(self) -> None:
-        self.finish(self.start("embedded.stop()"))
+        self.finish(self.start("devservers.stop()"))
 
     def clean(self) -> None:
-        self.finish(self.start("embedded.reset()"))
+        self.finish(self.start("devservers.reset()"))
 
 
 @pytest.fixture
@@ -140,7 +136,7 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
 def test_asking_for_the_addresses_starts_nothing(tmp_path: Path) -> None:
     place = Checkout(tmp_path / "state")
     place.finish(
-        place.start("embedded.database(); embedded.database_url(); embedded.redis_url(); embedded.needed_by([])")
+        place.start("devservers.database(); devservers.database_url(); devservers.redis_url(); devservers.needed_by([])")
     )
     assert not place.state.exists()
 
@@ -165,7 +161,7 @@ def test_only_commands_that_work_with_data_start_servers(line: str, needed: bool
 
 def test_first_starters_share_one_server(checkout: Checkout) -> None:
     ask = (
-        f"embedded.ensure()\n{ASK}\nprint(sql('SELECT pg_postmaster_start_time()'), valkey().info('server')['run_id'])"
+        f"devservers.ensure()\n{ASK}\nprint(sql('SELECT pg_postmaster_start_time()'), valkey().info('server')['run_id'])"
     )
     seen = {checkout.finish(process) for process in [checkout.start(ask) for _ in range(6)]}
     assert len(seen) == 1
@@ -173,7 +169,7 @@ def test_first_starters_share_one_server(checkout: Checkout) -> None:
 
 def test_a_starter_killed_at_any_moment_leaves_nothing_broken(checkout: Checkout) -> None:
     for delay in (0.3, 0.45, 0.6, 0.8):
-        starter = checkout.start("print('go', flush=True); embedded.ensure()")
+        starter = checkout.start("print('go', flush=True); devservers.ensure()")
         assert starter.stdout
         starter.stdout.readline()
         time.sleep(delay - 0.3)
@@ -192,7 +188,7 @@ def test_killed_servers_come_back_with_what_they_had_accepted(checkout: Checkout
 
 def test_a_query_of_a_killed_server_does_not_hold_up_the_next(checkout: Checkout) -> None:
     checkout.patch = "server.UNREACHABLE = 0.5"
-    busy = checkout.start(f"embedded.ensure()\n{ASK}\nprint('go', flush=True)\nsql('{ENDLESS}')")
+    busy = checkout.start(f"devservers.ensure()\n{ASK}\nprint('go', flush=True)\nsql('{ENDLESS}')")
     assert busy.stdout
     busy.stdout.readline()
     time.sleep(0.2)
@@ -228,12 +224,12 @@ def test_any_folder_will_do(tmp_path: Path, name: str) -> None:
     place = Checkout(tmp_path / name)
     try:
         assert (
-            place.run("print(sql('SELECT 1'), valkey().ping(), embedded.run_dir().stat().st_mode & 0o777)")
+            place.run("print(sql('SELECT 1'), valkey().ping(), devservers.run_dir().stat().st_mode & 0o777)")
             == "1 True 448"
         )
     finally:
         place.clean()
-    assert "True" not in place.finish(place.start("print(embedded.run_dir().exists())"))
+    assert "True" not in place.finish(place.start("print(devservers.run_dir().exists())"))
 
 
 def test_a_path_beyond_all_limits_is_refused_in_words(tmp_path: Path) -> None:
@@ -245,7 +241,7 @@ def test_a_path_beyond_all_limits_is_refused_in_words(tmp_path: Path) -> None:
 @needs_root
 def test_a_folder_of_sockets_that_somebody_else_made_is_refused(tmp_path: Path) -> None:
     place = Checkout(tmp_path / ("long-" * 30))
-    sockets = Path(place.finish(place.start("print(embedded.run_dir())")))
+    sockets = Path(place.finish(place.start("print(devservers.run_dir())")))
     sockets.mkdir()
     try:
         os.chown(sockets, 12345, 12345)
@@ -299,8 +295,8 @@ def test_a_container_has_the_memory_that_it_is_allowed(tmp_path: Path) -> None:
 
 
 def test_a_server_that_does_not_start_says_why(checkout: Checkout) -> None:
-    checkout.patch = "settings = embedded.POSTGRES._settings()\n"
-    checkout.patch += "embedded.POSTGRES._settings = lambda: settings | {'shared_buffers': 'lots'}"
+    checkout.patch = "settings = devservers.POSTGRES._settings()\n"
+    checkout.patch += "devservers.POSTGRES._settings = lambda: settings | {'shared_buffers': 'lots'}"
     message = checkout.error()
     assert "PostgreSQL does not start: invalid value for parameter" in message
     assert "postgres.log" in message
@@ -312,10 +308,10 @@ def test_a_state_folder_that_is_a_file_is_refused_in_words(tmp_path: Path) -> No
 
 
 def test_servers_that_others_use_are_left_up(checkout: Checkout) -> None:
-    other = checkout.start("embedded.ensure(); print('go', flush=True); input()")
+    other = checkout.start("devservers.ensure(); print('go', flush=True); input()")
     assert other.stdout
     other.stdout.readline()
-    stop = "print(embedded.stop(unless_used=True), embedded.POSTGRES.ready(), embedded.VALKEY.ready())"
+    stop = "print(devservers.stop(unless_used=True), devservers.POSTGRES.ready(), devservers.VALKEY.ready())"
     assert checkout.run(stop) == "False True True"
     other.communicate("\n", timeout=10)
     assert checkout.run(stop) == "True False False"
@@ -336,7 +332,7 @@ def test_status_stop_and_reset(checkout: Checkout) -> None:
 def test_it_stays_out_of_the_way_when_told(tmp_path: Path) -> None:
     for variables in ({"EMBEDDED": "0"}, {"DATABASE_URL": "postgresql://x/y", "REDIS_URL": "redis://x"}):
         place = Checkout(tmp_path / "state", **variables)
-        place.finish(place.start("embedded.ensure()"))
+        place.finish(place.start("devservers.ensure()"))
         assert not place.state.exists()
 
 
