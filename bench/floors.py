@@ -66,7 +66,8 @@ def merge(feed: Path) -> Figures:
     """One MERGE of the rows into a table of products: nothing checked, planned, kept for undo or told."""
     from django.db import connection
 
-    from catalog.imports.columns import SHARED, listed
+    from catalog.imports.sql import column_list
+    from catalog.models.fields import SHARED
 
     columns = [*SHARED, "extra"]
     with connection.cursor() as cursor:
@@ -75,11 +76,12 @@ def merge(feed: Path) -> Figures:
         cursor.execute(
             f"""
             MERGE INTO floor_products product USING floor_rows item ON product.id = item.product_id
-            WHEN MATCHED AND ({listed(columns, "product")}) IS DISTINCT FROM ({listed(columns, "item")}) THEN
-                UPDATE SET ({listed(columns)}) = ROW ({listed(columns, "item")}), version = product.version + 1
+            WHEN MATCHED AND ({column_list(columns, "product")}) IS DISTINCT FROM ({column_list(columns, "item")}) THEN
+                UPDATE SET
+                    ({column_list(columns)}) = ROW ({column_list(columns, "item")}), version = product.version + 1
             WHEN NOT MATCHED THEN
-                INSERT (id, {listed(columns)}, version, created_at, updated_at, pinned)
-                VALUES (item.product_id, {listed(columns, "item")}, 1, now(), now(), '{{}}')
+                INSERT (id, {column_list(columns)}, version, created_at, updated_at, pinned)
+                VALUES (item.product_id, {column_list(columns, "item")}, 1, now(), now(), '{{}}')
             """
         )
     return {"total": time.perf_counter() - start}

@@ -78,7 +78,7 @@ def _as_cell(value: Any) -> Any:
 
 
 def _fields() -> list[str]:
-    from catalog.imports.columns import SHARED
+    from catalog.models.fields import SHARED
 
     return ["id", *SHARED, "extra"]
 

@@ -9,8 +9,8 @@ from import_export.formats.base_formats import CSV, JSON, XLSX, Format
 
 from catalog.feeds import write
 from catalog.feeds.attributes import COLUMNS
-from catalog.imports.columns import MONEY_NAMES
 from catalog.models import Product
+from catalog.models.fields import MONEY_NAMES
 from catalog.models.product import ProductQuerySet
 from catalog.spreadsheet import cell
 

@@ -18,8 +18,8 @@ from unfold.widgets import (
 
 from catalog.admin.differences import label
 from catalog.feeds.write import with_decimals
-from catalog.imports.columns import SHARED
 from catalog.models import Feed, Mode
+from catalog.models.fields import SHARED
 from catalog.resources import MONEY_NAMES
 
 SMALLEST = Decimal("0.001")

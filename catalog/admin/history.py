@@ -3,9 +3,9 @@
 from typing import Any
 
 from catalog.admin.differences import as_text, differences, facts, label, shown
-from catalog.imports.columns import SHARED
 from catalog.imports.reports.history import Event, history
 from catalog.models import Operation, Product
+from catalog.models.fields import SHARED
 
 SHOWN_EVENTS = 100
 

@@ -25,9 +25,9 @@ from catalog.admin.forms import FeedImportForm, LinesField, ProductForm
 from catalog.admin.history import history_context
 from catalog.errors import CatalogError
 from catalog.feeds.cleaning.values import shown_money
-from catalog.imports.columns import MONEY_NAMES
 from catalog.imports.receive import receive
 from catalog.models import Feed, ImportRun, Product
+from catalog.models.fields import MONEY_NAMES
 from catalog.models.product import ProductQuerySet
 from catalog.resources import EXPORT_FORMATS, FeedXML, ProductResource
 from catalog.templatetags.catalog import DOT_IDS, product_url

@@ -14,10 +14,10 @@ from rest_framework import serializers
 from catalog.feeds.attributes import COLUMNS, Attribute, Type
 from catalog.feeds.issues import Severity
 from catalog.feeds.write import with_decimals
-from catalog.imports.columns import MONEY_NAMES, SHARED
 from catalog.imports.confirm import REASON_CHARS
 from catalog.imports.permissions import API_FEED
 from catalog.models import ImportRun, Mode, Status
+from catalog.models.fields import MONEY_NAMES, SHARED
 
 # --- products -----------------------------------------------------------------------------------------
 

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 from django.db import connection, transaction
 
-from catalog.imports.columns import SHARED, listed, spoken_of
 from catalog.imports.notices import tell_outcome
 from catalog.imports.permissions import still_allowed
-from catalog.imports.sql import execute
+from catalog.imports.sql import column_list, execute
 from catalog.imports.work.queue import CATALOGUE_LOCK, claimed, enqueue, failing_in_words, retried, timed
 from catalog.models import CatalogState, ImportRun, Operation, Status
+from catalog.models.fields import SHARED, columns_in_file
 
 
 def apply(run: ImportRun, *, in_background: bool = True) -> None:
@@ -83,9 +83,10 @@ def _create_products(run: ImportRun) -> None:
     execute(
         f"""
         WITH done AS (
-            INSERT INTO catalog_product (id, {listed(SHARED)}, extra, pinned, feed_id, version, created_at, updated_at)
+            INSERT INTO catalog_product
+                (id, {column_list(SHARED)}, extra, pinned, feed_id, version, created_at, updated_at)
             SELECT
-                item.product_id, {listed(SHARED, "item")}, item.extra, '{{}}', %(feed)s, 1,
+                item.product_id, {column_list(SHARED, "item")}, item.extra, '{{}}', %(feed)s, 1,
                 statement_timestamp(), statement_timestamp()
             FROM catalog_change change
             JOIN catalog_stageditem item ON item.run_id = change.run_id AND item.position = change.position
@@ -104,13 +105,13 @@ def _create_products(run: ImportRun) -> None:
 
 def _change_products(run: ImportRun) -> None:
     """Lay the planned values over each product that is still the one the plan was made for."""
-    columns = [*spoken_of(run.names), "extra"]
+    columns = [*columns_in_file(run.names), "extra"]
     execute(
         f"""
         WITH done AS (
             UPDATE catalog_product product
-            SET ({listed(columns)}) = (
-                    SELECT {listed(columns, "planned")}
+            SET ({column_list(columns)}) = (
+                    SELECT {column_list(columns, "planned")}
                     FROM jsonb_populate_record(product, change.after) AS planned
                 ),
                 archived_at = NULL, version = product.version + 1, updated_at = now()

@@ -1,5 +1,6 @@
-"""One statement at a time, its values by name."""
+"""SQL statements with their values by name."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db import connection
@@ -10,3 +11,9 @@ def execute(sql: str, **values: Any) -> int:
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         return int(cursor.rowcount)
+
+
+def column_list(columns: Iterable[str], table: str = "") -> str:
+    """`a, b` or `t.a, t.b`. The names come from the attribute table, so they are safe in SQL."""
+    prefix = f"{table}." if table else ""
+    return ", ".join(f"{prefix}{column}" for column in columns)

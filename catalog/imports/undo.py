@@ -11,13 +11,13 @@ from django.db.models.expressions import RawSQL
 
 from catalog.errors import NotPossible
 from catalog.imports.apply import carry_out, lay_over
-from catalog.imports.columns import SHARED, listed, spoken_of
 from catalog.imports.confirm import changes, describe
 from catalog.imports.permissions import require
 from catalog.imports.since import TOUCHED, touched_since
-from catalog.imports.sql import execute
+from catalog.imports.sql import column_list, execute
 from catalog.imports.work.queue import enqueue
 from catalog.models import CatalogState, Change, ImportRun, Operation, Outcome, Status
+from catalog.models.fields import SHARED, columns_in_file
 
 # What decides about each applied change. The preview counts and lists by the very words that the undo acts by.
 _APPLIED = "change.run_id = %(run)s AND change.operation <> 'keep' AND change.outcome <> 'conflict'"
@@ -148,10 +148,10 @@ def _stage_again(run: ImportRun) -> None:
     execute(
         f"""
         INSERT INTO catalog_stageditem
-            (run_id, position, line, product_id, state, issues, {listed(SHARED)}, extra)
+            (run_id, position, line, product_id, state, issues, {column_list(SHARED)}, extra)
         SELECT
             change.run_id, change.position, change.line, change.product_id, 'valid', '[]',
-            {listed(SHARED, "product")}, product.extra
+            {column_list(SHARED, "product")}, product.extra
         FROM catalog_change change
         JOIN catalog_product product ON product.id = change.product_id
         WHERE {_APPLIED} AND change.operation = 'create' AND {_UNTOUCHED}
@@ -183,13 +183,13 @@ def _restore_changed(run: ImportRun) -> None:
 
     The version that this makes is the one over which the change may be laid again.
     """
-    columns = [*spoken_of(run.names), "extra"]
+    columns = [*columns_in_file(run.names), "extra"]
     execute(
         f"""
         WITH done AS (
             UPDATE catalog_product product
-            SET ({listed(columns)}) = (
-                    SELECT {listed(columns, "earlier")}
+            SET ({column_list(columns)}) = (
+                    SELECT {column_list(columns, "earlier")}
                     FROM jsonb_populate_record(product, change.before) AS earlier
                 ),
                 archived_at = CASE change.operation WHEN 'restore' THEN now() END,

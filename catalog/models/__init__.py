@@ -1,8 +1,9 @@
 """The rows of the catalogue and their rules."""
 
 from catalog.models.feed import Feed, Mode
+from catalog.models.fields import ItemFields
 from catalog.models.idempotency import UploadKey
-from catalog.models.product import CatalogState, CatalogVersion, ItemFields, Product
+from catalog.models.product import CatalogState, CatalogVersion, Product
 from catalog.models.runs import (
     Attempt,
     Change,

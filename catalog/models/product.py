@@ -1,4 +1,4 @@
-"""Products, and the columns they share with the items of an import."""
+"""Products, and the versions of the catalogue that they are in."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -14,8 +14,8 @@ from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django.utils.translation import gettext_lazy as _
 
-from catalog.feeds import attributes
 from catalog.models.feed import Feed
+from catalog.models.fields import ItemFields
 from catalog.models.search import Beginning, Word, quoted
 
 # Of titles and brands so much is in an index, whose entries are limited: an id of 500 characters has to fit beside it.
@@ -26,94 +26,6 @@ SEARCH_CHARS = 200
 _PUNCTUATION = "[!-/:-@[-`{-~]"
 # So many products are looked at sooner than the index gives the list of those with a frequent word.
 FEW = 1000
-
-
-def text(label: Any, **options: Any) -> "models.TextField[str, str]":
-    """A text column: never null, and never narrow, since limits live in the attribute table."""
-    return models.TextField(label, blank=True, default="", **options)
-
-
-def money(label: Any) -> "models.DecimalField[Any, Any]":
-    return models.DecimalField(label, max_digits=12, decimal_places=3, null=True, blank=True)
-
-
-def choice(label: Any, attribute: str) -> "models.TextField[str, str]":
-    stored = attributes.BY_NAME[attribute].values
-    return text(label, choices=[(value, value.replace("_", " ").capitalize()) for value in stored])
-
-
-class ItemFields(models.Model):
-    """One column per attribute of `catalog.feeds.attributes.COLUMNS`, but for the id; a test holds the two together.
-
-    Amounts share one `currency`. `extra` keeps every other attribute as it was found.
-    """
-
-    title = text(_("title"))
-    description = text(_("description"))
-    brand = text(_("brand"))
-    product_type = text(_("product type"))
-    google_product_category = text(_("Google product category"))
-    condition = choice(_("condition"), "condition")
-    product_class = text(_("product class"))
-    product_season = text(_("product season"))
-
-    link = text(_("link"))
-    mobile_link = text(_("mobile link"))
-    image_link = text(_("image link"))
-    additional_image_link = ArrayField(
-        models.TextField(), verbose_name=_("additional images"), blank=True, default=list
-    )
-    additional_images_count = models.IntegerField(_("additional images count"), null=True, blank=True)
-    icon_media_url = text(_("icon media URL"))
-
-    price = money(_("price"))
-    sale_price = money(_("sale price"))
-    old_price = money(_("old price"))
-    final_price = money(_("final price"))
-    currency = text(_("currency"))
-    discount_percent = text(_("discount percent"))
-    sale_price_effective_date = text(_("sale price effective date"))
-
-    availability = choice(_("availability"), "availability")
-    availability_date = text(_("availability date"))
-    quantity = models.IntegerField(_("quantity"), null=True, blank=True)
-
-    gtin = text(_("GTIN"))
-    mpn = text(_("MPN"))
-    identifier_exists = models.BooleanField(_("identifier exists"), null=True, blank=True)
-
-    item_group_id = text(_("item group id"))
-    gender = choice(_("gender"), "gender")
-    gender_orig_value = text(_("gender, original value"))
-    age_group = choice(_("age group"), "age_group")
-    color = text(_("colour"))
-    size = text(_("size"))
-    material = text(_("material"))
-    pattern = text(_("pattern"))
-    all_sizes_skus = text(_("all sizes' SKUs"))
-    sizes_of_all_skus = text(_("sizes of all SKUs"))
-    options_percentage = text(_("options percentage"))
-    adult = models.BooleanField(_("adult"), null=True, blank=True)
-
-    adwords_labels = text(_("AdWords labels"))
-    custom_label_0 = text(_("custom label 0"))
-    custom_label_1 = text(_("custom label 1"))
-    custom_label_2 = text(_("custom label 2"))
-    custom_label_3 = text(_("custom label 3"))
-    custom_label_4 = text(_("custom label 4"))
-    ios_url = text(_("iOS URL"))
-    ios_app_store_id = text(_("iOS app store id"))
-    ios_app_name = text(_("iOS app name"))
-    iphone_url = text(_("iPhone URL"))
-    iphone_app_store_id = text(_("iPhone app store id"))
-    iphone_app_name = text(_("iPhone app name"))
-    android_package = text(_("Android package"))
-    android_app_name = text(_("Android app name"))
-
-    extra = models.JSONField(_("other attributes"), blank=True, default=dict)
-
-    class Meta:
-        abstract = True
 
 
 def _words_of(field: str) -> Func:

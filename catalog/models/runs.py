@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from catalog.feeds.attributes import expected
 from catalog.feeds.issues import Severity, words
 from catalog.models.feed import Feed, Mode
-from catalog.models.product import ItemFields
+from catalog.models.fields import ItemFields
 
 
 class ExactDecoder(JSONDecoder):

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from catalog.imports.columns import MONEY_NAMES, SHARED
 from catalog.models import Mode, Product
+from catalog.models.fields import MONEY_NAMES, SHARED
 from catalog.tests.factories import FLAWLESS, item
 
 BLANK = {name: getattr(Product(), name) for name in SHARED}

@@ -15,10 +15,10 @@ from django.utils import timezone
 from catalog.feeds.cleaning.check import Rules, check
 from catalog.feeds.reading.items import read_items
 from catalog.imports.apply import apply
-from catalog.imports.columns import SHARED
 from catalog.imports.confirm import confirm
 from catalog.imports.reading.stage import stage
 from catalog.models import CatalogState, Change, Feed, ImportRun, Product, Status
+from catalog.models.fields import SHARED
 from catalog.tests.factories import (
     applied,
     at_once,

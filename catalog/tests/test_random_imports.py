@@ -28,7 +28,6 @@ from hypothesis.stateful import (
 )
 
 from catalog.imports import since
-from catalog.imports.columns import SHARED
 from catalog.imports.confirm import edited_since, filtered, page
 from catalog.imports.discard import clean_up, discard
 from catalog.imports.local import import_here
@@ -37,6 +36,7 @@ from catalog.imports.reading import chunks, unchanged
 from catalog.imports.reports.history import history
 from catalog.imports.undo import changes_by_verdict, prospect
 from catalog.models import Change, Feed, ImportRun, Mode, Product
+from catalog.models.fields import SHARED
 from catalog.models.runs import ExactDecoder
 from catalog.tests import naive
 from catalog.tests.factories import (

@@ -8,8 +8,8 @@ from typing import Any
 from django.db import connection
 from django.db.models import Sum
 
-from catalog.imports.columns import MONEY_NAMES
 from catalog.models import ImportRun, Mode, Product, Status
+from catalog.models.fields import MONEY_NAMES
 
 # A share says nothing about a handful: what concerns no more products than this passes.
 FEW = 3

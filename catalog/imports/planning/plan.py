@@ -6,12 +6,12 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from catalog.imports.columns import MONEY_NAMES, spoken_of
 from catalog.imports.planning import between_items, changed_fields, coverage, supplemental, working_table
 from catalog.imports.planning.holds import holds
 from catalog.imports.sql import execute
 from catalog.imports.work.queue import timed
 from catalog.models import ImportRun, Mode, Operation, Status
+from catalog.models.fields import MONEY_NAMES, columns_in_file
 
 
 def plan(run: ImportRun) -> None:
@@ -98,7 +98,7 @@ def _plan_changes(run: ImportRun) -> int:
     The same holds for each name in `extra`. A pinned column is kept, with what the file says of it; a product that only
     differs in such columns does not change. Of amounts that are pinned no part is kept in another currency.
     """
-    columns = spoken_of(run.names)
+    columns = columns_in_file(run.names)
     pairs = [f"('{c}', to_jsonb(product.{c}), to_jsonb(item.{c}))" for c in columns]
     pairs.append(f"('extra', product.extra, {working_table.EXTRA})")
     return execute(

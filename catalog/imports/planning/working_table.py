@@ -6,9 +6,9 @@ read again and again: docs/decisions/0020-items-are-compared-in-the-plan.md.
 
 from collections.abc import Iterable
 
-from catalog.imports.columns import listed, spoken_of
-from catalog.imports.sql import execute
+from catalog.imports.sql import column_list, execute
 from catalog.models import ImportRun, Mode
+from catalog.models.fields import columns_in_file
 
 # In at least one of these the members of a group have to differ: columns, and names in `extra`.
 _VARYING = ("color", "size", "material", "pattern", "gender", "age_group")
@@ -47,11 +47,11 @@ def drop() -> None:
 
 def _difference(run: ImportRun) -> str:
     """Whether the product is not what the item says of it, in the columns that the file speaks of."""
-    columns = spoken_of(run.names)
+    columns = columns_in_file(run.names)
     if run.mode == Mode.ADD or not columns:  # without columns no item is valid, for a valid one has a title
         return "false"
     return f"""
-        ({listed(columns, "product")}) IS DISTINCT FROM ({listed(columns, "item")})
+        ({column_list(columns, "product")}) IS DISTINCT FROM ({column_list(columns, "item")})
         -- merging is slow, and equal before it is equal after it
         OR product.extra <> item.extra AND product.extra <> {EXTRA}
         OR product.archived_at IS NOT NULL

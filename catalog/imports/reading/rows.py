@@ -6,7 +6,8 @@ from typing import Any
 
 from catalog.feeds.attributes import COLUMNS, Type
 from catalog.feeds.cleaning.check import Item
-from catalog.imports.columns import SHARED, listed
+from catalog.imports.sql import column_list
+from catalog.models.fields import SHARED
 
 # XML cannot contain this character, so it can stand for NULL; the usual \N would look like a text that needs escaping.
 _NULL = "\x01"
@@ -22,7 +23,8 @@ _BLANK: dict[str, Any] = {
 _TABS = 8 + len(SHARED)
 
 COPY = f"""
-    COPY catalog_stageditem (run_id, position, line, state, issues, digest, shape, extra, product_id, {listed(SHARED)})
+    COPY catalog_stageditem
+        (run_id, position, line, state, issues, digest, shape, extra, product_id, {column_list(SHARED)})
     FROM STDIN (NULL '{_NULL}')
 """
 

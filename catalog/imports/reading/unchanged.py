@@ -28,11 +28,12 @@ from catalog.feeds.cleaning.cleaned import Rules
 from catalog.feeds.issues import Issue
 from catalog.feeds.reading.slices import Slice, lines_of
 from catalog.feeds.reading.split import Piece, Shell
-from catalog.imports.columns import SHARED, listed
 from catalog.imports.planning.supplemental import CODE as SUPPLEMENTAL
 from catalog.imports.reading import rows
 from catalog.imports.reading.copy import Tally
+from catalog.imports.sql import column_list
 from catalog.models import Feed, ImportRun, RunIssue, Status
+from catalog.models.fields import SHARED
 from catalog.models.runs import PROBES_BELOW, ItemState
 
 _DIGEST_CHARS = 32  # of a UUID, without its hyphens
@@ -131,7 +132,7 @@ _COPIED = f"""
         SELECT *, row_number() OVER (PARTITION BY shape ORDER BY position) AS number_in_shape FROM found
     ), copied AS (
         INSERT INTO catalog_stageditem
-            (run_id, position, line, product_id, state, issues, digest, shape, extra, {listed(SHARED)})
+            (run_id, position, line, product_id, state, issues, digest, shape, extra, {column_list(SHARED)})
         SELECT
             %(run)s, known.position, known.line, before.product_id, replace(before.state, 'duplicate', 'valid'),
             CASE WHEN before.line = known.line OR before.issues = '[]' THEN before.issues ELSE (
@@ -140,7 +141,7 @@ _COPIED = f"""
                 )
                 FROM jsonb_array_elements(before.issues) WITH ORDINALITY AS each (issue, place)
             ) END,
-            before.digest, before.shape, before.extra, {listed(SHARED, "before")}
+            before.digest, before.shape, before.extra, {column_list(SHARED, "before")}
         FROM known
         JOIN catalog_stageditem before ON before.run_id = %(last)s AND before.position = known.position_before
         WHERE known.number_in_shape > 1

@@ -16,9 +16,9 @@ from django.db.models import QuerySet
 from catalog.feeds import write
 from catalog.feeds.attributes import expected
 from catalog.feeds.issues import BY_CODE, Severity, severity, words
-from catalog.imports.columns import MONEY_NAMES, SHARED
 from catalog.imports.confirm import Row, first, invalid_items
 from catalog.models import Change, ImportRun, Operation, StagedItem
+from catalog.models.fields import MONEY_NAMES, SHARED
 from catalog.spreadsheet import cell
 
 PAGE_ROWS = 500

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.utils.dateparse import parse_datetime
 
-from catalog.imports.columns import SHARED
 from catalog.models import Change, Operation, Outcome, Product, Status
+from catalog.models.fields import SHARED
 
 _DONE = (Outcome.APPLIED, Outcome.UNDONE, Outcome.KEPT, Outcome.GONE)
 _EMPTY: tuple[Any, ...] = (None, "", [], {})
