@@ -9,7 +9,6 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from catalog.errors import NotAllowed, NotPossible
-from catalog.imports import since
 from catalog.imports.apply import apply
 from catalog.imports.confirm import PAGE_ROWS, changes, confirm, edited_since, go_on, page
 from catalog.imports.discard import discard
@@ -192,10 +191,10 @@ def test_each_is_looked_at_where_it_is_not_known_which(
     aged: ImportRun, unknown: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if unknown == "many":
-        monkeypatch.setattr(since, "FEW", 4)
+        monkeypatch.setattr(CatalogVersion, "MAX_LISTED_PRODUCTS", 4)
     else:
         CatalogVersion.objects.latest("version").delete()
-    assert since.touched_since(aged) is None
+    assert aged.products_changed_since() is None
     assert edited_since(aged) == 5
 
 
