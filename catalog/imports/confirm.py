@@ -34,7 +34,7 @@ def confirm(run: ImportRun, *, plan_hash: str, by: Any, reason: str = "", in_bac
     Raises `NotPossible` when the plan is another one now, somebody was quicker or the reason is missing, `NotAllowed`
     without permission.
     """
-    require(by, "catalog.apply_importrun")
+    require(by, "catalog.confirm_importrun")
     if run.plan_hash != plan_hash:
         raise NotPossible("plan_changed", "The plan has changed since you looked at it. Read it again, then confirm.")
     reason = " ".join(reason.replace("\0", " ").split())[:REASON_CHARS]

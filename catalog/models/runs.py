@@ -137,7 +137,7 @@ class ImportRun(models.Model):
         verbose_name = _("import")
         default_permissions = ("add", "view")
         permissions = [
-            ("apply_importrun", "Can confirm an import"),
+            ("confirm_importrun", "Can confirm an import"),
             ("discard_importrun", "Can discard an import"),
             ("undo_importrun", "Can undo an import, and apply it again"),
         ]

@@ -45,7 +45,7 @@ def test_who_may_approve_confirms(feed: Feed, alice: User) -> None:
 @pytest.mark.parametrize("name", ["bob", "charlie"])
 def test_who_may_not_approve_is_refused(feed: Feed, name: str, request: pytest.FixtureRequest) -> None:
     run = planned(feed, item("1"))
-    with pytest.raises(NotAllowed, match=f"{name} .*catalog.apply_importrun"):
+    with pytest.raises(NotAllowed, match=f"{name} .*catalog.confirm_importrun"):
         confirmed(run, by=request.getfixturevalue(name))
     run.refresh_from_db()
     assert run.status == Status.REVIEW
@@ -89,7 +89,7 @@ def test_after_its_end_there_is_nothing_to_confirm(feed: Feed, alice: User, end:
 
 @pytest.mark.django_db(transaction=True)
 def test_of_fifty_who_confirm_in_one_instant_one_wins_and_is_named(feed: Feed) -> None:
-    people = [person(f"approver{n}", "apply_importrun") for n in range(50)]
+    people = [person(f"approver{n}", "confirm_importrun") for n in range(50)]
     run = planned(feed, item("1"))
     copies = [ImportRun.objects.get(pk=run.pk) for _ in people]
     outcomes = at_once(*[lambda c=c, p=p: confirmed(c, by=p) for c, p in zip(copies, people, strict=True)])
