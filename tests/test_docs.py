@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from catalog.models import ItemFields, Product
 from devservers import BASE_DIR
 
 PACKAGES = ("accounts", "catalog", "config", "devservers", "notifications", "samples", "schedule")
-PAGES = sorted([*BASE_DIR.glob("*.md"), *(BASE_DIR / "docs").rglob("*.md")])
+PAGES = sorted([*BASE_DIR.glob("*.md"), *(BASE_DIR / "docs").rglob("*.md"), *(BASE_DIR / ".github").rglob("*.md")])
 LOCKS = sorted((BASE_DIR / "requirements").glob("*.txt"))
 DEPENDENCIES = "docs/decisions/0008-the-dependencies.md"
 FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
@@ -49,8 +50,8 @@ def every_test() -> set[str]:
 
 
 def test_every_promise_is_held_by_tests_that_exist() -> None:
-    section = text_of("README.md").partition("## What is promised")[2].partition("\n## ")[0]
-    held = [names_of_tests(promise) for promise in re.split(r"^\d+\. ", section, flags=re.MULTILINE)[1:]]
+    page = text_of("docs/promises.md")
+    held = [names_of_tests(promise) for promise in re.split(r"^\d+\. ", page, flags=re.MULTILINE)[1:]]
     assert len(held) == 10
     assert all(held)
     assert set().union(*held) <= every_test()
@@ -95,6 +96,11 @@ def test_every_environment_variable_is_in_the_example() -> None:
     assert sorted(documented) == sorted(variables_read() | READ_BY_OTHERS)
 
 
+def test_every_environment_variable_is_on_the_page_of_the_configuration() -> None:
+    table = "".join(re.findall(r"^\| (`.*?) \|", text_of("docs/configuration.md"), re.MULTILINE))
+    assert sorted(re.findall(r"`([A-Z_]+)`", table)) == sorted(variables_read() | READ_BY_OTHERS)
+
+
 def test_a_copy_of_the_example_changes_nothing() -> None:
     assert all(line.startswith("#") for line in text_of(".env.example").splitlines() if line)
 
@@ -116,10 +122,10 @@ def test_every_make_target_is_explained() -> None:
     assert {target for target in targets() if not re.search(rf"\bmake {target}\b", explained)} == set()
 
 
-def test_every_command_of_ours_is_in_the_readme() -> None:
+def test_every_command_of_ours_is_explained() -> None:
     folders = [BASE_DIR / package / "management" / "commands" for package in PACKAGES]
     ours = {path.stem for folder in folders for path in folder.glob("[!_]*.py")}
-    assert {command for command in ours if not re.search(rf"`{command}\b", text_of("README.md"))} == set()
+    assert {*re.findall(r"^\| `(\w+)", text_of("docs/commands.md"), re.MULTILINE)} == ours
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
@@ -163,6 +169,43 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         aim = (page.parent / name).resolve() if name else page
         assert aim.exists(), f"{target} is not there"
         assert not anchor or anchor in anchors(aim), f"{aim.name} has no heading #{anchor}"
+
+
+LINK = re.compile(r"\[([^\]]+)\]\(([^)\s#]+)")
+
+
+def test_the_index_leads_to_every_page() -> None:
+    index = BASE_DIR / "docs" / "README.md"
+    listed = {(index.parent / target).resolve() for _, target in LINK.findall(index.read_text())}
+    assert [named(page) for page in (BASE_DIR / "docs").rglob("*.md") if page not in {index, *listed}] == []
+
+
+def test_the_index_has_every_decision_under_its_title() -> None:
+    index = {target: f"# {title}" for title, target in LINK.findall(text_of("docs/README.md"))}
+    for page in (BASE_DIR / "docs" / "decisions").glob("*.md"):
+        title = re.sub(r"^# \d+\. ", "# ", page.read_text().partition("\n")[0])
+        assert index[f"decisions/{page.name}"] == title
+
+
+NAMES_A_PATH = re.compile(rf"(?:{'|'.join(PACKAGES)}|bench|docs|requirements|templates|tests)/[\w./-]+")
+NAMES_A_FILE = re.compile(r"\w+\.py")
+NAMES_A_MODULE = re.compile(rf"(?:{'|'.join(PACKAGES)}|bench|tests)(?:\.[a-z_]+)+")
+MADE_UP = {"catalog.name", "catalog/tests/feeds/NAME.xml"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_file_and_module_that_a_page_names_exists(page: Path) -> None:
+    code = {piece for piece in re.findall(r"`([^`\n]+)`", FENCED.sub("", page.read_text())) if piece not in MADE_UP}
+    assert [piece for piece in code if NAMES_A_PATH.fullmatch(piece) and not (BASE_DIR / piece).exists()] == []
+    assert {piece for piece in code if NAMES_A_FILE.fullmatch(piece)} <= {path.name for path in sources()}
+    assert [piece for piece in code if NAMES_A_MODULE.fullmatch(piece) and not _is_importable(piece)] == []
+
+
+def _is_importable(name: str) -> bool:
+    """A module, or what a module has: `catalog.tasks`, `config.settings.base`, `catalog.imports.confirm.confirm`."""
+    path = BASE_DIR / name.replace(".", "/")
+    holder, _, last = name.rpartition(".")
+    return path.is_dir() or path.with_suffix(".py").exists() or hasattr(import_module(holder), last)
 
 
 def test_every_page_that_code_refers_to_exists() -> None:
