@@ -32,8 +32,8 @@ $(READY): requirements/dev.txt
 run: setup  ## Start PostgreSQL, Valkey, web, workers and beat; Ctrl-C stops them (PORT=8001 chooses the port)
 	$(RUN) manage.py dev $(ARGS)
 
-test: setup  ## Run the tests on every core (ARGS="-k plan -n 0" passes options to pytest)
-	$(RUN) -m pytest -n auto $(ARGS)
+test: setup  ## Run the tests on every core and measure what they cover (ARGS="-k plan -n 0" passes options to pytest instead)
+	$(RUN) -m pytest -n auto $(or $(ARGS),--cov)
 
 lint: setup  ## Check style, format and who may import whom
 	$(RUN) -m ruff check .

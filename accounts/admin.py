@@ -29,7 +29,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):
+class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     """Rights only a superuser gives by name; everybody else gives roles, and none beyond their own."""
 
     form = UserChangeForm
@@ -92,7 +92,9 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return super().has_delete_permission(request, obj) and _may_touch(request, obj)
 
-    def formfield_for_manytomany(self, db_field: ManyToManyField, request: HttpRequest, **kwargs: Any) -> Any:
+    def formfield_for_manytomany(
+        self, db_field: "ManyToManyField[Any, Any]", request: HttpRequest, **kwargs: Any
+    ) -> Any:
         if db_field.name == "groups":
             kwargs |= {
                 "form_class": RolesField,
@@ -103,7 +105,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
             }
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
-    def save_model(self, request: HttpRequest, obj: User, form: ModelForm, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: User, form: "ModelForm[Any]", change: bool) -> None:
         super().save_model(request, obj, form, change)
         if "email" in form.changed_data:
             # Addresses confirmed through the API open the account too; the replaced one must no longer.
@@ -180,7 +182,7 @@ class RoleAdmin(DjangoGroupAdmin, ModelAdmin):
 
     @admin.display(description=_("members"), ordering="members")
     def members(self, group: Group) -> int:
-        return group.members  # type: ignore[attr-defined]  # annotated in get_queryset
+        return int(group.members)  # type: ignore[attr-defined]  # annotated in get_queryset
 
     @admin.display(description=_("permissions"))
     def what_it_may_do(self, group: Group) -> SafeString:

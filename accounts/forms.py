@@ -31,7 +31,7 @@ class LoginForm(AuthenticationForm):
 
     def clean(self) -> dict[str, Any]:
         try:
-            return super().clean()
+            return dict(super().clean())
         except TooManyTries as error:
             self.wait = error.wait
             raise ValidationError(str(error.detail), code="too_many_tries") from error
@@ -50,7 +50,7 @@ class NewUserForm(UserCreationForm):
         self.fields["usable_password"].help_text = _("Disabled: nobody can log in as this person.")
 
 
-class RolesField(ModelMultipleChoiceField):
+class RolesField(ModelMultipleChoiceField):  # type: ignore[type-arg]
     """Roles with what they are for."""
 
     def label_from_instance(self, obj: Group) -> str:

@@ -54,7 +54,7 @@ class SessionRefreshToken(BoundToken, RefreshToken):
     @classmethod
     def for_user(cls, user: User) -> "SessionRefreshToken":
         """Log the person in: a new session, and its first refresh token."""
-        token = super().for_user(user)
+        token: SessionRefreshToken = super().for_user(user)
         session = LoginSession.objects.create(
             user=user, auth_hash=user.get_session_auth_hash(), refresh_id=token["jti"]
         )

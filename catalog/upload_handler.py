@@ -22,7 +22,7 @@ class NamelessFileUploadHandler(FileUploadHandler):
     body is read all the same, because only then a browser shows the answer; whoever reads the file gets `NotStored`.
     """
 
-    file: UploadedFile
+    file: "UploadedFile[Any]"
 
     def new_file(self, *args: Any, **options: Any) -> None:
         super().new_file(*args, **options)
@@ -36,7 +36,7 @@ class NamelessFileUploadHandler(FileUploadHandler):
             self.file.write(raw_data)
         return None
 
-    def file_complete(self, file_size: int) -> UploadedFile | None:
+    def file_complete(self, file_size: int) -> "UploadedFile[Any] | None":
         with self._while_there_is_room():
             self.file.seek(0)  # writes what is left to be written
         self.file.size = file_size

@@ -81,7 +81,8 @@ class MessageAdmin(ModelAdmin):
     # --- the list ---------------------------------------------------------------------------------
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
-        return super().get_queryset(request).defer("text", "html", "attachments")
+        every: QuerySet[Message] = super().get_queryset(request)
+        return every.defer("text", "html", "attachments")
 
     @display(description=_("status"), ordering="status", label={s.label: color for s, color in STATUS_COLORS.items()})
     def shown_status(self, message: Message) -> str:

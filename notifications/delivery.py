@@ -113,7 +113,8 @@ def claim() -> Message | None:
             if message.attempts > len(PAUSES):
                 _fail(message, "Given up: its senders ended while they sent it.")
                 continue
-            if message.overdue > STALE and not Outage.objects.exists():
+            overdue: timedelta = message.overdue  # type: ignore[attr-defined]  # annotated above
+            if overdue > STALE and not Outage.objects.exists():
                 _note(message, status=Status.PARKED, failed_at=Now(), last_error=OLD_NEWS)
                 continue
             alone = _lock("pg_try_advisory_lock", message)  # or its last sender is at it still

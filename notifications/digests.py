@@ -77,7 +77,7 @@ def _settled() -> datetime:
             FROM pg_stat_activity
             WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
         """)
-        (settled,) = cursor.fetchone()
+        settled: datetime = cursor.fetchone()[0]
     return settled
 
 

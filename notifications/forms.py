@@ -17,7 +17,7 @@ def time_zones() -> list[tuple[str, str]]:
     return [(name, name.replace("_", " ")) for name in sorted(available_timezones()) if name != "localtime"]
 
 
-class PreferenceForm(forms.ModelForm):
+class PreferenceForm(forms.ModelForm):  # type: ignore[type-arg]
     """A person's own preference. Messages that the person may not know of are neither offered nor changed."""
 
     messages = forms.MultipleChoiceField(
@@ -54,4 +54,5 @@ class PreferenceForm(forms.ModelForm):
     def save(self, commit: bool = True) -> Preference:
         chosen = self.cleaned_data.get("messages", ())
         self.instance.choices |= {kind.name: kind.name in chosen for kind in self.kinds}
-        return super().save(commit)
+        preference: Preference = super().save(commit)
+        return preference

@@ -47,7 +47,7 @@ class PeriodicTaskForm(beat.PeriodicTaskForm):
     def clean(self) -> dict[str, Any]:
         # The package's clean() expects it, also when it was refused or is not for this person to change.
         self.cleaned_data.setdefault("task", self.instance.task)
-        return super().clean()
+        return dict(super().clean())
 
 
 @admin.register(PeriodicTask)
@@ -81,7 +81,9 @@ class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[PeriodicTask]:
         last = JobRun.objects.filter(job=OuterRef("pk")).order_by("-started_at")
         facts = ("started_at", "seconds", "outcome", "result")
-        return super().get_queryset(request).annotate(**{f"last_{n}_": Subquery(last.values(n)[:1]) for n in facts})
+        last_run = {f"last_{name}_": Subquery(last.values(name)[:1]) for name in facts}
+        jobs: QuerySet[PeriodicTask] = super().get_queryset(request).annotate(**last_run)
+        return jobs
 
     def get_readonly_fields(self, request: HttpRequest, obj: PeriodicTask | None = None) -> tuple[str, ...]:
         for_everyone = tuple(super().get_readonly_fields(request, obj))

@@ -19,7 +19,8 @@ class Scheduler(DatabaseScheduler):
 
     def enabled_models_qs(self) -> QuerySet[PeriodicTask]:
         """Every job. The package leaves out crontabs of other hours, and so never makes up for one it missed."""
-        return PeriodicTask.objects.enabled()
+        jobs: QuerySet[PeriodicTask] = PeriodicTask.objects.enabled()
+        return jobs
 
     def apply_async(self, entry: ModelEntry, producer: Any = None, advance: bool = True, **options: Any) -> Any:
         now = datetime.now(UTC)
@@ -46,4 +47,4 @@ def period_of(entry: ModelEntry, now: datetime) -> datetime:
 
 def _every(entry: ModelEntry) -> float:
     """The seconds of an interval. Nothing needs to run more often than once in a second."""
-    return max(entry.schedule.run_every.total_seconds(), 1.0)
+    return max(float(entry.schedule.run_every.total_seconds()), 1.0)

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 JOB, PERIOD = "schedule_job", "schedule_period"
 
 
-class ScheduledTask(Task):
+class ScheduledTask(Task[Any, Any]):
     """The base of every task. One that the schedule did not ask for runs as ever."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

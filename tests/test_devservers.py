@@ -136,7 +136,9 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
 def test_asking_for_the_addresses_starts_nothing(tmp_path: Path) -> None:
     place = Checkout(tmp_path / "state")
     place.finish(
-        place.start("devservers.database(); devservers.database_url(); devservers.redis_url(); devservers.needed_by([])")
+        place.start(
+            "devservers.database(); devservers.database_url(); devservers.redis_url(); devservers.needed_by([])"
+        )
     )
     assert not place.state.exists()
 
@@ -160,9 +162,8 @@ def test_only_commands_that_work_with_data_start_servers(line: str, needed: bool
 
 
 def test_first_starters_share_one_server(checkout: Checkout) -> None:
-    ask = (
-        f"devservers.ensure()\n{ASK}\nprint(sql('SELECT pg_postmaster_start_time()'), valkey().info('server')['run_id'])"
-    )
+    which = "print(sql('SELECT pg_postmaster_start_time()'), valkey().info('server')['run_id'])"
+    ask = f"devservers.ensure()\n{ASK}\n{which}"
     seen = {checkout.finish(process) for process in [checkout.start(ask) for _ in range(6)]}
     assert len(seen) == 1
 

@@ -35,7 +35,7 @@ TAKEN_MEANWHILE = "Somebody else has just taken this username or e-mail address.
 
 def mandatory() -> bool:
     """Whether nobody logs in before they confirmed their address."""
-    return settings.ACCOUNT_EMAIL_VERIFICATION == "mandatory"
+    return bool(settings.ACCOUNT_EMAIL_VERIFICATION == "mandatory")
 
 
 class Text(serializers.CharField):
@@ -246,7 +246,7 @@ class PasswordChangeSerializer(StockPasswordChangeSerializer):
         save_password(self.set_password_form)
 
 
-def save_password(form: SetPasswordForm) -> None:
+def save_password(form: "SetPasswordForm[Any]") -> None:
     """Save it and nothing else of the person, whose rights may have changed while it was hashed; tell the owner."""
     person = form.save(commit=False)
     person.save(update_fields=["password"])
@@ -274,4 +274,4 @@ def _tellable(error: DjangoValidationError, username: str) -> dict[str, list[Dja
 
 def _waits_for_confirmation(user: Any) -> bool:
     """Whether the address was given at sign-up and not confirmed since. What staff entered is taken as it is."""
-    return EmailAddress.objects.filter(user=user, email=user.email, verified=False).exists()
+    return bool(EmailAddress.objects.filter(user=user, email=user.email, verified=False).exists())

@@ -45,7 +45,7 @@ class OpenToStrangers:
     permission_classes: Sequence[Any] = (AllowAny,)
 
     def get_authenticate_header(self, request: Request) -> str:
-        return SessionAuthentication().authenticate_header(request)
+        return str(SessionAuthentication().authenticate_header(request))
 
 
 class SignupView(OpenToStrangers, generics.CreateAPIView[User]):
@@ -155,7 +155,8 @@ class LoginView(OpenToStrangers, stock.LoginView):
         sent={"username": PERSON["username"], "password": PASSWORD},
     )
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        return super().post(request, *args, **kwargs)
+        answer: Response = super().post(request, *args, **kwargs)
+        return answer
 
 
 class RefreshView(OpenToStrangers, generics.GenericAPIView[Any]):

@@ -41,7 +41,7 @@ def log_in(username: str = "carl", password: str = PASSWORD) -> dict[str, Any]:
     """The tokens of a new login."""
     answer = post("/login/", {"username": username, "password": password})
     assert answer.status_code == 200, answer.content
-    return answer.json()
+    return dict(answer.json())
 
 
 def check(token: object) -> int:

@@ -32,7 +32,7 @@ def in_the_mail() -> dict[str, str]:
     """The body of the call that the newest mail says to make."""
     text = str(mail.outbox[-1].body)
     call = shlex.split(text[text.index("curl") :].split("\n\n")[0])
-    return json.loads(call[call.index("-d") + 1])
+    return dict(json.loads(call[call.index("-d") + 1]))
 
 
 def confirm(**changed: str) -> Any:

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.django_db
 def kept(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("USERNAME", "EMAIL", "PASSWORD"):
         monkeypatch.delenv(f"DJANGO_ADMIN_{name}", raising=False)
-    settings.ADMIN_PASSWORD_FILE = tmp_path / "state" / "admin-password"
-    return settings.ADMIN_PASSWORD_FILE
+    path = settings.ADMIN_PASSWORD_FILE = tmp_path / "state" / "admin-password"
+    return path
 
 
 def ensure_admin() -> str:

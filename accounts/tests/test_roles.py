@@ -65,4 +65,5 @@ def test_a_permission_that_no_model_has_is_an_error_with_its_name(monkeypatch: p
 def test_the_check_runs_with_every_command() -> None:
     from django.core.checks.registry import registry
 
-    assert roles_name_real_permissions in registry.get_checks()
+    checks: set[object] = set(registry.get_checks())
+    assert roles_name_real_permissions in checks

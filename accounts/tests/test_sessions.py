@@ -156,7 +156,7 @@ def test_of_twenty_refreshes_at_once_one_succeeds() -> None:
         connection.ensure_connection()
         barrier.wait(timeout=20)
         try:
-            return refresh(token).status_code
+            return int(refresh(token).status_code)
         finally:
             connection.close()
 

@@ -25,7 +25,7 @@ class TextDecoder(json.JSONDecoder):
         return value
 
 
-class FeedForm(forms.ModelForm):
+class FeedForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_aliases(self) -> dict[str, Any]:
         """An empty field is no names, not no object."""
         return self.cleaned_data["aliases"] or {}

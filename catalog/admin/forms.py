@@ -19,8 +19,7 @@ from unfold.widgets import (
 from catalog.admin.differences import label
 from catalog.feeds.write import with_decimals
 from catalog.models import Feed, Mode
-from catalog.models.fields import SHARED
-from catalog.resources import MONEY_NAMES
+from catalog.models.fields import MONEY_NAMES, SHARED
 
 SMALLEST = Decimal("0.001")
 # What the browser offers first; what a file is, its content tells.
@@ -62,7 +61,7 @@ class FeedImportForm(ImportForm):
 PINNABLE = [name for name in (*SHARED, "extra") if name != "currency"]
 
 
-class ProductForm(forms.ModelForm):
+class ProductForm(forms.ModelForm):  # type: ignore[type-arg]
     """A product, its amounts with as many decimals as its currency has. Fields that are pinned say so.
 
     It holds what the page showed; of another version of the product it would put all of that back, and is refused.

@@ -47,7 +47,8 @@ def _amount(name: str) -> Callable[[Product], str]:
         return "–" if amount is None else shown_money(amount, product.currency)
 
     shown.__name__ = name
-    return shown
+    column: Callable[[Product], str] = shown
+    return column
 
 
 AMOUNTS = {name: _amount(name) for name in MONEY_NAMES}
@@ -129,7 +130,8 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
         return ProductList
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **options: Any) -> HttpResponse:
-        return super().change_view(request, _told(object_id), *args, **options)
+        page: HttpResponse = super().change_view(request, _told(object_id), *args, **options)
+        return page
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """Who or what set each field, and every change: instead of Django's log, which knows no import."""
@@ -137,7 +139,8 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
         if not self.has_view_permission(request, product):
             raise PermissionDenied
         if product is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+            away: HttpResponse = self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+            return away
         context = {
             **self.admin_site.each_context(request),
             **history_context(product),

@@ -97,7 +97,9 @@ class _Counted:
 class UploadParser(MultiPartParser):
     """A form with a file, which goes to the disk while it comes in. What is too large is not read to its end."""
 
-    def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None) -> DataAndFiles:
+    def parse(
+        self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None
+    ) -> DataAndFiles[Any, Any]:
         request = parser_context["request"]
         claimed = request.META.get("CONTENT_LENGTH", "")
         length = int(claimed) if WHOLE.fullmatch(claimed) else 0
@@ -231,7 +233,7 @@ def _key_of(request: Request) -> str:
 
 def _fingerprint(upload: dict[str, Any]) -> str:
     """What makes two uploads the same: the bytes and the settings."""
-    file: UploadedFile = upload["file"]
+    file: UploadedFile[Any] = upload["file"]
     digest = hashlib.sha256(f"{upload['feed']} {upload['mode']} ".encode())
     for chunk in file.chunks():
         digest.update(chunk)

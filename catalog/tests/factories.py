@@ -130,7 +130,7 @@ def edit(product_id: str, **values: Any) -> None:
 
 # --- people -------------------------------------------------------------------------------------------
 def person(name: str, *permissions: str) -> User:
-    """Somebody with these permissions, as in `confirm_importrun`."""
+    """Somebody with these permissions, as in `apply_importrun`."""
     user = User.objects.create_user(name, f"{name}@example.com")
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     return user
@@ -253,7 +253,7 @@ class EventfulStorage(FileSystemStorage):
         return _EventfulFile(super().open(name, mode).file, self._then)
 
 
-class _EventfulFile(File):
+class _EventfulFile(File):  # type: ignore[type-arg]
     def __init__(self, file: Any, then: list[Callable[[], Any]]) -> None:
         super().__init__(file)
         self._bytes = file
