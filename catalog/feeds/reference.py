@@ -1,6 +1,6 @@
-"""The reference page, made from the tables of attributes and issues: what each is called, means and asks for.
+"""The reference page, made from the tables of attributes and issues.
 
-`python -m catalog.feeds.reference > docs/reference.md` writes the one in the documentation; a test holds it to them.
+`python -m catalog.feeds.reference > docs/reference.md` writes the page of the documentation; a test compares them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,14 +10,14 @@ from catalog.feeds.attributes import ATTRIBUTES, BY_NAME, Attribute, Type
 from catalog.feeds.issues import CODES, Code, Severity, severity
 
 INTRODUCTION = (
-    "What a feed may hold, and what can be wrong with it. Names, types and limits are those of Google's product data "
-    "specification. What is found under any other name is kept beside the product, as it was found."
+    "This page lists what a feed may contain and what can be wrong with it. Names, types and limits are those of "
+    "Google's product data specification. A value under any other name is kept with the product as it was found."
 )
 SEVERITIES = {
-    Severity.ERROR: "The item is invalid and skipped. On an attribute that is not required, the value is set aside "
+    Severity.ERROR: "The item is invalid and skipped. If the attribute is not required, only its value is set aside, "
     "with a warning, and the item is imported.",
-    Severity.WARNING: "The item is imported; something about it should be mended.",
-    Severity.NOTICE: "The item is imported; it was read leniently.",
+    Severity.WARNING: "The item is imported, but something in it should be corrected.",
+    Severity.NOTICE: "The item is imported. It was read leniently.",
 }
 # Types whose values are checked whole: a limit of their length says nothing more.
 _SHORT = (Type.CHOICE, Type.MONEY, Type.BOOLEAN, Type.INTEGER)

@@ -118,7 +118,7 @@ def test_one_error_on_nearly_every_item_is_said_while_reading_goes_on(reading: I
     alice = browser("alice")
     page = alice.get(url(reading))
     (said,) = tree(page).xpath("//*[@role='alert']")
-    assert "Nearly every item has the same error: This is not an amount of money." in text_of(said)
+    assert "Nearly every item has the same error: The value is not an amount of money." in text_of(said)
     assert "5,500 of the first 6,000 items" in text_of(said)
     assert "Write it as 155.00 AED" in text_of(said)
     assert "Stop this import" in buttons(page)

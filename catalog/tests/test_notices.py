@@ -61,7 +61,7 @@ def test_who_follows_imports_is_told_once_what_came_in(feed: Feed, root: User) -
     for part in (message.text, message.html):
         assert f"http://127.0.0.1:8000/admin/catalog/importrun/{run.pk}/change/" in part
         assert "added 3 products" in part
-        assert "This is not an amount of money" in part
+        assert "The value is not an amount of money" in part
         assert "feed.xml" in part
 
 

@@ -60,7 +60,7 @@ def test_a_repaired_file_says_what_was_repaired_and_waits(feed: Feed) -> None:
     assert issue.examples == [{"line": 3, "product_id": "", "found": "& B"}]
     (hold,) = run.holds
     assert hold["code"] == "feed.repaired"
-    assert "1 × An & stands for itself (line 3)" in hold["message"]
+    assert "1 × An & is not escaped (line 3)" in hold["message"]
     assert run.staged.get(product_id="2").title == "R & B"
 
 
@@ -214,7 +214,7 @@ def test_the_shell_leaves_it_in_review_and_says_why(
     call_command("import_feed", str(file), "--feed", "other")
     said = capsys.readouterr().out
     assert "needs confirmation: 2 items" in said
-    assert "An & stands for itself (line 3)" in said
+    assert "An & is not escaped (line 3)" in said
 
 
 def test_a_dry_run_of_a_broken_file_is_discarded(
@@ -237,7 +237,7 @@ def test_the_page_says_what_was_repaired(feed: Feed) -> None:
     run = repaired(feed)
     said = card(run)
     assert "This import waits for a person" in said
-    assert "An & stands for itself 1 line 3: & B" in said
+    assert "An & is not escaped 1 line 3: & B" in said
     issues = browser("alice").get(url(run) + "?tab=issues")
     assert "feed.repaired.bare_ampersand" in issues.content.decode()
     execute(run)
