@@ -42,7 +42,7 @@ def mail_worker(queue: str, office: PostOffice, settings: Any, tmp_path: Path) -
 
 @pytest.fixture
 def alice() -> User:
-    return person("alice", "add_importrun", "apply_importrun", "discard_importrun")
+    return person("alice", "add_importrun", "confirm_importrun", "discard_importrun")
 
 
 @pytest.fixture

@@ -138,7 +138,7 @@ class ImportRunAdmin(ModelAdmin):
             "has_error_line": run.status == Status.FAILED and source.place_of_error(run) is not None,
             "can_upload": self.has_upload_permission(request),
             "can_change_feed": request.user.has_perm("catalog.change_feed"),
-            "can_confirm": request.user.has_perm("catalog.apply_importrun"),
+            "can_confirm": request.user.has_perm("catalog.confirm_importrun"),
             "has_aged": run.status == Status.REVIEW and not confirm.is_current(run),
             "plans_again": run.status == Status.APPLIED and run.file and (run.conflict or run.archive_conflict),
             "can_plan": _can_plan(request),

@@ -16,7 +16,7 @@ from catalog.imports.permissions import require
 from catalog.imports.planning import changed_fields
 from catalog.imports.planning.changed_fields import only
 from catalog.imports.planning.holds import asks_why
-from catalog.imports.since import TOUCHED, touched_since
+from catalog.imports.sql import OF_CHANGED_PRODUCTS
 from catalog.imports.work.queue import enqueue
 from catalog.models import CatalogState, Change, ImportRun, ItemIssue, Mode, Operation, Product, StagedItem, Status
 from catalog.models.product import SEARCH_CHARS
@@ -34,7 +34,7 @@ def confirm(run: ImportRun, *, plan_hash: str, by: Any, reason: str = "", in_bac
     Raises `NotPossible` when the plan is another one now, somebody was quicker or the reason is missing, `NotAllowed`
     without permission.
     """
-    require(by, "catalog.apply_importrun")
+    require(by, "catalog.confirm_importrun")
     if run.plan_hash != plan_hash:
         raise NotPossible("plan_changed", "The plan has changed since you looked at it. Read it again, then confirm.")
     reason = " ".join(reason.replace("\0", " ").split())[:REASON_CHARS]
@@ -81,13 +81,13 @@ def edited_since(run: ImportRun) -> int:
             f"""
             SELECT count(*)
             FROM catalog_change change LEFT JOIN catalog_product product ON product.id = change.product_id
-            WHERE change.run_id = %(run)s AND {TOUCHED} AND CASE change.operation
+            WHERE change.run_id = %(run)s AND {OF_CHANGED_PRODUCTS} AND CASE change.operation
                 WHEN 'create' THEN product.id IS NOT NULL
                 WHEN 'keep' THEN false
                 ELSE product.version IS DISTINCT FROM change.base_version OR product.created_at >= %(planned)s
             END
             """,
-            {"run": run.pk, "planned": run.planned_at, "touched": touched_since(run)},
+            {"run": run.pk, "planned": run.planned_at, "changed_ids": run.products_changed_since()},
         )
         return int(cursor.fetchone()[0])
 

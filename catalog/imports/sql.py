@@ -5,6 +5,9 @@ from typing import Any
 
 from django.db import connection
 
+# The changes of products that may differ by now. `changed_ids` is what `ImportRun.products_changed_since` returns.
+OF_CHANGED_PRODUCTS = "(%(changed_ids)s::text[] IS NULL OR change.product_id = ANY(%(changed_ids)s::text[]))"
+
 
 def execute(sql: str, **values: Any) -> int:
     """Run the statement; how many rows it wrote."""

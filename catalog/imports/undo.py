@@ -13,8 +13,7 @@ from catalog.errors import NotPossible
 from catalog.imports.apply import carry_out, lay_over
 from catalog.imports.confirm import changes, describe
 from catalog.imports.permissions import require
-from catalog.imports.since import TOUCHED, touched_since
-from catalog.imports.sql import column_list, execute
+from catalog.imports.sql import OF_CHANGED_PRODUCTS, column_list, execute
 from catalog.imports.work.queue import enqueue
 from catalog.models import CatalogState, Change, ImportRun, Operation, Outcome, Status
 from catalog.models.fields import SHARED, columns_in_file
@@ -44,11 +43,11 @@ def prospect(run: ImportRun) -> Prospect:
         f"""
         SELECT {_VERDICT}, count(*)
         FROM catalog_change change LEFT JOIN catalog_product product ON product.id = change.product_id
-        WHERE {_APPLIED} AND {TOUCHED} AND {_VERDICT} <> 'undone'
+        WHERE {_APPLIED} AND {OF_CHANGED_PRODUCTS} AND {_VERDICT} <> 'undone'
         GROUP BY 1
         """,
         run,
-        touched=touched_since(run),
+        changed_ids=run.products_changed_since(),
     )
     return Prospect(undone=run.created + run.changed + run.archived - sum(others.values()), **others)
 
@@ -60,8 +59,8 @@ def changes_by_verdict(run: ImportRun, verdict: str) -> QuerySet[Change]:
         FROM (SELECT catalog_change.*) change LEFT JOIN catalog_product product ON product.id = change.product_id
     )"""
     applied = run.changes.exclude(operation=Operation.KEEP).exclude(outcome=Outcome.CONFLICT)
-    if verdict != Outcome.UNDONE and (touched := touched_since(run)) is not None:
-        applied = applied.filter(product_id__in=touched)
+    if verdict != Outcome.UNDONE and (changed_ids := run.products_changed_since()) is not None:
+        applied = applied.filter(product_id__in=changed_ids)
     return applied.annotate(verdict=RawSQL(own, ())).filter(verdict=verdict)  # noqa: S611 - no value in it
 
 

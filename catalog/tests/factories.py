@@ -130,7 +130,7 @@ def edit(product_id: str, **values: Any) -> None:
 
 # --- people -------------------------------------------------------------------------------------------
 def person(name: str, *permissions: str) -> User:
-    """Somebody with these permissions, as in `apply_importrun`."""
+    """Somebody with these permissions, as in `confirm_importrun`."""
     user = User.objects.create_user(name, f"{name}@example.com")
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     return user

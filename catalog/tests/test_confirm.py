@@ -9,7 +9,6 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from catalog.errors import NotAllowed, NotPossible
-from catalog.imports import since
 from catalog.imports.apply import apply
 from catalog.imports.confirm import PAGE_ROWS, changes, confirm, edited_since, go_on, page
 from catalog.imports.discard import discard
@@ -46,7 +45,7 @@ def test_who_may_approve_confirms(feed: Feed, alice: User) -> None:
 @pytest.mark.parametrize("name", ["bob", "charlie"])
 def test_who_may_not_approve_is_refused(feed: Feed, name: str, request: pytest.FixtureRequest) -> None:
     run = planned(feed, item("1"))
-    with pytest.raises(NotAllowed, match=f"{name} .*catalog.apply_importrun"):
+    with pytest.raises(NotAllowed, match=f"{name} .*catalog.confirm_importrun"):
         confirmed(run, by=request.getfixturevalue(name))
     run.refresh_from_db()
     assert run.status == Status.REVIEW
@@ -90,7 +89,7 @@ def test_after_its_end_there_is_nothing_to_confirm(feed: Feed, alice: User, end:
 
 @pytest.mark.django_db(transaction=True)
 def test_of_fifty_who_confirm_in_one_instant_one_wins_and_is_named(feed: Feed) -> None:
-    people = [person(f"approver{n}", "apply_importrun") for n in range(50)]
+    people = [person(f"approver{n}", "confirm_importrun") for n in range(50)]
     run = planned(feed, item("1"))
     copies = [ImportRun.objects.get(pk=run.pk) for _ in people]
     outcomes = at_once(*[lambda c=c, p=p: confirmed(c, by=p) for c, p in zip(copies, people, strict=True)])
@@ -192,10 +191,10 @@ def test_each_is_looked_at_where_it_is_not_known_which(
     aged: ImportRun, unknown: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if unknown == "many":
-        monkeypatch.setattr(since, "FEW", 4)
+        monkeypatch.setattr(CatalogVersion, "MAX_LISTED_PRODUCTS", 4)
     else:
         CatalogVersion.objects.latest("version").delete()
-    assert since.touched_since(aged) is None
+    assert aged.products_changed_since() is None
     assert edited_since(aged) == 5
 
 

@@ -27,7 +27,6 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from catalog.imports import since
 from catalog.imports.confirm import edited_since, filtered, page
 from catalog.imports.discard import clean_up, discard
 from catalog.imports.local import import_here
@@ -35,7 +34,7 @@ from catalog.imports.planning import changed_fields
 from catalog.imports.reading import chunks, unchanged
 from catalog.imports.reports.history import history
 from catalog.imports.undo import changes_by_verdict, prospect
-from catalog.models import Change, Feed, ImportRun, Mode, Product
+from catalog.models import CatalogVersion, Change, Feed, ImportRun, Mode, Product
 from catalog.models.fields import SHARED
 from catalog.models.runs import ExactDecoder
 from catalog.tests import naive
@@ -130,7 +129,7 @@ def found_by(run: ImportRun, **filters: str) -> list[str]:
 def either_way(ask: Callable[[], Any]) -> Any:
     """What it answers, as well by the few products that were touched as by all."""
     answer = ask()
-    with mock.patch.object(since, "FEW", -1):
+    with mock.patch.object(CatalogVersion, "MAX_LISTED_PRODUCTS", -1):
         assert ask() == answer
     return answer
 

@@ -38,7 +38,7 @@ def test_a_plan_whose_confirmer_may_not_any_more_waits_for_somebody_who_may(
     apply(run)
     assert (run.status, run.holds[0]["message"][:5]) == (Status.REVIEW, "alice")
     assert not Product.objects.exists()
-    confirm(run, plan_hash=run.plan_hash, by=person("dora", "apply_importrun"), in_background=False)
+    confirm(run, plan_hash=run.plan_hash, by=person("dora", "confirm_importrun"), in_background=False)
     apply(run)
     assert (run.status, Product.objects.count()) == (Status.APPLIED, 1)
 
@@ -47,7 +47,7 @@ def test_those_who_follow_imports_are_told_each_time(feed: Feed, alice: User) ->
     run = planned(feed, item("1"))
     User.objects.create_superuser("root", "root@example.com", "x")
     for name in ("dora", "emil"):
-        approver = person(name, "apply_importrun")
+        approver = person(name, "confirm_importrun")
         confirm(run, plan_hash=run.plan_hash, by=approver, in_background=False)
         demoted(approver)
         apply(run)

@@ -262,7 +262,7 @@ def test_who_may_undo_does_and_is_named(run: ImportRun, alice: User) -> None:
 
 @pytest.mark.parametrize("name", ["bob", "charlie", "ida"])
 def test_who_may_not_undo_is_refused(run: ImportRun, name: str, request: pytest.FixtureRequest) -> None:
-    by = person("ida", "apply_importrun") if name == "ida" else request.getfixturevalue(name)
+    by = person("ida", "confirm_importrun") if name == "ida" else request.getfixturevalue(name)
     with pytest.raises(NotAllowed, match=f"{name} .*catalog.undo_importrun"):
         request_undo(run, by=by)
     undone(run)
