@@ -23,7 +23,7 @@ from catalog.feeds import reference
 from catalog.imports import confirm
 from catalog.imports.discard import discard
 from catalog.imports.planning import supplemental
-from catalog.imports.planning.holds import SERIOUS, asks_why, repairs_of
+from catalog.imports.planning.guards import SERIOUS_GUARDS, needs_reason, repairs_of
 from catalog.imports.receive import plan_again
 from catalog.imports.reports import downloads, source
 from catalog.imports.undo import keeps_values, request_redo, request_undo
@@ -130,11 +130,11 @@ class ImportRunAdmin(ModelAdmin):
             "opts": self.model._meta,
             "tabs": [(each, each.count(run)) for each in tabs.values()],
             "tab": tab,
-            "kept": supplemental.kept(run),
+            "kept": supplemental.kept_attributes(run),
             "repairs": repairs_of(run) if run.reading != Reading.STRICT else [],
-            "asks_why": asks_why(run),
+            "asks_why": needs_reason(run),
             "reason_chars": confirm.REASON_CHARS,
-            "holds": [(hold["message"], hold["code"] in SERIOUS) for hold in run.holds],
+            "holds": [(hold["message"], hold["code"] in SERIOUS_GUARDS) for hold in run.holds],
             "has_error_line": run.status == Status.FAILED and source.place_of_error(run) is not None,
             "can_upload": self.has_upload_permission(request),
             "can_change_feed": request.user.has_perm("catalog.change_feed"),

@@ -14,8 +14,8 @@ from catalog.errors import NotPossible
 from catalog.imports.notices import tell_needs_review
 from catalog.imports.permissions import require
 from catalog.imports.planning import changed_fields
-from catalog.imports.planning.changed_fields import only
-from catalog.imports.planning.holds import asks_why
+from catalog.imports.planning.changed_fields import of_operation
+from catalog.imports.planning.guards import needs_reason
 from catalog.imports.sql import OF_CHANGED_PRODUCTS
 from catalog.imports.work.queue import enqueue
 from catalog.models import CatalogState, Change, ImportRun, ItemIssue, Mode, Operation, Product, StagedItem, Status
@@ -38,7 +38,7 @@ def confirm(run: ImportRun, *, plan_hash: str, by: Any, reason: str = "", in_bac
     if run.plan_hash != plan_hash:
         raise NotPossible("plan_changed", "The plan has changed since you looked at it. Read it again, then confirm.")
     reason = " ".join(reason.replace("\0", " ").split())[:REASON_CHARS]
-    if run.status == Status.REVIEW and asks_why(run) and not _READABLE.search(reason):
+    if run.status == Status.REVIEW and needs_reason(run) and not _READABLE.search(reason):
         raise NotPossible(
             "reason_needed",
             f"{run} is held by a guard. Say in words why it should be applied all the same, then confirm.",
@@ -132,7 +132,7 @@ def first(rows: Rows[Row], order: str, count: int, **wanted: Any) -> list[Row]:
         rows = rows.filter(**wanted)
         if rows.model is not Change or rows.query.is_empty():
             return list(rows.order_by(order)[:count])
-        lists = [rows.filter(**only(operation)).order_by("operation", "id") for operation in Operation.values]
+        lists = [rows.filter(**of_operation(operation)).order_by("operation", "id") for operation in Operation.values]
     else:
         lists = [each.filter(**wanted) for each in rows]
     parts = [(_backwards(each) if order.startswith("-") else each)[:count] for each in lists]
@@ -150,7 +150,7 @@ def changes(run: ImportRun, *, operation: str = "", outcome: str = "", product_i
     """The run's changes, all or those of one operation, one outcome or one product."""
     by_outcome = "unusual" if outcome in UNUSUAL else "outcome"
     chosen = {name: value for name, value in ((by_outcome, outcome), ("product_id", product_id)) if value}
-    return run.changes.filter(**chosen, **(only(operation) if operation else {}))
+    return run.changes.filter(**chosen, **(of_operation(operation) if operation else {}))
 
 
 def filtered(run: ImportRun, *, field: str = "", q: str = "", **chosen: str) -> Rows[Change]:
@@ -161,8 +161,8 @@ def filtered(run: ImportRun, *, field: str = "", q: str = "", **chosen: str) -> 
     rows = changes(run, **chosen)
     if q:
         rows = rows.filter(pk__in=_of_products(run, q))
-        return [(changed_fields.speaking_of(rows, field) if field else rows).order_by("id")]
-    return changed_fields.lists(rows, run, field) if field else rows
+        return [(changed_fields.with_field(rows, field) if field else rows).order_by("id")]
+    return changed_fields.changes_of_field(rows, run, field) if field else rows
 
 
 def _of_products(run: ImportRun, text: str) -> list[int]:

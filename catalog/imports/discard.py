@@ -7,8 +7,8 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from catalog.errors import NotPossible
 from catalog.imports.confirm import describe
+from catalog.imports.issues import forget_missing_items
 from catalog.imports.permissions import require
-from catalog.imports.planning import between_items
 from catalog.imports.reading.unchanged import remembered
 from catalog.imports.work.files import forget_chunks
 from catalog.imports.work.queue import enqueue
@@ -62,7 +62,7 @@ def with_valid_items(runs: QuerySet[ImportRun]) -> QuerySet[ImportRun]:
 
 def _forget_valid_items(run: ImportRun) -> None:
     run.staged.exclude(state=ItemState.INVALID).delete()
-    between_items.forget_items(run)
+    forget_missing_items(run)
 
 
 @transaction.atomic

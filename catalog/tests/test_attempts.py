@@ -324,7 +324,7 @@ def test_reading_that_takes_too_long_fails_with_its_numbers(
     def too_slow(*_: Any) -> None:
         raise SoftTimeLimitExceeded
 
-    monkeypatch.setattr("catalog.imports.reading.stage.plan", too_slow)
+    monkeypatch.setattr("catalog.imports.reading.stage.make_plan", too_slow)
     stage(run)
     assert (run.status, run.error_code) == (Status.FAILED, "time_limit")
     assert "reading it, at 3 items, took longer than 7,200 seconds" in run.error

@@ -53,13 +53,13 @@ TRIPPING: dict[str, tuple[str, str, list[str], list[str]]] = {
     ),
     "currency": (
         "guard_currency",
-        "None of this feed's products is in KWD (1 item) so far.",
+        "None of this feed's products has been in KWD (1 item) so far.",
         [*WAS, item("new", price="1.000 KWD")],
         [*WAS, item("new", price="1.00 AED")],
     ),
     "out_of_stock": (
         "guard_out_of_stock",
-        "13 of 40 (32.5 %) of the products would turn out of stock.",
+        "13 of 40 (32.5 %) of the products would go out of stock.",
         [*items(13, price="100.00 AED", availability="out_of_stock"), *rest(13)],
         [*items(12, price="100.00 AED", availability="out_of_stock"), *rest(12)],
     ),

@@ -174,7 +174,7 @@ class SideBySide(RuleBasedStateMachine):
         for id, change in sorted(expected.changes.items()):
             for name in change.spoken:
                 speaking.setdefault(name, []).append(id)
-        assert changed_fields.numbers(run) == {name: len(ids) for name, ids in speaking.items()}
+        assert changed_fields.numbers_by_field(run) == {name: len(ids) for name, ids in speaking.items()}
         for name, ids in speaking.items():
             assert sorted(found_by(run, field=name)) == ids
             assert {id: found_by(run, field=name, q=id) == [id] for id in IDS} == {id: id in ids for id in IDS}
@@ -193,7 +193,8 @@ class SideBySide(RuleBasedStateMachine):
     def plan(self, file: list[naive.Item], mode: str, second: bool) -> None:
         feed = self.feeds[second]
         unlike_any_other = f"<!-- {self.naive.clock} -->"
-        with mock.patch.object(changed_fields, "FEW", self.naive.clock % 2):  # what is listed elsewhere is walked to
+        # What one plan lists, another one walks to.
+        with mock.patch.object(changed_fields, "MAX_LISTED_CHANGES", self.naive.clock % 2):
             run = planned(feed, *(found.xml for found in file), unlike_any_other, mode=mode)
         expected = self.naive.plan(run.pk, file, mode, feed.pk)
         self.agree(run, expected)

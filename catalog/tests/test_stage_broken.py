@@ -77,7 +77,7 @@ def test_a_salvaged_file_names_the_items_that_are_lost(feed: Feed) -> None:
     assert (issue.code, issue.severity, issue.count) == ("item.not_well_formed", "error", 1)
     (hold,) = run.holds
     assert hold["code"] == "feed.salvaged"
-    assert "its items were read one by one: 1 of 3 not well-formed (line 3)" in hold["message"]
+    assert "its items were read one by one. Left out: 1 of 3 not well-formed (line 3)." in hold["message"]
 
 
 def test_each_way_of_reading_starts_over(feed: Feed) -> None:
@@ -108,7 +108,7 @@ def test_an_item_that_is_too_large_is_left_out_and_the_others_are_read(feed: Fee
     assert (run.status, run.reading) == (Status.REVIEW, Reading.SALVAGED)
     assert counts(run) == {"items": 3, "created": 2, "invalid": 1}
     assert [issue.code for issue in run.issues.all()] == ["item.too_large"]
-    assert "read one by one: 1 of 3 over a limit (line 3) and left out" in run.holds[0]["message"]
+    assert "read one by one. Left out: 1 of 3 over a limit (line 3)." in run.holds[0]["message"]
 
 
 def test_an_item_over_another_limit_costs_only_itself(feed: Feed, settings: Any) -> None:
@@ -246,7 +246,7 @@ def test_the_page_says_what_was_repaired(feed: Feed) -> None:
 
 def test_the_page_says_what_was_lost(feed: Feed) -> None:
     run = salvaged(feed)
-    assert "1 of 3 not well-formed (line 3) and left out" in card(run)
+    assert "Left out: 1 of 3 not well-formed (line 3)." in card(run)
     invalid = browser("alice").get(url(run) + "?tab=invalid").content.decode()
     assert "The item is not well-formed XML" in invalid
     assert "Line 3: &lt;item&gt;" in invalid

@@ -15,9 +15,10 @@ from catalog.feeds.broken.salvage import SALVAGEABLE, salvage_items
 from catalog.feeds.cleaning.check import Item, Occurring
 from catalog.feeds.reading import formats
 from catalog.feeds.reading.items import RawItem, Stream, read_items
-from catalog.imports.planning.plan import plan
+from catalog.imports.issues import add_issues, add_unknown_names, unknown_examples
+from catalog.imports.planning.plan import make_plan
 from catalog.imports.reading import chunks
-from catalog.imports.reading.copy import Batch, add_issues, add_unknown, checked, examples_of
+from catalog.imports.reading.copy import ItemBatch, clean_items
 from catalog.imports.reading.processes import Crew
 from catalog.imports.work.files import Verified, forget_chunks, opened
 from catalog.imports.work.metrics import Meter, speed
@@ -93,7 +94,7 @@ def _finish(run: ImportRun) -> None:
 def _plan(run: ImportRun) -> None:
     run.metrics["stage"] = run.metrics.get("stage", {}) | speed(run.seconds_in_status(), run.items)
     run.seconds["stage"] = run.metrics["stage"]["seconds"]
-    plan(run)
+    make_plan(run)
 
 
 # --- in one piece -------------------------------------------------------------------------------------
@@ -156,7 +157,7 @@ def _read_once(run: ImportRun, on_progress: Watch | None, deadline: float) -> bo
     with opened(run) as file:
         stored = Verified(file, run.sha256, deadline)
         repairs = Repairs()
-        items = checked(_raw_items(run, stored, repairs), run.feed.rules, occurring)
+        items = clean_items(_raw_items(run, stored, repairs), run.feed.rules, occurring)
         while _save(run, items, file):
             if on_progress:
                 on_progress(run)
@@ -166,7 +167,7 @@ def _read_once(run: ImportRun, on_progress: Watch | None, deadline: float) -> bo
         stored.verify()
     run.names = sorted(occurring.names)
     _count_repairs(run, repairs)
-    add_unknown(run, examples_of(occurring))
+    add_unknown_names(run, unknown_examples(occurring))
     return True
 
 
@@ -183,7 +184,7 @@ def _raw_items(run: ImportRun, file: Stream, repairs: Repairs) -> Iterator[RawIt
 @transaction.atomic
 def _save(run: ImportRun, items: Iterator[Item], file: File[bytes]) -> bool:
     """Add a batch: its items, its issues and the run's progress, all or nothing. False when there is no more to do."""
-    batch = Batch(run, items, BATCH_ITEMS)
+    batch = ItemBatch(run, items, BATCH_ITEMS)
     batch.copy()
     run.items += batch.count
     run.invalid += batch.invalid
@@ -193,7 +194,7 @@ def _save(run: ImportRun, items: Iterator[Item], file: File[bytes]) -> bool:
         transaction.set_rollback(True)
         run.status = Status.DISCARDED
         return False
-    add_issues(run, batch.tally.found())
+    add_issues(run, batch.tally.counts())
     return bool(batch.count)
 
 

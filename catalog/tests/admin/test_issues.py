@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from catalog.imports.discard import clean_up
-from catalog.imports.planning.coverage import cover
 from catalog.imports.reading.stage import stage
+from catalog.imports.reports.coverage import cover_run
 from catalog.models import Feed, ImportRun
 from catalog.tests.factories import FLAWLESS, applied, execute, item, items, planned, received
 from catalog.tests.pages import UPLOAD, browser, text_of, texts, tree, url, with_class
@@ -108,7 +108,7 @@ def test_shares_are_compared_with_the_run_before(bob: Client, feed: Feed, other_
     found = {name: cells[-1] for name, cells in shares(page).items()}
     assert (found["color"], found["size"], found["mpn"], found["title required"]) == ("−25.0", "+25.0", "=", "=")
     assert f"{url(first)}?tab=attributes" in tree(page).xpath("//a/@href")
-    assert cover(first).previous is None
+    assert cover_run(first).previous is None
 
 
 def test_what_is_gone_altogether_is_shown_as_gone(bob: Client, feed: Feed) -> None:
