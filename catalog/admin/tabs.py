@@ -47,7 +47,7 @@ class Tab:
 
 def page_of(request: HttpRequest, rows: confirm.Rows[Any], key: str, state: dict[str, str]) -> dict[str, Any]:
     """The page of rows that the address asks for, with the addresses of its neighbours; `state` is in each."""
-    after, before = number(request.GET.get("after")), number(request.GET.get("before"))
+    after, before = key_in(request.GET.get("after")), key_in(request.GET.get("before"))
     page = confirm.page(rows, key, after=after, before=before)
 
     def link(**position: int) -> str:
@@ -60,7 +60,7 @@ def page_of(request: HttpRequest, rows: confirm.Rows[Any], key: str, state: dict
     return {"rows": page.rows, "links": links}
 
 
-def number(text: str | None) -> int | None:
+def key_in(text: str | None) -> int | None:
     """A key from the address; what is no key is no position."""
     return min(int(text), LAST) if text and text.isascii() and text.isdigit() and len(text) < 20 else None
 

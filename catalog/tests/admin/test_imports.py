@@ -246,7 +246,7 @@ def test_the_live_part_counts(alice: Client, feed: Feed) -> None:
     history = [{"status": "staging", "at": (now - timedelta(seconds=10)).isoformat(), "by": ""}]
     ImportRun.objects.filter(pk=run.pk).update(items=12_000, invalid=7, bytes_read=run.file_size // 4, history=history)
     run.issues.create(code="price.lenient", attribute="price", severity="warning", count=1204)
-    with patch("catalog.admin.progress.timezone.now", return_value=now):
+    with patch("catalog.admin.run_page.timezone.now", return_value=now):
         said = text_of(tree(alice.get(url(run, "live"))))
     assert re.search(r"12,000 items · 25 % · 1,200 items/s · about (29|30|31) s left · 7 invalid", said)
     assert "The amount is written in an unusual way (price): 1,204" in said
