@@ -17,7 +17,7 @@ from catalog.imports.planning import changed_fields
 from catalog.imports.planning.changed_fields import of_operation
 from catalog.imports.planning.guards import needs_reason
 from catalog.imports.sql import OF_CHANGED_PRODUCTS
-from catalog.imports.work.queue import enqueue
+from catalog.imports.work.queue import Task, enqueue
 from catalog.models import CatalogState, Change, ImportRun, ItemIssue, Mode, Operation, Product, StagedItem, Status
 from catalog.models.product import SEARCH_CHARS
 from catalog.models.runs import UNUSUAL, ItemState
@@ -27,8 +27,8 @@ REASON_CHARS = 1000
 _READABLE = re.compile(r"[^\W_\u115f\u1160\u3164\uffa0]")
 
 
-def confirm(run: ImportRun, *, plan_hash: str, by: Any, reason: str = "", in_background: bool = True) -> None:
-    """Let the reviewed plan be applied, once. A worker applies it, or the caller when not `in_background`.
+def confirm(run: ImportRun, *, plan_hash: str, by: Any, reason: str = "") -> None:
+    """Have a worker apply the reviewed plan, once.
 
     A plan that tripped a guard needs a `reason` in words, which is kept in the run's history, cut to `REASON_CHARS`.
     Raises `NotPossible` when the plan is another one now, somebody was quicker or the reason is missing, `NotAllowed`
@@ -45,8 +45,7 @@ def confirm(run: ImportRun, *, plan_hash: str, by: Any, reason: str = "", in_bac
         )
     if not run.move(Status.REVIEW, to=Status.APPLYING, by=by, reason=reason):
         raise NotPossible("not_in_review", f"{run} cannot be confirmed: {describe(run)}")
-    if in_background:
-        enqueue("catalog.apply", run)
+    enqueue(Task.APPLY, run)
 
 
 def go_on(run: ImportRun) -> None:

@@ -40,7 +40,7 @@ def _discard_old_plans() -> int:
     number = 0
     for run in ImportRun.objects.filter(status=Status.REVIEW, changed_at__lt=_before(days)) if days else ():
         try:
-            discard(run, by=None, reason=f"nobody confirmed it for {days} days", in_background=False)
+            discard(run, by=None, reason=f"nobody confirmed it for {days} days")
             number += 1
         except NotPossible:
             continue  # somebody was quicker, in this very moment

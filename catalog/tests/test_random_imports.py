@@ -28,8 +28,8 @@ from hypothesis.stateful import (
 )
 
 from catalog.imports.confirm import edited_since, filtered, page
-from catalog.imports.discard import clean_up, discard
-from catalog.imports.local import import_here
+from catalog.imports.discard import clean_up
+from catalog.imports.local import import_locally
 from catalog.imports.planning import changed_fields
 from catalog.imports.reading import chunks, unchanged
 from catalog.imports.reports.history import history
@@ -42,6 +42,7 @@ from catalog.tests.factories import (
     applied,
     at_once,
     counts,
+    discarded,
     edit,
     execute,
     feed_of,
@@ -222,7 +223,7 @@ class SideBySide(RuleBasedStateMachine):
     @rule(index=index)
     def discard(self, index: int) -> None:
         run, _expected = self.chosen("review", index)
-        discard(run, by=None, in_background=False)
+        discarded(run)
         assert seen() == {}
 
     @precondition(lambda self: any(run.has_changes for run, _ in self.runs["applied"]))
@@ -339,7 +340,7 @@ def test_a_dry_run_leaves_every_table_as_it_is(
         applied(feed, *(found.xml for found in before))
         earlier = every_row()
         content = ContentFile(feed_of(*(found.xml for found in file), "<!-- another file -->"), "feed.xml")
-        run = import_here(content, feed=feed, mode=mode, dry_run=True)
+        run = import_locally(content, feed=feed, mode=mode, dry_run=True)
         later = every_row()
         assert run.status == "discarded"
         assert {table for table in earlier if not earlier[table] <= later[table]} == set()

@@ -11,12 +11,22 @@ from django.db import IntegrityError, transaction
 
 from catalog.errors import FeedRefused
 from catalog.imports.confirm import go_on
-from catalog.imports.discard import discard
 from catalog.imports.reading.stage import BATCH_ITEMS, stage
 from catalog.imports.work.queue import fail
 from catalog.models import Feed, ImportRun, Product, Reading, Status
 from catalog.tests.conftest import Worker
-from catalog.tests.factories import applied, catalogue, counts, execute, feed_of, item, items, received
+from catalog.tests.factories import (
+    applied,
+    catalogue,
+    counts,
+    discarded,
+    execute,
+    feed_of,
+    item,
+    items,
+    received,
+    uploaded,
+)
 from catalog.tests.pages import browser, buttons, heading, text_of, tree, url, with_class
 
 CROSSED = item("2").replace("</g:title>", "</title>")
@@ -181,7 +191,7 @@ def test_a_repaired_sync_archives_and_a_salvaged_one_is_refused(feed: Feed) -> N
 
 def test_a_held_import_may_be_discarded(feed: Feed) -> None:
     run = salvaged(feed)
-    discard(run, by=None, in_background=False)
+    discarded(run)
     assert not Product.objects.exists()
 
 
@@ -194,7 +204,7 @@ def test_the_database_knows_the_ways_of_reading(feed: Feed) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_leaves_it_to_a_person(feed: Feed, worker: Worker) -> None:
-    run = received(feed, feed_of(with_ampersand("1")), auto_apply=True, in_background=True)
+    run = uploaded(feed, feed_of(with_ampersand("1")), auto_apply=True)
     assert worker.work() == ["catalog.stage"]
     run.refresh_from_db()
     assert (run.status, run.reading) == (Status.REVIEW, Reading.REPAIRED)

@@ -11,11 +11,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from catalog.imports import confirm
-from catalog.imports.discard import discard
 from catalog.imports.planning import changed_fields
 from catalog.models import Change, ChangedField, Feed, ImportRun
 from catalog.tests.admin.test_pages import walk
-from catalog.tests.factories import applied, edit, execute, item, items, planned
+from catalog.tests.factories import applied, discarded, edit, execute, item, items, planned
 from catalog.tests.pages import browser, changes, text_of, tree, url, with_class
 
 pytestmark = pytest.mark.django_db
@@ -119,7 +118,7 @@ def test_every_link_keeps_the_filters_and_one_clears_them(alice: Client, plan: I
 
 
 def test_a_discarded_plan_has_no_fields(alice: Client, plan: ImportRun) -> None:
-    discard(plan, by=None, in_background=False)
+    discarded(plan)
     assert not ChangedField.objects.filter(run=plan).exists()
     assert alice.get(url(plan), {"field": "price"}).status_code == 200
 
