@@ -189,8 +189,8 @@ class ImportRunAdmin(ModelAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": _("Reference"),
-            "attributes": reference.attributes(),
-            "codes": [(code, reference.severity_of(code)) for code in reference.codes()],
+            "attributes": reference.attribute_entries(),
+            "codes": reference.sorted_codes(),
             "introduction": reference.INTRODUCTION,
             "severities": reference.SEVERITIES,
         }

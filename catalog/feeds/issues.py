@@ -19,6 +19,11 @@ class Severity(StrEnum):
     WARNING = "warning"
     NOTICE = "notice"
 
+    @property
+    def rank(self) -> int:
+        """0 is the worst."""
+        return list(Severity).index(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Code:
@@ -56,7 +61,7 @@ CODES: tuple[Code, ...] = (
     *(
         Code(
             f"{a.name}.unknown",
-            _E,
+            _E if a.need is Need.REQUIRED else _W,
             f"{a.name} is not one of the allowed values",
             f"Use one of: {', '.join(a.values)}.",
         )
@@ -544,7 +549,7 @@ CODES: tuple[Code, ...] = (
 BY_CODE: dict[str, Code] = {code.name: code for code in CODES}
 
 
-def words(name: str, severity: str = Severity.WARNING) -> Code:
+def code_named(name: str, severity: str = Severity.WARNING) -> Code:
     """The code of that name. The registry may no longer have a code that an older version reported: its name stays."""
     return BY_CODE.get(name) or Code(name, Severity(severity), name, "")
 
@@ -563,10 +568,10 @@ class Issue(NamedTuple):
 
     @property
     def severity(self) -> Severity:
-        return severity(self.code, self.attribute)
+        return severity_of(self.code, self.attribute)
 
 
-def severity(code: str, attribute: str) -> Severity:
+def severity_of(code: str, attribute: str) -> Severity:
     """How bad an issue is on this attribute; "" is the whole item.
 
     An error on an attribute that is not required is a warning: the value is set aside and the item is imported.

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connection
 
 from catalog.feeds.cleaning.check import Occurring
-from catalog.feeds.issues import Issue, severity
+from catalog.feeds.issues import Issue, severity_of
 from catalog.imports.sql import execute
 from catalog.models import ImportRun, RunIssue
 
@@ -77,7 +77,7 @@ def add_issues(run: ImportRun, counts: IssueCounts) -> None:
     """Add these to the run's issues."""
     most = RunIssue.EXAMPLES
     rows = [
-        (run.pk, code, attribute, severity(code, attribute), count, json.dumps(examples[:most]), most)
+        (run.pk, code, attribute, severity_of(code, attribute), count, json.dumps(examples[:most]), most)
         for (code, attribute), (count, examples) in sorted(counts.items())  # always in one order, against deadlocks
     ]
     if rows:
@@ -132,7 +132,7 @@ def count_listed(run: ImportRun, codes: Iterable[str]) -> None:
             run=run.pk,
             code=code,
             attribute=attribute,
-            severity=severity(code, attribute),
+            severity=severity_of(code, attribute),
             most=RunIssue.EXAMPLES,
         )
 

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from catalog.feeds.attributes import expected
-from catalog.feeds.issues import Severity, words
+from catalog.feeds.issues import Severity, code_named
 from catalog.models.feed import Feed, Mode
 from catalog.models.fields import ItemFields
 from catalog.models.product import CatalogVersion
@@ -469,11 +469,11 @@ class RunIssue(models.Model):
 
     @property
     def title(self) -> str:
-        return words(self.code).title
+        return code_named(self.code).title
 
     @property
     def advice(self) -> str:
-        return words(self.code).advice
+        return code_named(self.code).advice
 
     @property
     def expected(self) -> str:
