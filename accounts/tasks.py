@@ -9,7 +9,7 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from accounts import mails, sessions
 from accounts.models import User
-from schedule.bell import call
+from schedule.queue import enqueue_now
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ _MAIL: dict[str, Any] = {"autoretry_for": (OSError, SMTPException), "retry_backo
 def ask_for(task: str, *arguments: str) -> bool:
     """Ask a worker; false when the broker does not answer. Takes as long whoever the arguments are about."""
     try:
-        call(f"accounts.{task}", args=arguments)
+        enqueue_now(f"accounts.{task}", args=arguments)
     except BrokerError:
         log.exception("The broker does not answer; nobody was asked for %s", task)
         return False

@@ -190,11 +190,8 @@ class Life:
         self._look = partial(Visitor().look, results=self.results)
 
     def lead(self) -> None:
-        from catalog.imports.local import local_queue
-
-        with local_queue():  # each step is taken below
-            self._first_import()
-            self._tenth_changed()
+        self._first_import()
+        self._tenth_changed()
 
     def _first_import(self) -> None:
         from catalog.imports.discard import clean_up
@@ -207,16 +204,16 @@ class Life:
         self._look(run, "applied")
         _edit(run)
         self._take("what an undo would do, products edited since", prospect, run)
-        request_undo(run, by=None)
-        self._take("undo", undo, run)
+        request_undo(run, by=None, in_background=False)
+        self._take("undo", undo, run, in_background=False)
         self._look(run, "undone")
-        request_redo(run, by=None)
-        self._take("redo", redo, run)
+        request_redo(run, by=None, in_background=False)
+        self._take("redo", redo, run, in_background=False)
         clean_up(run)
 
     def _tenth_changed(self) -> None:
         from catalog.imports.confirm import edited_since
-        from catalog.imports.discard import clean_up, discard
+        from catalog.imports.discard import discard
 
         run = self._planned("changed.xml")
         self._look(run, "a tenth changed, in review")
@@ -225,21 +222,20 @@ class Life:
         self._look(run, "in review, products edited since")
         self._apply(run, step="apply the tenth")
         self._look(run, "applied, with conflicts")
-        run = self._planned("changed.xml")
-        self._take("discard", lambda run: (discard(run, by=None), clean_up(run)), run)
+        self._take("discard", discard, self._planned("changed.xml"), by=None, in_background=False)
 
     def _planned(self, name: str) -> ImportRun:
         """The import of that file, up to its plan."""
         from django.core.files.base import File
 
-        from catalog.imports.local import stage_locally
+        from catalog.imports.reading.stage import stage
         from catalog.imports.receive import receive
         from catalog.models import Feed, Mode, Status
 
         feed, _made = Feed.objects.get_or_create(slug="bench", defaults={"name": "Bench"})
         with (self._folder / name).open("rb") as stream:
-            run = receive(File(stream, name=name), feed=feed, mode=Mode.SYNC, by=None)
-        stage_locally(run)
+            run = receive(File(stream, name=name), feed=feed, mode=Mode.SYNC, by=None, in_background=False)
+        stage(run)
         if run.status != Status.REVIEW:
             raise SystemExit(f"{run} is {run.status}: {run.error}")
         return run
@@ -248,8 +244,8 @@ class Life:
         from catalog.imports.apply import apply
         from catalog.imports.confirm import confirm
 
-        confirm(run, plan_hash=run.plan_hash, by=None, reason="measured")
-        self._take(step, apply, run)
+        confirm(run, plan_hash=run.plan_hash, by=None, reason="measured", in_background=False)
+        self._take(step, apply, run, in_background=False)
 
     def _take(self, step: str, act: Callable[..., Any], run: ImportRun, **options: Any) -> None:
         start = time.perf_counter()

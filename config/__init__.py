@@ -1,4 +1,4 @@
-"""The project: settings, URLs, the Celery application, the embedded servers."""
+"""The project: settings, URLs, the Celery application."""
 
 from config.celery import app as celery_app
 

@@ -11,18 +11,9 @@ if "celery" in Path(sys.argv[0]).parts[-2:]:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
 
 app = Celery("config", task_cls="schedule.running:ScheduledTask")
-app.set_default()  # else only this thread knows it, and the threads of a web server ring at a broker nobody has
+app.set_default()  # else only this thread knows it, and the threads of a web server enqueue at a broker that nobody has
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
-
-
-@signals.celeryd_init.connect
-@signals.beat_init.connect
-def start_servers(**_: object) -> None:
-    """A worker or a beat started by hand finds its database and broker up."""
-    import devservers
-
-    devservers.ensure()
 
 
 @signals.worker_ready.connect

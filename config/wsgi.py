@@ -4,10 +4,8 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-import devservers
 from config.middleware import in_utf8, limit_waiting
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
-devservers.ensure()
 limit_waiting()
 application = in_utf8(get_wsgi_application())

@@ -18,7 +18,7 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from notifications.models import Message, MessageQuerySet, Outage, Status
 from notifications.rendering import Wording, clean, word
-from schedule.bell import call
+from schedule.queue import enqueue_now
 
 log = logging.getLogger(__name__)
 
@@ -117,6 +117,6 @@ def _worded(name: str, context: Mapping[str, Any]) -> dict[str, Any]:
 def ring() -> None:
     """Ask a worker to send what is due. When nobody hears it, the next sweep does."""
     try:
-        call("notifications.deliver")
+        enqueue_now("notifications.deliver")
     except BrokerError:
         log.exception("The broker does not answer; messages wait for the next sweep")

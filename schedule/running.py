@@ -12,7 +12,7 @@ from celery import Task
 from celery.exceptions import Retry
 from django.utils import timezone
 
-from schedule.bell import call
+from schedule.queue import enqueue_now
 
 if TYPE_CHECKING:
     from django_celery_beat.models import PeriodicTask
@@ -60,7 +60,7 @@ def call_now(job: PeriodicTask) -> None:
 
     Raises the broker's `OperationalError` when it does not answer.
     """
-    call(
+    enqueue_now(
         job.task,
         args=json.loads(job.args or "[]"),
         kwargs=json.loads(job.kwargs or "{}"),

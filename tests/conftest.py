@@ -11,22 +11,22 @@ from celery import Celery
 
 from catalog.models import Feed
 from config import celery_app
-from config.settings import base
+from config.settings import local
 
 
 @pytest.fixture
 def queue(settings: Any, tmp_path: Path) -> Iterator[str]:
-    """The name of a queue of our own at the real broker, which this process rings from now on."""
+    """The name of a queue of our own at the real broker, into which this process enqueues from now on."""
     settings.MEDIA_ROOT = tmp_path / "media"
     name = f"test-{uuid.uuid4()}-"
-    bell = Celery("bell", broker=base.CELERY_BROKER_URL, set_as_current=False)
-    bell.conf.task_routes = settings.CELERY_TASK_ROUTES
-    bell.conf.broker_transport_options = {**settings.CELERY_BROKER_TRANSPORT_OPTIONS, "global_keyprefix": name}
-    bell.set_current()
+    app = Celery("test", broker=local.CELERY_BROKER_URL, set_as_current=False)
+    app.conf.task_routes = settings.CELERY_TASK_ROUTES
+    app.conf.broker_transport_options = {**settings.CELERY_BROKER_TRANSPORT_OPTIONS, "global_keyprefix": name}
+    app.set_current()
     yield name
     celery_app.set_current()
-    bell.close()
-    with redis.Redis.from_url(base.REDIS_URL) as server:
+    app.close()
+    with redis.Redis.from_url(local.REDIS_URL) as server:
         for key in server.scan_iter(f"{name}*"):
             server.delete(key)
 

@@ -14,7 +14,7 @@ thread.join()
 """
 
 
-def test_every_thread_rings_at_our_broker() -> None:
+def test_every_thread_enqueues_at_our_broker() -> None:
     """A web server answers in threads of its own, and loads this package before it names its settings."""
     environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
     run = subprocess.run(

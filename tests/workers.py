@@ -12,7 +12,7 @@ from django.db import connection
 
 from catalog.models import ImportRun, Status
 from catalog.tests.factories import wait_until
-from config.settings import base
+from config.settings import local
 
 WORKER = "-m celery -A {} worker -l INFO --pidfile= --without-gossip --without-mingle --without-heartbeat"
 PATIENCE = 120  # seconds, for a machine that has a lot to do
@@ -27,14 +27,14 @@ def started(
         "DJANGO_SETTINGS_MODULE": "tests.worker_settings",
         "TEST_DATABASE": str(connection.settings_dict["NAME"]),
         "TEST_MEDIA_ROOT": str(settings.MEDIA_ROOT),
-        "TEST_BROKER": base.CELERY_BROKER_URL,
+        "TEST_BROKER": local.CELERY_BROKER_URL,
         "TEST_QUEUE": queue,
         "TEST_EMAIL_URL": "console:",
     }
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, *command],
-            cwd=base.BASE_DIR,
+            cwd=local.BASE_DIR,
             env={**os.environ, **environment, **more},
             stdout=output,
             stderr=subprocess.STDOUT,

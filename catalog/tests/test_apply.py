@@ -16,7 +16,6 @@ from catalog.feeds.cleaning.check import Rules, check
 from catalog.feeds.reading.items import read_items
 from catalog.imports.apply import apply
 from catalog.imports.confirm import confirm
-from catalog.imports.local import local_queue
 from catalog.imports.reading.stage import stage
 from catalog.models import CatalogState, Change, Feed, ImportRun, Product, Status
 from catalog.models.fields import SHARED
@@ -45,8 +44,7 @@ FEEDS = Path(__file__).parent / "feeds"
 
 def confirmed(feed: Feed, *items: str, **options: Any) -> ImportRun:
     run = planned(feed, *items, **options)
-    with local_queue():
-        confirm(run, plan_hash=run.plan_hash, by=None)
+    confirm(run, plan_hash=run.plan_hash, by=None, in_background=False)
     return run
 
 

@@ -1,4 +1,4 @@
-"""What holds everywhere. Importing it starts nothing and opens nothing."""
+"""What holds everywhere. The servers are those that the environment names; `local` has others for a checkout."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -7,7 +7,6 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-import devservers
 from catalog.feeds.limits import Limits
 from config.mail import mail_settings, sender
 from config.settings.unfold import UNFOLD  # noqa: F401
@@ -16,6 +15,12 @@ BASE_DIR = Path(__file__).resolve().parents[2]
 
 env: Any = environ.Env()
 env.read_env(BASE_DIR / ".env")
+
+
+def broker_url(redis_url: str) -> str:
+    """Celery spells a unix socket differently from redis-py and Django."""
+    return f"redis+socket://{redis_url[len('unix://') :]}" if redis_url.startswith("unix://") else redis_url
+
 
 # --- security -------------------------------------------------------------------------------------
 DEBUG = False
@@ -187,11 +192,11 @@ CORS_EXPOSE_HEADERS = ("ETag", "Location", "Preference-Applied", "Retry-After")
 API_UPLOAD_REVIEW = env.bool("API_UPLOAD_REVIEW", default=False)
 
 # --- data -----------------------------------------------------------------------------------------
-DATABASES = {"default": env.db("DATABASE_URL") if env.str("DATABASE_URL", default="") else devservers.database()}
-DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
-DATABASES["default"].setdefault("CONN_HEALTH_CHECKS", True)
+DATABASES: dict[str, dict[str, Any]] = {"default": {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}}
+if env.str("DATABASE_URL", default=""):
+    DATABASES["default"] |= env.db("DATABASE_URL")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-REDIS_URL = env.str("REDIS_URL", default="") or devservers.redis_url()
+REDIS_URL = env.str("REDIS_URL", default="")
 CACHES: dict[str, Any] = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
@@ -231,10 +236,7 @@ STORAGES = {
 
 # --- background work ------------------------------------------------------------------------------
 IMPORT_MAX_SECONDS = env.int("IMPORT_MAX_SECONDS", default=3 * 60 * 60)  # for reading, and again for applying
-# Celery spells a unix socket differently from redis-py and Django.
-CELERY_BROKER_URL = (
-    f"redis+socket://{REDIS_URL.removeprefix('unix://')}" if REDIS_URL.startswith("unix://") else REDIS_URL
-)
+CELERY_BROKER_URL = broker_url(REDIS_URL)
 CELERY_RESULT_BACKEND = None
 CELERY_RESULT_EXPIRES = None  # else beat adds a clean-up job for results that do not exist
 CELERY_TASK_IGNORE_RESULT = True
@@ -262,8 +264,8 @@ CELERY_BEAT_SCHEDULER = "schedule.beat:Scheduler"
 CELERY_TASK_ROUTES = {"notifications.deliver": {"queue": "mail"}, "accounts.mail_*": {"queue": "mail"}}
 
 # --- mail -----------------------------------------------------------------------------------------
-# In a checkout nothing leaves the machine unless EMAIL_URL says so.
-globals().update(mail_settings(env.str("EMAIL_URL", default="") or (devservers.STATE / "mail").as_uri()))
+if env.str("EMAIL_URL", default=""):
+    globals().update(mail_settings(env.str("EMAIL_URL")))
 EMAIL_TIMEOUT = 10  # for each answer; Django's default is to wait for ever
 DEFAULT_FROM_EMAIL = sender(
     env.str("DEFAULT_FROM_EMAIL", default="") or "Ounass Product Management <catalogue@localhost>"

@@ -1,8 +1,11 @@
-"""A checkout on somebody's machine: readable errors, no secrets to configure."""
+"""A checkout on somebody's machine: servers of its own, readable errors, no secrets to configure."""
+
+from celery import signals
 
 import devservers
+from config.mail import mail_settings
 from config.settings.base import *  # noqa: F403
-from config.settings.base import SIMPLE_JWT, env
+from config.settings.base import CACHES, DATABASES, REDIS_URL, SIMPLE_JWT, broker_url, env
 
 DEBUG = True
 SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="only-for-a-checkout-production-refuses-to-start-without-its-own")
@@ -14,3 +17,20 @@ SIMPLE_JWT = {
 }
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 ADMIN_PASSWORD_FILE = devservers.STATE / "admin-password"  # so that a second start can still say how to log in
+
+# --- servers --------------------------------------------------------------------------------------
+if not env.str("DATABASE_URL", default=""):
+    DATABASES["default"] |= devservers.database()
+if not REDIS_URL:
+    REDIS_URL = devservers.redis_url()
+    CACHES["default"]["LOCATION"] = REDIS_URL
+    CELERY_BROKER_URL = broker_url(REDIS_URL)
+if not env.str("EMAIL_URL", default=""):  # then no mail leaves the machine
+    globals().update(mail_settings((devservers.STATE / "mail").as_uri()))
+
+
+@signals.celeryd_init.connect
+@signals.beat_init.connect
+def start_servers(**_: object) -> None:
+    """Have the database and the broker up for a worker or a beat that is started by hand."""
+    devservers.ensure()

@@ -48,8 +48,8 @@ def told(db: None) -> Callable[..., Message]:
 
 
 @pytest.fixture
-def rings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the tasks that were rung for."""
+def enqueued(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the tasks that were enqueued."""
     names: list[str] = []
     monkeypatch.setattr("celery.current_app.send_task", lambda name, **_: names.append(name))
     return names

@@ -44,20 +44,20 @@ def test_a_model_names_itself(alice: AbstractUser) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_message_goes_with_the_transaction_it_was_told_in(alice: AbstractUser, rings: list[str]) -> None:
+def test_a_message_goes_with_the_transaction_it_was_told_in(alice: AbstractUser, enqueued: list[str]) -> None:
     with transaction.atomic():
         tell([alice], "greeting", "dress:1", {"title": "A dress came in"})
         transaction.set_rollback(True)
     assert not Message.objects.exists()
-    assert rings == []
+    assert enqueued == []
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_sender_is_rung_once_the_message_can_be_seen(alice: AbstractUser, rings: list[str]) -> None:
+def test_delivery_is_enqueued_once_the_message_can_be_seen(alice: AbstractUser, enqueued: list[str]) -> None:
     with transaction.atomic():
         tell([alice], "greeting", "dress:1", {"title": "A dress came in"})
-        assert rings == []
-    assert rings == ["notifications.deliver"]
+        assert enqueued == []
+    assert enqueued == ["notifications.deliver"]
 
 
 @pytest.mark.django_db(transaction=True)

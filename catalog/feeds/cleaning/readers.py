@@ -5,6 +5,7 @@ from collections.abc import Callable
 from catalog.feeds.attributes import ORIGINAL, Attribute, Type
 from catalog.feeds.cleaning import values as v
 from catalog.feeds.cleaning.cleaned import Item, Rules
+from catalog.feeds.reading.delimited import addresses_in
 
 MAX_ADDITIONAL_IMAGES = 10
 
@@ -43,7 +44,7 @@ def _read_url(item: Item, attribute: Attribute, text: str, rules: Rules) -> None
 
 def _read_urls(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
     """One address, or several with commas between, as only a table has them."""
-    addresses = v.addresses_in(text)
+    addresses = addresses_in(text)
     if len(addresses) > 1:
         item.report("attribute.list", attribute.name, text)
         item.keep(attribute.name + ORIGINAL, text)

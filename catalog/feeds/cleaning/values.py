@@ -189,14 +189,6 @@ def url_issue(text: str) -> str:
     return "url.space" if any(c.isspace() for c in text) else "url.characters"
 
 
-_BETWEEN_ADDRESSES = re.compile(r"\s*,\s*(?=https?://)", re.IGNORECASE)
-
-
-def addresses_in(text: str) -> list[str]:
-    """The addresses of a list with commas between; an address may hold commas itself."""
-    return _BETWEEN_ADDRESSES.split(text) if "," in text else [text]
-
-
 def resolved(text: str, base: str) -> str:
     """A relative or protocol-relative address as seen from `base`; "" when it is neither.
 

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 from catalog.errors import FeedRefused
 from catalog.feeds.attributes import BY_ALIAS, Type
-from catalog.feeds.cleaning.values import addresses_in
 from catalog.feeds.limits import NAME_CHARS, Limits, record_too_large, too_many_columns
 
 DELIMITERS = "\t,;|"
@@ -23,6 +22,7 @@ DELIMITERS = "\t,;|"
 csv.field_size_limit(2**31 - 1)
 
 _NEWLINE = re.compile(r"\r\n|\r|\n")
+_BETWEEN_ADDRESSES = re.compile(r"\s*,\s*(?=https?://)", re.IGNORECASE)
 # What XML cannot hold, nor the database: whatever comes after the reader relies on it.
 _NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
@@ -129,6 +129,11 @@ class _Cells:
         for name in self._addresses:
             fields[name] = _addresses(fields.get(name, ""))
         return fields
+
+
+def addresses_in(text: str) -> list[str]:
+    """The addresses of a list with commas between them; an address may hold commas itself."""
+    return _BETWEEN_ADDRESSES.split(text) if "," in text else [text]
 
 
 def _addresses(value: str | list[str]) -> str | list[str]:
