@@ -1,15 +1,21 @@
-"""What the description of the API says of every call alike: how it fails, and whether it needs a token."""
+"""How the API is described: `documented` describes one call, the hooks add what is true of every call."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from rest_framework.fields import empty
+
+JSON = "application/json"
 ERRORS = {
-    "400": "What was sent is wrong.",
+    "400": "Something in the request is wrong.",
     "401": "Log in first, or again.",
     "403": "You may not do this.",
-    "404": "It is not there, or not yours to see.",
-    "409": "It does not fit what happens at the moment.",
+    "404": "It does not exist, or you may not see it.",
+    "409": "It conflicts with what is happening now.",
     "413": "It is too large.",
-    "415": "The body is of a kind that is not taken.",
+    "415": "The body has a media type that the call does not take.",
     "422": "The key was used for another upload.",
     "429": "Too many tries.",
     "503": "It cannot be done at the moment.",
@@ -19,14 +25,14 @@ ERRORS = {
 SCHEMAS = {
     "Error": {
         "type": "object",
-        "description": 'What was wrong: `{"detail": "…"}`, or the sentences about each field or parameter by its name.',
+        "description": 'What is wrong: `{"detail": "…"}`, or sentences by the name of each wrong field or parameter.',
         "additionalProperties": {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
         "minProperties": 1,
         "example": {"detail": "The access token is not valid. Log in again."},
     },
     "Sentence": {
         "type": "object",
-        "description": "What was wrong, in a sentence.",
+        "description": "What is wrong, in a sentence.",
         "properties": {"detail": {"type": "string"}},
         "required": ["detail"],
         "example": {"detail": "Log in first, or again."},
@@ -40,29 +46,92 @@ SCHEME = {"WWW-Authenticate": {"description": "How to log in.", "schema": {"type
 HEADERS = {"401": SCHEME, "429": WAIT, "503": WAIT}
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a call answers with one status: the serializer or type of its body, an example, and what it means."""
+
+    body: Any
+    example: Any = None
+    meaning: str = ""
+    media_type: str = JSON
+
+
+def documented(
+    tag: str,
+    operation_id: str,
+    answers: Mapping[int, Answer],
+    *,
+    errors: Iterable[int] = (),
+    parameters: Iterable[Any] = (),
+    request: Any = empty,
+    sent: Any = None,
+) -> Any:
+    """Describe one call in the schema; its docstring says what it does.
+
+    `errors` are the statuses of its refusals; 401 is added to every call that needs a token, 413 and 415 to every call
+    that takes a body. `sent` is an example of the body, without which there is none; `request` is its serializer, by
+    media type if it is not JSON, unless the view names one.
+    """
+    examples = [
+        OpenApiExample(
+            "Answer", answer.example, response_only=True, status_codes=[str(status)], media_type=answer.media_type
+        )
+        for status, answer in answers.items()
+        if answer.body is not None
+    ]
+    responses: dict[Any, Any] = {
+        (status, answer.media_type) if answer.body is not None else status: OpenApiResponse(answer.body, answer.meaning)
+        for status, answer in answers.items()
+    }
+    if sent is None:
+        request = None
+    else:
+        errors = (*errors, 413, 415)
+        sent_as = next(iter(request)) if isinstance(request, dict) else JSON
+        examples.append(OpenApiExample("Sent", sent, request_only=True, media_type=sent_as))
+    return extend_schema(
+        operation_id=operation_id,
+        tags=[tag],
+        parameters=[*parameters],
+        request=request,
+        responses=responses | dict.fromkeys(errors),
+        examples=examples,
+    )
+
+
 def describe_errors(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Say of each error that a call names, and of all others together, which shape it has. The calls name statuses."""
+    """Say which shape each error has: those that a call names, 401 where it needs a token, and all others together."""
     result["components"]["schemas"].update(SCHEMAS)
-    for place in result["paths"].values():
-        for call in place.values():
-            statuses = sorted({*call["responses"], "default"})
-            call["responses"] = {
-                status: error(status) if status >= "400" else call["responses"][status] for status in statuses
-            }
+    for call in calls_of(result):
+        errors = {"default", *(["401"] if call["security"] else [])}
+        statuses = sorted({*call["responses"], *errors})
+        call["responses"] = {
+            status: describe_error(status) if status >= "400" else call["responses"][status] for status in statuses
+        }
     return result
 
 
 def describe_what_is_open(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Say of calls without a token that they take none; as drf-spectacular says it, some programs read the reverse."""
-    for place in result["paths"].values():
-        for call in place.values():
-            call["security"] = [way for way in call["security"] if way]
+    """Say that calls without a token take none; some programs read the opposite in how drf-spectacular says it."""
+    for call in calls_of(result):
+        call["security"] = [way for way in call["security"] if way]
     return result
 
 
-def error(status: str) -> dict[str, Any]:
-    """How an error of this status is described."""
+def summarize_calls(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Give each call the first sentence of its description as a summary, for lists of calls."""
+    for call in calls_of(result):
+        call["summary"] = call["description"].partition(". ")[0].partition("\n\n")[0].removesuffix(".")
+    return result
+
+
+def calls_of(schema: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    return [call for place in schema["paths"].values() for call in place.values()]
+
+
+def describe_error(status: str) -> dict[str, Any]:
+    """How an error with this status is described."""
     schema = "Error" if status in ABOUT_FIELDS else "Sentence"
-    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
+    content = {JSON: {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
     headers = {"headers": HEADERS[status]} if status in HEADERS else {}
     return {"description": ERRORS[status], **headers, "content": content}

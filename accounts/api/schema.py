@@ -1,14 +1,10 @@
-"""What the API's description says of the calls about accounts."""
-
-from collections.abc import Iterable
-from typing import Any
+"""How the API describes authentication, and examples of people and tokens."""
 
 from drf_spectacular.contrib import rest_auth
 from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
 from drf_spectacular.extensions import OpenApiViewExtension
-from drf_spectacular.utils import OpenApiExample, extend_schema
 
-# They describe views that cannot be imported without logins through other sites, which are not installed.
+# They describe views that need social logins, which are not installed.
 for extension in (
     rest_auth.RestAuthRegisterView,
     rest_auth.RestAuthVerifyEmailView,
@@ -32,21 +28,3 @@ class SessionScheme(SimpleJWTScheme):
 
     target_class = "accounts.sessions.SessionAuthentication"
     name = "bearer"
-
-
-def call(
-    operation_id: str, answer: Any, example: Any, *, errors: Iterable[int], sent: Any = None, status: int = 200
-) -> Any:
-    """The description of one call: what it answers, how it fails, and an example of what is `sent` and answered."""
-    examples = [OpenApiExample("Answer", example, response_only=True, status_codes=[str(status)])]
-    if sent is not None:
-        examples.append(OpenApiExample("Sent", sent, request_only=True))
-        errors = [*errors, 413, 415]
-    more = {"request": None} if sent is None else {}
-    return extend_schema(
-        operation_id=operation_id,
-        tags=["accounts"],
-        responses={status: answer, **dict.fromkeys(errors)},
-        examples=examples,
-        **more,
-    )

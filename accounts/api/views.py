@@ -17,19 +17,24 @@ from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
 from accounts.api import serializers
-from accounts.api.schema import PASSWORD, PERSON, TOKENS, call
+from accounts.api.schema import PASSWORD, PERSON, TOKENS
 from accounts.limits import MAILS_FROM, MAILS_TO, SIGNUP, same_name
 from accounts.models import User
 from accounts.sessions import SessionAccessToken, SessionAuthentication
 from accounts.tasks import ask_for
+from config.schema import Answer, documented
 
-DETAIL = serializers.DetailSerializer
+PERSON_ANSWER = {200: Answer(serializers.PersonSerializer, PERSON)}
 NEW_PASSWORDS = {"new_password1": "a better horse battery", "new_password2": "a better horse battery"}
 NAMES = {name: text for name, text in PERSON.items() if name != "pk"}
 CONFIRMED = "The address is confirmed."
 ON_ITS_WAY = "If there is reason to, a mail to this address is on its way."
 LOGGED_OUT = "You are logged out."
 ADDRESS = {"email": PERSON["email"]}
+
+
+def detail_answer(sentence: str) -> dict[int, Answer]:
+    return {200: Answer(serializers.DetailSerializer, {"detail": sentence})}
 
 
 class MailNotPossible(APIException):
@@ -54,11 +59,10 @@ class SignupView(OpenToStrangers, generics.CreateAPIView[User]):
     serializer_class = serializers.SignupSerializer
     limit = SIGNUP
 
-    @call(
+    @documented(
+        "accounts",
         "signup",
-        serializers.SignupSerializer,
-        {**NAMES, "detail": "You may log in."},
-        status=201,
+        {201: Answer(serializers.SignupSerializer, {**NAMES, "detail": "You may log in."})},
         errors=[400, 403, 429],
         sent={**NAMES, "password": PASSWORD},
     )
@@ -73,9 +77,9 @@ class VerifyEmailView(OpenToStrangers, generics.GenericAPIView[Any]):
 
     serializer_class = serializers.ConfirmationSerializer
 
-    @call("verify_email", DETAIL, {"detail": CONFIRMED}, errors=[400], sent={"key": "MQ:1xV5D7:…"})
+    @documented("accounts", "verify_email", detail_answer(CONFIRMED), errors=[400], sent={"key": "MQ:1xV5D7:…"})
     def post(self, request: Request) -> Response:
-        valid(self, request)["key"].email_address.set_verified()
+        validated_body(self, request)["key"].email_address.set_verified()
         return Response({"detail": CONFIRMED})
 
 
@@ -87,21 +91,25 @@ class MailView(OpenToStrangers, generics.GenericAPIView[Any]):
     task: str
 
     def post(self, request: Request) -> Response:
-        address = valid(self, request)["email"]
+        address = validated_body(self, request)["email"]
         MAILS_TO.take(self.task, same_name(address))
         if not ask_for(self.task, address):
             raise MailNotPossible
         return Response({"detail": ON_ITS_WAY})
 
 
-@extend_schema_view(post=call("resend_email", DETAIL, {"detail": ON_ITS_WAY}, errors=[400, 429, 503], sent=ADDRESS))
+@extend_schema_view(
+    post=documented("accounts", "resend_email", detail_answer(ON_ITS_WAY), errors=[400, 429, 503], sent=ADDRESS)
+)
 class ResendEmailView(MailView):
     """Send the mail again with which a new account's address is confirmed."""
 
     task = "mail_confirmation"
 
 
-@extend_schema_view(post=call("password_reset", DETAIL, {"detail": ON_ITS_WAY}, errors=[400, 429, 503], sent=ADDRESS))
+@extend_schema_view(
+    post=documented("accounts", "password_reset", detail_answer(ON_ITS_WAY), errors=[400, 429, 503], sent=ADDRESS)
+)
 class PasswordResetView(MailView):
     """Send a mail that says how to set a new password."""
 
@@ -109,10 +117,10 @@ class PasswordResetView(MailView):
 
 
 @extend_schema_view(
-    post=call(
+    post=documented(
+        "accounts",
         "password_reset_confirm",
-        DETAIL,
-        {"detail": "Password has been reset with the new password."},
+        detail_answer("Password has been reset with the new password."),
         errors=[400],
         sent={"uid": PERSON["pk"], "token": "dignwd-e9dd14454f14…", **NEW_PASSWORDS},
     )
@@ -124,11 +132,11 @@ class PasswordResetConfirmView(OpenToStrangers, stock.PasswordResetConfirmView):
 
 
 @extend_schema_view(
-    post=call(
+    post=documented(
+        "accounts",
         "password_change",
-        DETAIL,
-        {"detail": "New password has been saved."},
-        errors=[400, 401, 429],
+        detail_answer("New password has been saved."),
+        errors=[400, 429],
         sent={"old_password": PASSWORD, **NEW_PASSWORDS},
     )
 )
@@ -147,10 +155,10 @@ class LoginView(OpenToStrangers, stock.LoginView):
         super().login()
         update_last_login(User, self.user)
 
-    @call(
+    @documented(
+        "accounts",
         "login",
-        serializers.TokensSerializer,
-        {**TOKENS, "user": PERSON},
+        {200: Answer(serializers.TokensSerializer, {**TOKENS, "user": PERSON})},
         errors=[400, 401, 429],
         sent={"username": PERSON["username"], "password": PASSWORD},
     )
@@ -164,29 +172,29 @@ class RefreshView(OpenToStrangers, generics.GenericAPIView[Any]):
 
     serializer_class = serializers.RefreshSerializer
 
-    @call(
+    @documented(
+        "accounts",
         "token_refresh",
-        serializers.RefreshSerializer,
-        TOKENS,
+        {200: Answer(serializers.RefreshSerializer, TOKENS)},
         errors=[400, 401],
         sent={"refresh": TOKENS["refresh"]},
     )
     def post(self, request: Request) -> Response:
-        return Response(valid(self, request))
+        return Response(validated_body(self, request))
 
 
 class LogoutView(APIView):
     """End this login: its access and refresh tokens are worthless from now on."""
 
-    @call("logout", DETAIL, {"detail": LOGGED_OUT}, errors=[401])
+    @documented("accounts", "logout", detail_answer(LOGGED_OUT))
     def post(self, request: Request) -> Response:
         cast("SessionAccessToken", request.auth).session.end()
         return Response({"detail": LOGGED_OUT})
 
 
 @extend_schema_view(
-    get=call("user", serializers.PersonSerializer, PERSON, errors=[401]),
-    patch=call("user_change", serializers.PersonSerializer, PERSON, errors=[400, 401], sent={"first_name": "Dora"}),
+    get=documented("accounts", "user", PERSON_ANSWER),
+    patch=documented("accounts", "user_change", PERSON_ANSWER, errors=[400], sent={"first_name": "Dora"}),
 )
 class UserView(stock.UserDetailsView):
     """Who you are, and your names."""
@@ -198,13 +206,12 @@ class UserView(stock.UserDetailsView):
 class AuthProtectedCheckView(APIView):
     """Whether the token is good, and whose it is."""
 
-    @call("auth_protected_check", serializers.PersonSerializer, PERSON, errors=[401])
+    @documented("accounts", "auth_protected_check", PERSON_ANSWER)
     def get(self, request: Request) -> Response:
         return Response(serializers.PersonSerializer(cast("User", request.user)).data)
 
 
-def valid(view: generics.GenericAPIView[Any], request: Request) -> Any:
-    """What the body says, checked."""
+def validated_body(view: generics.GenericAPIView[Any], request: Request) -> Any:
     serializer: BaseSerializer[Any] = view.get_serializer(data=request.data)
     serializer.is_valid(raise_exception=True)
     return serializer.validated_data

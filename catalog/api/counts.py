@@ -1,8 +1,8 @@
 """How many products a list has: always the exact number, seldom counted one by one.
 
-One walk over an index tallies the products by what can be chosen, another one by steps of the price, once for each
-version of the catalogue. What is filtered by choices alone is a sum of the one; a range of prices is a sum of the
-other, but for the two steps in which it begins and ends. Whatever else is asked for, an index holds all of it.
+One walk over an index tallies the products by what can be chosen, another by steps of the price, once for each version
+of the catalogue. A list filtered by choices alone is a sum of the first tally; a range of prices is a sum of the
+second, except for the two steps in which it begins and ends. An index holds whatever else is asked for.
 """
 
 from __future__ import annotations
@@ -19,51 +19,33 @@ from catalog.models.product import Product, ProductQuerySet
 from catalog.version_cache import cached
 
 CHOICES = ("condition", "gender", "availability")
-# Whole amounts, mostly 7 % apart, up to what the column holds.
+# Whole amounts, mostly 7 % apart, up to the largest that the column holds.
 STEPS = tuple(sorted({Decimal(round(10 ** (step / 32))) for step in range(9 * 32 + 1)}))
 
 
-def count_of(version: int, asked: dict[str, Any], chosen: ProductQuerySet) -> int:
+def count_products(version: int, asked: dict[str, Any], chosen: ProductQuerySet) -> int:
     """How many products are chosen, by the parameters in `asked`."""
     by_choice = any(asked[name] for name in CHOICES)
     by_price = asked["min_price"] is not None or asked["max_price"] is not None
     if asked["brand"] or asked["search"] or by_choice == by_price:
-        return _counted(version, chosen)
-    return _of_prices(version, asked, chosen) if by_price else _of_choices(version, asked)
-
-
-def choices(version: int) -> dict[tuple[str, ...], int]:
-    """How many products have these values of `CHOICES`."""
-    return cached(version, "choices", _choices)
-
-
-def _choices() -> dict[tuple[str, ...], int]:
-    rows = Product.objects.active().order_by().values_list(*CHOICES).annotate(number=Count("*"))
-    return {tuple(values): number for *values, number in rows}
-
-
-def _of_choices(version: int, asked: dict[str, Any]) -> int:
+        return _count_rows(version, chosen)
+    if by_price:
+        return _sum_prices(version, asked, chosen)
     wanted = [asked[name] for name in CHOICES]
     return sum(
         number
-        for values, number in choices(version).items()
+        for values, number in count_by_choices(version).items()
         if all(not some or value in some for some, value in zip(wanted, values, strict=True))
     )
 
 
-def _of_prices(version: int, asked: dict[str, Any], chosen: ProductQuerySet) -> int:
-    """The sum of the steps that are whole in the range, and what is counted before and after them."""
-    least, most = asked["min_price"], asked["max_price"]
-    first = 0 if least is None else bisect_left(STEPS, least) + 1
-    last = len(STEPS) if most is None else bisect_right(STEPS, most) - 1
-    if first > last:
-        return _counted(version, chosen)
-    before = _counted(version, chosen.filter(price__lt=STEPS[first - 1])) if first else 0
-    after = _counted(version, chosen.filter(price__gte=STEPS[last])) if last < len(STEPS) else 0
-    return before + sum(cached(version, "prices", _prices)[first : last + 1]) + after
+def count_by_choices(version: int) -> dict[tuple[str, ...], int]:
+    """How many products have these values of `CHOICES`."""
+    rows = Product.objects.active().order_by().values_list(*CHOICES).annotate(number=Count("*"))
+    return cached(version, "choices", lambda: {tuple(values): number for *values, number in rows})
 
 
-def _prices() -> list[int]:
+def count_by_price_step() -> list[int]:
     """How many prices are on each step, which is the number of `STEPS` up to the price."""
     numbers = [0] * (len(STEPS) + 1)
     with connection.cursor() as cursor:
@@ -81,7 +63,19 @@ def _prices() -> list[int]:
     return numbers
 
 
-def _counted(version: int, products: ProductQuerySet) -> int:
+def _sum_prices(version: int, asked: dict[str, Any], chosen: ProductQuerySet) -> int:
+    """The sum of the steps that lie in the range whole, and what is counted before and after them."""
+    least, most = asked["min_price"], asked["max_price"]
+    first = 0 if least is None else bisect_left(STEPS, least) + 1
+    last = len(STEPS) if most is None else bisect_right(STEPS, most) - 1
+    if first > last:
+        return _count_rows(version, chosen)
+    before = _count_rows(version, chosen.filter(price__lt=STEPS[first - 1])) if first else 0
+    after = _count_rows(version, chosen.filter(price__gte=STEPS[last])) if last < len(STEPS) else 0
+    return before + sum(cached(version, "prices", count_by_price_step)[first : last + 1]) + after
+
+
+def _count_rows(version: int, products: ProductQuerySet) -> int:
     try:
         sql, values = products.order_by().values("pk").query.sql_with_params()
     except EmptyResultSet:

@@ -1,4 +1,4 @@
-"""Uploads that are sent again under the same `Idempotency-Key`: taken once, answered alike."""
+"""Uploads that are sent again with the same `Idempotency-Key`: taken once, and given the same answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEPT = timedelta(days=1)
 
 
 class StillRunning(APIException):
-    """The first upload with the key is not answered yet."""
+    """The first upload with the key has no answer yet."""
 
     status_code = 409
     default_detail = "An upload with this Idempotency-Key is still running. Ask again in some seconds."
@@ -27,46 +27,42 @@ class StillRunning(APIException):
 
 class OtherUpload(APIException):
     status_code = 422
-    default_detail = "This Idempotency-Key was used for another upload. Take a new key for a new upload."
+    default_detail = "This Idempotency-Key was used for another upload. Use a new key for a new upload."
 
 
-class Tell(Protocol):
+class RenderRun(Protocol):
     def __call__(self, run: ImportRun, *, wait: int = 0) -> Response: ...
 
 
-def once(
-    user: Any, key: str, fingerprint: str, take: Callable[[], ImportRun], tell: Tell, *, wait: int = 0
+def answer_once(
+    user: Any, key: str, fingerprint: str, take_upload: Callable[[], ImportRun], render_run: RenderRun, *, wait: int = 0
 ) -> Response:
     """The answer to the user's upload with this key: the one given before, if the fingerprint is the same.
 
     The import and the memory of its key are one transaction: after a crash there are both, or neither.
     """
-    with _alone(f"{user.pk} {key}"):
+    with _hold_alone(f"{user.pk} {key}"):
         UploadKey.objects.filter(created_at__lt=Now() - KEPT).delete()
         known = UploadKey.objects.filter(user=user, key=key).first()
+        if known and known.fingerprint != fingerprint:
+            raise OtherUpload
         if known:
-            return _again(known, fingerprint)
+            return Response(known.answer, status=known.status, headers={"Location": known.answer["url"]})
         with transaction.atomic():
-            run = take()
-            answer = tell(run)
+            run = take_upload()
+            answer = render_run(run)
             known = UploadKey.objects.create(
                 user=user, key=key, fingerprint=fingerprint, status=answer.status_code, answer=answer.data
             )
         if wait:
-            answer = tell(run, wait=wait)
+            answer = render_run(run, wait=wait)
             UploadKey.objects.filter(pk=known.pk).update(status=answer.status_code, answer=answer.data)
         return answer
 
 
-def _again(known: UploadKey, fingerprint: str) -> Response:
-    if known.fingerprint != fingerprint:
-        raise OtherUpload
-    return Response(known.answer, status=known.status, headers={"Location": known.answer["url"]})
-
-
 @contextmanager
-def _alone(name: str) -> Iterator[None]:
-    """Raise `StillRunning` while another connection is in here by the same name. A crash lets go of it."""
+def _hold_alone(name: str) -> Iterator[None]:
+    """Raise `StillRunning` while another connection holds the same name. A crash releases it."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [name])
         if not cursor.fetchone()[0]:

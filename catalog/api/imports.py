@@ -2,269 +2,156 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
+from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema_view
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.reverse import reverse
-from rest_framework.views import APIView
+from rest_framework.viewsets import ViewSet
 
 from catalog.api import examples
-from catalog.api.openapi import IMPORT_NUMBER, call
-from catalog.api.pages import check_page, envelope, pages_of
-from catalog.api.queries import PAGING, Query, choice
+from catalog.api.openapi import IMPORT_ID
+from catalog.api.pages import Page
+from catalog.api.queries import ImportsQuery, NoQuery, PageQuery, Query
 from catalog.api.serializers import (
     ApplySerializer,
     ImportPageSerializer,
     ImportSerializer,
     IssuePageSerializer,
+    IssueSerializer,
 )
 from catalog.imports import confirm
 from catalog.imports.discard import discard
 from catalog.imports.permissions import visible_imports
 from catalog.imports.reports import downloads
 from catalog.imports.undo import request_undo
-from catalog.models import ImportRun, RunIssue, Status
+from catalog.models import ImportRun
+from config.schema import Answer, documented
 
-LIST = Query((choice("status", Status.values, "Only imports in this status."), *PAGING))
-ISSUES = Query(PAGING)
-
-
-class ImportView(APIView):
-    """What the calls about imports have in common: an import that is not one's own is not there."""
-
-    query = Query()
-
-    def asked(self, request: Request) -> dict[str, Any]:
-        return self.query.read(request.query_params)
-
-    def run(self, request: Request, pk: int) -> ImportRun:
-        self.asked(request)
-        run = visible_imports(request.user).filter(pk=pk).first()
-        if run is None:
-            raise NotFound("There is no import of this number.")
-        return run
+IMPORT = Answer(ImportSerializer, examples.IMPORT)
+ACCEPTED = Answer(ImportSerializer, examples.IMPORT, "It is accepted, and a worker goes on.")
 
 
-@extend_schema_view(
-    get=call(
+class ImportViewSet(ViewSet):
+    """Your own imports, and everybody's for people who may look at imports. Any other is not found."""
+
+    queries: ClassVar[dict[str, Query]] = {"list_imports": ImportsQuery(), "issues": PageQuery()}
+    no_query = NoQuery()
+    asked: dict[str, Any]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if self.action:  # None for a method that is not allowed
+            self.asked = self.queries.get(self.action, self.no_query).read(request.query_params)
+
+    @documented(
         "imports",
         "list_imports",
-        {200: ImportPageSerializer},
+        {200: Answer(ImportPageSerializer, examples.page(examples.IMPORT))},
         errors=(400, 404),
-        parameters=LIST.described(),
-        example=examples.page(examples.IMPORT),
+        parameters=[ImportsQuery()],
     )
-)
-class ImportListView(ImportView):
-    """Your imports, the newest first; everybody's, for people who may look at imports."""
-
-    query = LIST
-
-    def get(self, request: Request) -> Response:
-        asked = self.asked(request)
+    def list_imports(self, request: Request) -> Response:
+        """Your imports, newest first; everybody's for people who may look at imports."""
         runs = visible_imports(request.user)
-        if asked["status"]:
-            runs = runs.filter(status=asked["status"])
-        return Response(_page(request, runs, asked, lambda run: import_(request, run)))
+        if self.asked["status"]:
+            runs = runs.filter(status=self.asked["status"])
+        return self.render_page(request, runs, ImportSerializer)
 
+    @documented("imports", "import_detail", {200: IMPORT}, errors=(400, 404), parameters=[IMPORT_ID])
+    def retrieve(self, request: Request, pk: int) -> Response:
+        """An import: its status, its progress, and what it would do or did."""
+        return self.render_import(request, self.find_import(request, pk))
 
-@extend_schema_view(
-    get=call(
-        "imports",
-        "import_detail",
-        {200: ImportSerializer},
-        place=IMPORT_NUMBER,
-        errors=(400, 404),
-        example=examples.IMPORT,
-    )
-)
-class ImportDetailView(ImportView):
-    """An import: its status, its progress, and what it would do or did."""
-
-    def get(self, request: Request, pk: int) -> Response:
-        return Response(import_(request, self.run(request, pk)))
-
-
-@extend_schema_view(
-    get=call(
+    @documented(
         "imports",
         "import_issues",
-        {200: IssuePageSerializer},
-        place=IMPORT_NUMBER,
+        {200: Answer(IssuePageSerializer, examples.page(examples.ISSUE))},
         errors=(400, 404),
-        parameters=ISSUES.described(),
-        example=examples.page(examples.ISSUE),
+        parameters=[IMPORT_ID, PageQuery()],
     )
-)
-class ImportIssuesView(ImportView):
-    """What is wrong with the file, the most frequent first: what would do, and where the first five are."""
+    def issues(self, request: Request, pk: int) -> Response:
+        """What is wrong with the file, most frequent first, with advice and the first five places."""
+        return self.render_page(request, self.find_import(request, pk).issues.all(), IssueSerializer)
 
-    query = ISSUES
-
-    def get(self, request: Request, pk: int) -> Response:
-        issues = self.run(request, pk).issues.all()
-        return Response(_page(request, issues, self.asked(request), issue))
-
-
-@extend_schema_view(
-    get=call(
+    @documented(
         "imports",
         "import_invalid_items",
-        {200: OpenApiTypes.STR},
-        place=IMPORT_NUMBER,
+        {200: Answer(OpenApiTypes.STR, examples.INVALID_CSV, media_type="text/csv")},
         errors=(400, 404),
-        example=examples.INVALID_CSV,
-        media_type="text/csv",
+        parameters=[IMPORT_ID],
     )
-)
-class InvalidItemsView(ImportView):
-    """The items that are not imported, a line for each issue: line, id, code, attribute, what was found, and advice."""
+    def invalid_csv(self, request: Request, pk: int) -> StreamingHttpResponse:
+        """The items that are not imported, one line per issue: line, id, code, severity, attribute, found, advice."""
+        run = self.find_import(request, pk)
+        return send_file(downloads.invalid_csv(run), f"import-{run.pk}-invalid.csv", "text/csv; charset=utf-8")
 
-    def get(self, request: Request, pk: int) -> StreamingHttpResponse:
-        run = self.run(request, pk)
-        return _file(downloads.invalid_csv(run), f"import-{run.pk}-invalid.csv", "text/csv; charset=utf-8")
-
-
-@extend_schema_view(
-    get=call(
+    @documented(
         "imports",
         "import_invalid_feed",
-        {200: OpenApiTypes.STR},
-        place=IMPORT_NUMBER,
+        {200: Answer(OpenApiTypes.STR, examples.INVALID_XML, media_type="application/xml")},
         errors=(400, 404),
-        example=examples.INVALID_XML,
-        media_type="application/xml",
+        parameters=[IMPORT_ID],
     )
-)
-class InvalidFeedView(ImportView):
-    """The items that are not imported as a feed, each with comments that say what to mend. Then upload it again."""
+    def invalid_xml(self, request: Request, pk: int) -> StreamingHttpResponse:
+        """The items that are not imported, as a feed with comments that say what to correct. Then upload it again."""
+        run = self.find_import(request, pk)
+        return send_file(downloads.invalid_xml(run), f"import-{run.pk}-invalid.xml", "application/xml")
 
-    def get(self, request: Request, pk: int) -> StreamingHttpResponse:
-        run = self.run(request, pk)
-        return _file(downloads.invalid_xml(run), f"import-{run.pk}-invalid.xml", "application/xml")
-
-
-@extend_schema_view(
-    post=call(
+    @documented(
         "imports",
         "import_apply",
-        {202: ImportSerializer},
-        place=IMPORT_NUMBER,
-        errors=(400, 403, 404, 409, 413, 415),
+        {202: ACCEPTED},
+        errors=(400, 403, 404, 409),
+        parameters=[IMPORT_ID],
         request=ApplySerializer,
         sent=examples.APPLY,
-        example=examples.IMPORT,
     )
-)
-class ApplyView(ImportView):
-    """Let a plan be applied: the one with this hash, once. One that a guard holds needs a reason.
+    def apply(self, request: Request, pk: int) -> Response:
+        """Confirm the plan with this hash, so that a worker applies it once. A plan that a guard holds needs a reason.
 
-    It needs the permission to confirm imports, as in the admin.
-    """
-
-    def post(self, request: Request, pk: int) -> Response:
-        run = self.run(request, pk)
+        You need the permission to confirm imports, as in the admin.
+        """
+        run = self.find_import(request, pk)
         body = ApplySerializer(data=request.data)
         body.is_valid(raise_exception=True)
         confirm.confirm(run, by=request.user, **body.validated_data)
-        return Response(import_(request, run), status=202)
+        return self.render_import(request, run, status=202)
 
-
-@extend_schema_view(
-    post=call(
-        "imports",
-        "import_discard",
-        {200: ImportSerializer},
-        place=IMPORT_NUMBER,
-        errors=(400, 403, 404, 409),
-        example=examples.IMPORT,
-    )
-)
-class DiscardView(ImportView):
-    """Throw a plan away; the catalogue stays as it is. It needs the permission to discard imports, as in the admin."""
-
-    def post(self, request: Request, pk: int) -> Response:
-        run = self.run(request, pk)
+    @documented("imports", "import_discard", {200: IMPORT}, errors=(400, 403, 404, 409), parameters=[IMPORT_ID])
+    def discard(self, request: Request, pk: int) -> Response:
+        """Discard a plan; the catalogue stays as it is. You need the permission to discard imports, as in the admin."""
+        run = self.find_import(request, pk)
         discard(run, by=request.user)
-        return Response(import_(request, run))
+        return self.render_import(request, run)
 
-
-@extend_schema_view(
-    post=call(
-        "imports",
-        "import_undo",
-        {202: ImportSerializer},
-        place=IMPORT_NUMBER,
-        errors=(400, 403, 404, 409),
-        example=examples.IMPORT,
-    )
-)
-class UndoView(ImportView):
-    """Take back what an import applied, but for products that changed since. It needs the permission to undo."""
-
-    def post(self, request: Request, pk: int) -> Response:
-        run = self.run(request, pk)
+    @documented("imports", "import_undo", {202: ACCEPTED}, errors=(400, 403, 404, 409), parameters=[IMPORT_ID])
+    def undo(self, request: Request, pk: int) -> Response:
+        """Undo an applied import, except for products that changed since. You need the permission to undo imports."""
+        run = self.find_import(request, pk)
         request_undo(run, by=request.user)
-        return Response(import_(request, run), status=202)
+        return self.render_import(request, run, status=202)
+
+    def find_import(self, request: Request, pk: int) -> ImportRun:
+        run = visible_imports(request.user).filter(pk=pk).first()
+        if run is None:
+            raise NotFound("There is no import with this number.")
+        return run
+
+    def render_import(self, request: Request, run: ImportRun, status: int = 200) -> Response:
+        return Response(ImportSerializer(run, context={"request": request}).data, status=status)
+
+    def render_page(self, request: Request, rows: QuerySet[Any], serializer: type[Any]) -> Response:
+        page = Page(self.asked["page"], self.asked["page_size"], rows.count())
+        results = serializer(rows[page.bounds], many=True, context={"request": request}).data
+        return Response(page.wrap_results(request, results))
 
 
-# --- as they are sent ---------------------------------------------------------------------------------
-
-
-def import_(request: Request, run: ImportRun) -> dict[str, Any]:
-    address = reverse("import", [run.pk], request=request)
-    return {
-        "id": run.pk,
-        "url": address,
-        "feed": run.feed.slug,
-        "mode": run.mode,
-        "status": run.status,
-        "file_name": run.file_name,
-        "file_size": run.file_size,
-        "uploaded_by": run.uploaded_by.username if run.uploaded_by else None,
-        "created_at": run.created_at,
-        "finished_at": run.finished_at,
-        "bytes_read": run.bytes_read,
-        "counts": run.counts,
-        "plan_hash": run.plan_hash,
-        "holds": [{"code": hold["code"], "message": hold["message"]} for hold in run.holds],
-        "error": run.error or None,
-        "issues_url": f"{address}issues/",
-        "invalid_csv_url": f"{address}invalid.csv",
-        "invalid_xml_url": f"{address}invalid.xml",
-    }
-
-
-def issue(found: RunIssue) -> dict[str, Any]:
-    return {
-        "code": found.code,
-        "severity": found.severity,
-        "attribute": found.attribute,
-        "count": found.count,
-        "title": found.title,
-        "advice": found.advice,
-        "examples": [
-            {"line": example["line"], "id": example["product_id"], "found": example["found"]}
-            for example in found.examples
-        ],
-    }
-
-
-def _page(request: Request, rows: Any, asked: dict[str, Any], sent: Callable[[Any], Any]) -> dict[str, Any]:
-    count, number, size = rows.count(), asked["page"], asked["page_size"]
-    total = pages_of(count, size)
-    check_page(number, total)
-    found = rows[(number - 1) * size : number * size]
-    return envelope(request, [sent(row) for row in found], number=number, total=total, count=count)
-
-
-def _file(content: Any, name: str, content_type: str) -> StreamingHttpResponse:
+def send_file(content: Iterable[Any], name: str, content_type: str) -> StreamingHttpResponse:
     response = StreamingHttpResponse(content, content_type=content_type)
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response

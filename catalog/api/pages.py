@@ -1,8 +1,9 @@
-"""Pages of a list: any of them found in an index alone, and told with its neighbours."""
+"""Pages of a list: any of them is found in an index alone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
@@ -13,44 +14,50 @@ from rest_framework.utils.urls import remove_query_param, replace_query_param
 Row = TypeVar("Row", bound=Model)
 
 
-def keys_of_page(rows: QuerySet[Row], order: Sequence[str], *, number: int, size: int, count: int) -> list[Any]:
-    """The keys of the rows on a page, in the given order of columns, each with a minus when it falls.
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list of `count` rows. Raises `NotFound` for a page after the last; the first always exists."""
 
-    Only what the index holds is asked for, and from the nearer end: of a million products the last page costs as much
-    as the first, and the one in the middle walks over half of the index.
-    """
-    start, end = (number - 1) * size, min(number * size, count)
-    if start <= count - end:
-        return list(rows.order_by(*order).values_list("pk", flat=True)[start:end])
-    from_the_end = rows.order_by(*map(turned, order)).values_list("pk", flat=True)
-    return list(from_the_end[count - end : count - start])[::-1]
+    number: int
+    size: int
+    count: int
+
+    def __post_init__(self) -> None:
+        last = max(self.total_pages, 1)
+        if self.number > last:
+            raise NotFound(f"There is no page {self.number:,}: the last one is {last:,}.")
+
+    @property
+    def total_pages(self) -> int:
+        return -(-self.count // self.size)
+
+    @property
+    def bounds(self) -> slice:
+        return slice((self.number - 1) * self.size, min(self.number * self.size, self.count))
+
+    def find_keys(self, rows: QuerySet[Row], order: Sequence[str]) -> list[Any]:
+        """The keys of the rows on the page, in the given order of columns, each with a minus when it falls.
+
+        Only what the index holds is read, and from the nearer end: of a million products the last page costs as much
+        as the first, and the one in the middle walks over half of the index.
+        """
+        start, end = self.bounds.start, self.bounds.stop
+        keys = rows.order_by(*order).values_list("pk", flat=True)
+        if start <= self.count - end:
+            return list(keys[start:end])
+        return list(keys.reverse()[self.count - end : self.count - start])[::-1]
+
+    def wrap_results(self, request: Request, results: list[Any]) -> dict[str, Any]:
+        """The page as it is sent, with the addresses of its neighbours."""
+        return {
+            "count": self.count,
+            "total_pages": self.total_pages,
+            "next": _page_address(request, self.number + 1) if self.number < self.total_pages else None,
+            "previous": _page_address(request, self.number - 1) if self.number > 1 else None,
+            "results": results,
+        }
 
 
-def turned(column: str) -> str:
-    return column[1:] if column.startswith("-") else f"-{column}"
-
-
-def pages_of(count: int, size: int) -> int:
-    return -(-count // size)
-
-
-def check_page(number: int, total: int) -> None:
-    """Raise `NotFound` for a page behind the last. The first one is always there, if need be without results."""
-    if number > max(total, 1):
-        raise NotFound(f"There is no page {number:,}: the last one is {max(total, 1):,}.")
-
-
-def envelope(request: Request, results: list[Any], *, number: int, total: int, count: int) -> dict[str, Any]:
-    """A page as it is sent."""
-    return {
-        "count": count,
-        "total_pages": total,
-        "next": _address(request, number + 1) if number < total else None,
-        "previous": _address(request, number - 1) if number > 1 else None,
-        "results": results,
-    }
-
-
-def _address(request: Request, page: int) -> str:
-    here = request.build_absolute_uri()
-    return remove_query_param(here, "page") if page == 1 else replace_query_param(here, "page", page)
+def _page_address(request: Request, page: int) -> str:
+    address = request.build_absolute_uri()
+    return remove_query_param(address, "page") if page == 1 else replace_query_param(address, "page", page)

@@ -10,88 +10,48 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 
 from catalog.api import examples
-from catalog.api.counts import CHOICES, choices, count_of
+from catalog.api.counts import CHOICES, count_by_choices, count_products
 from catalog.api.etag import CatalogueView
-from catalog.api.openapi import PRODUCT_ID, call
-from catalog.api.pages import check_page, envelope, keys_of_page, pages_of
-from catalog.api.queries import PAGING, Query, amount, choice, text
+from catalog.api.openapi import CONDITIONAL, NOT_MODIFIED, PRODUCT_ID
+from catalog.api.pages import Page
+from catalog.api.queries import SORT_COLUMNS, ProductIdQuery, ProductsQuery
 from catalog.api.serializers import (
     PRODUCT_FIELDS,
     FilterOptionsSerializer,
     ProductPageSerializer,
     ProductSerializer,
-    product,
+    render_product,
 )
-from catalog.feeds.attributes import BY_NAME
 from catalog.models import Product
-from catalog.models.product import SEARCH_CHARS, ProductQuerySet
+from catalog.models.product import ProductQuerySet
 from catalog.version_cache import cached
+from config.schema import Answer, documented
 
-# What the list may be sorted by, and the column that has an index for it.
-COLUMN_OF = {
-    "id": "id",
-    "title": "title_key",
-    "brand": "brand_key",
-    "price": "price",
-    "created_at": "created_at",
-    "updated_at": "updated_at",
-}
-FILTERS = (
-    *(choice(name, BY_NAME[name].values, "Given again, either will do.", repeated=True) for name in CHOICES),
-    text(
-        "brand",
-        "As it is written in /filter-options/. Given again, either will do.",
-        least=1,
-        most=BY_NAME["brand"].limit,
-        repeated=True,
-    ),
-    amount("min_price", "The lowest price, in whatever currency."),
-    amount("max_price", "The highest price, in whatever currency."),
-    text(
-        "search",
-        "Beginnings of words in id, title, brand, GTIN or MPN; punctuation stands between words. A word that no "
-        "product has is taken as the one most like it; a number is taken as it is.",
-        most=SEARCH_CHARS,
-        default="",
-    ),
-)
-LIST = Query(
-    (
-        *FILTERS,
-        choice("sort_by", COLUMN_OF, "Of products that are alike in it, the id decides.", default="id"),
-        choice("order", ("asc", "desc"), "`desc` is exactly the reverse of `asc`.", default="asc"),
-        *PAGING,
-    )
-)
-BY_ID = Query((text("id", "The product's id.", least=1, most=BY_NAME["id"].limit, required=True),))
 FORM = ",".join(PRODUCT_FIELDS)
+PRODUCT = Answer(ProductSerializer, examples.PRODUCT)
 
 
 @extend_schema_view(
-    get=call(
+    get=documented(
         "products",
         "list_products",
-        {200: ProductPageSerializer},
+        {200: Answer(ProductPageSerializer, examples.page(examples.PRODUCT)), 304: NOT_MODIFIED},
         errors=(400, 404),
-        parameters=LIST.described(),
-        example=examples.page(examples.PRODUCT),
-        conditional=True,
+        parameters=[ProductsQuery(), *CONDITIONAL],
     )
 )
 class ProductListView(CatalogueView):
     """Products that are not archived, page by page."""
 
     form = FORM
-    query = LIST
+    query = ProductsQuery()
 
     def answer(self, request: Request, version: int, asked: dict[str, Any]) -> dict[str, Any]:
-        chosen = products_with(asked)
-        count = count_of(version, asked, chosen)
-        number, size = asked["page"], asked["page_size"]
-        total = pages_of(count, size)
-        check_page(number, total)
-        ids = keys_of_page(chosen, order_of(asked), number=number, size=size, count=count)
-        return envelope(request, products_by(ids), number=number, total=total, count=count)
+        chosen = filter_products(asked)
+        page = Page(asked["page"], asked["page_size"], count_products(version, asked, chosen))
+        sign = "-" if asked["order"] == "desc" else ""
+        order = [f"{sign}{column}" for column in dict.fromkeys((SORT_COLUMNS[asked["sort_by"]], "id"))]
+        return page.wrap_results(request, find_products(page.find_keys(chosen, order)))
 
 
 class OneProductView(CatalogueView):
@@ -100,63 +60,64 @@ class OneProductView(CatalogueView):
     form = FORM
 
     def answer(self, request: Request, version: int, asked: dict[str, Any]) -> dict[str, Any]:
-        found = products_by([asked["id"]])
+        found = find_products([asked["id"]])
         if not found:
-            raise NotFound("There is no product of this id.")
+            raise NotFound("There is no product with this id.")
         return found[0]
 
 
 @extend_schema_view(
-    get=call(
+    get=documented(
         "products",
         "product_detail",
-        {200: ProductSerializer},
-        place=PRODUCT_ID,
+        {200: PRODUCT, 304: NOT_MODIFIED},
         errors=(400, 404),
-        example=examples.PRODUCT,
-        conditional=True,
+        parameters=[PRODUCT_ID, *CONDITIONAL],
     )
 )
 class ProductDetailView(OneProductView):
-    """One product that is not archived. In the address its id is percent-encoded: `a/b` is `a%2Fb`."""
+    """One product that is not archived. Percent-encode its id in the address: `a/b` is `a%2Fb`."""
 
 
 @extend_schema_view(
-    get=call(
+    get=documented(
         "products",
         "product_detail_by_query",
-        {200: ProductSerializer},
+        {200: PRODUCT, 304: NOT_MODIFIED},
         errors=(400, 404),
-        parameters=BY_ID.described(),
-        example=examples.PRODUCT,
-        conditional=True,
+        parameters=[ProductIdQuery(), *CONDITIONAL],
     )
 )
 class ProductByQueryView(OneProductView):
-    """One product whose id no path can hold: clients take `.` and `..` between slashes out of an address."""
+    """One product by any id, even one that a path cannot hold: clients remove `.` and `..` between slashes."""
 
-    query = BY_ID
+    query = ProductIdQuery()
 
 
 @extend_schema_view(
-    get=call(
+    get=documented(
         "products",
         "filter_options",
-        {200: FilterOptionsSerializer},
+        {200: Answer(FilterOptionsSerializer, examples.OPTIONS), 304: NOT_MODIFIED},
         errors=(400,),
-        example=examples.OPTIONS,
-        conditional=True,
+        parameters=CONDITIONAL,
     )
 )
 class FilterOptionsView(CatalogueView):
     """What the list can be filtered by: every condition, gender and brand that a product on it has."""
 
-    def answer(self, request: Request, version: int, asked: dict[str, Any]) -> dict[str, Any]:
-        return options(version)
+    def answer(self, request: Request, version: int, asked: dict[str, Any]) -> dict[str, list[str]]:
+        counted = count_by_choices(version)
+        conditions, genders = ({values[place] for values in counted} for place in (0, 1))
+        return {
+            "conditions": sorted(conditions - {""}),
+            "genders": sorted(genders - {""}),
+            "brands": cached(version, "brands", Product.brands),
+        }
 
 
-def products_with(asked: dict[str, Any]) -> ProductQuerySet:
-    """The listed products that every given filter lets through."""
+def filter_products(asked: dict[str, Any]) -> ProductQuerySet:
+    """The listed products that pass every given filter."""
     chosen = Product.objects.active()
     for name in CHOICES:
         if asked[name]:
@@ -170,11 +131,6 @@ def products_with(asked: dict[str, Any]) -> ProductQuerySet:
     return chosen.search(asked["search"])
 
 
-def order_of(asked: dict[str, Any]) -> list[str]:
-    sign = "-" if asked["order"] == "desc" else ""
-    return [f"{sign}{column}" for column in dict.fromkeys((COLUMN_OF[asked["sort_by"]], "id"))]
-
-
 # Written out, because it takes the ORM as long to write it as the database to answer.
 ROWS = f"""
     SELECT {", ".join(f'"{name}"' for name in PRODUCT_FIELDS)}
@@ -183,18 +139,9 @@ ROWS = f"""
 """
 
 
-def products_by(ids: list[str]) -> list[dict[str, Any]]:
-    """The listed products of these ids as they are sent, in the order of the ids."""
+def find_products(ids: list[str]) -> list[dict[str, Any]]:
+    """The listed products with these ids as they are sent, in the order of the ids."""
     with connection.cursor() as cursor:
         cursor.execute(ROWS, [ids])
         rows = {row[0]: dict(zip(PRODUCT_FIELDS, row, strict=True)) for row in cursor.fetchall()}
-    return [product(rows[id]) for id in ids if id in rows]
-
-
-def options(version: int) -> dict[str, list[str]]:
-    conditions, genders = ({values[place] for values in choices(version)} for place in (0, 1))
-    return {
-        "conditions": sorted(conditions - {""}),
-        "genders": sorted(genders - {""}),
-        "brands": cached(version, "brands", Product.brands),
-    }
+    return [render_product(rows[id]) for id in ids if id in rows]

@@ -1,143 +1,163 @@
-"""What may stand behind the question mark of an address: read strictly, and described from the same table."""
+"""Query strings: a serializer for each kind reads them strictly and describes them in the schema."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from django.http import QueryDict
-from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.utils import extend_schema_field
 from rest_framework.exceptions import ValidationError
+from rest_framework.serializers import ChoiceField, Field, IntegerField, ListField, Serializer
 
-# Python's own readers take digits of every script, 1_000, NaN and exponents that never end.
+from catalog.feeds.attributes import BY_NAME
+from catalog.models import Status
+from catalog.models.product import SEARCH_CHARS
+
+# Python's own readers accept the digits of every script, 1_000, NaN and endless exponents.
 WHOLE = re.compile(r"[0-9]{1,9}", re.ASCII)
 AMOUNT = re.compile(r"[0-9]{1,9}(\.[0-9]{1,3})?", re.ASCII)
 PAGE_SIZE, PAGE_SIZE_MAX = 20, 100
+# What the list may be sorted by, and the column that has an index for it.
+SORT_COLUMNS = {
+    "id": "id",
+    "title": "title_key",
+    "brand": "brand_key",
+    "price": "price",
+    "created_at": "created_at",
+    "updated_at": "updated_at",
+}
+REPEATED = "Repeat the parameter to allow several values."
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One parameter: `read` makes a value of its text, or raises `ValueError` with a sentence that says what would do.
+class OneOf(ChoiceField):
+    """One of these texts."""
 
-    A repeated one gives a tuple of all its values.
-    """
+    def __init__(self, choices: Iterable[str], **options: Any) -> None:
+        super().__init__(list(choices), **options)
+        extend_schema_field({"type": "string", "enum": list(self.choices)})(self)
 
-    name: str
-    read: Callable[[str], Any]
-    schema: dict[str, Any]
-    help: str
-    default: Any = None
-    repeated: bool = False
-    required: bool = False
-
-    def value_of(self, texts: list[str]) -> Any:
-        if not self.repeated and len(texts) > 1:
-            raise ValueError("Give it once.")
-        values = tuple(dict.fromkeys(map(self.read, texts)))
-        return values if self.repeated else values[0]
-
-    def described(self) -> OpenApiParameter:
-        schema = {"type": "array", "items": self.schema} if self.repeated else self.schema
-        if self.default is not None and not self.repeated:
-            schema = {**schema, "default": self.default}
-        return OpenApiParameter(
-            self.name,
-            schema,
-            required=self.required,
-            description=self.help,
-            explode=True if self.repeated else None,
-        )
+    def to_internal_value(self, data: str) -> str:
+        if data not in self.choices:
+            raise ValidationError(f'"{shorten_text(data)}" is not one of {", ".join(self.choices)}.')
+        return data
 
 
-def choice(name: str, values: Iterable[str], help: str, **options: Any) -> Parameter:
-    """One of these values."""
-    allowed = tuple(values)
-
-    def read(given: str) -> str:
-        if given not in allowed:
-            raise ValueError(f"“{shortened(given)}” is not one of {', '.join(allowed)}.")
-        return given
-
-    schema = {"type": "string", "enum": list(allowed)}
-    return Parameter(name, read, schema, help, **options)
-
-
-def number(name: str, help: str, default: int, most: int) -> Parameter:
+class WholeNumber(IntegerField):
     """A whole number from 1."""
 
-    def read(given: str) -> int:
-        if not WHOLE.fullmatch(given) or not 1 <= int(given) <= most:
-            raise ValueError(f"“{shortened(given)}” is not a whole number from 1 to {most:,}.")
-        return int(given)
+    def __init__(self, *, max_value: int, **options: Any) -> None:
+        super().__init__(min_value=1, max_value=max_value, **options)
 
-    return Parameter(name, read, {"type": "integer", "minimum": 1, "maximum": most}, help, default)
+    def to_internal_value(self, data: str) -> int:
+        if not WHOLE.fullmatch(data) or not 1 <= int(data) <= self.max_value:
+            raise ValidationError(f'"{shorten_text(data)}" is not a whole number from 1 to {self.max_value:,}.')
+        return int(data)
 
 
-def amount(name: str, help: str) -> Parameter:
+@extend_schema_field({"type": "string", "pattern": f"^{AMOUNT.pattern}$", "example": "1250.50"})
+class Amount(Field[Decimal, str, str, Any]):
     """A price without its currency."""
 
-    def read(given: str) -> Decimal:
-        if not AMOUNT.fullmatch(given):
-            raise ValueError(f"“{shortened(given)}” is not an amount. Write it as 1250 or 1250.50.")
-        return Decimal(given)
-
-    schema = {"type": "string", "pattern": f"^{AMOUNT.pattern}$", "example": "1250.50"}
-    return Parameter(name, read, schema, help)
+    def to_internal_value(self, data: str) -> Decimal:
+        if not AMOUNT.fullmatch(data):
+            raise ValidationError(f'"{shorten_text(data)}" is not an amount. Write it as 1250 or 1250.50.')
+        return Decimal(data)
 
 
-def text(name: str, help: str, *, least: int = 0, most: int, **options: Any) -> Parameter:
-    """Any text of so many characters."""
+class AnyText(Field[str, str, str, Any]):
+    """Any text of so many characters, blanks included."""
 
-    def read(given: str) -> str:
-        if not least <= len(given) <= most:
-            raise ValueError(f"It has {len(given):,} characters; {least or 'none'} to {most:,} are taken.")
-        return given
+    def __init__(self, *, min_length: int = 0, max_length: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.min_length, self.max_length = min_length, max_length
+        size = {"minLength": min_length, "maxLength": max_length}
+        extend_schema_field({"type": "string", **size, "pattern": r"^[^\u0000]*$"})(self)
 
-    schema = {"type": "string", "minLength": least, "maxLength": most, "pattern": r"^[^\u0000]*$"}
-    return Parameter(name, read, schema, help, **options)
+    def to_internal_value(self, data: str) -> str:
+        if len(data) < self.min_length:
+            raise ValidationError("The value is empty.")
+        if len(data) > self.max_length:
+            raise ValidationError(f"At most {self.max_length:,} characters; this has {len(data):,}.")
+        return data
 
 
-PAGING = (
-    number("page", "Which page, from 1.", default=1, most=999_999_999),
-    number("page_size", "How many on a page.", default=PAGE_SIZE, most=PAGE_SIZE_MAX),
-)
+def several_of(child: Any, help_text: str = REPEATED) -> Any:
+    """A parameter that may be repeated; an empty tuple when it is not given."""
+    return ListField(child=child, default=tuple, help_text=help_text)
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
-    """The parameters that a call takes. Any other is an error, so that a misspelled filter is not taken for none."""
+def shorten_text(text: str) -> str:
+    return text if len(text) <= 50 else f"{text[:50]}…"
 
-    parameters: tuple[Parameter, ...] = ()
-    by_name: dict[str, Parameter] = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "by_name", {parameter.name: parameter for parameter in self.parameters})
+class Query(Serializer[Any]):
+    """The parameters of a call. Any other is refused, so that a misspelled filter is not mistaken for no filter."""
 
     def read(self, given: QueryDict) -> dict[str, Any]:
-        """Every parameter's value, or its default. Raises `ValidationError` that names each one that is wrong."""
-        values = {parameter.name: () if parameter.repeated else parameter.default for parameter in self.parameters}
-        problems = {p.name: ["Give it."] for p in self.parameters if p.required and p.name not in given}
+        """The value of every parameter, or its default. Raises `ValidationError` that names each one that is wrong."""
+        texts_by_name: dict[str, Any] = {}
+        problems: dict[str, Any] = {}
+        asked: dict[str, Any] = {}
         for name, texts in given.lists():
-            try:
-                values[name] = self._known(name).value_of(texts)
-            except ValueError as problem:
-                problems[shortened(name)] = [str(problem)]
+            field = self.fields.get(name)
+            if field is None:
+                known = ", ".join(self.fields)
+                advice = f"Use one of these: {known}." if known else "This call takes none."
+                problems[shorten_text(name)] = [f"There is no such parameter. {advice}"]
+            elif isinstance(field, ListField):
+                texts_by_name[name] = list(dict.fromkeys(texts))
+            elif len(texts) > 1:
+                problems[name] = ["Give it once."]
+            else:
+                texts_by_name[name] = texts[0]
+        try:
+            asked = self.run_validation(texts_by_name)
+        except ValidationError as error:
+            problems = {**cast("dict[str, Any]", error.detail), **problems}
         if problems:
             raise ValidationError(problems)
-        return values
-
-    def _known(self, name: str) -> Parameter:
-        if name not in self.by_name:
-            known = ", ".join(self.by_name) or "none"
-            raise ValueError(f"There is no parameter of this name here. Known are: {known}.")
-        return self.by_name[name]
-
-    def described(self) -> list[OpenApiParameter]:
-        return [parameter.described() for parameter in self.parameters]
+        return asked
 
 
-def shortened(text: str) -> str:
-    return text if len(text) <= 50 else f"{text[:50]}…"
+class NoQuery(Query):
+    """For calls without parameters."""
+
+
+class PageQuery(Query):
+    page = WholeNumber(default=1, max_value=999_999_999, help_text="Which page, from 1.")
+    page_size = WholeNumber(default=PAGE_SIZE, max_value=PAGE_SIZE_MAX, help_text="How many on a page.")
+
+
+class ImportsQuery(PageQuery):
+    status = OneOf(Status.values, default=None, help_text="Only imports with this status.")
+
+
+class ProductsQuery(PageQuery):
+    condition = several_of(OneOf(BY_NAME["condition"].values))
+    gender = several_of(OneOf(BY_NAME["gender"].values))
+    availability = several_of(OneOf(BY_NAME["availability"].values))
+    brand = several_of(
+        AnyText(min_length=1, max_length=BY_NAME["brand"].limit), f"Spelled as in /filter-options/. {REPEATED}"
+    )
+    min_price = Amount(default=None, help_text="The lowest price, in any currency.")
+    max_price = Amount(default=None, help_text="The highest price, in any currency.")
+    search = AnyText(
+        default="",
+        max_length=SEARCH_CHARS,
+        help_text="Beginnings of words in the id, title, brand, GTIN or MPN. Punctuation separates words. A word that "
+        "no product has is replaced by the most similar one; a number is never replaced.",
+    )
+    sort_by = OneOf(SORT_COLUMNS, default="id", help_text="Products that are equal in it are sorted by id.")
+    order = OneOf(("asc", "desc"), default="asc", help_text="`desc` is exactly the reverse of `asc`.")
+
+
+class ProductIdQuery(Query):
+    id = AnyText(
+        min_length=1,
+        max_length=BY_NAME["id"].limit,
+        help_text="The product's id.",
+        error_messages={"required": "This parameter is required."},
+    )

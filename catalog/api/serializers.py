@@ -1,12 +1,12 @@
-"""What the calls take and give, for the description and for reading bodies.
+"""What the calls take and answer: the serializers render, read bodies, and describe.
 
-Products are written out as plain dicts, forty times as fast as a serializer does; a test holds the two together.
+Only products are rendered as plain dicts, which is forty times as fast; a test compares them with the serializer.
 """
 
 from __future__ import annotations
 
 import json
-from decimal import Decimal
+from datetime import UTC
 from typing import Any
 
 from rest_framework import serializers
@@ -24,21 +24,16 @@ from catalog.models.fields import MONEY_NAMES, SHARED
 PRODUCT_FIELDS = ("id", *SHARED, "extra", "created_at", "updated_at")
 
 
-def product(row: dict[str, Any]) -> dict[str, Any]:
+def render_product(row: dict[str, Any]) -> dict[str, Any]:
     """A row of `PRODUCT_FIELDS` as it is sent: amounts with as many decimals as their currency has."""
     row["extra"] = json.loads(row["extra"])
-    currency = row["currency"]
     for name in MONEY_NAMES:
         if row[name] is not None:
-            row[name] = money(row[name], currency)
+            row[name] = str(with_decimals(row[name], row["currency"]))
     return row
 
 
-def money(amount: Decimal, currency: str) -> str:
-    return str(with_decimals(amount, currency))
-
-
-def _field(attribute: Attribute) -> serializers.Field[Any, Any, Any, Any]:
+def field_of(attribute: Attribute) -> serializers.Field[Any, Any, Any, Any]:
     about: dict[str, Any] = {"help_text": attribute.help}
     match attribute.type:
         case Type.MONEY:
@@ -52,22 +47,16 @@ def _field(attribute: Attribute) -> serializers.Field[Any, Any, Any, Any]:
     return serializers.CharField(**about, allow_blank=True)
 
 
-class _ProductBase(serializers.Serializer[Any]):
-    """A product by the names of its feed attributes.
-
-    A text that is not known is empty, a number that is not known is null. Amounts are texts with as many decimals as
-    their `currency` has: 155.00 in AED, 1.250 in KWD, 1299 in JPY.
-    """
-
-
 ProductSerializer = type(
     "ProductSerializer",
-    (_ProductBase,),
+    (serializers.Serializer,),
     {
-        "__doc__": _ProductBase.__doc__,
-        **{attribute.name: _field(attribute) for attribute in COLUMNS},
-        "currency": serializers.CharField(allow_blank=True, help_text="ISO 4217, of all the amounts."),
-        "extra": serializers.DictField(help_text="Every other attribute, as it was found."),
+        "__doc__": "A product by the names of its feed attributes.\n\nAn unknown text is empty, an unknown number is "
+        "null. Amounts are texts with as many decimals as their `currency` has: 155.00 in AED, 1.250 in KWD, 1299 in "
+        "JPY.",
+        **{attribute.name: field_of(attribute) for attribute in COLUMNS},
+        "currency": serializers.CharField(allow_blank=True, help_text="The ISO 4217 code of all amounts."),
+        "extra": serializers.DictField(help_text="Every other attribute of the item, unchanged."),
         "created_at": serializers.DateTimeField(),
         "updated_at": serializers.DateTimeField(),
     },
@@ -124,7 +113,7 @@ class UploadSerializer(serializers.Serializer[Any]):
 class ReceivedSerializer(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     status = serializers.ChoiceField(Status.choices)
-    url = serializers.URLField(help_text="Where the import tells how far it is.")
+    url = serializers.HyperlinkedIdentityField("import", help_text="Where to see how far the import is.")
 
 
 class HoldSerializer(serializers.Serializer[Any]):
@@ -146,23 +135,26 @@ CountsSerializer = type(
 
 class ImportSerializer(serializers.Serializer[Any]):
     id = serializers.IntegerField()
-    url = serializers.URLField()
-    feed = serializers.CharField()
+    url = serializers.HyperlinkedIdentityField("import")
+    feed = serializers.CharField(source="feed.slug")
     mode = serializers.ChoiceField(Mode.choices)
     status = serializers.ChoiceField(Status.choices)
     file_name = serializers.CharField()
     file_size = serializers.IntegerField()
-    uploaded_by = serializers.CharField(allow_null=True)
-    created_at = serializers.DateTimeField()
-    finished_at = serializers.DateTimeField(allow_null=True)
-    bytes_read = serializers.IntegerField(help_text="How much of the file was read so far.")
+    uploaded_by = serializers.CharField(source="uploaded_by.username", allow_null=True)
+    created_at = serializers.DateTimeField(default_timezone=UTC)
+    finished_at = serializers.DateTimeField(default_timezone=UTC, allow_null=True)
+    bytes_read = serializers.IntegerField(help_text="How much of the file has been read so far.")
     counts = CountsSerializer()
-    plan_hash = serializers.CharField(allow_blank=True, help_text="Names the plan, for confirming it.")
+    plan_hash = serializers.CharField(allow_blank=True, help_text="Names the plan; send it to confirm the plan.")
     holds = HoldSerializer(many=True)
-    error = serializers.CharField(allow_null=True, help_text="Why it failed, and what would do.")
-    issues_url = serializers.URLField()
-    invalid_csv_url = serializers.URLField()
-    invalid_xml_url = serializers.URLField()
+    error = serializers.SerializerMethodField(help_text="Why it failed, and what to do.")
+    issues_url = serializers.HyperlinkedIdentityField("import-issues")
+    invalid_csv_url = serializers.HyperlinkedIdentityField("import-invalid-csv")
+    invalid_xml_url = serializers.HyperlinkedIdentityField("import-invalid-xml")
+
+    def get_error(self, run: ImportRun) -> str | None:
+        return run.error or None
 
 
 class ImportPageSerializer(PageSerializer):
@@ -170,10 +162,10 @@ class ImportPageSerializer(PageSerializer):
 
 
 class FoundSerializer(serializers.Serializer[Any]):
-    """One place where an issue is."""
+    """One place where the issue was found."""
 
     line = serializers.IntegerField()
-    id = serializers.CharField(allow_blank=True, help_text="The item's.")
+    id = serializers.CharField(source="product_id", allow_blank=True, help_text="The id of the item.")
     found = serializers.CharField(allow_blank=True)
 
 

@@ -1,12 +1,14 @@
-"""Where the calls about the catalogue are found."""
+"""The addresses of the calls about the catalogue."""
 
 from django.urls import path, register_converter
 
-from catalog.api import imports, products, uploads
+from catalog.api import products
+from catalog.api.imports import ImportViewSet
+from catalog.api.uploads import UploadView
 
 
 class AnyText:
-    """Whatever is left of the address, slashes and line breaks included: the ids of products are the shops' own."""
+    """The rest of the address, with slashes and line breaks: shops choose the ids of their products freely."""
 
     regex = "(?s:.+)"
 
@@ -18,7 +20,7 @@ class AnyText:
 
 
 class ImportNumber:
-    """The key of an import, in plain digits: what is larger than any key is not found, and does no harm."""
+    """The key of an import, in plain digits. A number larger than any key is not found."""
 
     regex = "[0-9]{1,18}"
 
@@ -37,13 +39,21 @@ urlpatterns = [
     path("product-detail/", products.ProductByQueryView.as_view(), name="product-by-query"),
     path("product-detail/<anything:id>/", products.ProductDetailView.as_view(), name="product-detail"),
     path("filter-options/", products.FilterOptionsView.as_view(), name="filter-options"),
-    path("upload-products/", uploads.UploadView.as_view(), name="upload-products"),
-    path("imports/", imports.ImportListView.as_view(), name="imports"),
-    path("imports/<import_number:pk>/", imports.ImportDetailView.as_view(), name="import"),
-    path("imports/<import_number:pk>/issues/", imports.ImportIssuesView.as_view(), name="import-issues"),
-    path("imports/<import_number:pk>/invalid.csv", imports.InvalidItemsView.as_view(), name="import-invalid-csv"),
-    path("imports/<import_number:pk>/invalid.xml", imports.InvalidFeedView.as_view(), name="import-invalid-xml"),
-    path("imports/<import_number:pk>/apply/", imports.ApplyView.as_view(), name="import-apply"),
-    path("imports/<import_number:pk>/discard/", imports.DiscardView.as_view(), name="import-discard"),
-    path("imports/<import_number:pk>/undo/", imports.UndoView.as_view(), name="import-undo"),
+    path("upload-products/", UploadView.as_view(), name="upload-products"),
+    path("imports/", ImportViewSet.as_view({"get": "list_imports"}), name="imports"),
+    path("imports/<import_number:pk>/", ImportViewSet.as_view({"get": "retrieve"}), name="import"),
+    path("imports/<import_number:pk>/issues/", ImportViewSet.as_view({"get": "issues"}), name="import-issues"),
+    path(
+        "imports/<import_number:pk>/invalid.csv",
+        ImportViewSet.as_view({"get": "invalid_csv"}),
+        name="import-invalid-csv",
+    ),
+    path(
+        "imports/<import_number:pk>/invalid.xml",
+        ImportViewSet.as_view({"get": "invalid_xml"}),
+        name="import-invalid-xml",
+    ),
+    path("imports/<import_number:pk>/apply/", ImportViewSet.as_view({"post": "apply"}), name="import-apply"),
+    path("imports/<import_number:pk>/discard/", ImportViewSet.as_view({"post": "discard"}), name="import-discard"),
+    path("imports/<import_number:pk>/undo/", ImportViewSet.as_view({"post": "undo"}), name="import-undo"),
 ]

@@ -109,7 +109,7 @@ def test_anothers_import_is_not_there(run: ImportRun, part: str) -> None:
     other = client(person("dora"))
     there, nowhere = other.get(f"/imports/{run.pk}/{part}"), other.get(f"/imports/{run.pk + 1000}/{part}")
     assert there.status_code == nowhere.status_code == 404
-    assert there.json() == nowhere.json() == {"detail": "There is no import of this number."}
+    assert there.json() == nowhere.json() == {"detail": "There is no import with this number."}
     assert other.get("/imports/").json()["count"] == 0
 
 
@@ -182,7 +182,7 @@ def test_what_a_guard_holds_needs_a_reason(approver: APIClient, run: ImportRun) 
 
 @pytest.mark.parametrize("operation", ["apply", "discard", "undo"])
 def test_what_is_done_is_not_done_again(run: ImportRun, operation: str) -> None:
-    approver = client(person("ann", *(f"{verb}_importrun" for verb in ("view", "apply", "discard", "undo"))))
+    approver = client(person("ann", *(f"{verb}_importrun" for verb in ("view", "confirm", "discard", "undo"))))
     body = {"plan_hash": run.plan_hash}
     approver.post(f"/imports/{run.pk}/discard/")
     assert approver.post(f"/imports/{run.pk}/{operation}/", body).status_code == 409

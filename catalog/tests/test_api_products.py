@@ -278,9 +278,9 @@ def test_what_no_path_can_hold_is_asked_for_by_parameter(api: APIClient, id: str
 
 
 def test_a_product_that_is_not_there_is_not_found(api: APIClient) -> None:
-    assert api.get("/product-detail/1/").json() == {"detail": "There is no product of this id."}
+    assert api.get("/product-detail/1/").json() == {"detail": "There is no product with this id."}
     assert api.get("/product-detail/?id=1").status_code == 404
-    assert api.get("/product-detail/").json() == {"id": ["Give it."]}
+    assert api.get("/product-detail/").json() == {"id": ["This parameter is required."]}
 
 
 @pytest.mark.parametrize(

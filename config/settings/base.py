@@ -172,8 +172,9 @@ SPECTACULAR_SETTINGS = {
     "SORT_OPERATIONS": False,  # in the order of the addresses, which begins with signing up
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "config.schema.describe_errors",
         "config.schema.describe_what_is_open",
+        "config.schema.describe_errors",
+        "config.schema.summarize_calls",
     ],
 }
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
