@@ -32,7 +32,7 @@ IMPORTER = Role(
 APPROVER = Role(
     "approver",
     "Confirms and undoes imports, besides what an importer may do.",
-    (*IMPORTER.permissions, "catalog.apply_importrun", "catalog.undo_importrun"),
+    (*IMPORTER.permissions, "catalog.confirm_importrun", "catalog.undo_importrun"),
 )
 MANAGER = Role(
     "manager",

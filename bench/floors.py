@@ -25,10 +25,10 @@ def write_rows(feed: Path) -> Figures:
     """Write the feed's rows beside it, as COPY reads them. Not a floor: what the others start from."""
     from catalog.feeds.cleaning.check import Rules, check
     from catalog.feeds.reading.items import read_items
-    from catalog.imports.reading.rows import row
+    from catalog.imports.reading.copy import item_row
 
     with feed.open("rb") as stream, _rows_of(feed).open("w") as out:
-        out.writelines(row(0, check(raw, Rules())) for raw in read_items(stream))
+        out.writelines(item_row(0, check(raw, Rules())) for raw in read_items(stream))
     return {}
 
 
@@ -52,13 +52,13 @@ def copy(feed: Path) -> Figures:
     """One COPY of all rows into an indexed table."""
     from django.db import connection
 
-    from catalog.imports.reading.rows import COPY
+    from catalog.imports.reading.copy import COPY_ITEMS
 
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE floor_rows")
         start = time.perf_counter()
         with _rows_of(feed).open() as rows:
-            cursor.copy_expert(COPY.replace("catalog_stageditem", "floor_rows"), rows)
+            cursor.copy_expert(COPY_ITEMS.replace("catalog_stageditem", "floor_rows"), rows)
     return {"total": time.perf_counter() - start}
 
 

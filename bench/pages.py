@@ -190,8 +190,11 @@ class Life:
         self._look = partial(Visitor().look, results=self.results)
 
     def lead(self) -> None:
-        self._first_import()
-        self._tenth_changed()
+        from catalog.imports.local import local_queue
+
+        with local_queue():  # each step is taken below
+            self._first_import()
+            self._tenth_changed()
 
     def _first_import(self) -> None:
         from catalog.imports.discard import clean_up
@@ -204,16 +207,16 @@ class Life:
         self._look(run, "applied")
         _edit(run)
         self._take("what an undo would do, products edited since", prospect, run)
-        request_undo(run, by=None, in_background=False)
-        self._take("undo", undo, run, in_background=False)
+        request_undo(run, by=None)
+        self._take("undo", undo, run)
         self._look(run, "undone")
-        request_redo(run, by=None, in_background=False)
-        self._take("redo", redo, run, in_background=False)
+        request_redo(run, by=None)
+        self._take("redo", redo, run)
         clean_up(run)
 
     def _tenth_changed(self) -> None:
         from catalog.imports.confirm import edited_since
-        from catalog.imports.discard import discard
+        from catalog.imports.discard import clean_up, discard
 
         run = self._planned("changed.xml")
         self._look(run, "a tenth changed, in review")
@@ -222,20 +225,21 @@ class Life:
         self._look(run, "in review, products edited since")
         self._apply(run, step="apply the tenth")
         self._look(run, "applied, with conflicts")
-        self._take("discard", discard, self._planned("changed.xml"), by=None, in_background=False)
+        run = self._planned("changed.xml")
+        self._take("discard", lambda run: (discard(run, by=None), clean_up(run)), run)
 
     def _planned(self, name: str) -> ImportRun:
         """The import of that file, up to its plan."""
         from django.core.files.base import File
 
-        from catalog.imports.reading.stage import stage
+        from catalog.imports.local import stage_locally
         from catalog.imports.receive import receive
         from catalog.models import Feed, Mode, Status
 
         feed, _made = Feed.objects.get_or_create(slug="bench", defaults={"name": "Bench"})
         with (self._folder / name).open("rb") as stream:
-            run = receive(File(stream, name=name), feed=feed, mode=Mode.SYNC, by=None, in_background=False)
-        stage(run)
+            run = receive(File(stream, name=name), feed=feed, mode=Mode.SYNC, by=None)
+        stage_locally(run)
         if run.status != Status.REVIEW:
             raise SystemExit(f"{run} is {run.status}: {run.error}")
         return run
@@ -244,8 +248,8 @@ class Life:
         from catalog.imports.apply import apply
         from catalog.imports.confirm import confirm
 
-        confirm(run, plan_hash=run.plan_hash, by=None, reason="measured", in_background=False)
-        self._take(step, apply, run, in_background=False)
+        confirm(run, plan_hash=run.plan_hash, by=None, reason="measured")
+        self._take(step, apply, run)
 
     def _take(self, step: str, act: Callable[..., Any], run: ImportRun, **options: Any) -> None:
         start = time.perf_counter()

@@ -70,13 +70,13 @@ def measure_import(feed: Path) -> Figures:
     """Ours: receive, stage, plan, apply, clean up. `peak_mb` is the largest process's."""
     from django.core.files.base import File
 
-    from catalog.imports.local import import_here
+    from catalog.imports.local import import_locally
     from catalog.models import Feed, Status
 
     source, _made = Feed.objects.get_or_create(slug="bench", defaults={"name": "Bench"})
     start = time.perf_counter()
     with feed.open("rb") as stream:
-        run = import_here(File(stream, name=feed.name), feed=source)
+        run = import_locally(File(stream, name=feed.name), feed=source)
     total = time.perf_counter() - start
     run.file.delete(save=False)
     if run.status != Status.APPLIED:

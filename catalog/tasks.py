@@ -11,49 +11,50 @@ from catalog.imports.reading.stage import stage, stage_chunk
 from catalog.imports.retention import forget_old
 from catalog.imports.sweep import sweep
 from catalog.imports.undo import redo, undo
+from catalog.imports.work.queue import Task
 from catalog.models import ImportRun
 
 _DURABLE: dict[str, Any] = {"acks_late": True, "max_retries": 2, "default_retry_delay": 5}
 
 
-@shared_task(name="catalog.stage", **_DURABLE)
+@shared_task(name=Task.STAGE.value, **_DURABLE)
 def stage_run(run_id: int) -> None:
     run = ImportRun.objects.get(pk=run_id)
-    stage(run, in_background=True)
+    stage(run)
     go_on(run)
 
 
-@shared_task(name="catalog.stage_chunk", **_DURABLE)
+@shared_task(name=Task.STAGE_CHUNK.value, **_DURABLE)
 def stage_chunk_of_run(chunk_id: int) -> None:
     if run := stage_chunk(chunk_id):
         go_on(run)
 
 
-@shared_task(name="catalog.apply", **_DURABLE)
+@shared_task(name=Task.APPLY.value, **_DURABLE)
 def apply_run(run_id: int) -> None:
     apply(ImportRun.objects.get(pk=run_id))
 
 
-@shared_task(name="catalog.undo", **_DURABLE)
+@shared_task(name=Task.UNDO.value, **_DURABLE)
 def undo_run(run_id: int) -> None:
     undo(ImportRun.objects.get(pk=run_id))
 
 
-@shared_task(name="catalog.redo", **_DURABLE)
+@shared_task(name=Task.REDO.value, **_DURABLE)
 def redo_run(run_id: int) -> None:
     redo(ImportRun.objects.get(pk=run_id))
 
 
-@shared_task(name="catalog.clean_up", **_DURABLE)
+@shared_task(name=Task.CLEAN_UP.value, **_DURABLE)
 def clean_up_run(run_id: int) -> None:
     clean_up(ImportRun.objects.get(pk=run_id))
 
 
-@shared_task(name="catalog.forget_old")
+@shared_task(name=Task.FORGET_OLD.value)
 def forget_what_is_old() -> str:
     return ", ".join(f"{what}: {number}" for what, number in forget_old().items() if number)
 
 
-@shared_task(name="catalog.sweep")
+@shared_task(name=Task.SWEEP.value)
 def sweep_runs() -> None:
     sweep()

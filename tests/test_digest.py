@@ -14,7 +14,6 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
-from catalog.imports.discard import discard
 from catalog.imports.reading.stage import stage
 from catalog.imports.reports.digest import failures
 from catalog.imports.work.queue import fail
@@ -22,6 +21,7 @@ from catalog.models import Feed, ImportRun, RunIssue, Status
 from catalog.tests.factories import (
     applied,
     at_once,
+    discarded,
     feed_of,
     item,
     items,
@@ -242,7 +242,7 @@ def test_a_bad_day_is_still_a_mail_that_no_program_cuts_off(feed: Feed, root: Us
 @pytest.mark.usefixtures("the_future_is_settled")
 def test_no_news_are_no_mail(feed: Feed, root: User) -> None:
     applied(feed, item("1"))
-    discard(planned(feed, item("2")), by=None, in_background=False)
+    discarded(planned(feed, item("2")))
     Message.objects.all().delete()
     assert send_due(later()) == 0
     assert not Message.objects.exists()

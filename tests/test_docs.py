@@ -201,6 +201,12 @@ def test_every_file_and_module_that_a_page_names_exists(page: Path) -> None:
     assert [piece for piece in code if NAMES_A_MODULE.fullmatch(piece) and not _is_importable(piece)] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_what_a_page_says_is_in_a_file_is_there(page: Path) -> None:
+    for name, file in re.findall(r"`(\w+)` (?:in|of) `([\w/]+\.py)`", page.read_text()):
+        assert re.search(rf"^(?:def|class) {name}\b|^{name}\b.* = ", text_of(file), re.MULTILINE), f"{name} in {file}"
+
+
 def _is_importable(name: str) -> bool:
     """A module, or what a module has: `catalog.tasks`, `config.settings.base`, `catalog.imports.confirm.confirm`."""
     path = BASE_DIR / name.replace(".", "/")

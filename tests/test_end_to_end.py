@@ -11,7 +11,7 @@ from accounts.models import User
 from catalog.imports.confirm import confirm
 from catalog.imports.discard import discard
 from catalog.models import CatalogState, Feed, ImportRun, Product, Status
-from catalog.tests.factories import catalogue, counts, feed_of, item, items, person, received, wait_until
+from catalog.tests.factories import catalogue, counts, feed_of, item, items, person, uploaded, wait_until
 from config.management.commands.dev import MAIL_WORKER
 from notifications.models import Message
 from notifications.outbox import ring
@@ -42,19 +42,19 @@ def mail_worker(queue: str, office: PostOffice, settings: Any, tmp_path: Path) -
 
 @pytest.fixture
 def alice() -> User:
-    return person("alice", "add_importrun", "apply_importrun", "discard_importrun")
+    return person("alice", "add_importrun", "confirm_importrun", "discard_importrun")
 
 
 @pytest.fixture
 def early(queue: str, feed: Feed) -> ImportRun:
     """An import uploaded before the worker starts."""
-    return received(feed, feed_of(item("early")), in_background=True)
+    return uploaded(feed, feed_of(item("early")))
 
 
 def test_an_import_goes_all_the_way(early: ImportRun, worker: None, feed: Feed, alice: User) -> None:
     arrives(early, Status.REVIEW)  # nobody listened when it was rung for
     content = feed_of(*items(2500), item("free", price="free"))
-    run = arrives(received(feed, content, by=alice, in_background=True), Status.REVIEW)
+    run = arrives(uploaded(feed, content, by=alice), Status.REVIEW)
     assert counts(run) == {"items": 2501, "created": 2500, "invalid": 1}
     assert not Product.objects.exists()
     confirm(run, plan_hash=run.plan_hash, by=alice)
@@ -69,16 +69,16 @@ def test_an_import_goes_all_the_way(early: ImportRun, worker: None, feed: Feed, 
     ]
 
     before, version = catalogue(), CatalogState.objects.get().version
-    second = arrives(received(feed, content, by=alice, in_background=True), Status.APPLIED)
+    second = arrives(uploaded(feed, content, by=alice), Status.APPLIED)
     assert second != run
     assert counts(second) == {"items": 2501, "unchanged": 2500, "invalid": 1}
     assert (catalogue(), CatalogState.objects.get().version) == (before, version)
 
 
 def test_uploads_at_once_all_come_to_their_end(worker: None, feed: Feed, alice: User) -> None:
-    valid = [received(feed, feed_of(item(f"{n}")), auto_apply=True, in_background=True) for n in range(6)]
-    refused = [received(feed, feed_of(item(f"{n}"))[:-40], in_background=True) for n in range(2)]
-    thrown_away = received(feed, feed_of(item("away")), in_background=True)
+    valid = [uploaded(feed, feed_of(item(f"{n}")), auto_apply=True) for n in range(6)]
+    refused = [uploaded(feed, feed_of(item(f"{n}"))[:-40]) for n in range(2)]
+    thrown_away = uploaded(feed, feed_of(item("away")))
     for run in valid:
         arrives(run, Status.APPLIED)
     for run in refused:
@@ -97,7 +97,7 @@ def test_a_silent_mail_server_keeps_no_import_waiting(
     ring()
     ring()  # both threads of the mail worker are busy now
     wait_until(lambda: office.heard("CONNECT") == 2)
-    arrives(received(feed, feed_of(item("1")), in_background=True), Status.REVIEW)
+    arrives(uploaded(feed, feed_of(item("1"))), Status.REVIEW)
     assert not speak.is_set()
     assert not office.ledger
     speak.set()

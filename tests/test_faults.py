@@ -24,7 +24,7 @@ from catalog.imports.work.queue import claimed
 from catalog.models import Attempt, Feed, ImportRun, Status
 from catalog.models.runs import ENDS
 from catalog.tests.api import UPLOAD
-from catalog.tests.factories import counts, feed_of, item, items, received, wait_until
+from catalog.tests.factories import counts, feed_of, item, items, received, uploaded, wait_until
 from notifications.models import Message
 from tests.workers import PATIENCE, arrives, running, started
 
@@ -66,7 +66,7 @@ def test_a_file_that_costs_each_worker_its_life_fails_and_the_others_go_on(
     worker: Any, feed: Feed, alice: User
 ) -> None:
     with worker(TEST_POISON="feed.xml") as process:
-        poison = received(feed, feed_of(item("poison")), in_background=True)
+        poison = uploaded(feed, feed_of(item("poison")))
         fine = [ContentFile(feed_of(item(f"{n}")), "fine.xml") for n in range(3)]
         others = [receive(file, feed=feed, auto_apply=True) for file in fine]
         assert [ended(run).status for run in others] == [Status.APPLIED] * 3
@@ -81,9 +81,9 @@ def test_a_file_that_costs_each_worker_its_life_fails_and_the_others_go_on(
 def test_too_little_memory_fails_in_words_and_the_worker_goes_on(worker: Any, feed: Feed) -> None:
     limits = {"FEED_MAX_ITEM_BYTES": f"{10**9}", "FEED_MAX_VALUE_CHARS": f"{10**9}"}
     with worker(TEST_MEMORY="48", **limits) as process:
-        huge = received(feed, feed_of(item("1", description="x" * 60_000_000)), in_background=True)
+        huge = uploaded(feed, feed_of(item("1", description="x" * 60_000_000)))
         assert ended(huge).error_code == "memory"
-        arrives(received(feed, feed_of(item("2")), in_background=True), Status.REVIEW)
+        arrives(uploaded(feed, feed_of(item("2"))), Status.REVIEW)
         assert process.poll() is None
     assert "memory was not enough" in huge.error
     assert not Attempt.objects.exists()
@@ -96,7 +96,7 @@ def test_a_worker_whose_processes_are_frozen_stops_in_time_and_gives_its_task_ba
     with worker(REMAP_SIGTERM="SIGQUIT") as process:
         for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
             os.kill(int(child), signal.SIGSTOP)
-        run = received(feed, feed_of(item("1")), in_background=True)
+        run = uploaded(feed, feed_of(item("1")))
         wait_until(lambda: b" received" in (tmp_path / "REMAP_SIGTERM-SIGQUIT.log").read_bytes(), PATIENCE)
         process.terminate()
         process.wait(15)
@@ -114,7 +114,7 @@ def test_workers_whose_clocks_are_four_hours_apart_work_together(worker: Any, fe
             stack.enter_context(worker(TEST_CLOCK=hours))
         for _ in range(4):
             current_app.send_task("catalog.sweep")
-        run = received(feed, feed_of(*items(600)), auto_apply=True, in_background=True)
+        run = uploaded(feed, feed_of(*items(600)), auto_apply=True)
         arrives(run, Status.APPLIED)
         assert Attempt.objects.get(run=ours).count == 1  # nobody took over, or cut this connection off
     ours.refresh_from_db()

@@ -8,13 +8,14 @@ from django.db import IntegrityError, connection
 
 from catalog.imports.apply import apply
 from catalog.imports.confirm import confirm
-from catalog.imports.discard import clean_up, discard
+from catalog.imports.discard import clean_up
 from catalog.imports.reading.stage import stage
 from catalog.imports.undo import request_redo, request_undo
 from catalog.models import Feed, ImportRun, Product, Status
 from catalog.tests.factories import (
     FLAWLESS,
     applied,
+    discarded,
     edit,
     execute,
     feed_of,
@@ -201,13 +202,13 @@ def imports(feed: Feed) -> Feed:
     applied(feed, *(item(str(n), **dict.fromkeys(FLAWLESS), quantity="1") for n in range(3)))
     refused(feed)
     broken_off(feed)
-    discard(planned(feed, *MIXED, item("7")), by=None, in_background=False)
-    discard(received(feed, feed_of(item("8"))), by=None, in_background=False)
+    discarded(planned(feed, *MIXED, item("7")))
+    discarded(received(feed, feed_of(item("8"))))
     received(feed, feed_of(item("9")))
     received(feed, feed_of(item("10"))).move(Status.RECEIVED, to=Status.STAGING)
     planned(feed, *MIXED, *items(12, brand=None), mode="sync")
     run = planned(feed, *MIXED, item("11"), mode="sync")
-    confirm(run, plan_hash=run.plan_hash, by=None, in_background=False)
+    confirm(run, plan_hash=run.plan_hash, by=None)
     return feed
 
 
@@ -231,13 +232,13 @@ def with_undos(feed: Feed) -> None:
     edit("u1", color="Green")
     redone(run)
     undone(run)
-    request_redo(run, by=None, in_background=False)
+    request_redo(run, by=None)
     again = applied(feed, item("u8"), item("u9"))
     clean_up(again)
     edit("u9", color="Green")
     undone(again)
     clean_up(again)
-    request_undo(applied(feed, item("u10")), by=None, in_background=False)
+    request_undo(applied(feed, item("u10")), by=None)
 
 
 def with_pins(feed: Feed) -> None:
@@ -245,7 +246,7 @@ def with_pins(feed: Feed) -> None:
     edit("p1", title="Mine", pinned=["title"])
     edit("p2", title="Mine", pinned=["title"])
     applied(feed, item("p1"), item("p2", color="Red"))
-    discard(planned(feed, item("p1"), item("p2")), by=None, in_background=False)
+    discarded(planned(feed, item("p1"), item("p2")))
     planned(feed, item("p1"), item("p2", color="Blue"))
 
 
@@ -257,7 +258,7 @@ def refused(feed: Feed) -> None:
 
 def broken_off(feed: Feed) -> None:
     run = planned(feed, item("poison", title="poison"), item("00004", color="Blue"))
-    confirm(run, plan_hash=run.plan_hash, by=None, in_background=False)
+    confirm(run, plan_hash=run.plan_hash, by=None)
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # of the test's own transaction
         cursor.execute("ALTER TABLE catalog_product ADD CONSTRAINT no_poison CHECK (title <> 'poison')")

@@ -59,7 +59,7 @@ def test_a_manager_makes_a_colleague_and_gives_a_role(mona: User) -> None:
     logged_in(mona).post(ADD, {**new, "password1": PASSWORD, "password2": PASSWORD})
     nina = User.objects.get(email="nina@example.com")
     assert save(mona, nina, is_staff="on", groups=[Group.objects.get(name="approver").pk]).status_code == 302
-    assert nina.has_perm("catalog.apply_importrun")
+    assert nina.has_perm("catalog.confirm_importrun")
 
 
 def test_a_new_person_has_no_rights_whatever_the_form_says(mona: User) -> None:

@@ -95,7 +95,7 @@ def _query(chosen: dict[str, str]) -> str:
 
 def _fields(run: ImportRun, chosen: dict[str, str]) -> list[dict[str, Any]]:
     """The fields to choose from, those of most changes first; the number where it is that of the list."""
-    numbers = changed_fields.numbers(run, chosen.get("operation", ""))
+    numbers = changed_fields.numbers_by_field(run, chosen.get("operation", ""))
     is_exact = chosen.keys() <= {"operation", "field"}
     names = sorted(numbers, key=lambda name: (-numbers[name], name))
     if (field := chosen.get("field")) and field not in numbers:
@@ -107,7 +107,7 @@ def _fields(run: ImportRun, chosen: dict[str, str]) -> list[dict[str, Any]]:
 
 def _label(name: str) -> str:
     known = name in BY_NAME or name in ("currency", "pinned")
-    return label(name) if known else name.removeprefix(changed_fields.EXTRA)
+    return label(name) if known else name.removeprefix(changed_fields.EXTRA_PREFIX)
 
 
 def _operation_counts(run: ImportRun) -> list[tuple[str, Any, int]]:

@@ -15,7 +15,7 @@ from django.db.models.functions import Now, RowNumber
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from catalog.admin.progress import progress_of
+from catalog.admin.run_page import reading_progress
 from catalog.models import CatalogState, Feed, ImportRun, Product, Status
 from catalog.models.runs import BUSY, PLANNED
 from catalog.version_cache import cached, known
@@ -62,7 +62,7 @@ def _imports() -> dict[str, Any]:
     failed = ImportRun.objects.filter(status=Status.FAILED, finished_at__gt=Now() - RECENT).order_by("-finished_at")
     done = ImportRun.objects.filter(status__in=(Status.APPLIED, Status.UNDONE)).order_by("-finished_at")
     for run in running:
-        run.progress = progress_of(run)
+        run.progress = reading_progress(run)
     groups = [
         Group(_("Needs confirmation"), _("No import waits for a person."), _first(waiting), "?status__exact=review"),
         Group(_("Running"), _("No import is being read or applied."), running),

@@ -1,12 +1,12 @@
 """Imports: their list, and the page where a person reads a plan, confirms it and watches it apply."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
@@ -14,20 +14,17 @@ from django.views.decorators.http import require_GET, require_POST
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
-from catalog.admin.changes import ChangesTab, MissingTab
-from catalog.admin.progress import STATUS_COLORS, state
-from catalog.admin.tabs import AttributesTab, InvalidTab, IssuesTab, Tab, number
+from catalog.admin.run_page import STATUS_COLORS, RunPage
+from catalog.admin.tabs import key_in
 from catalog.admin.undo import undo_context
 from catalog.errors import CatalogError, NotAllowed
 from catalog.feeds import reference
 from catalog.imports import confirm
 from catalog.imports.discard import discard
-from catalog.imports.planning import supplemental
-from catalog.imports.planning.holds import SERIOUS, asks_why, repairs_of
 from catalog.imports.receive import plan_again
 from catalog.imports.reports import downloads, source
-from catalog.imports.undo import keeps_values, request_redo, request_undo
-from catalog.models import ImportRun, Reading, Status
+from catalog.imports.undo import request_redo, request_undo
+from catalog.models import ImportRun, Status
 from catalog.models.runs import PLANNED
 
 
@@ -61,26 +58,29 @@ class ImportRunAdmin(ModelAdmin):
         return False
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view
-        own = [
-            path("reference/", view(require_GET(self.reference_view)), name="catalog_reference"),
-            *(
-                path(f"<int:pk>/{name}", view(require_GET(partial(self.download_view, name=name))), name=url_name)
-                for name, url_name in DOWNLOADS.items()
-            ),
-            *(
-                path(f"<int:pk>/source/{place}", view(require_GET(self.source_view)), name=f"catalog_importrun_{name}")
-                for name, place in PLACES.items()
-            ),
-            path("<int:pk>/live/", view(require_GET(self.live_view)), name="catalog_importrun_live"),
-            path("<int:pk>/edited/", view(require_GET(self.edited_view)), name="catalog_importrun_edited"),
-            path("<int:pk>/confirm/", view(require_POST(self.confirm_view)), name="catalog_importrun_confirm"),
-            path("<int:pk>/again/", view(require_POST(self.again_view)), name="catalog_importrun_again"),
-            path("<int:pk>/undo/", view(self.undo_view), name="catalog_importrun_undo"),
-            path("<int:pk>/redo/", view(require_POST(self.redo_view)), name="catalog_importrun_redo"),
-            path("<int:pk>/discard/", view(require_POST(self.discard_view)), name="catalog_importrun_discard"),
+        """What an import's page has beside Django's own pages: its parts, its files and its buttons."""
+
+        def own(address: str, view: Callable[..., HttpResponseBase], url_name: str, **options: str) -> URLPattern:
+            return path(address, self.admin_site.admin_view(view), options, name=f"catalog_{url_name}")
+
+        item, example = "source/item/<int:position>/", "source/issue/<int:issue>/<int:example>/"
+        return [
+            own("reference/", require_GET(self.reference_view), "reference"),
+            own("<int:pk>/live/", require_GET(self.live_view), "importrun_live"),
+            own("<int:pk>/edited/", require_GET(self.edited_view), "importrun_edited"),
+            own(f"<int:pk>/{item}", require_GET(self.source_view), "importrun_source_item"),
+            own(f"<int:pk>/{example}", require_GET(self.source_view), "importrun_source_example"),
+            own("<int:pk>/source/error/", require_GET(self.source_view), "importrun_source_error"),
+            own("<int:pk>/invalid.xml", require_GET(self.download_view), "importrun_invalid_xml", name="invalid.xml"),
+            own("<int:pk>/invalid.csv", require_GET(self.download_view), "importrun_invalid_csv", name="invalid.csv"),
+            own("<int:pk>/changes.csv", require_GET(self.download_view), "importrun_changes_csv", name="changes.csv"),
+            own("<int:pk>/confirm/", require_POST(self.confirm_view), "importrun_confirm"),
+            own("<int:pk>/again/", require_POST(self.again_view), "importrun_again"),
+            own("<int:pk>/undo/", self.undo_view, "importrun_undo"),
+            own("<int:pk>/redo/", require_POST(self.redo_view), "importrun_redo"),
+            own("<int:pk>/discard/", require_POST(self.discard_view), "importrun_discard"),
+            *super().get_urls(),
         ]
-        return [*own, *super().get_urls()]
 
     # --- the list ---------------------------------------------------------------------------------
 
@@ -120,52 +120,39 @@ class ImportRunAdmin(ModelAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The import's page: what it is doing, or what it would do, or what it did."""
-        run = self._run(request, number(object_id) or 0)
-        tabs = {key: tab for key, tab in TABS.items() if tab.is_for(run)}
-        tab = tabs.get(request.GET.get("tab", ""), TABS["changes"])
+        run = self._find_run(request, key_in(object_id) or 0)
+        page = RunPage(run, request.user)
+        tab = page.tab_named(request.GET.get("tab", ""))
         context = {
             **self.admin_site.each_context(request),
-            **state(run),
             "title": f"{run}: {run.file_name}",
             "opts": self.model._meta,
-            "tabs": [(each, each.count(run)) for each in tabs.values()],
+            "run": run,
+            "page": page,
             "tab": tab,
-            "kept": supplemental.kept(run),
-            "repairs": repairs_of(run) if run.reading != Reading.STRICT else [],
-            "asks_why": asks_why(run),
-            "reason_chars": confirm.REASON_CHARS,
-            "holds": [(hold["message"], hold["code"] in SERIOUS) for hold in run.holds],
-            "has_error_line": run.status == Status.FAILED and source.place_of_error(run) is not None,
-            "can_upload": self.has_upload_permission(request),
-            "can_change_feed": request.user.has_perm("catalog.change_feed"),
-            "can_confirm": request.user.has_perm("catalog.apply_importrun"),
-            "has_aged": run.status == Status.REVIEW and not confirm.is_current(run),
-            "plans_again": run.status == Status.APPLIED and run.file and (run.conflict or run.archive_conflict),
-            "can_plan": _can_plan(request),
-            "can_undo": request.user.has_perm("catalog.undo_importrun"),
-            "keeps_values": run.status == Status.UNDONE and keeps_values(run),
-            "can_discard": request.user.has_perm("catalog.discard_importrun"),
-            **(tab.context(run, request) if not run.is_busy else {}),
+            **({} if run.is_busy else tab.context(run, request)),
         }
         return render(request, "admin/catalog/importrun/run.html", context)
 
     def live_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """The moving part of the page, asked for every second while something works on the run."""
-        run = self._run(request, pk)
-        response = render(request, "admin/catalog/importrun/_live.html", state(run))
+        run = self._find_run(request, pk)
+        response = render(
+            request, "admin/catalog/importrun/_live.html", {"run": run, "page": RunPage(run, request.user)}
+        )
         if not run.is_busy:
             response["HX-Refresh"] = "true"  # there is more to see now than this part
         return response
 
     def edited_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """How much of a plan has aged. Apart from its page, because each product of the plan is looked at for it."""
-        run = self._run(request, pk)
+        run = self._find_run(request, pk)
         edited = confirm.edited_since(run) if run.status == Status.REVIEW else 0
-        return self._part(request, run, "edited", {"edited": edited, "can_plan": _can_plan(request)})
+        return self._render_part(request, run, "edited", {"edited": edited})
 
     def download_view(self, request: HttpRequest, pk: int, name: str) -> StreamingHttpResponse:
         """The run's invalid items or its changes as a file, sent while it is made."""
-        run = self._run(request, pk)
+        run = self._find_run(request, pk)
         make, content_type = CONTENTS[name]
         response = StreamingHttpResponse(make(run), content_type=content_type)
         response["Content-Disposition"] = f'attachment; filename="import-{run.pk}-{name}"'
@@ -174,16 +161,22 @@ class ImportRunAdmin(ModelAdmin):
 
     def source_view(self, request: HttpRequest, pk: int, **where: int) -> HttpResponse:
         """An item, an issue's example or an error where it stands in the file: as a part of the page, or by itself."""
-        run = self._run(request, pk)
-        place = _place(run, **where)
+        run = self._find_run(request, pk)
+        place: source.Place | None
+        if "position" in where:
+            place = source.place_of_item(get_object_or_404(run.staged, position=where["position"]))
+        elif "issue" in where:
+            place = source.place_of_example(get_object_or_404(run.issues, pk=where["issue"]), where["example"])
+        else:
+            place = source.place_of_error(run)
         if place is None:
             raise Http404
-        return self._part(request, run, "source", {"snippet": source.snippet(run, place)})
+        return self._render_part(request, run, "source", {"snippet": source.snippet(run, place)})
 
-    def _part(self, request: HttpRequest, run: ImportRun, name: str, context: dict[str, Any]) -> HttpResponse:
+    def _render_part(self, request: HttpRequest, run: ImportRun, name: str, context: dict[str, Any]) -> HttpResponse:
         """What the run's page asks for once it is there: as a part of it, or by itself."""
         part = f"admin/catalog/importrun/_{name}.html"
-        context |= {"run": run}
+        context |= {"run": run, "page": RunPage(run, request.user)}
         if request.headers.get("HX-Request"):
             return render(request, part, context)
         context |= {**self.admin_site.each_context(request), "part": part, "title": f"{run}: {run.file_name}"}
@@ -196,8 +189,8 @@ class ImportRunAdmin(ModelAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": _("Reference"),
-            "attributes": reference.attributes(),
-            "codes": [(code, reference.severity_of(code)) for code in reference.codes()],
+            "attributes": reference.attribute_entries(),
+            "codes": reference.sorted_codes(),
             "introduction": reference.INTRODUCTION,
             "severities": reference.SEVERITIES,
         }
@@ -205,25 +198,25 @@ class ImportRunAdmin(ModelAdmin):
 
     def confirm_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         plan_hash, reason = request.POST.get("plan_hash", ""), request.POST.get("reason", "")
-        return self._operate(
+        return self._run_operation(
             request, pk, lambda run: confirm.confirm(run, plan_hash=plan_hash, by=request.user, reason=reason)
         )
 
     def discard_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        return self._operate(request, pk, lambda run: discard(run, by=request.user))
+        return self._run_operation(request, pk, lambda run: discard(run, by=request.user))
 
     def again_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Plan the run's file again, and show that."""
-        return self._operate(request, pk, lambda run: plan_again(run, by=request.user))
+        return self._run_operation(request, pk, lambda run: plan_again(run, by=request.user))
 
     def undo_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """What an undo would do, each product listed; posted, it is done."""
-        run = self._run(request, pk)
+        run = self._find_run(request, pk)
         if not request.user.has_perm("catalog.undo_importrun"):
             raise PermissionDenied
         if request.method == "POST":
             seen = request.POST.get("seen", "")
-            return self._operate(request, pk, lambda run: request_undo(run, by=request.user, seen=seen))
+            return self._run_operation(request, pk, lambda run: request_undo(run, by=request.user, seen=seen))
         if run.status != Status.APPLIED or not run.has_changes:
             messages.warning(
                 request, _("%(run)s cannot be undone: it is not applied, or changed nothing.") % {"run": run}
@@ -231,22 +224,23 @@ class ImportRunAdmin(ModelAdmin):
             return redirect("admin:catalog_importrun_change", run.pk)
         context = {
             **self.admin_site.each_context(request),
-            **state(run),
             **undo_context(run, request),
+            "run": run,
+            "page": RunPage(run, request.user),
             "title": _("Undo %(run)s") % {"run": run},
             "opts": self.model._meta,
         }
         return render(request, "admin/catalog/importrun/undo.html", context)
 
     def redo_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        return self._operate(request, pk, lambda run: request_redo(run, by=request.user))
+        return self._run_operation(request, pk, lambda run: request_redo(run, by=request.user))
 
-    def _operate(self, request: HttpRequest, pk: int, operation: Callable[[ImportRun], Any]) -> HttpResponse:
+    def _run_operation(self, request: HttpRequest, pk: int, operation: Callable[[ImportRun], Any]) -> HttpResponse:
         """Run an operation and show the run again, or the one that it gives instead.
 
         A refusal is a message there, so a second click is harmless.
         """
-        run = self._run(request, pk)
+        run = self._find_run(request, pk)
         try:
             run = operation(run) or run
         except NotAllowed as refused:
@@ -255,43 +249,15 @@ class ImportRunAdmin(ModelAdmin):
             messages.warning(request, refused.message)
         return redirect("admin:catalog_importrun_change", run.pk)
 
-    def _run(self, request: HttpRequest, pk: int) -> ImportRun:
+    def _find_run(self, request: HttpRequest, pk: int) -> ImportRun:
         if not self.has_view_permission(request):
             raise PermissionDenied
         return get_object_or_404(ImportRun.objects.select_related("feed", "uploaded_by"), pk=pk)
 
 
-def _can_plan(request: HttpRequest) -> bool:
-    return request.user.has_perms(["catalog.add_importrun", "catalog.discard_importrun"])
-
-
-# --- downloads ----------------------------------------------------------------------------------------
-
+# The files to download: what makes each, and its type.
 CONTENTS: dict[str, tuple[Callable[[ImportRun], Iterator[Any]], str]] = {
     "invalid.xml": (downloads.invalid_xml, "application/xml"),
     "invalid.csv": (downloads.invalid_csv, "text/csv; charset=utf-8"),
     "changes.csv": (downloads.changes_csv, "text/csv; charset=utf-8"),
-}
-# The end of each address, and its name.
-DOWNLOADS = {name: f"catalog_importrun_{name.replace('.', '_')}" for name in CONTENTS}
-
-
-# What stands somewhere in the file: the name of its address, and the end of it.
-PLACES = {
-    "source_item": "item/<int:position>/",
-    "source_example": "issue/<int:issue>/<int:example>/",
-    "source_error": "error/",
-}
-
-
-def _place(run: ImportRun, position: int = 0, issue: int = 0, example: int = 0) -> source.Place | None:
-    if position:
-        return source.place_of_item(get_object_or_404(run.staged, position=position))
-    if issue:
-        return source.place_of_example(get_object_or_404(run.issues, pk=issue), example)
-    return source.place_of_error(run)
-
-
-TABS: dict[str, Tab] = {
-    tab.key: tab for tab in (ChangesTab(), MissingTab(), IssuesTab(), InvalidTab(), AttributesTab())
 }

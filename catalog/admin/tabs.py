@@ -9,9 +9,9 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from catalog.imports import confirm
-from catalog.imports.planning import coverage
-from catalog.imports.planning.between_items import ACROSS
+from catalog.imports.planning.between_items import BETWEEN_ITEMS
 from catalog.imports.reports import diagnosis, downloads
+from catalog.imports.reports.coverage import cover_run
 from catalog.models import ImportRun, StagedItem
 
 LAST = 2**62  # beyond every key: the last page
@@ -47,7 +47,7 @@ class Tab:
 
 def page_of(request: HttpRequest, rows: confirm.Rows[Any], key: str, state: dict[str, str]) -> dict[str, Any]:
     """The page of rows that the address asks for, with the addresses of its neighbours; `state` is in each."""
-    after, before = number(request.GET.get("after")), number(request.GET.get("before"))
+    after, before = key_in(request.GET.get("after")), key_in(request.GET.get("before"))
     page = confirm.page(rows, key, after=after, before=before)
 
     def link(**position: int) -> str:
@@ -60,7 +60,7 @@ def page_of(request: HttpRequest, rows: confirm.Rows[Any], key: str, state: dict
     return {"rows": page.rows, "links": links}
 
 
-def number(text: str | None) -> int | None:
+def key_in(text: str | None) -> int | None:
     """A key from the address; what is no key is no position."""
     return min(int(text), LAST) if text and text.isascii() and text.isdigit() and len(text) < 20 else None
 
@@ -106,8 +106,9 @@ def _with_issues(run: ImportRun, items: Any) -> list[dict[str, Any]]:
     """Each item with its issues in words: its own, and those that a comparison found."""
     rows: list[StagedItem] = list(items)
     positions = [item.position for item in rows]
-    # The attributes are that of each code anyway: named, they lead past all its other items.
-    for found in run.item_issues.filter(code__in=ACROSS, attribute__in=ACROSS.values(), position__in=positions):
+    # The attributes belong to their codes anyway; naming them lets the index skip the other items.
+    rules = {"code__in": BETWEEN_ITEMS, "attribute__in": BETWEEN_ITEMS.values()}
+    for found in run.item_issues.filter(**rules, position__in=positions):
         item = next(item for item in rows if item.position == found.position)
         item.issues.append([found.code, found.attribute, found.found, item.line])
     return [{"item": item, "issues": downloads.issues_of(item)} for item in rows]
@@ -124,4 +125,4 @@ class AttributesTab(Tab):
         return 0  # a number of names says nothing
 
     def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
-        return {"coverage": coverage.cover(run)}
+        return {"coverage": cover_run(run)}

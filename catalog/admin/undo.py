@@ -34,12 +34,18 @@ def undo_context(run: ImportRun, request: HttpRequest) -> dict[str, Any]:
     """What an undo would do: its numbers, and a page of the products of one of them."""
     numbers = prospect(run)
     buckets = [
-        {"name": verdict.value, "label": label, "color": color, "count": getattr(numbers, verdict.value)}
+        {
+            "name": verdict.value,
+            "label": label,
+            "color": color,
+            "number": getattr(numbers, verdict.value),
+            "query": f"?bucket={verdict.value}",
+        }
         for verdict, (label, color) in BUCKETS.items()
     ]
     chosen = request.GET.get("bucket", "")
     if chosen not in BUCKETS:
-        chosen = next((bucket["name"] for bucket in buckets if bucket["count"]), Outcome.UNDONE)
+        chosen = next((bucket["name"] for bucket in buckets if bucket["number"]), Outcome.UNDONE)
     found = changes_by_verdict(run, chosen) if getattr(numbers, chosen) else Change.objects.none()
     page = page_of(request, found, "id", {"bucket": chosen})
     if chosen == Outcome.UNDONE:

@@ -1,7 +1,7 @@
 """The table of product attributes.
 
-Parsing, cleaning, the columns of the database, exports and error texts all read this one table. Names, lengths and
-values are those of Google's product data specification; the rest are the names this shop's channels use.
+Parsing, cleaning, the database columns, exports and error texts all read this one table. Names, lengths and values are
+those of Google's product data specification; the other names are those that this shop's channels use.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 
 class Type(StrEnum):
-    """How a value is read. Everything is text until the attribute says otherwise: a GTIN keeps its zeros."""
+    """How a value is read. A value is text unless its attribute says otherwise: a GTIN keeps its zeros."""
 
     TEXT = "text"
     URL = "URL"
@@ -24,14 +24,14 @@ class Type(StrEnum):
     DATE = "date"
     PERIOD = "start and end"
     MEASURE = "number and unit"
-    VERBATIM = "kept as found"  # groups and the like: not read further
+    VERBATIM = "kept as found"  # not read further, for example a group
 
 
 class Need(StrEnum):
-    """What an item without the attribute is."""
+    """What happens to an item without the attribute."""
 
-    REQUIRED = "required"  # invalid
-    RECOMMENDED = "recommended"  # imported with a warning
+    REQUIRED = "required"  # it is invalid
+    RECOMMENDED = "recommended"  # it is imported with a warning
     OPTIONAL = "optional"
 
 
@@ -39,10 +39,10 @@ class Need(StrEnum):
 class Attribute:
     """One product attribute.
 
-    `aliases` are other element names for it; `choices` maps every accepted spelling (folded: lower case, spaces and
-    hyphens as underscores) to the stored value; `max_length` is the characters that channels
-    accept, of each value when repeated; `limit` is what we accept, so that every value fits every index. `parts` are
-    the elements that a group must have inside; `days_ahead` is how far in the future a date may lie.
+    `aliases` are other element names for it. `choices` maps every accepted spelling (lower case, spaces and hyphens
+    as underscores) to the stored value. `max_length` is how many characters channels accept in each value; `limit` is
+    how many we accept, so that every value fits every index. A group must contain the elements in `parts`. A date may
+    be at most `days_ahead` days in the future.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Attribute:
 
     @property
     def expected(self) -> str:
-        """What a right value looks like, as a sentence for people."""
+        """What a correct value looks like, as a sentence for people."""
         if self.choices:
             return f"One of: {', '.join(self.values)}."
         what = f"A group with {', '.join(self.parts)}" if self.parts else _EXPECTED[self.type]
@@ -74,22 +74,22 @@ class Attribute:
 
 _EXPECTED = {
     Type.TEXT: "Text",
-    Type.URL: "A whole web address, as https://www.example.com/page",
+    Type.URL: "A whole web address, for example https://www.example.com/page",
     Type.URLS: "Whole web addresses, one in each element",
-    Type.MONEY: "An amount and an ISO 4217 currency, as 155.00 AED",
-    Type.CHOICE: "A value of its list",
+    Type.MONEY: "An amount and an ISO 4217 currency, for example 155.00 AED",
+    Type.CHOICE: "One of the allowed values",
     Type.BOOLEAN: "yes or no",
-    Type.INTEGER: "A whole number of up to nine digits, as 4",
-    Type.GTIN: "8, 12, 13 or 14 digits, the last of them the check digit",
-    Type.DATE: "A day or a time of ISO 8601, as 2026-11-22T14:30+0400",
-    Type.PERIOD: "A start and an end of ISO 8601, as 2026-11-22T00:00+0400/2026-11-30T23:59+0400",
-    Type.MEASURE: "A number and a unit, as 3.5 kg",
-    Type.VERBATIM: "A value as Google's specification has it",
+    Type.INTEGER: "A whole number of up to nine digits, for example 4",
+    Type.GTIN: "8, 12, 13 or 14 digits, the last one the check digit",
+    Type.DATE: "An ISO 8601 date or time, for example 2026-11-22T14:30+0400",
+    Type.PERIOD: "An ISO 8601 start and end, for example 2026-11-22T00:00+0400/2026-11-30T23:59+0400",
+    Type.MEASURE: "A number and a unit, for example 3.5 kg",
+    Type.VERBATIM: "A value as Google's specification describes it",
 }
 
 
 def _choices(**spellings: str) -> Mapping[str, str]:
-    """`new="brand_new unused"` → both spellings and `new` itself stand for `new`."""
+    """`new="brand_new unused"`: both spellings, and `new` itself, stand for `new`."""
     return MappingProxyType({s: value for value, others in spellings.items() for s in (value, *others.split())})
 
 
@@ -114,28 +114,32 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("id", help="The shop's own stable key.", need=REQUIRED, max_length=50, limit=500),
     Attribute("title", help="The name people search for.", need=REQUIRED, max_length=150),
     Attribute(
-        "description", help="What it is, in up to 5,000 characters.", need=RECOMMENDED, max_length=5000, limit=200_000
+        "description",
+        help="What the product is, in up to 5,000 characters.",
+        need=RECOMMENDED,
+        max_length=5000,
+        limit=200_000,
     ),
     Attribute("brand", help="The maker's name as the maker writes it.", need=RECOMMENDED, max_length=70),
     Attribute("product_type", help="The shop's own category path.", max_length=750, repeated=True),
     Attribute("google_product_category", help="Google's category: its number or its full path."),
     Attribute("condition", Type.CHOICE, "new, refurbished or used.", choices=CONDITION),
     Attribute("product_class", help="The shop's merchandise class."),
-    Attribute("product_season", help="The season it belongs to."),
+    Attribute("product_season", help="The season that the product belongs to."),
     # Where it is shown
     Attribute("link", Type.URL, "The product's page.", need=REQUIRED, max_length=2000),
     Attribute("mobile_link", Type.URL, "The product's page for phones.", max_length=2000),
     Attribute("image_link", Type.URL, "The main picture.", need=RECOMMENDED, max_length=2000),
     Attribute("additional_image_link", Type.URLS, "More pictures, up to ten.", max_length=2000, repeated=True),
-    Attribute("additional_images_count", Type.INTEGER, "How many more pictures the shop has."),
+    Attribute("additional_images_count", Type.INTEGER, "The number of additional pictures that the shop has."),
     Attribute("icon_media_url", help="A small picture."),
     # What it costs
-    Attribute("price", Type.MONEY, "Amount and ISO 4217 currency, as in 155.00 AED.", need=REQUIRED),
+    Attribute("price", Type.MONEY, "The amount and its ISO 4217 currency, for example 155.00 AED.", need=REQUIRED),
     Attribute("sale_price", Type.MONEY, "The reduced price; lower than the price."),
-    Attribute("old_price", Type.MONEY, "The price before.", aliases=("oldprice",)),
-    Attribute("final_price", Type.MONEY, "The price that is asked.", aliases=("finalprice",)),
-    Attribute("discount_percent", help="The reduction as the shop prints it."),
-    Attribute("sale_price_effective_date", Type.PERIOD, "When the sale price holds: start/end.", max_length=51),
+    Attribute("old_price", Type.MONEY, "The earlier price.", aliases=("oldprice",)),
+    Attribute("final_price", Type.MONEY, "The price that the customer pays.", aliases=("finalprice",)),
+    Attribute("discount_percent", help="The reduction as the shop shows it."),
+    Attribute("sale_price_effective_date", Type.PERIOD, "When the sale price applies: start/end.", max_length=51),
     # Whether it can be had
     Attribute(
         "availability",
@@ -147,9 +151,9 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("availability_date", Type.DATE, "When a preorder can be delivered.", max_length=25, days_ahead=365),
     Attribute("quantity", Type.INTEGER, "Pieces in stock."),
     # How it is identified
-    Attribute("gtin", Type.GTIN, "8, 12, 13 or 14 digits with a right check digit.", max_length=50),
+    Attribute("gtin", Type.GTIN, "8, 12, 13 or 14 digits with a correct check digit.", max_length=50),
     Attribute("mpn", help="The maker's part number.", max_length=70),
-    Attribute("identifier_exists", Type.BOOLEAN, "no when the maker gives neither GTIN nor part number."),
+    Attribute("identifier_exists", Type.BOOLEAN, "no if the maker assigns neither a GTIN nor a part number."),
     # Who wears it, and how it varies
     Attribute("item_group_id", help="The same for all variants of one product.", max_length=50),
     Attribute("gender", Type.CHOICE, "male, female or unisex.", choices=GENDER),
@@ -161,8 +165,8 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("pattern", help="The pattern or print.", max_length=100),
     Attribute("all_sizes_skus", help="The ids of all sizes."),
     Attribute("sizes_of_all_skus", help="The sizes of all ids."),
-    Attribute("options_percentage", help="How many of its sizes are in stock."),
-    Attribute("adult", Type.BOOLEAN, "yes for adults only."),
+    Attribute("options_percentage", help="The percentage of its sizes that are in stock."),
+    Attribute("adult", Type.BOOLEAN, "yes if the product is for adults only."),
     # Labels and apps
     Attribute("adwords_labels", help="Advertising labels."),
     *(Attribute(f"custom_label_{n}", help="A label for campaigns.", max_length=100) for n in range(5)),
@@ -227,16 +231,16 @@ BY_NAME: Mapping[str, Attribute] = MappingProxyType({a.name: a for a in ATTRIBUT
 BY_ALIAS: Mapping[str, Attribute] = MappingProxyType({n: a for a in ATTRIBUTES for n in (a.name, *a.aliases)})
 COLUMNS: tuple[Attribute, ...] = tuple(a for a in ATTRIBUTES if a.column)
 ORIGINAL = "_orig_value"
-"""Behind an attribute's name: its value as it was found, kept in `extra`, where the stored one was changed."""
+"""The end of a name in `extra` that keeps an attribute's value as it was found, when the stored value differs."""
 
 
 def is_known(name: str) -> bool:
-    """Whether a name is in the table, or that of an attribute's value as it was found."""
+    """Whether the table has this name, or it keeps the original value of an attribute in the table."""
     return name in BY_NAME or name.removesuffix(ORIGINAL) in BY_NAME
 
 
 def expected(name: str) -> str:
-    """What the attribute, or the element of a group as in shipping.country, should hold; "" for what is unknown."""
+    """What an attribute, or an element of a group such as shipping.country, should contain; "" for an unknown one."""
     known = BY_NAME.get(name.partition(".")[0])
     return known.expected if known else ""
 

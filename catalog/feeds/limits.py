@@ -1,19 +1,19 @@
-"""How much of a stranger's file is read. Each limit has its own code, its own sentence and its own setting."""
+"""How much of an unknown file is read. Each limit has its own code, sentence and setting."""
 
 from dataclasses import dataclass, fields
 
 from catalog.errors import FeedRefused
 
 MIB = 1024**2
-NAME_CHARS = 500  # of an item that is lost, longer texts are not kept
+NAME_CHARS = 500  # an item that could not be read keeps no longer texts than this
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The most that a file may have; the defaults are far above what shops publish.
+    """The most that a file may have. The defaults are far above what shops publish.
 
-    Memory is bounded by `item_bytes`: libxml2 needs up to thirty times the bytes of one element's attributes.
-    `ratio` is unpacked to packed bytes: real feeds come to 50 at most. Raises `ValueError` for a limit below 1.
+    `item_bytes` bounds the memory: libxml2 needs up to thirty times the bytes of one element's attributes. `ratio` is
+    the unpacked size to the packed size: at most 50 in real feeds. Raises `ValueError` for a limit below 1.
     """
 
     unpacked_bytes: int = 16 * 1024 * MIB
@@ -27,7 +27,7 @@ class Limits:
     def __post_init__(self) -> None:
         for field in fields(self):
             if getattr(self, field.name) < 1:
-                raise ValueError(f"{SETTINGS[field.name]} is a number from 1, not {getattr(self, field.name)}.")
+                raise ValueError(f"{SETTINGS[field.name]} must be at least 1, not {getattr(self, field.name)}.")
 
 
 SETTINGS = {
@@ -47,7 +47,7 @@ def too_large_unpacked(limits: Limits) -> FeedRefused:
     return _over(
         "unpacked_too_large",
         "unpacked_bytes",
-        f"Unpacked, the file is larger than {limits.unpacked_bytes:,} bytes. Split the feed",
+        f"The unpacked file is larger than {limits.unpacked_bytes:,} bytes. Split the feed",
     )
 
 
@@ -55,7 +55,7 @@ def too_tightly_packed(limits: Limits) -> FeedRefused:
     return _over(
         "ratio",
         "ratio",
-        f"The archive unpacks to more than {limits.ratio:,} times its size, as no feed does. Upload the feed unpacked",
+        f"The archive unpacks to more than {limits.ratio:,} times its size. No feed does that. Upload it unpacked",
     )
 
 
@@ -70,7 +70,7 @@ def item_too_large(line: int, limits: Limits) -> FeedRefused:
         "item_too_large",
         "item_bytes",
         f"After line {line}: {limits.item_bytes:,} bytes without the end of an item. "
-        "Is an element left open, or is this no feed? Mend that",
+        "Check that every element is closed and that the file is a feed",
     )
 
 
@@ -79,7 +79,7 @@ def record_too_large(line: int, limits: Limits) -> FeedRefused:
         "record_too_large",
         "item_bytes",
         f"After line {line}: {limits.item_bytes:,} characters without the end of a row. "
-        "Is a quotation mark left open, or is this no table? Mend that",
+        "Check that every quotation mark is closed and that the file is a table",
     )
 
 
@@ -93,7 +93,7 @@ def too_many_columns(limits: Limits) -> FeedRefused:
 
 def too_deep(line: int) -> FeedRefused:
     return FeedRefused(
-        "feed.too_deep", f"Line {line}: elements lie in one another deeper than any parser follows. Flatten them."
+        "feed.too_deep", f"Line {line}: elements are nested deeper than any parser follows. Nest them less."
     )
 
 

@@ -1,31 +1,31 @@
-"""The reference page, made from the tables of attributes and issues: what each is called, means and asks for.
+"""The reference page, made from the tables of attributes and issues.
 
-`python -m catalog.feeds.reference > docs/reference.md` writes the one in the documentation; a test holds it to them.
+`python -m catalog.feeds.reference > docs/reference.md` writes the page of the documentation; a test compares them.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from catalog.feeds.attributes import ATTRIBUTES, BY_NAME, Attribute, Type
-from catalog.feeds.issues import CODES, Code, Severity, severity
+from catalog.feeds.attributes import ATTRIBUTES, Attribute, Type
+from catalog.feeds.issues import CODES, Code, Severity
 
 INTRODUCTION = (
-    "What a feed may hold, and what can be wrong with it. Names, types and limits are those of Google's product data "
-    "specification. What is found under any other name is kept beside the product, as it was found."
+    "This page lists what a feed may contain and what can be wrong with it. Names, types and limits are those of "
+    "Google's product data specification. A value under any other name is kept with the product as it was found."
 )
 SEVERITIES = {
-    Severity.ERROR: "The item is invalid and skipped. On an attribute that is not required, the value is set aside "
+    Severity.ERROR: "The item is invalid and skipped. If the attribute is not required, only its value is set aside, "
     "with a warning, and the item is imported.",
-    Severity.WARNING: "The item is imported; something about it should be mended.",
-    Severity.NOTICE: "The item is imported; it was read leniently.",
+    Severity.WARNING: "The item is imported, but something in it should be corrected.",
+    Severity.NOTICE: "The item is imported. It was read leniently.",
 }
-# Types whose values are checked whole: a limit of their length says nothing more.
+# The whole value of these types is checked, so that a limit on its length says nothing more.
 _SHORT = (Type.CHOICE, Type.MONEY, Type.BOOLEAN, Type.INTEGER)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One attribute as people read about it."""
+    """One attribute as the page describes it."""
 
     attribute: Attribute
 
@@ -64,52 +64,40 @@ class Entry:
         return self.attribute.help or "Kept as found."
 
 
-def attributes() -> list[Entry]:
+def attribute_entries() -> list[Entry]:
     """Every attribute, in the order of the table."""
     return [Entry(attribute) for attribute in ATTRIBUTES]
 
 
-def codes() -> list[Code]:
+def sorted_codes() -> list[Code]:
     """Every code, the worst first, otherwise in the order of the registry."""
-    return sorted(CODES, key=lambda code: list(Severity).index(severity_of(code)))
+    return sorted(CODES, key=lambda code: code.severity.rank)
 
 
-def severity_of(code: Code) -> Severity:
-    """The severity that the code has: a code of one attribute is as bad as it is there."""
-    attribute = code.name.partition(".")[0]
-    return severity(code.name, attribute) if attribute in BY_NAME else code.severity
-
-
-def markdown() -> str:
+def as_markdown() -> str:
     """The page of the documentation."""
-    return "\n".join(_lines())
-
-
-def _lines() -> Iterator[str]:
-    yield from ("# Reference", "", "Made by `python -m catalog.feeds.reference`; do not edit.", "", INTRODUCTION, "")
-    yield from ("## Attributes", "")
-    yield from _table(
-        ("name", "type", "need", "what it is", "values", "limits", "other names"),
-        (
-            (f"`{entry.name}`", entry.type, entry.need, entry.help, entry.values, entry.limits, entry.other_names)
-            for entry in attributes()
-        ),
+    attributes = (
+        (f"`{entry.name}`", entry.type, entry.need, entry.help, entry.values, entry.limits, entry.other_names)
+        for entry in attribute_entries()
     )
-    yield from ("", "## Issues", "", *(f"- **{name}**: {text}" for name, text in SEVERITIES.items()), "")
-    yield from _table(
-        ("code", "severity", "what is wrong", "how to fix it"),
-        ((f"`{code.name}`", severity_of(code), code.title, code.advice) for code in codes()),
+    codes = ((f"`{code.name}`", code.severity, code.title, code.advice) for code in sorted_codes())
+    lines = (
+        *("# Reference", "", "Made by `python -m catalog.feeds.reference`; do not edit.", "", INTRODUCTION, ""),
+        *("## Attributes", ""),
+        *_table_lines(("name", "type", "need", "what it is", "values", "limits", "other names"), attributes),
+        *("", "## Issues", "", *(f"- **{name}**: {text}" for name, text in SEVERITIES.items()), ""),
+        *_table_lines(("code", "severity", "what is wrong", "how to fix it"), codes),
+        "",
     )
-    yield ""
+    return "\n".join(lines)
 
 
-def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
-    names = list(header)
-    yield f"| {' | '.join(names)} |"
-    yield f"|{'---|' * len(names)}"
+def _table_lines(header: tuple[str, ...], rows: Iterable[Iterable[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(header)} |"
+    yield f"|{'---|' * len(header)}"
     for row in rows:
         yield f"| {' | '.join(text.replace('|', '&#124;').replace('<', '&lt;') for text in row)} |"
 
 
 if __name__ == "__main__":
-    print(markdown(), end="")
+    print(as_markdown(), end="")

@@ -7,17 +7,17 @@ from django.db import connection, transaction
 from catalog.imports.notices import tell_outcome
 from catalog.imports.permissions import still_allowed
 from catalog.imports.sql import column_list, execute
-from catalog.imports.work.queue import CATALOGUE_LOCK, claimed, enqueue, failing_in_words, retried, timed
+from catalog.imports.work.queue import CATALOGUE_LOCK, Task, claimed, enqueue, failing_in_words, retried, timed
 from catalog.models import CatalogState, ImportRun, Operation, Status
 from catalog.models.fields import SHARED, columns_in_file
 
 
-def apply(run: ImportRun, *, in_background: bool = True) -> None:
+def apply(run: ImportRun) -> None:
     """Execute the run's changes in one transaction: all of them or none, once, whatever is delivered how often.
 
     Nothing is read or decided again. A product whose version moved since the plan is a conflict: left alone, counted.
     """
-    carry_out(run, lay_over, Status.APPLYING, to=Status.APPLIED, step="apply", in_background=in_background)
+    carry_out(run, lay_over, Status.APPLYING, to=Status.APPLIED, step="apply")
 
 
 def carry_out(
@@ -27,7 +27,6 @@ def carry_out(
     *,
     to: Status,
     step: str,
-    in_background: bool,
 ) -> None:
     """Let `act` change the catalogue and return the run's new counts; with them the run goes from `during` to `to`.
 
@@ -48,8 +47,7 @@ def carry_out(
                 counts = act(locked)
             locked.move(during, to=to, seconds=locked.seconds, metrics=locked.metrics, words_due=True, **counts)
             tell_outcome(locked, step)
-            if in_background:
-                enqueue("catalog.clean_up", locked)
+            enqueue(Task.CLEAN_UP, locked)
 
         retried(carry_out_once)
         run.refresh_from_db()

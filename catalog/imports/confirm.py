@@ -14,10 +14,10 @@ from catalog.errors import NotPossible
 from catalog.imports.notices import tell_needs_review
 from catalog.imports.permissions import require
 from catalog.imports.planning import changed_fields
-from catalog.imports.planning.changed_fields import only
-from catalog.imports.planning.holds import asks_why
-from catalog.imports.since import TOUCHED, touched_since
-from catalog.imports.work.queue import enqueue
+from catalog.imports.planning.changed_fields import of_operation
+from catalog.imports.planning.guards import needs_reason
+from catalog.imports.sql import OF_CHANGED_PRODUCTS
+from catalog.imports.work.queue import Task, enqueue
 from catalog.models import CatalogState, Change, ImportRun, ItemIssue, Mode, Operation, Product, StagedItem, Status
 from catalog.models.product import SEARCH_CHARS
 from catalog.models.runs import UNUSUAL, ItemState
@@ -27,26 +27,25 @@ REASON_CHARS = 1000
 _READABLE = re.compile(r"[^\W_\u115f\u1160\u3164\uffa0]")
 
 
-def confirm(run: ImportRun, *, plan_hash: str, by: Any, reason: str = "", in_background: bool = True) -> None:
-    """Let the reviewed plan be applied, once. A worker applies it, or the caller when not `in_background`.
+def confirm(run: ImportRun, *, plan_hash: str, by: Any, reason: str = "") -> None:
+    """Have a worker apply the reviewed plan, once.
 
     A plan that tripped a guard needs a `reason` in words, which is kept in the run's history, cut to `REASON_CHARS`.
     Raises `NotPossible` when the plan is another one now, somebody was quicker or the reason is missing, `NotAllowed`
     without permission.
     """
-    require(by, "catalog.apply_importrun")
+    require(by, "catalog.confirm_importrun")
     if run.plan_hash != plan_hash:
         raise NotPossible("plan_changed", "The plan has changed since you looked at it. Read it again, then confirm.")
     reason = " ".join(reason.replace("\0", " ").split())[:REASON_CHARS]
-    if run.status == Status.REVIEW and asks_why(run) and not _READABLE.search(reason):
+    if run.status == Status.REVIEW and needs_reason(run) and not _READABLE.search(reason):
         raise NotPossible(
             "reason_needed",
             f"{run} is held by a guard. Say in words why it should be applied all the same, then confirm.",
         )
     if not run.move(Status.REVIEW, to=Status.APPLYING, by=by, reason=reason):
         raise NotPossible("not_in_review", f"{run} cannot be confirmed: {describe(run)}")
-    if in_background:
-        enqueue("catalog.apply", run)
+    enqueue(Task.APPLY, run)
 
 
 def go_on(run: ImportRun) -> None:
@@ -81,13 +80,13 @@ def edited_since(run: ImportRun) -> int:
             f"""
             SELECT count(*)
             FROM catalog_change change LEFT JOIN catalog_product product ON product.id = change.product_id
-            WHERE change.run_id = %(run)s AND {TOUCHED} AND CASE change.operation
+            WHERE change.run_id = %(run)s AND {OF_CHANGED_PRODUCTS} AND CASE change.operation
                 WHEN 'create' THEN product.id IS NOT NULL
                 WHEN 'keep' THEN false
                 ELSE product.version IS DISTINCT FROM change.base_version OR product.created_at >= %(planned)s
             END
             """,
-            {"run": run.pk, "planned": run.planned_at, "touched": touched_since(run)},
+            {"run": run.pk, "planned": run.planned_at, "changed_ids": run.products_changed_since()},
         )
         return int(cursor.fetchone()[0])
 
@@ -132,7 +131,7 @@ def first(rows: Rows[Row], order: str, count: int, **wanted: Any) -> list[Row]:
         rows = rows.filter(**wanted)
         if rows.model is not Change or rows.query.is_empty():
             return list(rows.order_by(order)[:count])
-        lists = [rows.filter(**only(operation)).order_by("operation", "id") for operation in Operation.values]
+        lists = [rows.filter(**of_operation(operation)).order_by("operation", "id") for operation in Operation.values]
     else:
         lists = [each.filter(**wanted) for each in rows]
     parts = [(_backwards(each) if order.startswith("-") else each)[:count] for each in lists]
@@ -150,7 +149,7 @@ def changes(run: ImportRun, *, operation: str = "", outcome: str = "", product_i
     """The run's changes, all or those of one operation, one outcome or one product."""
     by_outcome = "unusual" if outcome in UNUSUAL else "outcome"
     chosen = {name: value for name, value in ((by_outcome, outcome), ("product_id", product_id)) if value}
-    return run.changes.filter(**chosen, **(only(operation) if operation else {}))
+    return run.changes.filter(**chosen, **(of_operation(operation) if operation else {}))
 
 
 def filtered(run: ImportRun, *, field: str = "", q: str = "", **chosen: str) -> Rows[Change]:
@@ -161,8 +160,8 @@ def filtered(run: ImportRun, *, field: str = "", q: str = "", **chosen: str) -> 
     rows = changes(run, **chosen)
     if q:
         rows = rows.filter(pk__in=_of_products(run, q))
-        return [(changed_fields.speaking_of(rows, field) if field else rows).order_by("id")]
-    return changed_fields.lists(rows, run, field) if field else rows
+        return [(changed_fields.with_field(rows, field) if field else rows).order_by("id")]
+    return changed_fields.changes_of_field(rows, run, field) if field else rows
 
 
 def _of_products(run: ImportRun, text: str) -> list[int]:

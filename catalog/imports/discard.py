@@ -7,16 +7,16 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from catalog.errors import NotPossible
 from catalog.imports.confirm import describe
+from catalog.imports.issues import forget_missing_items
 from catalog.imports.permissions import require
-from catalog.imports.planning import between_items
 from catalog.imports.reading.unchanged import remembered
 from catalog.imports.work.files import forget_chunks
-from catalog.imports.work.queue import enqueue
+from catalog.imports.work.queue import Task, enqueue
 from catalog.models import ImportRun, StagedItem, Status, Word
 from catalog.models.runs import ItemState
 
 
-def discard(run: ImportRun, *, by: Any, reason: str = "", in_background: bool = True) -> None:
+def discard(run: ImportRun, *, by: Any, reason: str = "") -> None:
     """End a run that is not applied, at any point before; the catalogue stays as it is.
 
     Raises `NotPossible` when it is too late, `NotAllowed` without permission.
@@ -24,10 +24,7 @@ def discard(run: ImportRun, *, by: Any, reason: str = "", in_background: bool = 
     require(by, "catalog.discard_importrun")
     if not run.move(Status.RECEIVED, Status.STAGING, Status.REVIEW, to=Status.DISCARDED, by=by, reason=reason):
         raise NotPossible("not_discardable", f"{run} cannot be discarded: {describe(run)}")
-    if in_background:
-        enqueue("catalog.clean_up", run)
-    else:
-        clean_up(run)
+    enqueue(Task.CLEAN_UP, run)
 
 
 def clean_up(run: ImportRun) -> None:
@@ -62,7 +59,7 @@ def with_valid_items(runs: QuerySet[ImportRun]) -> QuerySet[ImportRun]:
 
 def _forget_valid_items(run: ImportRun) -> None:
     run.staged.exclude(state=ItemState.INVALID).delete()
-    between_items.forget_items(run)
+    forget_missing_items(run)
 
 
 @transaction.atomic

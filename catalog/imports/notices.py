@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 
 from catalog.connections import is_lost
 from catalog.feeds import write
-from catalog.feeds.issues import Severity, words
+from catalog.feeds.issues import Severity, code_named
 from catalog.models import ImportRun, Operation, Outcome, Product, Status
 from catalog.models.runs import ItemState
 from catalog.spreadsheet import cell
@@ -186,10 +186,9 @@ class TopIssue:
 def _issues(run: ImportRun) -> list[TopIssue]:
     """Errors before warnings, the most frequent first. Notices are for the run's page."""
     rows = run.issues.exclude(severity=Severity.NOTICE)
-    order = list(Severity)
     found = []
-    for row in sorted(rows, key=lambda row: (order.index(Severity(row.severity)), -row.count)):
-        code = words(row.code, row.severity)
+    for row in sorted(rows, key=lambda row: (Severity(row.severity).rank, -row.count)):
+        code = code_named(row.code, row.severity)
         found.append(TopIssue(row.severity, code.title, code.advice, line(row.attribute, 50), row.count))
     return found
 

@@ -26,7 +26,7 @@ def require_upload(by: Any, *, applying: bool) -> None:
     """Raise `NotAllowed` unless `by` may upload; to have it applied unasked, `by` must be allowed to confirm too."""
     require(by, "catalog.add_importrun")
     if applying:
-        require(by, "catalog.apply_importrun")
+        require(by, "catalog.confirm_importrun")
 
 
 def require_upload_by_api(by: Any, *, feed: str, mode: str) -> None:
@@ -37,7 +37,7 @@ def require_upload_by_api(by: Any, *, feed: str, mode: str) -> None:
     if feed != API_FEED:
         require(by, "catalog.add_importrun")
     if mode != Mode.ADD:
-        require(by, "catalog.apply_importrun")
+        require(by, "catalog.confirm_importrun")
 
 
 def visible_imports(by: Any) -> QuerySet[ImportRun]:
@@ -49,7 +49,7 @@ def visible_imports(by: Any) -> QuerySet[ImportRun]:
 # --- when the worker comes ----------------------------------------------------------------------------
 
 _NEEDED = {
-    Status.APPLYING: "catalog.apply_importrun",
+    Status.APPLYING: "catalog.confirm_importrun",
     Status.UNDOING: "catalog.undo_importrun",
     Status.REDOING: "catalog.undo_importrun",
 }

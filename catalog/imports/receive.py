@@ -24,7 +24,7 @@ from catalog.feeds.write import part_of
 from catalog.imports.confirm import describe
 from catalog.imports.discard import discard
 from catalog.imports.permissions import require, require_upload, require_upload_by_api, visible_imports
-from catalog.imports.work.queue import enqueue
+from catalog.imports.work.queue import Task, enqueue
 from catalog.models import Feed, ImportRun, Mode, Status
 from catalog.models.runs import OPEN
 
@@ -40,10 +40,9 @@ def receive(
     mode: str = "",
     by: Any = None,
     auto_apply: bool | None = None,
-    in_background: bool = True,
     through_api: bool = False,
 ) -> ImportRun:
-    """Store the file and make its run; a worker reads it, or the caller when not `in_background`.
+    """Store the file, make its run and have a worker read it.
 
     `mode` and `auto_apply` are the feed's unless given. The same bytes with the same settings while an earlier run is
     open give that run, not a second one. Raises `FeedRefused` when a look at the first bytes is enough to refuse it,
@@ -68,8 +67,7 @@ def receive(
                 stored = {"file": name, "file_size": content.size_read, "sha256": content.sha256}
                 run = ImportRun.objects.create(**same, **stored, file_name=_shown_name(file), uploaded_by=by)
                 name = ""
-            if in_background:
-                enqueue("catalog.stage", run)
+            enqueue(Task.STAGE, run)
             return run
     finally:
         if name:
@@ -95,7 +93,7 @@ def too_large() -> FeedRefused:
     return FeedRefused(TOO_LARGE, f"The file is larger than {limit:,} bytes. Split the feed, or raise FEED_MAX_BYTES.")
 
 
-def plan_again(run: ImportRun, *, by: Any, in_background: bool = True) -> ImportRun:
+def plan_again(run: ImportRun, *, by: Any) -> ImportRun:
     """Compare the run's file with the catalogue as it is now: a new import of the stored file, for a person to confirm.
 
     A plan that waits for confirmation is thrown away for it. Raises `NotPossible` while something works on the run,
@@ -108,13 +106,12 @@ def plan_again(run: ImportRun, *, by: Any, in_background: bool = True) -> Import
         raise NotPossible("file_gone", f"The file of {run} was deleted after its time. Upload it again.")
     with transaction.atomic():
         if run.status == Status.REVIEW:
-            discard(run, by=by, in_background=in_background)
+            discard(run, by=by)
         again = _open_run(ImportRun.objects.all(), run.sha256, feed=run.feed, mode=run.mode, auto_apply=False)
         if again is None:
             same = {name: getattr(run, name) for name in ("feed", "mode", "file", "file_name", "file_size", "sha256")}
             again = ImportRun.objects.create(**same, auto_apply=False, uploaded_by=by)
-        if in_background:
-            enqueue("catalog.stage", again)
+        enqueue(Task.STAGE, again)
     return again
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from catalog.errors import NotPossible
 from catalog.imports.discard import clean_up, discard, with_valid_items
-from catalog.imports.planning import between_items
+from catalog.imports.issues import forget_missing_items
 from catalog.imports.reading.unchanged import remembered
 from catalog.models import Change, Feed, ImportRun, Outcome, StagedItem, Status, Word
 from catalog.models.runs import ENDS
@@ -40,7 +40,7 @@ def _discard_old_plans() -> int:
     number = 0
     for run in ImportRun.objects.filter(status=Status.REVIEW, changed_at__lt=_before(days)) if days else ():
         try:
-            discard(run, by=None, reason=f"nobody confirmed it for {days} days", in_background=False)
+            discard(run, by=None, reason=f"nobody confirmed it for {days} days")
             number += 1
         except NotPossible:
             continue  # somebody was quicker, in this very moment
@@ -78,7 +78,7 @@ def _forget_items_of(run: ImportRun, is_old: Q) -> bool:
     if not ImportRun.objects.select_for_update().filter(is_old, pk=run.pk).exists():
         return False  # it is being applied again, from these very items
     run.staged.all().delete()
-    between_items.forget_items(run)
+    forget_missing_items(run)
     return True
 
 

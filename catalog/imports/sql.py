@@ -5,12 +5,28 @@ from typing import Any
 
 from django.db import connection
 
+# The changes of products that may differ by now. `changed_ids` is what `ImportRun.products_changed_since` returns.
+OF_CHANGED_PRODUCTS = "(%(changed_ids)s::text[] IS NULL OR change.product_id = ANY(%(changed_ids)s::text[]))"
+
 
 def execute(sql: str, **values: Any) -> int:
-    """Run the statement; how many rows it wrote."""
+    """Run the statement and return how many rows it wrote."""
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         return int(cursor.rowcount)
+
+
+def fetch_rows(sql: str, **values: Any) -> list[tuple[Any, ...]]:
+    """Run the query and return all of its rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return list(cursor.fetchall())
+
+
+def fetch_row(sql: str, **values: Any) -> tuple[Any, ...]:
+    """Run a query that returns one row."""
+    (row,) = fetch_rows(sql, **values)
+    return row
 
 
 def column_list(columns: Iterable[str], table: str = "") -> str:

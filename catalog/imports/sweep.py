@@ -8,18 +8,18 @@ from django.db.models.functions import Now
 
 from catalog.imports.confirm import go_on
 from catalog.imports.work.attempts import fence_the_silent, forget_ended, working_and_lost
-from catalog.imports.work.queue import enqueue
+from catalog.imports.work.queue import Task, enqueue
 from catalog.models import Attempt, ImportRun, Status
 
 # Long enough for a message to arrive and be taken up; a second one for the same work does nothing.
 WAITING_TIME = timedelta(minutes=2)
 
 _TASKS = {
-    Status.RECEIVED: "catalog.stage",
-    Status.STAGING: "catalog.stage",
-    Status.APPLYING: "catalog.apply",
-    Status.UNDOING: "catalog.undo",
-    Status.REDOING: "catalog.redo",
+    Status.RECEIVED: Task.STAGE,
+    Status.STAGING: Task.STAGE,
+    Status.APPLYING: Task.APPLY,
+    Status.UNDOING: Task.UNDO,
+    Status.REDOING: Task.REDO,
 }
 
 

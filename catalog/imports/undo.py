@@ -13,9 +13,8 @@ from catalog.errors import NotPossible
 from catalog.imports.apply import carry_out, lay_over
 from catalog.imports.confirm import changes, describe
 from catalog.imports.permissions import require
-from catalog.imports.since import TOUCHED, touched_since
-from catalog.imports.sql import column_list, execute
-from catalog.imports.work.queue import enqueue
+from catalog.imports.sql import OF_CHANGED_PRODUCTS, column_list, execute
+from catalog.imports.work.queue import Task, enqueue
 from catalog.models import CatalogState, Change, ImportRun, Operation, Outcome, Status
 from catalog.models.fields import SHARED, columns_in_file
 
@@ -44,11 +43,11 @@ def prospect(run: ImportRun) -> Prospect:
         f"""
         SELECT {_VERDICT}, count(*)
         FROM catalog_change change LEFT JOIN catalog_product product ON product.id = change.product_id
-        WHERE {_APPLIED} AND {TOUCHED} AND {_VERDICT} <> 'undone'
+        WHERE {_APPLIED} AND {OF_CHANGED_PRODUCTS} AND {_VERDICT} <> 'undone'
         GROUP BY 1
         """,
         run,
-        touched=touched_since(run),
+        changed_ids=run.products_changed_since(),
     )
     return Prospect(undone=run.created + run.changed + run.archived - sum(others.values()), **others)
 
@@ -60,13 +59,13 @@ def changes_by_verdict(run: ImportRun, verdict: str) -> QuerySet[Change]:
         FROM (SELECT catalog_change.*) change LEFT JOIN catalog_product product ON product.id = change.product_id
     )"""
     applied = run.changes.exclude(operation=Operation.KEEP).exclude(outcome=Outcome.CONFLICT)
-    if verdict != Outcome.UNDONE and (touched := touched_since(run)) is not None:
-        applied = applied.filter(product_id__in=touched)
+    if verdict != Outcome.UNDONE and (changed_ids := run.products_changed_since()) is not None:
+        applied = applied.filter(product_id__in=changed_ids)
     return applied.annotate(verdict=RawSQL(own, ())).filter(verdict=verdict)  # noqa: S611 - no value in it
 
 
-def request_undo(run: ImportRun, *, by: Any, seen: str = "", in_background: bool = True) -> None:
-    """Let what the import applied be taken back. A worker does it, or the caller with `undo`.
+def request_undo(run: ImportRun, *, by: Any, seen: str = "") -> None:
+    """Have a worker take back what the import applied.
 
     `seen` is the `Prospect` that was looked at, as text. Raises `NotPossible` when another one is true now, when there
     is nothing to take back or somebody was quicker, `NotAllowed` without permission.
@@ -80,12 +79,11 @@ def request_undo(run: ImportRun, *, by: Any, seen: str = "", in_background: bool
         )
     if not run.move(Status.APPLIED, to=Status.UNDOING, by=by, error="", error_code=""):
         raise NotPossible("not_applied", f"{run} cannot be undone: {describe(run)}")
-    if in_background:
-        enqueue("catalog.undo", run)
+    enqueue(Task.UNDO, run)
 
 
-def request_redo(run: ImportRun, *, by: Any, in_background: bool = True) -> None:
-    """Let an import that was undone be applied again. A worker does it, or the caller with `redo`.
+def request_redo(run: ImportRun, *, by: Any) -> None:
+    """Have a worker apply an import again that was undone.
 
     Raises `NotPossible` when it is not undone or what it had added is kept no longer, `NotAllowed` without permission.
     """
@@ -98,8 +96,7 @@ def request_redo(run: ImportRun, *, by: Any, in_background: bool = True) -> None
         )
     if not run.move(Status.UNDONE, to=Status.REDOING, by=by, error="", error_code=""):
         raise NotPossible("not_undone", f"{run} cannot be applied again: {describe(run)}")
-    if in_background:
-        enqueue("catalog.redo", run)
+    enqueue(Task.REDO, run)
 
 
 def keeps_values(run: ImportRun) -> bool:
@@ -108,17 +105,17 @@ def keeps_values(run: ImportRun) -> bool:
     return run.staged.exists() or not removed.exists()
 
 
-def undo(run: ImportRun, *, in_background: bool = True) -> None:
+def undo(run: ImportRun) -> None:
     """Execute the inverse of the run's applied changes in one transaction, once.
 
     A product is restored, and a new one removed, if it is as the import left it. What anybody changed since is kept.
     """
-    carry_out(run, _invert, Status.UNDOING, to=Status.UNDONE, step="undo", in_background=in_background)
+    carry_out(run, _invert, Status.UNDOING, to=Status.UNDONE, step="undo")
 
 
-def redo(run: ImportRun, *, in_background: bool = True) -> None:
+def redo(run: ImportRun) -> None:
     """Lay the changes that were undone over the catalogue again, once. A product that changed since is a conflict."""
-    carry_out(run, _lay_over_again, Status.REDOING, to=Status.APPLIED, step="redo", in_background=in_background)
+    carry_out(run, _lay_over_again, Status.REDOING, to=Status.APPLIED, step="redo")
 
 
 def _invert(run: ImportRun) -> dict[str, int]:

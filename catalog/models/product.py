@@ -307,6 +307,39 @@ class CatalogVersion(models.Model):
     def __str__(self) -> str:
         return f"catalogue version {self.version}"
 
+    # With more changed products than this, it is quicker to look at all of an import's products, in their order.
+    MAX_LISTED_PRODUCTS = 10_000
+
+    _PRODUCTS_CHANGED_SINCE = """
+        WITH made AS (
+            SELECT run_id, product_id FROM catalog_catalogversion WHERE version > %(since)s
+        ), known AS (
+            SELECT count(*) AS versions FROM made WHERE run_id IS NOT NULL OR product_id <> ''
+        )
+        SELECT
+            known.versions = COALESCE((SELECT version FROM catalog_catalogstate), 0) - %(since)s,
+            ARRAY(
+                SELECT product_id FROM made WHERE product_id <> ''
+                UNION ALL
+                SELECT product_id FROM catalog_change
+                WHERE run_id IN (SELECT run_id FROM made WHERE run_id <> %(run)s)
+                LIMIT %(enough)s
+            )
+        FROM known
+    """
+
+    @classmethod
+    def products_changed_since(cls, version: int, *, except_by_run: int) -> list[str] | None:
+        """The ids of all products that anything but this run may have changed since `version`; some more than once.
+
+        None when there are more than `MAX_LISTED_PRODUCTS`, or when a version does not say what made it.
+        """
+        with connection.cursor() as cursor:
+            enough = cls.MAX_LISTED_PRODUCTS + 1
+            cursor.execute(cls._PRODUCTS_CHANGED_SINCE, {"since": version, "run": except_by_run, "enough": enough})
+            all_known, ids = cursor.fetchone()
+        return ids if all_known and len(ids) < enough else None
+
 
 @receiver(post_delete, sender=Product)
 def _product_removed(instance: Product, **_signal: Any) -> None:

@@ -13,9 +13,10 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from catalog.feeds.attributes import expected
-from catalog.feeds.issues import Severity, words
+from catalog.feeds.issues import Severity, code_named
 from catalog.models.feed import Feed, Mode
 from catalog.models.fields import ItemFields
+from catalog.models.product import CatalogVersion
 
 
 class ExactDecoder(JSONDecoder):
@@ -136,7 +137,7 @@ class ImportRun(models.Model):
         verbose_name = _("import")
         default_permissions = ("add", "view")
         permissions = [
-            ("apply_importrun", "Can confirm an import"),
+            ("confirm_importrun", "Can confirm an import"),
             ("discard_importrun", "Can discard an import"),
             ("undo_importrun", "Can undo an import, and apply it again"),
         ]
@@ -202,6 +203,10 @@ class ImportRun(models.Model):
         """For how long it has its status, by the database's clock: those of two workers may differ."""
         (passed,) = ImportRun.objects.filter(pk=self.pk).values_list(Now() - models.F("changed_at"), flat=True)
         return float(passed.total_seconds())
+
+    def products_changed_since(self) -> list[str] | None:
+        """The products that others changed since the plan was begun, or applied; None when too many to list."""
+        return CatalogVersion.products_changed_since(self.catalog_version, except_by_run=self.pk)
 
     @property
     def is_busy(self) -> bool:
@@ -464,11 +469,11 @@ class RunIssue(models.Model):
 
     @property
     def title(self) -> str:
-        return words(self.code).title
+        return code_named(self.code).title
 
     @property
     def advice(self) -> str:
-        return words(self.code).advice
+        return code_named(self.code).advice
 
     @property
     def expected(self) -> str:

@@ -49,7 +49,7 @@ def other_feed(feed: Feed) -> Feed:
 
 @pytest.fixture
 def alice(db: None) -> User:
-    may = ("view_importrun", "add_importrun", "apply_importrun", "discard_importrun", "undo_importrun")
+    may = ("view_importrun", "add_importrun", "confirm_importrun", "discard_importrun", "undo_importrun")
     return person("alice", *may)
 
 

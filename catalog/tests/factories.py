@@ -18,7 +18,8 @@ from django.db import connection, transaction
 from accounts.models import User
 from catalog.imports.apply import apply
 from catalog.imports.confirm import confirm
-from catalog.imports.reading.stage import stage
+from catalog.imports.discard import discard
+from catalog.imports.local import local_queue, stage_locally
 from catalog.imports.receive import receive
 from catalog.imports.undo import redo, request_redo, request_undo, undo
 from catalog.models import Change, Feed, ImportRun, Product, Status
@@ -62,15 +63,21 @@ def items(count: int, **fields: Any) -> list[str]:
 
 
 # --- imports ------------------------------------------------------------------------------------------
+def uploaded(feed: Feed, content: bytes, **options: Any) -> ImportRun:
+    """An import that a worker is asked to read."""
+    return receive(ContentFile(content, "feed.xml"), feed=feed, **options)
+
+
 def received(feed: Feed, content: bytes, **options: Any) -> ImportRun:
-    """An import that waits to be read; nobody is rung."""
-    return receive(ContentFile(content, "feed.xml"), feed=feed, **{"in_background": False, **options})
+    """An import that waits to be read; no worker hears of it."""
+    with local_queue():
+        return uploaded(feed, content, **options)
 
 
 def planned(feed: Feed, *items: str, **options: Any) -> ImportRun:
     """An import of these items in review."""
     run = received(feed, feed_of(*items), **options)
-    stage(run)
+    stage_locally(run)
     assert run.status == Status.REVIEW, run.error
     return run
 
@@ -81,25 +88,36 @@ def applied(feed: Feed, *items: str, **options: Any) -> ImportRun:
 
 def execute(run: ImportRun) -> ImportRun:
     """Confirm and apply a planned import in this process, whatever guard it trips."""
-    confirm(run, plan_hash=run.plan_hash, by=None, reason="Agreed with the supplier", in_background=False)
-    apply(run, in_background=False)
+    with local_queue():
+        confirm(run, plan_hash=run.plan_hash, by=None, reason="Agreed with the supplier")
+        apply(run)
     assert run.status == Status.APPLIED, run.error
     return run
 
 
 def undone(run: ImportRun) -> ImportRun:
     """Undo an applied import in this process."""
-    request_undo(run, by=None, in_background=False)
-    undo(run, in_background=False)
+    with local_queue():
+        request_undo(run, by=None)
+        undo(run)
     assert run.status == Status.UNDONE, run.error
     return run
 
 
 def redone(run: ImportRun) -> ImportRun:
     """Apply an undone import again in this process."""
-    request_redo(run, by=None, in_background=False)
-    redo(run, in_background=False)
+    with local_queue():
+        request_redo(run, by=None)
+        redo(run)
     assert run.status == Status.APPLIED, run.error
+    return run
+
+
+def discarded(run: ImportRun, by: User | None = None) -> ImportRun:
+    """Discard an import and clean up after it in this process."""
+    with local_queue() as work:
+        discard(run, by=by)
+        work()
     return run
 
 
@@ -130,7 +148,7 @@ def edit(product_id: str, **values: Any) -> None:
 
 # --- people -------------------------------------------------------------------------------------------
 def person(name: str, *permissions: str) -> User:
-    """Somebody with these permissions, as in `apply_importrun`."""
+    """Somebody with these permissions, as in `confirm_importrun`."""
     user = User.objects.create_user(name, f"{name}@example.com")
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     return user

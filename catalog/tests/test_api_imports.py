@@ -115,7 +115,7 @@ def test_anothers_import_is_not_there(run: ImportRun, part: str) -> None:
 
 @pytest.mark.parametrize("operation", ["apply", "discard", "undo"])
 def test_nobody_operates_on_what_they_cannot_see(run: ImportRun, operation: str) -> None:
-    approves_blindly = client(person("dora", "apply_importrun", "discard_importrun", "undo_importrun"))
+    approves_blindly = client(person("dora", "confirm_importrun", "discard_importrun", "undo_importrun"))
     body = {"plan_hash": run.plan_hash}
     assert approves_blindly.post(f"/imports/{run.pk}/{operation}/", body).status_code == 404
 

@@ -93,7 +93,7 @@ def test_the_same_bytes_of_somebody_else_are_another_import(api: APIClient, bob:
 def test_only_an_approver_changes_products(api: APIClient, alice: User, mode: str) -> None:
     refused = upload(api, CONTENT, mode=mode)
     assert refused.status_code == 403
-    assert "catalog.apply_importrun" in refused.json()["detail"]
+    assert "catalog.confirm_importrun" in refused.json()["detail"]
     assert upload(client(person("ida", "add_importrun")), CONTENT, mode=mode).status_code == 403
     assert upload(client(alice), CONTENT, mode=mode).status_code == 202
 

@@ -16,6 +16,7 @@ from catalog.feeds.cleaning.check import Rules, check
 from catalog.feeds.reading.items import read_items
 from catalog.imports.apply import apply
 from catalog.imports.confirm import confirm
+from catalog.imports.local import local_queue
 from catalog.imports.reading.stage import stage
 from catalog.models import CatalogState, Change, Feed, ImportRun, Product, Status
 from catalog.models.fields import SHARED
@@ -44,7 +45,8 @@ FEEDS = Path(__file__).parent / "feeds"
 
 def confirmed(feed: Feed, *items: str, **options: Any) -> ImportRun:
     run = planned(feed, *items, **options)
-    confirm(run, plan_hash=run.plan_hash, by=None, in_background=False)
+    with local_queue():
+        confirm(run, plan_hash=run.plan_hash, by=None)
     return run
 
 

@@ -25,7 +25,6 @@ from catalog import connections
 from catalog.connections import is_lost
 from catalog.imports.apply import apply
 from catalog.imports.confirm import confirm
-from catalog.imports.discard import discard
 from catalog.imports.reading.stage import stage
 from catalog.imports.sweep import sweep
 from catalog.imports.work import attempts
@@ -37,6 +36,7 @@ from catalog.tests.factories import (
     applied,
     at_once,
     cutting_off,
+    discarded,
     feed_of,
     item,
     items,
@@ -74,7 +74,7 @@ def is_free(run: ImportRun) -> bool:
 
 def confirmed(run: ImportRun) -> ImportRun:
     stage(run)
-    confirm(run, plan_hash=run.plan_hash, by=None, in_background=False)
+    confirm(run, plan_hash=run.plan_hash, by=None)
     return run
 
 
@@ -111,7 +111,7 @@ def test_losses_of_reading_do_not_count_for_applying(run: ImportRun) -> None:
     confirmed(run)
     for _ in range(ATTEMPTS - 1):
         lose_a_worker(run)
-    apply(run, in_background=False)
+    apply(run)
     assert run.status == Status.APPLIED
 
 
@@ -161,7 +161,7 @@ def test_what_a_worker_gave_up_by_itself_is_no_loss(run: ImportRun, end: type[Ba
 
 def test_what_is_left_of_a_discarded_import_is_forgotten(run: ImportRun) -> None:
     lose_a_worker(run)
-    discard(run, by=None, in_background=False)
+    discarded(run)
     assert sweep() == []
     assert not Attempt.objects.exists()
 
@@ -308,7 +308,7 @@ def test_a_deadlock_is_tried_again_and_nobody_notices(run: ImportRun) -> None:
                 FOR EACH STATEMENT EXECUTE FUNCTION get_in_the_way()
         """)
     try:
-        apply(run, in_background=False)
+        apply(run)
     finally:
         with connection.cursor() as cursor:
             cursor.execute("DROP FUNCTION get_in_the_way CASCADE; DROP SEQUENCE tries")
@@ -324,7 +324,7 @@ def test_reading_that_takes_too_long_fails_with_its_numbers(
     def too_slow(*_: Any) -> None:
         raise SoftTimeLimitExceeded
 
-    monkeypatch.setattr("catalog.imports.reading.stage.plan", too_slow)
+    monkeypatch.setattr("catalog.imports.reading.stage.make_plan", too_slow)
     stage(run)
     assert (run.status, run.error_code) == (Status.FAILED, "time_limit")
     assert "reading it, at 3 items, took longer than 7,200 seconds" in run.error

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from catalog.imports.discard import clean_up
-from catalog.imports.planning.plan import plan
+from catalog.imports.planning.plan import make_plan
 from catalog.models import Feed, ImportRun
 from catalog.tests.factories import applied, counts, execute, item, items, planned
 
@@ -115,7 +115,7 @@ def test_what_is_wrong_with_an_item_by_itself_is_listed_once_an_item(feed: Feed)
 def test_a_plan_is_made_once(feed: Feed) -> None:
     run = planned(feed, item("1"), item("1"), item("Sku"), item("sku"), item("4", price="x"))
     before = (counts(run), issues(run), run.plan_hash, run.item_issues.count(), run.changes.count())
-    plan(run)
+    make_plan(run)
     assert (counts(run), issues(run), run.plan_hash, run.item_issues.count(), run.changes.count()) == before
 
 

@@ -15,13 +15,13 @@ from django.db import OperationalError
 from django.db.models import F
 
 from catalog.feeds.reading import split
-from catalog.imports.discard import discard
+from catalog.imports.local import stage_locally
 from catalog.imports.reading import chunks
 from catalog.imports.reading.stage import stage, stage_chunk
 from catalog.imports.sweep import sweep
 from catalog.models import Chunk, Feed, ImportRun, Product, Reading, Status
 from catalog.tests.conftest import Worker
-from catalog.tests.factories import at_once, counts, cutting_off, feed_of, item, items, received
+from catalog.tests.factories import at_once, counts, cutting_off, discarded, feed_of, item, items, received, uploaded
 
 PIECE = 4_000  # bytes: some seven items
 MANY = [
@@ -57,7 +57,7 @@ def in_one_piece(feed: Feed, content: bytes, monkeypatch: pytest.MonkeyPatch, **
     with monkeypatch.context() as patch:
         patch.setattr(chunks, "PIECE_BYTES", 10**9)
         run = received(feed, content, **options)
-        stage(run)
+        stage_locally(run)
     assert run.in_chunks is False
     return run
 
@@ -73,7 +73,7 @@ def test_chunks_give_the_rows_of_the_whole(feed: Feed, packed: bool, monkeypatch
     content = feed_of(*MANY)
     whole = in_one_piece(feed, content, monkeypatch, mode="add")
     run = received(feed, gzip.compress(content) if packed else content)
-    stage(run)
+    stage_locally(run)
     assert run.in_chunks
     assert same(run, whole)
     assert not Chunk.objects.exists()
@@ -83,7 +83,7 @@ def test_chunks_give_the_rows_of_the_whole(feed: Feed, packed: bool, monkeypatch
 
 def test_reading_in_chunks_ends_in_time(feed: Feed, settings: Any) -> None:
     run = received(feed, feed_of(*MANY))
-    stage(run, in_background=True)
+    stage(run)
     first = run.chunks.order_by("pk")[0]
     settings.IMPORT_MAX_SECONDS = 1
     ImportRun.objects.update(changed_at=F("changed_at") - timedelta(seconds=9))
@@ -97,7 +97,7 @@ def test_a_section_that_runs_on_is_found_in_a_chunk(feed: Feed) -> None:
     open_ended = item("open").replace("<g:title>", "<g:title><![CDATA[")
     closed = item("closed").replace("<g:title>", "<g:title><![CDATA[").replace("</g:title>", "]]></g:title>")
     run = received(feed, feed_of(*MANY, open_ended, closed, *MANY))
-    stage(run)
+    stage_locally(run)
     assert (run.status, run.reading) == (Status.REVIEW, Reading.SALVAGED)
     assert run.staged.filter(product_id="closed").exists()
     assert [issue.code for issue in run.issues.filter(code__startswith="item.")] == ["item.not_well_formed"]
@@ -105,7 +105,7 @@ def test_a_section_that_runs_on_is_found_in_a_chunk(feed: Feed) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_number_of_workers_read_them(feed: Feed, worker: Worker) -> None:
-    run = received(feed, feed_of(*MANY), in_background=True)
+    run = uploaded(feed, feed_of(*MANY))
     done = worker.work()
     assert done.count("catalog.stage") == 1
     assert done.count("catalog.stage_chunk") > 5
@@ -119,7 +119,7 @@ def test_processes_of_this_machine_read_them(feed: Feed, monkeypatch: pytest.Mon
     monkeypatch.setattr("catalog.imports.reading.processes._cores", lambda: 2)
     seen: list[int] = []
     run = received(feed, feed_of(*MANY))
-    stage(run, lambda run: seen.append(run.items))
+    stage_locally(run, lambda run: seen.append(run.items))
     assert run.in_chunks
     assert same(run, in_one_piece(feed, feed_of(*MANY), monkeypatch, mode="add"))
     assert seen[-1] == len(MANY)
@@ -137,7 +137,7 @@ def test_a_killed_process_of_this_machine_is_not_missed(feed: Feed, monkeypatch:
 
     monkeypatch.setattr(chunks, "_read", kill_once)
     run = received(feed, feed_of(*MANY))
-    stage(run)
+    stage_locally(run)
     assert (run.status, run.items) == (Status.REVIEW, len(MANY))
 
 
@@ -162,7 +162,7 @@ def test_borders_inside_something_else_cut_nothing(
     content = feed_of(*items(3), item("4").replace("</g:id>", f"</g:id>{hidden}"), *items(9, color="Red"))
     whole = in_one_piece(feed, content, monkeypatch, mode="add")
     run = received(feed, content)
-    stage(run)
+    stage_locally(run)
     assert same(run, whole)
 
 
@@ -170,7 +170,7 @@ def test_borders_inside_something_else_cut_nothing(
 def test_another_encoding_is_read_in_one_piece(feed: Feed, encoding: str) -> None:
     content = f'<?xml version="1.0" encoding="{encoding}"?>{feed_of(*items(40, color="rosé")).decode()}'
     run = received(feed, content.encode(encoding))
-    stage(run)
+    stage_locally(run)
     assert (run.in_chunks, run.items) == (False, 40)
     assert {row["color"] for row in rows(run)} == {"rosé"}
 
@@ -178,14 +178,14 @@ def test_another_encoding_is_read_in_one_piece(feed: Feed, encoding: str) -> Non
 def test_a_second_container_with_other_namespaces_is_read_in_one_piece(feed: Feed) -> None:
     content = feed_of(*items(30), '</channel><channel xmlns:g="http://example.com/other">', *items(30)).decode()
     run = received(feed, content.encode())
-    stage(run)
+    stage_locally(run)
     assert run.in_chunks is False
     assert {row["product_id"] for row in rows(run)[30:]} == {""}
 
 
 def test_a_broken_file_is_refused_with_its_line_as_ever(feed: Feed) -> None:
     run = received(feed, feed_of(*MANY)[:-100], mode="sync")
-    stage(run)
+    stage_locally(run)
     assert (run.status, run.error_code) == (Status.FAILED, "feed.salvage_in_sync")
     assert run.error.startswith("Line 126, column")
     assert not run.staged.exists()
@@ -194,7 +194,7 @@ def test_a_broken_file_is_refused_with_its_line_as_ever(feed: Feed) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_broken_file_is_salvaged_by_the_workers(feed: Feed, worker: Worker) -> None:
-    run = received(feed, feed_of(*MANY, "<item><g:id>left open", item("after")), in_background=True)
+    run = uploaded(feed, feed_of(*MANY, "<item><g:id>left open", item("after")))
     worker.work()
     run.refresh_from_db()
     assert (run.status, run.reading, run.in_chunks) == (Status.REVIEW, "salvaged", False)
@@ -205,7 +205,7 @@ def test_a_broken_file_is_salvaged_by_the_workers(feed: Feed, worker: Worker) ->
 @pytest.mark.django_db(transaction=True)
 def test_a_chunk_delivered_twice_is_read_once(feed: Feed) -> None:
     run = received(feed, feed_of(*MANY))
-    stage(run, in_background=True)
+    stage(run)
     for pk in [*run.chunks.values_list("pk", flat=True)]:
         at_once(partial(stage_chunk, pk), partial(stage_chunk, pk))
     run.refresh_from_db()
@@ -216,7 +216,7 @@ def test_a_chunk_delivered_twice_is_read_once(feed: Feed) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_all_chunks_at_once_are_planned_once(feed: Feed) -> None:
     run = received(feed, feed_of(*MANY))
-    stage(run, in_background=True)
+    stage(run)
     done = at_once(*(partial(stage_chunk, chunk.pk) for chunk in run.chunks.all()))
     assert not [found for found in done if isinstance(found, Exception)]
     run.refresh_from_db()
@@ -229,7 +229,7 @@ def test_a_worker_lost_at_a_chunk_leaves_nothing_of_it(
     feed: Feed, halfway: Callable[..., Any], worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = received(feed, feed_of(*MANY))
-    stage(run, in_background=True)
+    stage(run)
     halfway(cutting_off())
     pks = [*run.chunks.values_list("pk", flat=True)]
     with pytest.raises(OperationalError):
@@ -249,22 +249,22 @@ def test_a_worker_lost_before_the_plan_takes_nothing_of_what_the_chunks_said_alo
     content = feed_of(*MANY, item("odd", g__oddity="x"))
     whole = in_one_piece(feed, content, monkeypatch, mode="add")
     run = received(feed, content)
-    stage(run, in_background=True)
+    stage(run)
     for chunk in run.chunks.all():
         chunks.read_chunk(chunk.pk)
     chunks.gather(ImportRun.objects.get(pk=run.pk))
     run.refresh_from_db()
-    stage(run)
+    stage_locally(run)
     assert run.status == Status.REVIEW
     assert same(run, whole)
 
 
 def test_chunks_of_a_discarded_import_come_to_nothing(feed: Feed) -> None:
     run = received(feed, feed_of(*MANY))
-    stage(run, in_background=True)
+    stage(run)
     first, second, *_ = run.chunks.all()
     stage_chunk(first.pk)
-    discard(run, by=None, in_background=False)
+    discarded(run)
     assert stage_chunk(second.pk) is None
     assert not run.staged.exists()
     assert not Product.objects.exists()
@@ -274,6 +274,6 @@ def test_the_file_of_chunks_is_verified(feed: Feed) -> None:
     run = received(feed, feed_of(*MANY))
     path = Path(run.file.path)
     path.write_bytes(path.read_bytes().replace(b"100.00", b"999.00"))
-    stage(run)
+    stage_locally(run)
     assert (run.status, run.error_code) == (Status.FAILED, "feed.file_changed")
     assert not run.staged.exists()

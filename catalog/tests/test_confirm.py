@@ -9,16 +9,15 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from catalog.errors import NotAllowed, NotPossible
-from catalog.imports import since
 from catalog.imports.apply import apply
 from catalog.imports.confirm import PAGE_ROWS, changes, confirm, edited_since, go_on, page
-from catalog.imports.discard import discard
 from catalog.models import CatalogVersion, Change, Feed, ImportRun, Product, Status
 from catalog.tests.conftest import Worker
 from catalog.tests.factories import (
     applied,
     at_once,
     counts,
+    discarded,
     edit,
     execute,
     feed_of,
@@ -28,12 +27,13 @@ from catalog.tests.factories import (
     planned,
     received,
     rows_read,
+    uploaded,
 )
 from config import celery_app
 
 
 def confirmed(run: ImportRun, by: User | None = None) -> ImportRun:
-    confirm(run, plan_hash=run.plan_hash, by=by, in_background=False)
+    confirm(run, plan_hash=run.plan_hash, by=by)
     return run
 
 
@@ -46,7 +46,7 @@ def test_who_may_approve_confirms(feed: Feed, alice: User) -> None:
 @pytest.mark.parametrize("name", ["bob", "charlie"])
 def test_who_may_not_approve_is_refused(feed: Feed, name: str, request: pytest.FixtureRequest) -> None:
     run = planned(feed, item("1"))
-    with pytest.raises(NotAllowed, match=f"{name} .*catalog.apply_importrun"):
+    with pytest.raises(NotAllowed, match=f"{name} .*catalog.confirm_importrun"):
         confirmed(run, by=request.getfixturevalue(name))
     run.refresh_from_db()
     assert run.status == Status.REVIEW
@@ -77,7 +77,7 @@ def test_a_plan_that_somebody_confirms_meanwhile_need_not_go_on_by_itself(feed: 
     assert [step["by"] for step in seen.history if step["status"] == Status.APPLYING] == ["alice"]
 
 
-@pytest.mark.parametrize("end", [execute, lambda run: discard(run, by=None, in_background=False)])
+@pytest.mark.parametrize("end", [execute, lambda run: discarded(run)])
 def test_after_its_end_there_is_nothing_to_confirm(feed: Feed, alice: User, end: Any) -> None:
     run = planned(feed, item("1"))
     end(run)
@@ -90,7 +90,7 @@ def test_after_its_end_there_is_nothing_to_confirm(feed: Feed, alice: User, end:
 
 @pytest.mark.django_db(transaction=True)
 def test_of_fifty_who_confirm_in_one_instant_one_wins_and_is_named(feed: Feed) -> None:
-    people = [person(f"approver{n}", "apply_importrun") for n in range(50)]
+    people = [person(f"approver{n}", "confirm_importrun") for n in range(50)]
     run = planned(feed, item("1"))
     copies = [ImportRun.objects.get(pk=run.pk) for _ in people]
     outcomes = at_once(*[lambda c=c, p=p: confirmed(c, by=p) for c, p in zip(copies, people, strict=True)])
@@ -113,7 +113,7 @@ def test_of_confirming_and_discarding_in_one_instant_one_wins(feed: Feed, alice:
         other = ImportRun.objects.get(pk=run.pk)
         outcomes = at_once(
             lambda: confirmed(run, by=alice),  # noqa: B023 - called at once
-            lambda: discard(other, by=alice, in_background=False),  # noqa: B023
+            lambda: discarded(other, by=alice),  # noqa: B023
         )
         assert sum(isinstance(outcome, NotPossible) for outcome in outcomes) == 1
         run.refresh_from_db()
@@ -192,10 +192,10 @@ def test_each_is_looked_at_where_it_is_not_known_which(
     aged: ImportRun, unknown: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if unknown == "many":
-        monkeypatch.setattr(since, "FEW", 4)
+        monkeypatch.setattr(CatalogVersion, "MAX_LISTED_PRODUCTS", 4)
     else:
         CatalogVersion.objects.latest("version").delete()
-    assert since.touched_since(aged) is None
+    assert aged.products_changed_since() is None
     assert edited_since(aged) == 5
 
 
@@ -210,7 +210,7 @@ def test_as_many_products_are_looked_at_as_were_changed(aged: ImportRun) -> None
 # --- through the tasks --------------------------------------------------------------------------------
 @pytest.mark.django_db(transaction=True)
 def test_a_plan_with_changes_waits_for_a_person(feed: Feed, worker: Worker) -> None:
-    run = received(feed, feed_of(item("1")), in_background=True)
+    run = uploaded(feed, feed_of(item("1")))
     assert worker.work() == ["catalog.stage"]
     run.refresh_from_db()
     assert run.status == Status.REVIEW
@@ -229,7 +229,7 @@ def test_a_confirmed_plan_is_applied_and_cleaned_up_by_workers(feed: Feed, alice
 
 @pytest.mark.django_db(transaction=True)
 def test_a_run_that_applies_by_itself_needs_nobody(feed: Feed, worker: Worker) -> None:
-    run = received(feed, feed_of(item("1")), auto_apply=True, in_background=True)
+    run = uploaded(feed, feed_of(item("1")), auto_apply=True)
     assert worker.work() == ["catalog.stage", "catalog.apply", "catalog.clean_up"]
     run.refresh_from_db()
     assert run.status == Status.APPLIED
@@ -239,7 +239,7 @@ def test_a_run_that_applies_by_itself_needs_nobody(feed: Feed, worker: Worker) -
 @pytest.mark.django_db(transaction=True)
 def test_a_plan_without_changes_needs_nobody(feed: Feed, worker: Worker) -> None:
     applied(feed, item("1"))
-    run = received(feed, feed_of(item("1"), item("2", price="free")), in_background=True)
+    run = uploaded(feed, feed_of(item("1"), item("2", price="free")))
     assert worker.work() == ["catalog.stage", "catalog.apply", "catalog.clean_up"]
     assert counts(run) == {"items": 2, "unchanged": 1, "invalid": 1}
     assert run.status == Status.APPLIED
@@ -259,7 +259,7 @@ def test_the_doorbell_rings_only_for_what_is_committed(feed: Feed, worker: Worke
 def test_a_task_that_is_late_or_early_does_no_harm(feed: Feed, worker: Worker, task: str) -> None:
     runs = [received(feed, feed_of(item("1"))), planned(feed, item("2")), applied(feed, item("3"))]
     runs.append(planned(feed, item("4")))
-    discard(runs[-1], by=None, in_background=False)
+    discarded(runs[-1])
     before = [(run.status, counts(run)) for run in runs]
     for run in runs[1:] if task == "catalog.stage" else runs:
         celery_app.tasks[task](run.pk)

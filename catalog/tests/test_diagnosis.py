@@ -6,12 +6,11 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from catalog.imports.discard import discard
 from catalog.imports.reading.stage import stage
 from catalog.imports.reports import diagnosis
 from catalog.imports.reports.diagnosis import Finding, diagnose, early_verdict
 from catalog.models import Feed, ImportRun, RunIssue, Status
-from catalog.tests.factories import applied, feed_of, item, items, planned, received
+from catalog.tests.factories import applied, discarded, feed_of, item, items, planned, received
 from catalog.tests.pages import active_parts, browser, buttons, text_of, texts, tree, url, with_class
 
 pytestmark = pytest.mark.django_db
@@ -66,7 +65,7 @@ def test_a_run_that_nobody_could_review_does_not_count(feed: Feed) -> None:
 
 
 def test_a_run_that_was_reviewed_and_discarded_counts(feed: Feed) -> None:
-    discard(planned(feed, item("1", **WARNED)), by=None, in_background=False)
+    discarded(planned(feed, item("1", **WARNED)))
     assert trends(planned(feed, item("2", **WARNED))) == {"gtin.length": "open"}
 
 
@@ -118,7 +117,7 @@ def test_one_error_on_nearly_every_item_is_said_while_reading_goes_on(reading: I
     alice = browser("alice")
     page = alice.get(url(reading))
     (said,) = tree(page).xpath("//*[@role='alert']")
-    assert "Nearly every item has the same error: This is not an amount of money." in text_of(said)
+    assert "Nearly every item has the same error: The value is not an amount of money." in text_of(said)
     assert "5,500 of the first 6,000 items" in text_of(said)
     assert "Write it as 155.00 AED" in text_of(said)
     assert "Stop this import" in buttons(page)

@@ -12,7 +12,7 @@ from catalog.imports.confirm import confirm
 from catalog.imports.discard import clean_up, discard
 from catalog.models import CatalogState, Change, Feed, ImportRun, StagedItem, Status
 from catalog.tests.conftest import Worker
-from catalog.tests.factories import applied, at_once, catalogue, execute, feed_of, item, planned, received
+from catalog.tests.factories import applied, at_once, catalogue, discarded, execute, feed_of, item, planned, received
 
 
 def waiting(feed: Feed) -> ImportRun:
@@ -31,7 +31,7 @@ def in_review(feed: Feed) -> ImportRun:
 
 def confirmed(feed: Feed) -> ImportRun:
     run = in_review(feed)
-    confirm(run, plan_hash=run.plan_hash, by=None, in_background=False)
+    confirm(run, plan_hash=run.plan_hash, by=None)
     return run
 
 
@@ -42,7 +42,7 @@ def test_what_is_not_confirmed_is_discarded_and_changes_nothing(
     applied(feed, item("1"), item("3"))
     before, version = catalogue(), CatalogState.objects.get().version
     run = made(feed)
-    discard(run, by=alice, in_background=False)
+    discarded(run, by=alice)
     assert (run.status, run.history[-1]["by"]) == (Status.DISCARDED, "alice")
     assert run.finished_at is not None
     assert not run.staged.exists()
@@ -61,8 +61,8 @@ def test_what_is_confirmed_is_not_discarded(feed: Feed, alice: User) -> None:
 
 def test_what_is_applied_is_not_discarded_and_the_refusal_says_by_whom(feed: Feed, alice: User) -> None:
     run = in_review(feed)
-    confirm(run, plan_hash=run.plan_hash, by=alice, in_background=False)
-    apply(run, in_background=False)
+    confirm(run, plan_hash=run.plan_hash, by=alice)
+    apply(run)
     before = catalogue()
     with pytest.raises(NotPossible, match="“applied” by alice"):
         discard(run, by=None)
@@ -71,7 +71,7 @@ def test_what_is_applied_is_not_discarded_and_the_refusal_says_by_whom(feed: Fee
 
 def test_a_second_discard_says_who_was_first(feed: Feed, alice: User) -> None:
     run = in_review(feed)
-    discard(run, by=alice, in_background=False)
+    discarded(run, by=alice)
     with pytest.raises(NotPossible, match="“discarded” by alice"):
         discard(run, by=None)
 
@@ -96,7 +96,7 @@ def test_cleaning_up_keeps_what_is_still_listed(feed: Feed) -> None:
 
 def test_discarding_keeps_the_list_of_invalid_items(feed: Feed) -> None:
     run = planned(feed, item("1"), item("2", price="free"))
-    discard(run, by=None, in_background=False)
+    discarded(run)
     assert [*run.staged.values_list("product_id", "state")] == [("2", "invalid")]
 
 
@@ -119,7 +119,7 @@ def test_a_worker_cleans_up_after_a_discard(feed: Feed, alice: User, worker: Wor
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("end", [execute, lambda run: discard(run, by=None, in_background=True)])
+@pytest.mark.parametrize("end", [execute, lambda run: discard(run, by=None)])
 def test_cleaning_up_holds_no_other_import_up(feed: Feed, end: Callable[[ImportRun], object]) -> None:
     run = planned(feed, item("1"), item("2", price="free"))
     end(run)

@@ -14,7 +14,7 @@ from catalog.feeds.attributes import ATTRIBUTES, BY_ALIAS, COLUMNS, Type
 from catalog.feeds.broken.repair import Repairs
 from catalog.feeds.broken.salvage import SALVAGEABLE
 from catalog.feeds.cleaning.check import Rules, check
-from catalog.feeds.issues import BY_CODE, CODES, Severity, severity
+from catalog.feeds.issues import BY_CODE, CODES, Severity, severity_of
 from catalog.feeds.reading.items import CHUNK_BYTES, read_items
 from catalog.tests.routes import READINGS, raw_items
 
@@ -200,8 +200,8 @@ def test_every_choice_has_its_own_code() -> None:
 
 
 def test_an_error_on_an_optional_attribute_does_not_cost_the_item() -> None:
-    assert severity("price.format", "price") is Severity.ERROR
-    assert severity("price.format", "sale_price") is Severity.WARNING
+    assert severity_of("price.format", "price") is Severity.ERROR
+    assert severity_of("price.format", "sale_price") is Severity.WARNING
 
 
 def test_feeds_import_neither_django_nor_anything_that_reaches_out() -> None:

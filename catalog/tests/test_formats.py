@@ -375,5 +375,5 @@ def test_every_limit_has_a_setting_and_is_tried_here() -> None:
 
 
 def test_a_limit_below_one_is_a_sentence() -> None:
-    with pytest.raises(ValueError, match=r"^FEED_MAX_ITEMS is a number from 1, not 0\.$"):
+    with pytest.raises(ValueError, match=r"^FEED_MAX_ITEMS must be at least 1, not 0\.$"):
         Limits(items=0)

@@ -15,7 +15,7 @@ from catalog.errors import NotPossible
 from catalog.imports.confirm import REASON_CHARS, confirm
 from catalog.models import Feed, ImportRun, Product, Status
 from catalog.tests.conftest import Worker
-from catalog.tests.factories import applied, execute, feed_of, item, items, planned, received
+from catalog.tests.factories import applied, execute, feed_of, item, items, planned, uploaded
 from catalog.tests.pages import browser, buttons, messages, text_of, texts, tree, url, with_class
 
 WAS = items(40, price="100.00 AED")
@@ -53,13 +53,13 @@ TRIPPING: dict[str, tuple[str, str, list[str], list[str]]] = {
     ),
     "currency": (
         "guard_currency",
-        "None of this feed's products is in KWD (1 item) so far.",
+        "None of this feed's products has been in KWD (1 item) so far.",
         [*WAS, item("new", price="1.000 KWD")],
         [*WAS, item("new", price="1.00 AED")],
     ),
     "out_of_stock": (
         "guard_out_of_stock",
-        "13 of 40 (32.5 %) of the products would turn out of stock.",
+        "13 of 40 (32.5 %) of the products would go out of stock.",
         [*items(13, price="100.00 AED", availability="out_of_stock"), *rest(13)],
         [*items(12, price="100.00 AED", availability="out_of_stock"), *rest(12)],
     ),
@@ -185,7 +185,7 @@ def harmful(catalogue_of_forty: Feed) -> ImportRun:
 
 @pytest.mark.django_db(transaction=True)
 def test_what_is_held_does_not_apply_by_itself(catalogue_of_forty: Feed, worker: Worker) -> None:
-    run = received(catalogue_of_forty, feed_of(*items(4)), mode="sync", auto_apply=True, in_background=True)
+    run = uploaded(catalogue_of_forty, feed_of(*items(4)), mode="sync", auto_apply=True)
     assert worker.work() == ["catalog.stage"]
     run.refresh_from_db()
     assert run.status == Status.REVIEW
@@ -204,19 +204,19 @@ def test_confirming_without_a_reason_is_refused(harmful: ImportRun, alice: User,
 
 
 def test_the_reason_is_kept_with_who_gave_it(harmful: ImportRun, alice: User) -> None:
-    confirm(harmful, plan_hash=harmful.plan_hash, by=alice, reason="  The season\nis over ", in_background=False)
+    confirm(harmful, plan_hash=harmful.plan_hash, by=alice, reason="  The season\nis over ")
     step = harmful.history[-1]
     assert (step["status"], step["by"], step["reason"]) == ("applying", "alice", "The season is over")
 
 
 @pytest.mark.parametrize("reason", ["انتهى الموسم", "季末", "x\0y", "می‌خواهم", "7"])
 def test_a_reason_may_be_in_any_script(harmful: ImportRun, alice: User, reason: str) -> None:
-    confirm(harmful, plan_hash=harmful.plan_hash, by=alice, reason=reason, in_background=False)
+    confirm(harmful, plan_hash=harmful.plan_hash, by=alice, reason=reason)
     assert harmful.history[-1]["reason"] == reason.replace("\0", " ")
 
 
 def test_a_reason_has_an_end(harmful: ImportRun, alice: User) -> None:
-    confirm(harmful, plan_hash=harmful.plan_hash, by=alice, reason="x" * 5000, in_background=False)
+    confirm(harmful, plan_hash=harmful.plan_hash, by=alice, reason="x" * 5000)
     assert len(harmful.history[-1]["reason"]) == REASON_CHARS
 
 

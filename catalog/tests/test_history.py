@@ -79,10 +79,10 @@ def test_each_field_knows_its_import_and_line(feed: Feed) -> None:
 
 def test_who_confirmed_is_who_set_it(feed: Feed, alice: User) -> None:
     run = planned(feed, item("1"))
-    confirm(run, plan_hash=run.plan_hash, by=alice, in_background=False)
+    confirm(run, plan_hash=run.plan_hash, by=alice)
     from catalog.imports.apply import apply
 
-    apply(run, in_background=False)
+    apply(run)
     assert of().setters["title"].by == "alice"
 
 

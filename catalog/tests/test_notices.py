@@ -12,7 +12,7 @@ from accounts.models import User
 from catalog.imports import notices
 from catalog.imports.apply import apply
 from catalog.imports.confirm import confirm, go_on
-from catalog.imports.local import import_here
+from catalog.imports.local import import_locally
 from catalog.imports.reading.stage import stage
 from catalog.imports.receive import receive
 from catalog.imports.sweep import sweep
@@ -61,7 +61,7 @@ def test_who_follows_imports_is_told_once_what_came_in(feed: Feed, root: User) -
     for part in (message.text, message.html):
         assert f"http://127.0.0.1:8000/admin/catalog/importrun/{run.pk}/change/" in part
         assert "added 3 products" in part
-        assert "This is not an amount of money" in part
+        assert "The value is not an amount of money" in part
         assert "feed.xml" in part
 
 
@@ -185,9 +185,9 @@ def test_a_plan_that_nothing_holds_is_not_told_of(feed: Feed, root: User) -> Non
 
 def test_a_trial_in_the_shell_asks_nobody_to_look(feed: Feed, root: User) -> None:
     broken = feed_of(item("1", title="Silk & dress")).replace(b"&amp;", b"&")
-    import_here(ContentFile(broken, "feed.xml"), feed=feed, dry_run=True)
+    import_locally(ContentFile(broken, "feed.xml"), feed=feed, dry_run=True)
     assert told() == []
-    import_here(ContentFile(broken, "feed.xml"), feed=feed)
+    import_locally(ContentFile(broken, "feed.xml"), feed=feed)
     assert only("import_needs_review")
 
 
@@ -239,9 +239,9 @@ def test_nothing_of_a_feed_gets_beyond_its_place(feed: Feed, root: User) -> None
     Feed.objects.update(name=NASTY)
     feed.refresh_from_db()
     file = ContentFile(feed_of(item("1", title=NASTY, brand=NASTY), item("<b>2</b>", price="<i>")), name=NASTY)
-    run = receive(file, feed=feed, in_background=False)
+    run = receive(file, feed=feed)
     stage(run)
-    confirm(run, plan_hash=run.plan_hash, by=None, in_background=False)
+    confirm(run, plan_hash=run.plan_hash, by=None)
     apply(run)
     message = only("import_applied")
     assert "<img" not in message.html
@@ -277,8 +277,8 @@ def test_no_message_loads_anything(feed: Feed, root: User) -> None:
 
 # --- undone -------------------------------------------------------------------------------------------
 def undone(run: ImportRun) -> ImportRun:
-    request_undo(run, by=None, in_background=False)
-    undo(run, in_background=False)
+    request_undo(run, by=None)
+    undo(run)
     return run
 
 
@@ -293,8 +293,8 @@ def test_an_undo_says_what_it_took_back_and_what_it_had_to_leave(feed: Feed, roo
 
 def test_each_time_an_import_is_applied_or_undone_is_told(feed: Feed, root: User) -> None:
     run = undone(applied(feed, item("1")))
-    request_redo(run, by=None, in_background=False)
-    redo(run, in_background=False)
+    request_redo(run, by=None)
+    redo(run)
     undone(run)
     assert [message.subject.removeprefix(f"[Catalogue] {run} ") for message in told()] == [
         "applied: +1",
@@ -306,6 +306,6 @@ def test_each_time_an_import_is_applied_or_undone_is_told(feed: Feed, root: User
 
 def test_an_undo_that_failed_is_told(feed: Feed, root: User) -> None:
     run = applied(feed, item("1"))
-    request_undo(run, by=None, in_background=False)
+    request_undo(run, by=None)
     fail(run, "internal_error", "Something unexpected happened.")
     assert only("import_failed").subject.startswith(f"[Catalogue] {run} could not be undone")

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 
-from catalog.imports.discard import discard
 from catalog.models import CatalogState, Feed, ImportRun, Mode, Product, Status
-from catalog.tests.factories import applied, catalogue, change, counts, edit, execute, item, planned
+from catalog.tests.factories import applied, catalogue, change, counts, discarded, edit, execute, item, planned
 
 MODES = list(Mode)
 
@@ -244,7 +243,7 @@ def test_a_file_that_was_applied_changes_nothing(feed: Feed, mode: str) -> None:
 def test_the_same_plan_has_the_same_hash(feed: Feed) -> None:
     applied(feed, item("1"))
     first = planned(feed, item("1", color="Red"), item("2"))
-    discard(first, by=None, in_background=False)
+    discarded(first)
     second = planned(feed, item("1", color="Red"), item("2"))
     assert first != second
     assert first.plan_hash == second.plan_hash

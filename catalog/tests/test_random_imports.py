@@ -27,15 +27,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from catalog.imports import since
 from catalog.imports.confirm import edited_since, filtered, page
-from catalog.imports.discard import clean_up, discard
-from catalog.imports.local import import_here
+from catalog.imports.discard import clean_up
+from catalog.imports.local import import_locally
 from catalog.imports.planning import changed_fields
 from catalog.imports.reading import chunks, unchanged
 from catalog.imports.reports.history import history
 from catalog.imports.undo import changes_by_verdict, prospect
-from catalog.models import Change, Feed, ImportRun, Mode, Product
+from catalog.models import CatalogVersion, Change, Feed, ImportRun, Mode, Product
 from catalog.models.fields import SHARED
 from catalog.models.runs import ExactDecoder
 from catalog.tests import naive
@@ -43,6 +42,7 @@ from catalog.tests.factories import (
     applied,
     at_once,
     counts,
+    discarded,
     edit,
     execute,
     feed_of,
@@ -130,7 +130,7 @@ def found_by(run: ImportRun, **filters: str) -> list[str]:
 def either_way(ask: Callable[[], Any]) -> Any:
     """What it answers, as well by the few products that were touched as by all."""
     answer = ask()
-    with mock.patch.object(since, "FEW", -1):
+    with mock.patch.object(CatalogVersion, "MAX_LISTED_PRODUCTS", -1):
         assert ask() == answer
     return answer
 
@@ -175,7 +175,7 @@ class SideBySide(RuleBasedStateMachine):
         for id, change in sorted(expected.changes.items()):
             for name in change.spoken:
                 speaking.setdefault(name, []).append(id)
-        assert changed_fields.numbers(run) == {name: len(ids) for name, ids in speaking.items()}
+        assert changed_fields.numbers_by_field(run) == {name: len(ids) for name, ids in speaking.items()}
         for name, ids in speaking.items():
             assert sorted(found_by(run, field=name)) == ids
             assert {id: found_by(run, field=name, q=id) == [id] for id in IDS} == {id: id in ids for id in IDS}
@@ -194,7 +194,8 @@ class SideBySide(RuleBasedStateMachine):
     def plan(self, file: list[naive.Item], mode: str, second: bool) -> None:
         feed = self.feeds[second]
         unlike_any_other = f"<!-- {self.naive.clock} -->"
-        with mock.patch.object(changed_fields, "FEW", self.naive.clock % 2):  # what is listed elsewhere is walked to
+        # What one plan lists, another one walks to.
+        with mock.patch.object(changed_fields, "MAX_LISTED_CHANGES", self.naive.clock % 2):
             run = planned(feed, *(found.xml for found in file), unlike_any_other, mode=mode)
         expected = self.naive.plan(run.pk, file, mode, feed.pk)
         self.agree(run, expected)
@@ -222,7 +223,7 @@ class SideBySide(RuleBasedStateMachine):
     @rule(index=index)
     def discard(self, index: int) -> None:
         run, _expected = self.chosen("review", index)
-        discard(run, by=None, in_background=False)
+        discarded(run)
         assert seen() == {}
 
     @precondition(lambda self: any(run.has_changes for run, _ in self.runs["applied"]))
@@ -339,7 +340,7 @@ def test_a_dry_run_leaves_every_table_as_it_is(
         applied(feed, *(found.xml for found in before))
         earlier = every_row()
         content = ContentFile(feed_of(*(found.xml for found in file), "<!-- another file -->"), "feed.xml")
-        run = import_here(content, feed=feed, mode=mode, dry_run=True)
+        run = import_locally(content, feed=feed, mode=mode, dry_run=True)
         later = every_row()
         assert run.status == "discarded"
         assert {table for table in earlier if not earlier[table] <= later[table]} == set()

@@ -14,12 +14,23 @@ from django.core.files.base import ContentFile, File
 
 from accounts.models import User
 from catalog.errors import FeedRefused, NotAllowed, NotPossible
-from catalog.imports.discard import discard
 from catalog.imports.reading.stage import stage
 from catalog.imports.receive import plan_again, receive
 from catalog.models import Feed, ImportRun, Mode, Product, Status
 from catalog.tests.conftest import Worker
-from catalog.tests.factories import applied, at_once, edit, execute, feed_of, item, person, planned, received
+from catalog.tests.factories import (
+    applied,
+    at_once,
+    discarded,
+    edit,
+    execute,
+    feed_of,
+    item,
+    person,
+    planned,
+    received,
+    uploaded,
+)
 from config import celery_app
 
 CONTENT = feed_of(item("1"))
@@ -89,7 +100,7 @@ def test_the_same_bytes_for_another_feed_are_another_import(feed: Feed, other_fe
 
 def test_the_same_bytes_after_the_end_are_another_import(feed: Feed) -> None:
     first = received(feed, CONTENT)
-    discard(first, by=None, in_background=False)
+    discarded(first)
     assert received(feed, CONTENT) != first
 
 
@@ -166,7 +177,7 @@ def broker_away() -> Iterator[None]:
 
 @pytest.mark.django_db(transaction=True)
 def test_an_upload_while_the_broker_is_away_is_not_lost(feed: Feed, broker_away: None) -> None:
-    run = received(feed, CONTENT, in_background=True)
+    run = uploaded(feed, CONTENT)
     run.refresh_from_db()
     assert run.status == Status.RECEIVED
     assert Path(run.file.path).read_bytes() == CONTENT
@@ -184,7 +195,7 @@ def silent_broker() -> Iterator[None]:
 @pytest.mark.django_db(transaction=True)
 def test_a_silent_broker_holds_an_upload_up_for_two_seconds_at_most(feed: Feed, silent_broker: None) -> None:
     start = time.monotonic()
-    run = received(feed, CONTENT, in_background=True)
+    run = uploaded(feed, CONTENT)
     assert time.monotonic() - start < 2
     run.refresh_from_db()
     assert run.status == Status.RECEIVED
@@ -192,9 +203,9 @@ def test_a_silent_broker_holds_an_upload_up_for_two_seconds_at_most(feed: Feed, 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_second_upload_rings_again_for_what_waits(feed: Feed, worker: Worker) -> None:
-    first = received(feed, CONTENT, in_background=False)
+    first = received(feed, CONTENT)
     assert worker.work() == []
-    received(feed, CONTENT, in_background=True)
+    uploaded(feed, CONTENT)
     assert worker.work() == ["catalog.stage"]
     first.refresh_from_db()
     assert first.status == Status.REVIEW
@@ -212,7 +223,7 @@ def test_a_plan_is_made_again_of_the_stored_file(feed: Feed, alice: User) -> Non
     applied(feed, item("1"))
     run = planned(feed, item("1", color="Red"), mode="sync")
     edit("1", color="Blue")
-    again = plan_again(run, by=alice, in_background=False)
+    again = plan_again(run, by=alice)
     stage(again)
     execute(again)
     run.refresh_from_db()
@@ -244,5 +255,5 @@ def test_without_its_file_an_import_is_not_planned_again(feed: Feed) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_two_who_plan_again_in_one_instant_get_one_plan(feed: Feed) -> None:
     run = applied(feed, item("1"))
-    first, second = at_once(*[lambda: plan_again(run, by=None, in_background=False)] * 2)
+    first, second = at_once(*[lambda: plan_again(run, by=None)] * 2)
     assert first == second != run

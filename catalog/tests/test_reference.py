@@ -19,7 +19,7 @@ ADDRESS = "/admin/catalog/importrun/reference/"
 
 def test_the_documentation_is_what_the_tables_say() -> None:
     """When it fails: `python -m catalog.feeds.reference > docs/reference.md`."""
-    assert PAGE.read_text() == reference.markdown()
+    assert PAGE.read_text() == reference.as_markdown()
 
 
 def test_every_attribute_and_every_code_is_on_the_page() -> None:

@@ -15,7 +15,8 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from catalog.errors import NotPossible
-from catalog.imports.discard import clean_up, discard
+from catalog.imports.discard import clean_up
+from catalog.imports.local import local_queue
 from catalog.imports.receive import plan_again
 from catalog.imports.retention import forget_old
 from catalog.imports.work.queue import fail
@@ -25,6 +26,7 @@ from catalog.tasks import forget_what_is_old
 from catalog.tests.factories import (
     applied,
     counts,
+    discarded,
     execute,
     feed_of,
     item,
@@ -87,7 +89,7 @@ def test_what_an_undo_removed_can_be_added_again_for_as_long(feed: Feed) -> None
 def test_the_file_of_an_import_that_was_planned_again_stays_as_long_as_that_one_needs_it(feed: Feed) -> None:
     run = aged(applied(feed, item("1")), 91)
     clean_up(run)
-    again = plan_again(run, by=None, in_background=False)
+    again = plan_again(run, by=None)
     assert done() == {}
     assert Path(again.file.path).exists()
 
@@ -152,7 +154,9 @@ def test_a_plan_that_nobody_confirmed_is_discarded_in_words(feed: Feed) -> None:
     run = aged(planned(feed, item("1")), 29)
     assert done() == {}
     aged(run, 31)
-    assert done() == {"plans": 1}
+    with local_queue() as work:
+        assert done() == {"plans": 1}
+        work()
     run.refresh_from_db()
     assert run.status == Status.DISCARDED
     assert not run.changes.exists()
@@ -174,7 +178,7 @@ def test_nought_keeps_everything(feed: Feed, settings: Any) -> None:
     aged(run, 10_000)
     aged(planned(feed, item("3")), 10_000)
     refused = planned(feed, item("4"))
-    discard(refused, by=None, in_background=False)
+    discarded(refused)
     aged(refused, 10_000)
     assert done() == {}
 

@@ -14,14 +14,14 @@ from catalog.feeds.cleaning.check import MAX_UNKNOWN_NAMES, Item, Occurring, Rul
 from catalog.feeds.issues import BY_CODE, CODES, Issue, Severity
 from catalog.feeds.limits import SAFE
 from catalog.feeds.reading.items import read_items
-from catalog.imports.planning.between_items import ACROSS
+from catalog.imports.planning.between_items import BETWEEN_ITEMS
 from catalog.tests.factories import feed_of, item
 
 NO_RULES = Rules()
 SHOP = Rules(base_url="https://shop.example/en/", domain="shop.example", aliases=(("Farbe", "color"),))
 # Found by comparing the items of a file, or while the file is read, not by looking at an item.
 ELSEWHERE = {
-    *ACROSS,
+    *BETWEEN_ITEMS,
     *("attribute.unknown", "row.cells", "item.not_well_formed"),
     *("item.too_large", "item.too_many_attributes", "item.too_deep", "item.value_too_long"),
 }

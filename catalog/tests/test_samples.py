@@ -16,7 +16,7 @@ from django.core.management import CommandError, call_command
 from catalog.feeds.cleaning.check import Rules, check
 from catalog.feeds.issues import BY_CODE, Severity
 from catalog.feeds.reading.items import read_items
-from catalog.imports.planning.between_items import ACROSS
+from catalog.imports.planning.between_items import BETWEEN_ITEMS
 from samples import MAX_ITEMS, Changes, iter_feed, iter_items, write_feed
 from samples.defects import DEFECTS
 from samples.departments import DEPARTMENTS, ONE_SIZE
@@ -223,7 +223,7 @@ def test_another_days_seed_changes_other_items() -> None:
 
 def test_a_bad_feed_has_every_defect_an_import_can_report() -> None:
     found = codes(feed(4000, profile="bad"))
-    reportable = {defect.code for defect in DEFECTS} & BY_CODE.keys() - ACROSS.keys()
+    reportable = {defect.code for defect in DEFECTS} & BY_CODE.keys() - BETWEEN_ITEMS.keys()
     assert len(reportable) > 25
     assert reportable <= found.keys()
 

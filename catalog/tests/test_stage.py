@@ -20,6 +20,7 @@ from catalog.tests.factories import (
     catalogue,
     counts,
     cutting_off,
+    discarded,
     execute,
     feed_of,
     item,
@@ -216,7 +217,7 @@ def test_invalid_items_of_a_lost_attempt_are_counted_once(feed: Feed, halfway: H
 @pytest.mark.django_db(transaction=True)
 def test_discarding_while_it_is_read_stops_the_reading(feed: Feed, halfway: Halfway) -> None:
     run = received(feed, feed_of(*items(MANY)))
-    seen = halfway(lambda: discard(again(run), by=None, in_background=False))
+    seen = halfway(lambda: discarded(again(run)))
     stage(run)
     assert seen == [None]
     assert (run.status, run.items) == (Status.DISCARDED, BATCH_ITEMS)

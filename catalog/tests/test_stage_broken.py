@@ -11,12 +11,22 @@ from django.db import IntegrityError, transaction
 
 from catalog.errors import FeedRefused
 from catalog.imports.confirm import go_on
-from catalog.imports.discard import discard
 from catalog.imports.reading.stage import BATCH_ITEMS, stage
 from catalog.imports.work.queue import fail
 from catalog.models import Feed, ImportRun, Product, Reading, Status
 from catalog.tests.conftest import Worker
-from catalog.tests.factories import applied, catalogue, counts, execute, feed_of, item, items, received
+from catalog.tests.factories import (
+    applied,
+    catalogue,
+    counts,
+    discarded,
+    execute,
+    feed_of,
+    item,
+    items,
+    received,
+    uploaded,
+)
 from catalog.tests.pages import browser, buttons, heading, text_of, tree, url, with_class
 
 CROSSED = item("2").replace("</g:title>", "</title>")
@@ -60,7 +70,7 @@ def test_a_repaired_file_says_what_was_repaired_and_waits(feed: Feed) -> None:
     assert issue.examples == [{"line": 3, "product_id": "", "found": "& B"}]
     (hold,) = run.holds
     assert hold["code"] == "feed.repaired"
-    assert "1 × An & stands for itself (line 3)" in hold["message"]
+    assert "1 × An & is not escaped (line 3)" in hold["message"]
     assert run.staged.get(product_id="2").title == "R & B"
 
 
@@ -77,7 +87,7 @@ def test_a_salvaged_file_names_the_items_that_are_lost(feed: Feed) -> None:
     assert (issue.code, issue.severity, issue.count) == ("item.not_well_formed", "error", 1)
     (hold,) = run.holds
     assert hold["code"] == "feed.salvaged"
-    assert "its items were read one by one: 1 of 3 not well-formed (line 3)" in hold["message"]
+    assert "its items were read one by one. Left out: 1 of 3 not well-formed (line 3)." in hold["message"]
 
 
 def test_each_way_of_reading_starts_over(feed: Feed) -> None:
@@ -108,7 +118,7 @@ def test_an_item_that_is_too_large_is_left_out_and_the_others_are_read(feed: Fee
     assert (run.status, run.reading) == (Status.REVIEW, Reading.SALVAGED)
     assert counts(run) == {"items": 3, "created": 2, "invalid": 1}
     assert [issue.code for issue in run.issues.all()] == ["item.too_large"]
-    assert "read one by one: 1 of 3 over a limit (line 3) and left out" in run.holds[0]["message"]
+    assert "read one by one. Left out: 1 of 3 over a limit (line 3)." in run.holds[0]["message"]
 
 
 def test_an_item_over_another_limit_costs_only_itself(feed: Feed, settings: Any) -> None:
@@ -181,7 +191,7 @@ def test_a_repaired_sync_archives_and_a_salvaged_one_is_refused(feed: Feed) -> N
 
 def test_a_held_import_may_be_discarded(feed: Feed) -> None:
     run = salvaged(feed)
-    discard(run, by=None, in_background=False)
+    discarded(run)
     assert not Product.objects.exists()
 
 
@@ -194,7 +204,7 @@ def test_the_database_knows_the_ways_of_reading(feed: Feed) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_leaves_it_to_a_person(feed: Feed, worker: Worker) -> None:
-    run = received(feed, feed_of(with_ampersand("1")), auto_apply=True, in_background=True)
+    run = uploaded(feed, feed_of(with_ampersand("1")), auto_apply=True)
     assert worker.work() == ["catalog.stage"]
     run.refresh_from_db()
     assert (run.status, run.reading) == (Status.REVIEW, Reading.REPAIRED)
@@ -214,7 +224,7 @@ def test_the_shell_leaves_it_in_review_and_says_why(
     call_command("import_feed", str(file), "--feed", "other")
     said = capsys.readouterr().out
     assert "needs confirmation: 2 items" in said
-    assert "An & stands for itself (line 3)" in said
+    assert "An & is not escaped (line 3)" in said
 
 
 def test_a_dry_run_of_a_broken_file_is_discarded(
@@ -237,7 +247,7 @@ def test_the_page_says_what_was_repaired(feed: Feed) -> None:
     run = repaired(feed)
     said = card(run)
     assert "This import waits for a person" in said
-    assert "An & stands for itself 1 line 3: & B" in said
+    assert "An & is not escaped 1 line 3: & B" in said
     issues = browser("alice").get(url(run) + "?tab=issues")
     assert "feed.repaired.bare_ampersand" in issues.content.decode()
     execute(run)
@@ -246,7 +256,7 @@ def test_the_page_says_what_was_repaired(feed: Feed) -> None:
 
 def test_the_page_says_what_was_lost(feed: Feed) -> None:
     run = salvaged(feed)
-    assert "1 of 3 not well-formed (line 3) and left out" in card(run)
+    assert "Left out: 1 of 3 not well-formed (line 3)." in card(run)
     invalid = browser("alice").get(url(run) + "?tab=invalid").content.decode()
     assert "The item is not well-formed XML" in invalid
     assert "Line 3: &lt;item&gt;" in invalid

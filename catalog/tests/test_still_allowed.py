@@ -33,12 +33,12 @@ def test_a_plan_whose_confirmer_may_not_any_more_waits_for_somebody_who_may(
     feed: Feed, alice: User, withdraw: Callable[[User], None]
 ) -> None:
     run = planned(feed, item("1"))
-    confirm(run, plan_hash=run.plan_hash, by=alice, in_background=False)
+    confirm(run, plan_hash=run.plan_hash, by=alice)
     withdraw(alice)
     apply(run)
     assert (run.status, run.holds[0]["message"][:5]) == (Status.REVIEW, "alice")
     assert not Product.objects.exists()
-    confirm(run, plan_hash=run.plan_hash, by=person("dora", "apply_importrun"), in_background=False)
+    confirm(run, plan_hash=run.plan_hash, by=person("dora", "confirm_importrun"))
     apply(run)
     assert (run.status, Product.objects.count()) == (Status.APPLIED, 1)
 
@@ -47,8 +47,8 @@ def test_those_who_follow_imports_are_told_each_time(feed: Feed, alice: User) ->
     run = planned(feed, item("1"))
     User.objects.create_superuser("root", "root@example.com", "x")
     for name in ("dora", "emil"):
-        approver = person(name, "apply_importrun")
-        confirm(run, plan_hash=run.plan_hash, by=approver, in_background=False)
+        approver = person(name, "confirm_importrun")
+        confirm(run, plan_hash=run.plan_hash, by=approver)
         demoted(approver)
         apply(run)
     assert len(run.holds) == 1
@@ -84,11 +84,11 @@ def test_an_undo_and_a_redo_whose_asker_may_not_any_more_leave_the_import_as_it_
     feed: Feed, alice: User, withdraw: Callable[[User], None]
 ) -> None:
     run = applied(feed, item("1"))
-    request_undo(run, by=alice, in_background=False)
+    request_undo(run, by=alice)
     other = applied(feed, item("2"))
-    request_undo(other, by=None, in_background=False)
+    request_undo(other, by=None)
     undo(other)
-    request_redo(other, by=alice, in_background=False)
+    request_redo(other, by=alice)
     withdraw(alice)
     undo(run)
     redo(other)

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from catalog.imports.discard import discard
 from catalog.imports.reading.stage import stage
 from catalog.models import Feed, ImportRun, Mode, Product
-from catalog.tests.factories import FLAWLESS, applied, counts, edit, execute, item, planned, received
+from catalog.tests.factories import FLAWLESS, applied, counts, discarded, edit, execute, item, planned, received
 
 pytestmark = pytest.mark.django_db
 
@@ -114,7 +113,7 @@ def test_a_product_edited_since_the_plan_is_left_alone(feed: Feed) -> None:
 def test_a_supplement_that_was_discarded_says_nothing_of_its_products(feed: Feed) -> None:
     applied(feed, item("1"))
     run = planned(feed, item("1", **INVENTORY))
-    discard(run, by=None, in_background=False)
+    discarded(run)
     assert Product.objects.get().quantity is None
 
 

@@ -19,7 +19,9 @@ from catalog.tests.pages import UPLOAD, browser, text_of, tree, upload, url, wit
 
 TEMPLATES = sorted(Path(project.BASE_DIR, "templates").rglob("[!.]*.html"))
 HOOKS = {"verdict", "old", "new"}  # said about a part for those who look for it, not for its looks
-PAGES = [path for path in TEMPLATES if {"admin", "unfold"} & {*path.parts}]  # mails and errors bring their own looks
+PAGES = [
+    path for path in TEMPLATES if {"admin", "unfold"} & {*path.relative_to(project.BASE_DIR).parts}
+]  # mails and errors bring their own looks
 every_template = pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.stem)
 every_page = pytest.mark.parametrize("template", PAGES, ids=lambda path: path.stem)
 

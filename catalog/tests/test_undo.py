@@ -256,13 +256,13 @@ def test_another_prospect_than_the_one_looked_at_is_refused(run: ImportRun) -> N
 
 # --- who, when and how often --------------------------------------------------------------------------
 def test_who_may_undo_does_and_is_named(run: ImportRun, alice: User) -> None:
-    request_undo(run, by=alice, in_background=False)
+    request_undo(run, by=alice)
     assert (run.status, run.history[-1]["by"]) == (Status.UNDOING, "alice")
 
 
 @pytest.mark.parametrize("name", ["bob", "charlie", "ida"])
 def test_who_may_not_undo_is_refused(run: ImportRun, name: str, request: pytest.FixtureRequest) -> None:
-    by = person("ida", "apply_importrun") if name == "ida" else request.getfixturevalue(name)
+    by = person("ida", "confirm_importrun") if name == "ida" else request.getfixturevalue(name)
     with pytest.raises(NotAllowed, match=f"{name} .*catalog.undo_importrun"):
         request_undo(run, by=by)
     undone(run)
@@ -295,7 +295,7 @@ def test_two_undos_in_one_instant_undo_once(feed: Feed) -> None:
     applied(feed, *items(100))
     run = applied(feed, *items(100, color="Red"))
     copies = [ImportRun.objects.get(pk=run.pk) for _ in range(5)]
-    outcomes = at_once(*[lambda c=c: request_undo(c, by=None, in_background=False) for c in copies])
+    outcomes = at_once(*[lambda c=c: request_undo(c, by=None) for c in copies])
     assert sum(isinstance(outcome, NotPossible) for outcome in outcomes) == 4
     assert at_once(*[lambda c=c: undo(c) for c in copies]) == [None] * 5
     assert (counts(run)["undone"], {*Product.objects.values_list("version", "color")}) == (100, {(3, "")})
@@ -317,7 +317,7 @@ def test_a_worker_undoes_and_sweeps_what_is_not_needed(run: ImportRun, alice: Us
 @pytest.mark.parametrize("table", ["catalog_stageditem", "catalog_product", "catalog_change", "catalog_importrun"])
 def test_an_undo_that_is_cut_off_changes_nothing_and_is_taken_up_again(run: ImportRun, table: str) -> None:
     clean_up(run)
-    request_undo(run, by=None, in_background=False)
+    request_undo(run, by=None)
     before = contents(), version()
     with breaking(table), pytest.raises(OperationalError):
         undo(ImportRun.objects.get(pk=run.pk))
@@ -328,7 +328,7 @@ def test_an_undo_that_is_cut_off_changes_nothing_and_is_taken_up_again(run: Impo
 
 def test_an_undo_that_breaks_leaves_the_import_applied_and_says_why(run: ImportRun) -> None:
     before = contents(), version()
-    request_undo(run, by=None, in_background=False)
+    request_undo(run, by=None)
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # of the test's own transaction
         cursor.execute("ALTER TABLE catalog_product ADD CHECK (id <> 'archived' OR archived_at IS NOT NULL)")
@@ -336,7 +336,7 @@ def test_an_undo_that_breaks_leaves_the_import_applied_and_says_why(run: ImportR
         undo(run)
     assert (run.status, run.error_code, contents(), version()) == (Status.APPLIED, "internal_error", *before)
     assert "No product was changed. Try again" in run.error
-    request_undo(run, by=None, in_background=False)
+    request_undo(run, by=None)
     assert run.error == ""
 
 

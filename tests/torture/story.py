@@ -10,7 +10,7 @@ from django.db import connection
 
 from accounts.models import User
 from catalog.imports import retention
-from catalog.imports.local import import_here
+from catalog.imports.local import import_locally
 from catalog.imports.receive import receive
 from catalog.imports.undo import request_redo, request_undo
 from catalog.models import CatalogState, Feed, ImportRun, Mode, Product, Status
@@ -45,7 +45,7 @@ def nothing_so_far() -> None:
 def first_day(items: int) -> Feed:
     feed = Feed.objects.create(name="Tortured", slug="tortured")
     content = feed_of(*(item(f"{n:06}") for n in range(items)))
-    import_here(ContentFile(content, "first.xml"), feed=feed, mode=Mode.SYNC)
+    import_locally(ContentFile(content, "first.xml"), feed=feed, mode=Mode.SYNC)
     User.objects.create(username="alice", email="alice@example.com", is_superuser=True)  # who is told of what follows
     return feed
 

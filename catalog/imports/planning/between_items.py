@@ -1,16 +1,14 @@
-"""What only a comparison of a file's items finds: one statement per rule, each over all rows of `compared` at once.
+"""What only a comparison of a file's items finds: one statement per rule, over all of them at once."""
 
-Beside that, which items have an issue is listed here, whichever way it was found.
-"""
+from collections.abc import Iterable
 
-from collections.abc import Iterable, Iterator
-
-from catalog.feeds.issues import FOUND_MAX, severity
+from catalog.feeds.issues import FOUND_MAX
+from catalog.imports.issues import count_listed
 from catalog.imports.sql import execute
-from catalog.models import ImportRun, RunIssue
+from catalog.models import ImportRun
 
-# The rules: their codes, and the attribute that each is about.
-ACROSS = {
+# The codes of the rules, and the attribute that each is about.
+BETWEEN_ITEMS = {
     "id.duplicate": "id",
     "id.case": "id",
     "price.currency_mixed": "price",
@@ -27,11 +25,11 @@ def mark_duplicates(run: ImportRun) -> int:
     return execute(
         """
         WITH repeated AS (
-            SELECT product_id, max(position) AS last FROM compared GROUP BY product_id HAVING count(*) > 1
+            SELECT product_id, max(position) AS last FROM working_table GROUP BY product_id HAVING count(*) > 1
         ), duplicate AS (
-            DELETE FROM compared USING repeated
-            WHERE compared.product_id = repeated.product_id AND compared.position < repeated.last
-            RETURNING compared.position, compared.product_id
+            DELETE FROM working_table item USING repeated
+            WHERE item.product_id = repeated.product_id AND item.position < repeated.last
+            RETURNING item.position, item.product_id
         ), marked AS (
             UPDATE catalog_stageditem item SET state = 'duplicate'
             FROM duplicate
@@ -45,123 +43,64 @@ def mark_duplicates(run: ImportRun) -> int:
     )
 
 
-def compare(run: ImportRun) -> None:
-    """Find what is wrong between the items that would be imported, and count it and the duplicates."""
-    for rule in _rules(run.names):
-        execute(_FOUND.format(rule=rule), run=run.pk, found_max=FOUND_MAX)
-    count_again(run, ACROSS)
-
-
-def list_items(run: ImportRun) -> None:
-    """List the items of each issue. Sorted as the index has them, which makes writing it a third quicker."""
-    execute(
-        """
-        INSERT INTO catalog_itemissue (run_id, code, attribute, position, found)
-        SELECT DISTINCT run_id, issue ->> 0, issue ->> 1, position, ''
-        FROM catalog_stageditem, jsonb_array_elements(issues) AS issue
-        WHERE run_id = %(run)s AND issues <> '[]'
-        ORDER BY 2, 3, 4
-        """,
-        run=run.pk,
-    )
-
-
-def count_again(run: ImportRun, codes: Iterable[str]) -> None:
-    """Count the listed items of these codes anew, with the first ones as examples."""
-    codes = list(codes)
-    run.issues.filter(code__in=codes).delete()
-    for code, attribute in run.item_issues.filter(code__in=codes).values_list("code", "attribute").distinct():
-        worst = severity(code, attribute)
-        execute(_COUNTED, run=run.pk, code=code, attribute=attribute, severity=worst, few=RunIssue.EXAMPLES)
-
-
-def forget_items(run: ImportRun) -> None:
-    """Take items that are gone off the lists."""
-    execute(
-        """
-        DELETE FROM catalog_itemissue listed
-        WHERE run_id = %(run)s AND NOT EXISTS (
-            SELECT FROM catalog_stageditem item WHERE item.run_id = listed.run_id AND item.position = listed.position
+def compare_items(run: ImportRun) -> None:
+    """List what is wrong between the items that would be imported, and count it and the duplicates."""
+    for rule in _rules_for(run.names):
+        execute(
+            f"""
+            INSERT INTO catalog_itemissue (run_id, code, attribute, position, found)
+            SELECT %(run)s, found.code, found.attribute, found.position, left(found.found, %(found_max)s)
+            FROM ({rule}) AS found (code, attribute, position, found)
+            """,
+            run=run.pk,
+            found_max=FOUND_MAX,
         )
-        """,
-        run=run.pk,
-    )
+    count_listed(run, BETWEEN_ITEMS)
 
 
-_COUNTED = """
-    INSERT INTO catalog_runissue (run_id, code, attribute, severity, count, examples)
-    SELECT %(run)s, %(code)s, %(attribute)s, %(severity)s, count(*), (
-        SELECT jsonb_agg(jsonb_build_object('line', line, 'product_id', product_id, 'found', found))
-        FROM (
-            SELECT item.line, item.product_id, listed.found
-            FROM catalog_itemissue listed
-            JOIN catalog_stageditem item ON item.run_id = listed.run_id AND item.position = listed.position
-            WHERE listed.run_id = %(run)s AND listed.code = %(code)s AND listed.attribute = %(attribute)s
-            ORDER BY listed.position
-            LIMIT %(few)s
-        ) AS first
-    )
-    FROM catalog_itemissue
-    WHERE run_id = %(run)s AND code = %(code)s AND attribute = %(attribute)s
-"""
+def _rules_for(names: Iterable[str]) -> list[str]:
+    """The rules about attributes that occur in the file."""
+    about = {"id": _IDS_BUT_FOR_CASE, "price": _CURRENCIES, "gtin": _GTINS, "item_group_id": _GROUPS}
+    return [rule for name, rule in about.items() if name == "id" or name in names]
 
 
-_FOUND = """
-    INSERT INTO catalog_itemissue (run_id, code, attribute, position, found)
-    SELECT %(run)s, found.code, found.attribute, found.position, left(found.found, %(found_max)s)
-    FROM ({rule}) AS found (code, attribute, position, found)
-"""
-
-
-def _rules(names: Iterable[str]) -> Iterator[str]:
-    """Those of which the file has the attribute."""
-    yield _IDS_BUT_FOR_CASE
-    if "price" in names:
-        yield _CURRENCIES
-    if "gtin" in names:
-        yield _GTINS
-    if "item_group_id" in names:
-        yield _GROUPS
-
-
-# Two ids that differ in capitals only are two products, and more often than not one that is written in two ways.
+# Two ids that differ only in capitals are two products, but most often one that is written in two ways.
 _IDS_BUT_FOR_CASE = """
     SELECT 'id.case', 'id', position, product_id || ', also ' || CASE product_id WHEN first THEN last ELSE first END
     FROM (
         SELECT position, product_id, min(product_id) OVER same AS first, max(product_id) OVER same AS last
-        FROM compared
+        FROM working_table
         WHERE product_id ~ '[A-Za-z]'
         WINDOW same AS (PARTITION BY lower(product_id))
     ) AS named
     WHERE first <> last
 """
 
-# A file has one currency, that of most of its items; the others are named.
+# A file should have one currency. Where it has several, the items with another than most are listed.
 _CURRENCIES = """
     WITH occurring AS MATERIALIZED (
-        SELECT currency, count(*) AS items FROM compared WHERE currency <> '' GROUP BY currency
+        SELECT currency, count(*) AS items FROM working_table WHERE currency <> '' GROUP BY currency
     ), usual AS MATERIALIZED (
         SELECT currency FROM occurring ORDER BY items DESC, currency LIMIT 1
     )
     SELECT 'price.currency_mixed', 'price', position, currency || ', most items ' || (SELECT currency FROM usual)
-    FROM compared
+    FROM working_table
     WHERE (SELECT count(*) FROM occurring) > 1 AND currency NOT IN ('', (SELECT currency FROM usual))
 """
 
-# One GTIN is one thing to buy. The forms of 8, 12, 13 and 14 digits of it are the same number.
+# A GTIN stands for one thing to buy. Written with 8, 12, 13 or 14 digits it is the same number.
 _GTINS = """
     SELECT
         'gtin.duplicate', 'gtin', position,
         gtin || ', also of ' || CASE product_id WHEN first THEN last ELSE first END
     FROM (
         SELECT position, gtin, product_id, min(product_id) OVER same AS first, max(product_id) OVER same AS last
-        FROM compared
+        FROM working_table
         WHERE gtin ~ '^[0-9][0-9 -]{6,20}[0-9]$' AND translate(gtin, '0 -', '') <> ''
         WINDOW same AS (PARTITION BY ltrim(translate(gtin, ' -', ''), '0'))
     ) AS numbered
     WHERE first <> last
 """
-
 
 # A group is one product in several variants: of one brand and one title, each member different from the others.
 _GROUPS = """
@@ -173,7 +112,7 @@ _GROUPS = """
             min(NULLIF(brand, '')) OVER members <> max(brand) OVER members AS brands_differ,
             min(group_title) OVER members <> max(group_title) OVER members AS titles_differ,
             count(*) OVER (PARTITION BY item_group_id, variant) AS alike
-        FROM compared
+        FROM working_table
         WHERE item_group_id <> ''
         WINDOW members AS (PARTITION BY item_group_id)
     ) AS member

@@ -1,4 +1,4 @@
-"""Which fields a plan's changes speak of, and how often: what the list of changes is filtered by.
+"""Which fields the changes of a plan concern, and how many each: what the list of changes is filtered by.
 
 docs/decisions/0026-the-fields-of-a-plan-are-counted-with-it.md
 """
@@ -12,19 +12,20 @@ from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
 from catalog.imports.sql import execute
-from catalog.models import Change, ChangedField, ImportRun
+from catalog.models import Change, ImportRun
 
-EXTRA = "extra."
-# Of a field that so many changes speak of, or one in `RARE`, each is listed; those of others are met soon in any case.
-FEW = 1000
-RARE = 50
-# A file with its data in its names has millions of them.
-NAMES = 300
-NAME_CHARS = 200
+EXTRA_PREFIX = "extra."
+# List every change of a field only when few changes concern it: so many, or one in `RARE_FIELD_RATIO` of all changes.
+# The changes of other fields are soon met in any case.
+MAX_LISTED_CHANGES = 1000
+RARE_FIELD_RATIO = 50
+# A file with its data in its names has millions of fields.
+MAX_FIELDS = 300
+MAX_NAME_CHARS = 200
 
-# A change speaks of a field when it changes it, or a pin keeps it: never both. Of `extra` the names that differ count.
-_SPOKEN = """
-    SELECT change.id, change.operation, spoken.name
+# A change concerns a field when it changes it or a pin keeps it, never both. In `extra` only names that differ count.
+_CHANGE_FIELDS = """
+    SELECT change.id, change.operation, field.name
     FROM catalog_change change CROSS JOIN LATERAL (
         SELECT jsonb_object_keys(change.after - 'extra')
         UNION ALL
@@ -38,14 +39,15 @@ _SPOKEN = """
         FROM jsonb_object_keys((change.pinned #> '{extra,kept}') || (change.pinned #> '{extra,file}')) AS name
         WHERE (change.pinned #> ARRAY['extra', 'kept', name])
             IS DISTINCT FROM (change.pinned #> ARRAY['extra', 'file', name])
-    ) AS spoken (name)
+    ) AS field (name)
     WHERE change.run_id = %(run)s AND change.operation IN ('update', 'restore', 'keep')
 """
 
-_COUNTED = f"""
+# How many changes of each operation concern each field, and which are the first and the last.
+_COUNT_FIELDS = f"""
     WITH counted AS (
         SELECT operation, name, count(*) AS number, min(id) AS first, max(id) AS last
-        FROM ({_SPOKEN}) AS spoken
+        FROM ({_CHANGE_FIELDS}) AS change_field
         WHERE length(name) <= %(chars)s
         GROUP BY operation, name
     ), named AS (
@@ -57,29 +59,30 @@ _COUNTED = f"""
     SELECT %(run)s, operation, name, number, first, last FROM counted JOIN named USING (name)
 """
 
-_LISTED = f"""
+# The changes themselves, for fields that few concern.
+_LIST_CHANGES = f"""
     UPDATE catalog_changedfield field SET changes = listed.changes
     FROM (
-        SELECT spoken.operation, spoken.name, array_agg(spoken.id ORDER BY spoken.id) AS changes
-        FROM ({_SPOKEN}) AS spoken
-        JOIN catalog_changedfield rare ON rare.run_id = %(run)s
-            AND rare.operation = spoken.operation AND rare.name = spoken.name AND rare.number <= %(most)s
-        GROUP BY spoken.operation, spoken.name
+        SELECT change_field.operation, change_field.name, array_agg(change_field.id ORDER BY change_field.id) AS changes
+        FROM ({_CHANGE_FIELDS}) AS change_field
+        JOIN catalog_changedfield rare ON rare.run_id = %(run)s AND rare.number <= %(most)s
+            AND rare.operation = change_field.operation AND rare.name = change_field.name
+        GROUP BY change_field.operation, change_field.name
     ) AS listed
     WHERE field.run_id = %(run)s AND field.operation = listed.operation AND field.name = listed.name
 """
 
 
-def measure(run: ImportRun, different: int) -> None:
-    """Count the changes that speak of each field, and list those of the fields that few do; `different` are all."""
-    execute(_COUNTED, run=run.pk, names=NAMES, chars=NAME_CHARS)
-    most = max(FEW, different // RARE)
+def count_fields(run: ImportRun, different: int) -> None:
+    """Count the changes that concern each field, and list those of rare fields; there are `different` changes."""
+    execute(_COUNT_FIELDS, run=run.pk, names=MAX_FIELDS, chars=MAX_NAME_CHARS)
+    most = max(MAX_LISTED_CHANGES, different // RARE_FIELD_RATIO)
     if run.changed_fields.filter(number__lte=most).exists():
-        execute(_LISTED, run=run.pk, most=most)
+        execute(_LIST_CHANGES, run=run.pk, most=most)
 
 
-def numbers(run: ImportRun, operation: str = "") -> dict[str, int]:
-    """How many changes speak of each field, all or those of one operation."""
+def numbers_by_field(run: ImportRun, operation: str = "") -> dict[str, int]:
+    """How many changes concern each field: all of them, or those of one operation."""
     fields = run.changed_fields.filter(**({"operation": operation} if operation else {}))
     counted: Counter[str] = Counter()
     for name, number in fields.values_list("name", "number"):
@@ -88,52 +91,49 @@ def numbers(run: ImportRun, operation: str = "") -> dict[str, int]:
 
 
 def numbers_by_operation(run: ImportRun, field: str) -> dict[str, int]:
+    """How many changes of each operation concern the field."""
     return dict(run.changed_fields.filter(name=field).values_list("operation", "number"))
 
 
-def lists(rows: QuerySet[Change], run: ImportRun, field: str) -> list[QuerySet[Change]]:
-    """Of the run's changes those that speak of the field: a list for each operation, in the order of an index."""
+def changes_of_field(rows: QuerySet[Change], run: ImportRun, name: str) -> list[QuerySet[Change]]:
+    """The rows, of this run's changes, that concern the field: a list per operation, each in the order of an index."""
     is_listed = ExpressionWrapper(Q(changes__isnull=False), BooleanField())
-    found = run.changed_fields.filter(name=field).defer("changes").annotate(is_listed=is_listed)
-    return [_listed(rows, each) if each.is_listed else _between(rows, each) for each in found]
+    lists = []
+    for field in run.changed_fields.filter(name=name).defer("changes").annotate(is_listed=is_listed):
+        if field.is_listed:
+            # By key, one by one: for a join the planner would expect to read all of the run's changes.
+            listed = """
+                catalog_change.id = ANY((
+                    SELECT changes FROM catalog_changedfield WHERE (run_id, operation, name) = (%s, %s, %s)
+                )::bigint[])
+            """
+            chosen = RawSQL(listed, field.pk, output_field=BooleanField())  # noqa: S611 - the key is a parameter
+            lists.append(rows.filter(chosen).order_by("id"))
+        else:
+            # Nothing is read before the field's first change, nor after its last.
+            between = rows.filter(**of_operation(field.operation), pk__range=(field.first, field.last))
+            lists.append(with_field(between, name).order_by("operation", "id"))
+    return lists
 
 
-def _listed(rows: QuerySet[Change], field: ChangedField) -> QuerySet[Change]:
-    """Asked for by key, one by one: of a join the planner would think that it reads all of the run's changes."""
-    stored = """
-        catalog_change.id = ANY((
-            SELECT changes FROM catalog_changedfield WHERE (run_id, operation, name) = (%s, %s, %s)
-        )::bigint[])
-    """
-    listed = RawSQL(stored, field.pk, output_field=BooleanField())  # noqa: S611 - the key is a parameter
-    return rows.filter(listed).order_by("id")
+def of_operation(operation: str) -> dict[str, Any]:
+    """A filter on one operation, as a range, so that PostgreSQL uses the index of operation and id.
 
-
-def _between(rows: QuerySet[Change], field: ChangedField) -> QuerySet[Change]:
-    """Nothing is read before the first change that speaks of the field, nor after the last."""
-    rows = rows.filter(**only(field.operation), pk__range=(field.first, field.last))
-    return speaking_of(rows, field.name).order_by("operation", "id")
-
-
-def only(operation: str) -> dict[str, Any]:
-    """Of one operation, said so that an order by operation and id means the index of both.
-
-    Of what is one value anyway PostgreSQL drops it from the order, and goes through the ids of all imports.
+    Compared with one value, the operation is dropped from the order, and the ids of all imports are gone through.
     """
     return {"operation__range": (operation, operation)}
 
 
-def speaking_of(rows: QuerySet[Change], field: str) -> QuerySet[Change]:
-    """Those of a few rows that speak of the field."""
-    if field.startswith(EXTRA):
-        name = field.removeprefix(EXTRA)
-        differs = RawSQL(
+def with_field(rows: QuerySet[Change], name: str) -> QuerySet[Change]:
+    """The rows that concern the field, each looked at: for a few rows."""
+    if name.startswith(EXTRA_PREFIX):
+        concerns = RawSQL(
             """(
                 (before -> 'extra' -> %s) IS DISTINCT FROM (after -> 'extra' -> %s)
                 OR (pinned #> ARRAY['extra', 'kept', %s]) IS DISTINCT FROM (pinned #> ARRAY['extra', 'file', %s])
             )""",
-            [name] * 4,
+            [name.removeprefix(EXTRA_PREFIX)] * 4,
         )
     else:
-        differs = RawSQL("(after ? %s OR COALESCE(pinned ? %s, false))", [field] * 2)
-    return rows.alias(speaks=differs).filter(speaks=True)
+        concerns = RawSQL("(after ? %s OR COALESCE(pinned ? %s, false))", [name] * 2)
+    return rows.alias(concerns=concerns).filter(concerns=True)

@@ -1,200 +1,244 @@
-"""Guards: what a plan may do to a feed's products before a person has to say why it should."""
+"""What holds a plan for a person: a file that was broken, or a guard of its feed that the plan trips."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
 
-from django.db import connection
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 
-from catalog.models import ImportRun, Mode, Product, Status
+from catalog.imports.sql import fetch_row, fetch_rows
+from catalog.models import ImportRun, Mode, Product, Reading, RunIssue, Status
 from catalog.models.fields import MONEY_NAMES
 
-# A share says nothing about a handful: what concerns no more products than this passes.
-FEW = 3
+# A share of a few products says nothing: a guard is only tripped by more than this many.
+MAX_PASSING_PRODUCTS = 3
+
+GUARD_PREFIX = "guard."
+# Confirming these changes products; the other reasons are about items that were left out or repaired.
+SERIOUS_GUARDS = frozenset(
+    f"guard.{name}" for name in ("archived", "items", "price_change", "currency", "out_of_stock")
+)
 
 
-def tripped(run: ImportRun) -> list[tuple[str, str]]:
-    """The guards of its feed that the plan trips, as code and sentence. `run` has the counts of the plan.
+def find_holds(run: ImportRun) -> list[dict[str, str]]:
+    """The reasons to hold the plan that is being made, each a code and a sentence. `run` has the counts of the plan."""
+    reasons = {**_reading_reason(run), **_tripped_guards(run)}
+    return [{"code": code, "message": sentence} for code, sentence in reasons.items()]
 
-    A plan without changes can do no harm, and one that only adds products to a feed without any has nothing to be
-    compared with. A feed of prices has no products of its own, and changes those of others.
+
+def needs_reason(run: ImportRun) -> bool:
+    """Whether confirming takes a written reason, because a guard was tripped. Repairs only have to be looked at."""
+    return any(hold["code"].startswith(GUARD_PREFIX) for hold in run.holds)
+
+
+def repairs_of(run: ImportRun) -> QuerySet[RunIssue]:
+    """What was repaired in the run's file."""
+    return run.issues.filter(code__startswith="feed.repaired.")
+
+
+# --- a broken file ------------------------------------------------------------------------------------
+
+
+def _reading_reason(run: ImportRun) -> dict[str, str]:
+    """Why a person has to look at a file that was not well-formed."""
+    if run.reading == Reading.STRICT:
+        return {}
+    repairs = "; ".join(f"{issue.count:,} × {issue.title} ({_lines_of(issue)})" for issue in repairs_of(run))
+    if run.reading == Reading.REPAIRED:
+        sentence = f"The file is not well-formed XML and was repaired while it was read: {repairs}."
+        return {"feed.repaired": f"{sentence} Check the repairs, then confirm."}
+    kinds = {"item.not_well_formed": "not well-formed"}
+    lost = " and ".join(
+        f"{issue.count:,} of {run.items:,} {kinds.get(issue.code, 'over a limit')} ({_lines_of(issue)})"
+        for issue in run.issues.filter(code__startswith="item.").order_by("code")
+    )
+    sentences = [
+        "The file cannot be read as a whole, so its items were read one by one.",
+        f"Left out: {lost}." if lost else "All of them are whole.",
+        f"Repaired: {repairs}." if repairs else "",
+        "Check what is left, then confirm.",
+    ]
+    return {"feed.salvaged": " ".join(filter(None, sentences))}
+
+
+def _lines_of(issue: RunIssue) -> str:
+    """“line 3” or “lines 3, 8, 12, …”."""
+    lines = list(dict.fromkeys(example["line"] for example in issue.examples))
+    more = ", …" if issue.count > len(issue.examples) else ""
+    return f"{'lines' if len(lines) > 1 else 'line'} {', '.join(f'{line:,}' for line in lines)}{more}"
+
+
+# --- the guards: each returns its sentence, or "" -----------------------------------------------------
+
+
+def _tripped_guards(run: ImportRun) -> dict[str, str]:
+    """The sentence of each guard that the plan trips, by code.
+
+    A plan without changes can do no harm, and one that only adds products to an empty feed has nothing to be compared
+    with. A feed of prices has no products of its own, but it changes those of others.
     """
-    if not run.has_changes or not (run.changed or _products(run).exists()):
-        return []
-    found = [(f"guard.{guard.__name__}", guard(run)) for guard in GUARDS]
-    return [(code, sentence) for code, sentence in found if sentence]
+    if not run.has_changes or not (run.changed or _own_products(run).exists()):
+        return {}
+    sentences = {f"{GUARD_PREFIX}{name}": check(run) for name, check in GUARDS.items()}
+    return {code: sentence for code, sentence in sentences.items() if sentence}
 
 
-# --- one function for each, which returns its sentence, or "" ------------------------------------------
-
-
-def archived(run: ImportRun) -> str:
+def check_archived(run: ImportRun) -> str:
+    """How many of the feed's products would be archived."""
     limit = run.feed.guard_archived
-    if limit is None or run.archived <= FEW:
+    if limit is None or run.archived <= MAX_PASSING_PRODUCTS:
         return ""
-    products = _products(run).count()
-    if not _is_over(run.archived, products, limit):
+    products = _own_products(run).count()
+    if not _exceeds(run.archived, products, limit):
         return ""
-    part = _part(run.archived, products)
-    return f"{part} of this feed's products would be archived, since they are not in the file. {_allowed(limit)}"
+    share = _share_of(run.archived, products)
+    return f"{share} of this feed's products would be archived, since they are not in the file. {_limit_of(limit)}"
 
 
-def invalid(run: ImportRun) -> str:
-    limit = run.feed.guard_invalid
-    if limit is None or run.invalid <= FEW or not _is_over(run.invalid, run.items, limit):
-        return ""
-    return f"{_part(run.invalid, run.items)} of the items are invalid and would be skipped. {_allowed(limit)}"
-
-
-def items(run: ImportRun) -> str:
-    """Only a file that says that it is the whole of the feed can be too short or too long."""
+def check_items(run: ImportRun) -> str:
+    """How much longer or shorter than before the file is. Only a sync says that the file is the whole feed."""
     limit = run.feed.guard_items
     if limit is None or run.mode != Mode.SYNC:
         return ""
     applied = ImportRun.objects.filter(feed=run.feed_id, mode=Mode.SYNC, status=Status.APPLIED, pk__lt=run.pk)
     before = applied.order_by("-pk").first()
-    if not before or not _differ(run.items, before.items, limit):
+    difference = abs(run.items - before.items) if before else 0
+    if not before or difference <= MAX_PASSING_PRODUCTS or not _exceeds(difference, before.items, limit):
         return ""
     more = "more" if run.items > before.items else "fewer"
-    share = _percent(abs(run.items - before.items), before.items)
     was = f"import {before.pk}, the feed's last in this mode, had {before.items:,}"
-    return f"The file has {run.items:,} items, {share} {more} than before: {was}. {_allowed(limit)}"
+    share = _percent_of(difference, before.items)
+    return f"The file has {run.items:,} items, {share} {more} than before: {was}. {_limit_of(limit)}"
 
 
-def price_change(run: ImportRun) -> str:
-    """By how much a price may change, and on how many products it may change by more."""
+def check_price_change(run: ImportRun) -> str:
+    """How many prices would change by more than the feed allows, or to another currency."""
     most, limit = run.feed.guard_price_change, run.feed.guard_price_products
-    if most is None or limit is None or run.changed <= FEW:
+    if most is None or limit is None or run.changed <= MAX_PASSING_PRODUCTS:
         return ""
-    count, compared = _count(_PRICE_CHANGES, run=run.pk, most=most), run.changed + run.unchanged
-    if count <= FEW or not _is_over(count, compared, limit):
+    # Another currency is another price, whatever the amounts are. Where there was no currency, there was no price.
+    (count,) = fetch_row(
+        """
+        SELECT count(*)
+        FROM catalog_change
+        WHERE run_id = %(run)s AND operation IN ('update', 'restore') AND CASE WHEN after ? 'currency' THEN
+            before ->> 'currency' <> '' AND after ->> 'currency' <> ''
+        ELSE
+            abs((after ->> 'price')::numeric - (before ->> 'price')::numeric) * 100
+                > (before ->> 'price')::numeric * %(most)s
+            OR abs((after ->> 'sale_price')::numeric - (before ->> 'sale_price')::numeric) * 100
+                > (before ->> 'sale_price')::numeric * %(most)s
+        END
+        """,
+        run=run.pk,
+        most=most,
+    )
+    compared = run.changed + run.unchanged
+    if count <= MAX_PASSING_PRODUCTS or not _exceeds(count, compared, limit):
         return ""
-    part = _part(count, compared)
     change = f"by more than {most} %, or to another currency"
-    return f"The price of {part} of the products would change {change}. {_allowed(limit)}"
+    return f"The price of {_share_of(count, compared)} of the products would change {change}. {_limit_of(limit)}"
 
 
-def zero_price(run: ImportRun) -> str:
+def check_currency(run: ImportRun) -> str:
+    """Whether the file has a currency that no product in question has yet, while some have one."""
+    if not run.feed.guard_currency:
+        return ""
+    has_products = _own_products(run).exists()
+    in_question = "feed_id = %(feed)s" if has_products else "id IN (SELECT product_id FROM working_table)"
+    new = fetch_rows(
+        f"""
+        SELECT currency, count
+        FROM (
+            SELECT currency, count(*) FROM working_table WHERE currency <> '' GROUP BY currency
+        ) AS found
+        WHERE NOT EXISTS (
+                SELECT FROM catalog_product product
+                WHERE {in_question} AND archived_at IS NULL AND product.currency = found.currency
+            )
+            AND EXISTS (
+                SELECT FROM catalog_product WHERE {in_question} AND archived_at IS NULL AND currency <> ''
+            )
+        ORDER BY count DESC, currency
+        """,
+        feed=run.feed_id,
+    )
+    if not new:
+        return ""
+    named = ", ".join(f"{name} ({count:,} {'item' if count == 1 else 'items'})" for name, count in new)
+    whose = "this feed's products" if has_products else "the products in the file"
+    return f"None of {whose} has been in {named} so far. Check that the currency is right."
+
+
+def check_out_of_stock(run: ImportRun) -> str:
+    """How many products that could be bought would no longer be in stock."""
+    limit = run.feed.guard_out_of_stock
+    if limit is None or run.changed <= MAX_PASSING_PRODUCTS:
+        return ""
+    (count,) = fetch_row(
+        """
+        SELECT count(*)
+        FROM catalog_change
+        WHERE run_id = %(run)s AND operation IN ('update', 'restore') AND after ->> 'availability' = 'out_of_stock'
+        """,
+        run=run.pk,
+    )
+    compared = run.changed + run.unchanged
+    if count <= MAX_PASSING_PRODUCTS or not _exceeds(count, compared, limit):
+        return ""
+    return f"{_share_of(count, compared)} of the products would go out of stock. {_limit_of(limit)}"
+
+
+def check_zero_price(run: ImportRun) -> str:
+    """How many prices in the file are zero or negative."""
     limit = run.feed.guard_zero_price
     if limit is None:
         return ""
     prices = run.issues.filter(code__in=("price.zero", "price.negative"), attribute__in=MONEY_NAMES)
     count = prices.aggregate(count=Sum("count"))["count"] or 0
-    if count <= FEW or not _is_over(count, run.items, limit):
+    if count <= MAX_PASSING_PRODUCTS or not _exceeds(count, run.items, limit):
         return ""
-    return f"{count:,} prices in {run.items:,} items are zero or negative. {_allowed(limit)}"
+    return f"{count:,} prices in {run.items:,} items are zero or negative. {_limit_of(limit)}"
 
 
-def out_of_stock(run: ImportRun) -> str:
-    limit = run.feed.guard_out_of_stock
-    if limit is None or run.changed <= FEW:
+def check_invalid(run: ImportRun) -> str:
+    """How many items are invalid."""
+    limit = run.feed.guard_invalid
+    if limit is None or run.invalid <= MAX_PASSING_PRODUCTS or not _exceeds(run.invalid, run.items, limit):
         return ""
-    count, compared = _count(_SOLD_OUT, run=run.pk), run.changed + run.unchanged
-    if count <= FEW or not _is_over(count, compared, limit):
-        return ""
-    return f"{_part(count, compared)} of the products would turn out of stock. {_allowed(limit)}"
+    return f"{_share_of(run.invalid, run.items)} of the items are invalid and would be skipped. {_limit_of(limit)}"
 
 
-def currency(run: ImportRun) -> str:
-    if not run.feed.guard_currency:
-        return ""
-    has_products = _products(run).exists()
-    known = "feed_id = %(feed)s" if has_products else "id IN (SELECT product_id FROM compared)"
-    new = _rows(_NEW_CURRENCIES.format(known=known), feed=run.feed_id)
-    if not new:
-        return ""
-    named = ", ".join(f"{name} ({count:,} {'item' if count == 1 else 'items'})" for name, count in new)
-    whose = "this feed's products" if has_products else "the products that the file is about"
-    return f"None of {whose} is in {named} so far. Check that the amounts are meant so."
+GUARDS: Mapping[str, Callable[[ImportRun], str]] = {
+    "archived": check_archived,
+    "items": check_items,
+    "price_change": check_price_change,
+    "currency": check_currency,
+    "out_of_stock": check_out_of_stock,
+    "zero_price": check_zero_price,
+    "invalid": check_invalid,
+}
 
 
-GUARDS: tuple[Callable[[ImportRun], str], ...] = (
-    archived,
-    items,
-    price_change,
-    currency,
-    out_of_stock,
-    zero_price,
-    invalid,
-)
-
-# --- what they ask the plan ----------------------------------------------------------------------------
-
-# Prices that go up or down by more than so many percent of what they were. In another currency each is another price,
-# whatever the amounts are; where there was no currency, there was no price.
-_PRICE_CHANGES = """
-    SELECT count(*)
-    FROM catalog_change
-    WHERE run_id = %(run)s AND operation IN ('update', 'restore') AND CASE WHEN after ? 'currency' THEN
-        before ->> 'currency' <> '' AND after ->> 'currency' <> ''
-    ELSE
-        abs((after ->> 'price')::numeric - (before ->> 'price')::numeric) * 100
-            > (before ->> 'price')::numeric * %(most)s
-        OR abs((after ->> 'sale_price')::numeric - (before ->> 'sale_price')::numeric) * 100
-            > (before ->> 'sale_price')::numeric * %(most)s
-    END
-"""
-
-# Products that could be bought, and could not be any more.
-_SOLD_OUT = """
-    SELECT count(*)
-    FROM catalog_change
-    WHERE run_id = %(run)s AND operation IN ('update', 'restore') AND after ->> 'availability' = 'out_of_stock'
-"""
-
-# Currencies in the file that none of the known products has, while some have one.
-_NEW_CURRENCIES = """
-    SELECT currency, count
-    FROM (
-        SELECT currency, count(*) FROM compared WHERE currency <> '' GROUP BY currency
-    ) AS found
-    WHERE NOT EXISTS (
-            SELECT FROM catalog_product product
-            WHERE {known} AND archived_at IS NULL AND product.currency = found.currency
-        )
-        AND EXISTS (
-            SELECT FROM catalog_product WHERE {known} AND archived_at IS NULL AND currency <> ''
-        )
-    ORDER BY count DESC, currency
-"""
-
-
-def _products(run: ImportRun) -> Any:
-    """The feed's products that are not archived: those that an import can harm."""
+def _own_products(run: ImportRun) -> QuerySet[Product]:
+    """The feed's products that are not archived: those that a sync can harm."""
     return Product.objects.filter(feed=run.feed_id).active()
-
-
-def _rows(sql: str, **parameters: Any) -> list[Any]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return list(cursor.fetchall())
-
-
-def _count(sql: str, **parameters: Any) -> int:
-    return int(_rows(sql, **parameters)[0][0])
 
 
 # --- shares, in numbers and in words -------------------------------------------------------------------
 
 
-def _is_over(count: int, whole: int, limit: int) -> bool:
+def _exceeds(count: int, whole: int, limit: int) -> bool:
     return count * 100 > whole * limit
 
 
-def _differ(now: int, before: int, limit: int) -> bool:
-    difference = abs(now - before)
-    return difference > FEW and _is_over(difference, before, limit)
+def _share_of(count: int, whole: int) -> str:
+    return f"{count:,} of {whole:,} ({_percent_of(count, whole)})"
 
 
-def _part(count: int, whole: int) -> str:
-    return f"{count:,} of {whole:,} ({_percent(count, whole)})"
-
-
-def _percent(count: int, whole: int) -> str:
+def _percent_of(count: int, whole: int) -> str:
     return f"{count / max(whole, 1):.1%}".replace("%", " %")
 
 
-def _allowed(limit: int) -> str:
+def _limit_of(limit: int) -> str:
     return f"This feed's limit is {limit} %."

@@ -1,20 +1,23 @@
 """Decide what an import would change: one SQL statement per decision, all in one transaction."""
 
 import hashlib
-from collections.abc import Iterable
-from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
-from catalog.imports.planning import between_items, changed_fields, coverage, supplemental, working_table
-from catalog.imports.planning.holds import holds
-from catalog.imports.sql import execute
+from catalog.imports.issues import list_items
+from catalog.imports.planning.between_items import compare_items, mark_duplicates
+from catalog.imports.planning.changed_fields import count_fields
+from catalog.imports.planning.coverage import measure_coverage
+from catalog.imports.planning.guards import find_holds
+from catalog.imports.planning.supplemental import accept_items, count_remaining
+from catalog.imports.planning.working_table import MERGED_EXTRA, create_table, drop_table
+from catalog.imports.sql import execute, fetch_row
 from catalog.imports.work.queue import timed
 from catalog.models import ImportRun, Mode, Operation, Status
 from catalog.models.fields import MONEY_NAMES, columns_in_file
 
 
-def plan(run: ImportRun) -> None:
+def make_plan(run: ImportRun) -> None:
     """Compare the staged items with the catalogue and write a Change for each product that would change.
 
     The run goes from staging to review with its counts and a hash over the plan. No product is changed. Called again,
@@ -23,49 +26,50 @@ def plan(run: ImportRun) -> None:
     if not ImportRun.objects.filter(pk=run.pk, status=Status.STAGING).exists():
         run.refresh_from_db()
         return
-    _gather_statistics(
+    _sample_statistics(
         "catalog_stageditem (run_id, position, product_id, state, digest)", "catalog_product (id, feed_id)"
     )
     with transaction.atomic():
-        begun = _moment()
+        # By the database's clock; the plan will be of this version of the catalogue or a later one.
+        planned_at, version = fetch_row("SELECT statement_timestamp(), (SELECT version FROM catalog_catalogstate)")
         counts: dict[str, int] = {"items": run.items}
         with timed(run, "plan"):
-            counts["invalid"] = run.invalid - supplemental.accept(run)
-            working_table.gather(run)
-            counts["duplicate"] = between_items.mark_duplicates(run)
-            between_items.list_items(run)
-            between_items.compare(run)
-            supplemental.count_the_rest(run)
+            counts["invalid"] = run.invalid - accept_items(run)
+            create_table(run)
+            counts["duplicate"] = mark_duplicates(run)
+            list_items(run)
+            compare_items(run)
+            count_remaining(run)
             counts["created"] = _plan_creations(run)
             different = _plan_changes(run)
-            changed_fields.measure(run, different)
+            count_fields(run, different)
             counts["pinned"] = run.changes.filter(operation=Operation.KEEP).count()
             counts["changed"] = different - counts["pinned"]
             counts["archived"] = _plan_archiving(run) if run.mode == Mode.SYNC else 0
-            covered = coverage.measure(run)
-            plan_hash = _hash(run)
+            covered = measure_coverage(run)
+            plan_hash = _hash_plan(run)
         rest = counts["items"] - counts["invalid"] - counts["duplicate"] - counts["created"] - counts["changed"]
         counts["existing" if run.mode == Mode.ADD else "unchanged"] = rest
         for name, count in counts.items():
             setattr(run, name, count)
-        fields = {"plan_hash": plan_hash, "names": run.names, "holds": holds(run), "coverage": covered, **begun}
-        fields |= {"seconds": run.seconds, "metrics": run.metrics}
-        working_table.drop()
-        if not run.move(Status.STAGING, to=Status.REVIEW, **fields, **counts):
+        facts = {
+            "plan_hash": plan_hash,
+            "planned_at": planned_at,
+            "catalog_version": version or 0,
+            "names": run.names,
+            "holds": find_holds(run),
+            "coverage": covered,
+            "seconds": run.seconds,
+            "metrics": run.metrics,
+        }
+        drop_table()
+        if not run.move(Status.STAGING, to=Status.REVIEW, **facts, **counts):
             transaction.set_rollback(True)  # discarded meanwhile
-    _gather_statistics("catalog_change (run_id, operation, product_id, position)")
+    _sample_statistics("catalog_change (run_id, operation, product_id, position)")
 
 
-def _moment() -> dict[str, Any]:
-    """When the plan is begun, by the database's clock, and of which version of the catalogue it will be at least."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT statement_timestamp(), (SELECT version FROM catalog_catalogstate)")
-        planned_at, version = cursor.fetchone()
-    return {"planned_at": planned_at, "catalog_version": version or 0}
-
-
-def _gather_statistics(*tables: str) -> None:
-    """Rows that were written a moment ago are unknown to the planner, which would then loop over a million of them.
+def _sample_statistics(*tables: str) -> None:
+    """Let the planner know how many rows were just written, or it would loop over a million of them.
 
     It needs to know how many there are rather than what is in them, so a small sample does. Each table has a
     transaction of its own: ANALYZE locks out every other one, and autovacuum, until the commit.
@@ -83,7 +87,7 @@ def _plan_creations(run: ImportRun) -> int:
         INSERT INTO catalog_change
             (run_id, product_id, operation, before, after, position, line, outcome)
         SELECT %(run)s, product_id, 'create', '{}', '{}', position, line, 'proposed'
-        FROM compared
+        FROM working_table
         WHERE is_new
         ORDER BY position
         """,
@@ -92,61 +96,54 @@ def _plan_creations(run: ImportRun) -> int:
 
 
 def _plan_changes(run: ImportRun) -> int:
-    """A product changes when a column that the file speaks of differs, or comes back when it was archived.
+    """A product changes when a column that occurs in the file differs, or comes back when it was archived.
 
-    A column that occurs nowhere in the file stays; one that is missing on an item but occurs in the file is cleared.
-    The same holds for each name in `extra`. A pinned column is kept, with what the file says of it; a product that only
-    differs in such columns does not change. Of amounts that are pinned no part is kept in another currency.
+    A column that occurs nowhere in the file stays; one that an item lacks but the file has is cleared. The same holds
+    for each name in `extra`. A pinned column is kept, with the file's value beside it; a product that only differs in
+    such columns does not change. Where an amount is pinned, the file's amounts in another currency are kept out.
     """
     columns = columns_in_file(run.names)
     pairs = [f"('{c}', to_jsonb(product.{c}), to_jsonb(item.{c}))" for c in columns]
-    pairs.append(f"('extra', product.extra, {working_table.EXTRA})")
+    pairs.append(f"('extra', product.extra, {MERGED_EXTRA})")
+    is_pinned = "field.name = ANY(product.pinned)"
+    if "currency" in columns:
+        amounts = "field.name = ANY(%(amounts)s) AND product.pinned && %(amounts)s"
+        is_pinned = f"({is_pinned} OR {amounts} AND product.currency <> item.currency)"
     return execute(
-        _CHANGES.format(pairs=", ".join(pairs), held=_held(columns)),
+        f"""
+        INSERT INTO catalog_change
+            (run_id, product_id, operation, before, after, pinned, base_version, position, line, outcome)
+        SELECT
+            item.run_id, item.product_id,
+            CASE
+                WHEN product.archived_at IS NOT NULL THEN 'restore'
+                WHEN difference.before IS NULL THEN 'keep'
+                ELSE 'update'
+            END,
+            COALESCE(difference.before, '{{}}'), COALESCE(difference.after, '{{}}'), difference.pinned,
+            product.version, item.position, item.line,
+            CASE WHEN product.archived_at IS NULL AND difference.before IS NULL THEN 'pinned' ELSE 'proposed' END
+        FROM working_table
+        JOIN catalog_stageditem item ON item.run_id = %(run)s AND item.position = working_table.position
+        JOIN catalog_product product ON product.id = working_table.product_id
+        CROSS JOIN LATERAL (
+            SELECT
+                jsonb_object_agg(name, old) FILTER (WHERE NOT is_pinned) AS before,
+                jsonb_object_agg(name, new) FILTER (WHERE NOT is_pinned) AS after,
+                jsonb_object_agg(name, jsonb_build_object('kept', old, 'file', new)) FILTER (WHERE is_pinned) AS pinned
+            FROM (
+                SELECT field.*, {is_pinned} AS is_pinned
+                FROM (VALUES {", ".join(pairs)}) AS field (name, old, new)
+                WHERE field.old IS DISTINCT FROM field.new
+            ) AS field
+        ) AS difference
+        WHERE working_table.differs
+        ORDER BY item.position
+        """,
         run=run.pk,
         names=run.names,
         amounts=[*MONEY_NAMES, "currency"],
     )
-
-
-def _held(columns: Iterable[str]) -> str:
-    held = "field.name = ANY(product.pinned)"
-    if "currency" not in columns:
-        return held
-    amounts = "field.name = ANY(%(amounts)s) AND product.pinned && %(amounts)s"
-    return f"({held} OR {amounts} AND product.currency <> item.currency)"
-
-
-_CHANGES = """
-    INSERT INTO catalog_change
-        (run_id, product_id, operation, before, after, pinned, base_version, position, line, outcome)
-    SELECT
-        item.run_id, item.product_id,
-        CASE
-            WHEN product.archived_at IS NOT NULL THEN 'restore'
-            WHEN difference.before IS NULL THEN 'keep'
-            ELSE 'update'
-        END,
-        COALESCE(difference.before, '{{}}'), COALESCE(difference.after, '{{}}'), difference.pinned,
-        product.version, item.position, item.line,
-        CASE WHEN product.archived_at IS NULL AND difference.before IS NULL THEN 'pinned' ELSE 'proposed' END
-    FROM compared
-    JOIN catalog_stageditem item ON item.run_id = %(run)s AND item.position = compared.position
-    JOIN catalog_product product ON product.id = compared.product_id
-    CROSS JOIN LATERAL (
-        SELECT
-            jsonb_object_agg(name, old) FILTER (WHERE NOT held) AS before,
-            jsonb_object_agg(name, new) FILTER (WHERE NOT held) AS after,
-            jsonb_object_agg(name, jsonb_build_object('kept', old, 'file', new)) FILTER (WHERE held) AS pinned
-        FROM (
-            SELECT field.*, {held} AS held
-            FROM (VALUES {pairs}) AS field (name, old, new)
-            WHERE field.old IS DISTINCT FROM field.new
-        ) AS field
-    ) AS difference
-    WHERE compared.differs
-    ORDER BY item.position
-"""
 
 
 def _plan_archiving(run: ImportRun) -> int:
@@ -169,22 +166,20 @@ def _plan_archiving(run: ImportRun) -> int:
     )
 
 
-def _hash(run: ImportRun) -> str:
+def _hash_plan(run: ImportRun) -> str:
     """One value for the whole plan, in constant memory: what was reviewed is what is confirmed.
 
     The values of new products are those of the file, so the file's own hash stands for them.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT count(*), bit_xor(hashtextextended(content, 0)), sum(hashtextextended(content, 1)::numeric)
-            FROM (
-                SELECT concat_ws('|', product_id, operation, after, base_version, position) AS content
-                FROM catalog_change
-                WHERE run_id = %s
-            ) AS plan
-            """,
-            [run.pk],
-        )
-        sums = cursor.fetchone()
+    sums = fetch_row(
+        """
+        SELECT count(*), bit_xor(hashtextextended(content, 0)), sum(hashtextextended(content, 1)::numeric)
+        FROM (
+            SELECT concat_ws('|', product_id, operation, after, base_version, position) AS content
+            FROM catalog_change
+            WHERE run_id = %(run)s
+        ) AS plan
+        """,
+        run=run.pk,
+    )
     return hashlib.sha256(f"{run.sha256}|{run.feed_id}|{run.mode}|{sums}".encode()).hexdigest()

@@ -23,7 +23,8 @@ from catalog.feeds.cleaning.check import MAX_UNKNOWN_NAMES, Occurring
 from catalog.feeds.reading.items import Start, check_start
 from catalog.feeds.reading.slices import slices_of, without
 from catalog.feeds.reading.split import PIECE_BYTES, NotInPieces, Piece, Shell, pieces_of, read_piece, shell_of
-from catalog.imports.reading.copy import Batch, Example, add_issues, add_unknown, checked, examples_of, merged
+from catalog.imports.issues import Example, add_issues, add_unknown_names, merge_counts, unknown_examples
+from catalog.imports.reading.copy import ItemBatch, clean_items
 from catalog.imports.reading.unchanged import Known, recall, wanted_of
 from catalog.imports.work.files import TookTooLong, Verified, forget_chunks, opened
 from catalog.imports.work.metrics import Meter, together
@@ -142,16 +143,16 @@ def _read(chunk: Chunk) -> None:
         known, batch = _stage_items(chunk, file.read(chunk.end - chunk.start), occurring)
         share = (chunk.end - chunk.start) * run.file_size // file.size
     count = len(known.positions) + batch.count
-    names = {"names": sorted(occurring.names), "unknown": examples_of(occurring)}
+    names = {"names": sorted(occurring.names), "unknown": unknown_examples(occurring)}
     Chunk.objects.filter(pk=chunk.pk).update(is_read=True, cost=meter.figures(count), **names)
-    add_issues(run, merged(known.tally.found(), batch.tally.found()))
+    add_issues(run, merge_counts(known.tally.counts(), batch.tally.counts()))
     progress = {"items": count, "invalid": known.invalid + batch.invalid, "bytes_read": share}
     wanted = ImportRun.objects.filter(pk=run.pk, status=Status.STAGING).exclude(in_chunks=False)
     if not wanted.update(**{name: F(name) + number for name, number in progress.items()}):
         transaction.set_rollback(True)
 
 
-def _stage_items(chunk: Chunk, data: bytes, occurring: Occurring) -> tuple[Known, Batch]:
+def _stage_items(chunk: Chunk, data: bytes, occurring: Occurring) -> tuple[Known, ItemBatch]:
     """Copy the items that are known, and read the others."""
     run, rules, limits = chunk.run, chunk.run.feed.rules, settings.FEED_LIMITS
     piece = Piece(*(getattr(chunk, field.name) for field in fields(Piece)))
@@ -161,8 +162,8 @@ def _stage_items(chunk: Chunk, data: bytes, occurring: Occurring) -> tuple[Known
     known = recall(run, wanted)
     positions = [item.position for item in slices if item.position not in known.positions] if slices else None
     data = without(data, [item for item in slices if item.position in known.positions])
-    items = checked(read_piece(data, piece, shell, limits, positions), rules, occurring)
-    batch = Batch(run, items, digests={item.position: item.digest for item in wanted})
+    items = clean_items(read_piece(data, piece, shell, limits, positions), rules, occurring)
+    batch = ItemBatch(run, items, digests={item.position: item.digest for item in wanted})
     batch.copy()
     return known, batch
 
@@ -192,7 +193,7 @@ def gather(run: ImportRun) -> None:
         unknown = chunk.unknown | unknown
         costs.append(chunk.cost)
     run.names = sorted(names)
-    add_unknown(run, dict(islice(unknown.items(), MAX_UNKNOWN_NAMES)))
+    add_unknown_names(run, dict(islice(unknown.items(), MAX_UNKNOWN_NAMES)))
     run.metrics["stage"] = together(costs)
     run.save(update_fields=["names", "metrics"])
     forget_chunks(run)

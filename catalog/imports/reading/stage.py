@@ -15,13 +15,13 @@ from catalog.feeds.broken.salvage import SALVAGEABLE, salvage_items
 from catalog.feeds.cleaning.check import Item, Occurring
 from catalog.feeds.reading import formats
 from catalog.feeds.reading.items import RawItem, Stream, read_items
-from catalog.imports.planning.plan import plan
+from catalog.imports.issues import add_issues, add_unknown_names, unknown_examples
+from catalog.imports.planning.plan import make_plan
 from catalog.imports.reading import chunks
-from catalog.imports.reading.copy import Batch, add_issues, add_unknown, checked, examples_of
-from catalog.imports.reading.processes import Crew
+from catalog.imports.reading.copy import ItemBatch, clean_items
 from catalog.imports.work.files import Verified, forget_chunks, opened
 from catalog.imports.work.metrics import Meter, speed
-from catalog.imports.work.queue import claimed, enqueue, failing_in_words
+from catalog.imports.work.queue import Task, claimed, enqueue, failing_in_words
 from catalog.models import Chunk, ImportRun, Mode, Reading, Status
 
 BATCH_ITEMS = 2000
@@ -29,32 +29,20 @@ BATCH_ITEMS = 2000
 Watch = Callable[[ImportRun], None]
 
 
-def stage(run: ImportRun, on_progress: Watch | None = None, *, in_background: bool = False) -> None:
+def stage(run: ImportRun, on_progress: Watch | None = None) -> None:
     """Read the run's file, then plan. Staging changes no product.
 
-    The run ends in review, or failed with a reason; that of a big file which is read `in_background`, when the last
-    worker has read its chunk. A second delivery of the same task does nothing; one after a lost worker starts over, or
-    has the rest of the chunks read. `on_progress` is called now and then, for a face that watches from this process.
+    The run ends in review, or failed with a reason; that of a big file when the last worker has read its chunk. A
+    second delivery of the same task does nothing; one after a lost worker starts over, or has the rest of the chunks
+    read. `on_progress` is called now and then, for a face that watches from this process.
     """
-    if in_background:
-        _stage(run, on_progress, lambda chunk: enqueue("catalog.stage_chunk", chunk))
-    else:
-        with Crew(run, on_progress) as crew:
-            _stage(run, on_progress, crew.read)
-        run.refresh_from_db()
-        if run.status == Status.STAGING and run.in_chunks is False:
-            _stage(run, on_progress, crew.read)
-    _finish(run)
-
-
-def _stage(run: ImportRun, on_progress: Watch | None, give: Callable[[Chunk], None]) -> None:
     with claimed(run) as free, failing_in_words(run):
-        if not free or not run.move(Status.RECEIVED, Status.STAGING, to=Status.STAGING):
-            return
-        for chunk in _unread_chunks(run):
-            give(chunk)
-        if run.in_chunks is False:
-            _stage_in_one_piece(run, on_progress)
+        if free and run.move(Status.RECEIVED, Status.STAGING, to=Status.STAGING):
+            for chunk in _unread_chunks(run):
+                enqueue(Task.STAGE_CHUNK, chunk)
+            if run.in_chunks is False:
+                _stage_in_one_piece(run, on_progress)
+    finish_staging(run)
 
 
 def _unread_chunks(run: ImportRun) -> Iterable[Chunk]:
@@ -73,13 +61,13 @@ def stage_chunk(chunk_id: int) -> ImportRun | None:
     run = chunks.read_chunk(chunk_id)
     if run and run.status == Status.STAGING:
         if run.in_chunks is False:
-            enqueue("catalog.stage", run)
+            enqueue(Task.STAGE, run)
         else:
-            _finish(run)
+            finish_staging(run)
     return run
 
 
-def _finish(run: ImportRun) -> None:
+def finish_staging(run: ImportRun) -> None:
     """Plan, once, when all chunks are read. Whoever holds the run does so before letting go of it."""
     if not chunks.all_read(run):
         return
@@ -93,7 +81,7 @@ def _finish(run: ImportRun) -> None:
 def _plan(run: ImportRun) -> None:
     run.metrics["stage"] = run.metrics.get("stage", {}) | speed(run.seconds_in_status(), run.items)
     run.seconds["stage"] = run.metrics["stage"]["seconds"]
-    plan(run)
+    make_plan(run)
 
 
 # --- in one piece -------------------------------------------------------------------------------------
@@ -156,7 +144,7 @@ def _read_once(run: ImportRun, on_progress: Watch | None, deadline: float) -> bo
     with opened(run) as file:
         stored = Verified(file, run.sha256, deadline)
         repairs = Repairs()
-        items = checked(_raw_items(run, stored, repairs), run.feed.rules, occurring)
+        items = clean_items(_raw_items(run, stored, repairs), run.feed.rules, occurring)
         while _save(run, items, file):
             if on_progress:
                 on_progress(run)
@@ -166,7 +154,7 @@ def _read_once(run: ImportRun, on_progress: Watch | None, deadline: float) -> bo
         stored.verify()
     run.names = sorted(occurring.names)
     _count_repairs(run, repairs)
-    add_unknown(run, examples_of(occurring))
+    add_unknown_names(run, unknown_examples(occurring))
     return True
 
 
@@ -183,7 +171,7 @@ def _raw_items(run: ImportRun, file: Stream, repairs: Repairs) -> Iterator[RawIt
 @transaction.atomic
 def _save(run: ImportRun, items: Iterator[Item], file: File[bytes]) -> bool:
     """Add a batch: its items, its issues and the run's progress, all or nothing. False when there is no more to do."""
-    batch = Batch(run, items, BATCH_ITEMS)
+    batch = ItemBatch(run, items, BATCH_ITEMS)
     batch.copy()
     run.items += batch.count
     run.invalid += batch.invalid
@@ -193,7 +181,7 @@ def _save(run: ImportRun, items: Iterator[Item], file: File[bytes]) -> bool:
         transaction.set_rollback(True)
         run.status = Status.DISCARDED
         return False
-    add_issues(run, batch.tally.found())
+    add_issues(run, batch.tally.counts())
     return bool(batch.count)
 
 

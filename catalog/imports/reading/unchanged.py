@@ -28,9 +28,9 @@ from catalog.feeds.cleaning.cleaned import Rules
 from catalog.feeds.issues import Issue
 from catalog.feeds.reading.slices import Slice, lines_of
 from catalog.feeds.reading.split import Piece, Shell
-from catalog.imports.planning.supplemental import CODE as SUPPLEMENTAL
-from catalog.imports.reading import rows
-from catalog.imports.reading.copy import Tally
+from catalog.imports.issues import IssueTally
+from catalog.imports.planning.supplemental import SUPPLEMENTAL_CODE
+from catalog.imports.reading import copy
 from catalog.imports.sql import column_list
 from catalog.models import Feed, ImportRun, RunIssue, Status
 from catalog.models.fields import SHARED
@@ -54,7 +54,7 @@ class Known:
     def __init__(self) -> None:
         self.positions: set[int] = set()
         self.invalid = 0
-        self.tally = Tally()
+        self.tally = IssueTally()
 
 
 def wanted_of(data: bytes, slices: Sequence[Slice], piece: Piece, shell: Shell, rules: Rules) -> list[Wanted]:
@@ -72,7 +72,7 @@ def wanted_of(data: bytes, slices: Sequence[Slice], piece: Piece, shell: Shell, 
 @lru_cache
 def _how_items_are_read() -> str:
     """The program itself, as far as it makes rows of items, and what it parses them with."""
-    sources = [*sorted(Path(feeds.__file__).parent.rglob("*.py")), Path(rows.__file__)]
+    sources = [*sorted(Path(feeds.__file__).parent.rglob("*.py")), Path(copy.__file__)]
     code = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
     return f"{code} {sys.version} {etree.LXML_VERSION} {etree.LIBXML_VERSION}"
 
@@ -113,7 +113,7 @@ def remembered(feed: Feed) -> QuerySet[ImportRun]:
 
     Of supplemental feeds none is: what their items are depends on the catalogue.
     """
-    supplemental = RunIssue.objects.filter(run=OuterRef("pk"), code=SUPPLEMENTAL)
+    supplemental = RunIssue.objects.filter(run=OuterRef("pk"), code=SUPPLEMENTAL_CODE)
     of_feed = ImportRun.objects.filter(feed=feed, status=Status.APPLIED, in_chunks=True)
     return of_feed.exclude(Exists(supplemental)).order_by("-pk")
 

@@ -9,14 +9,13 @@ from django.db.models import Subquery
 from django.utils.translation import gettext_lazy as _
 
 from catalog.feeds.attributes import expected
-from catalog.feeds.issues import Code, Severity, words
+from catalog.feeds.issues import Code, Severity, code_named
 from catalog.models import ImportRun, RunIssue, Status
 
 EARLY_ITEMS = 5_000
 EARLY_SHARE = 0.9
 
 TRENDS = {"new": _("new"), "open": _("still open"), "resolved": _("resolved")}
-_SEVERITIES = list(Severity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +67,13 @@ def diagnose(run: ImportRun) -> Diagnosis:
         trend = ("open" if count else "new") if previous else ""
         # Of the items; what is in the file and not in an item has none.
         share = None if issue.code.startswith("feed.") else min(issue.count / max(run.items, 1), 1)
-        code = words(issue.code, issue.severity)
+        code = code_named(issue.code, issue.severity)
         findings.append(
             Finding(code, issue.attribute, issue.severity, issue.count, share, issue.examples, count, trend, issue.pk)
         )
     for (name, attribute), (severity, count) in before.items():
-        findings.append(Finding(words(name, severity), attribute, severity, 0, 0, [], count, "resolved"))
-    findings.sort(key=lambda f: (f.trend == "resolved", _SEVERITIES.index(Severity(f.severity)), -f.count, -f.before))
+        findings.append(Finding(code_named(name, severity), attribute, severity, 0, 0, [], count, "resolved"))
+    findings.sort(key=lambda f: (f.trend == "resolved", Severity(f.severity).rank, -f.count, -f.before))
     return Diagnosis(findings, previous)
 
 

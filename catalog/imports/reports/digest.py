@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from catalog.feeds.issues import Severity, words
+from catalog.feeds.issues import Severity, code_named
 from catalog.imports.notices import line, run_url
 from catalog.imports.reports.diagnosis import TRENDS
 from catalog.models import ImportRun, RunIssue, Status
@@ -147,7 +147,7 @@ def _trends(now: _Counts, before: _Counts) -> list[dict[str, Any]]:
     """New ones first, then those still open, then those resolved; in each the most frequent first."""
     found: list[dict[str, Any]] = [
         {
-            "code": words(name, Severity.ERROR),
+            "code": code_named(name, Severity.ERROR),
             "attribute": line(attribute, 50),
             "count": now.get((name, attribute), 0),
             "before": before.get((name, attribute), 0),

@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 
 from catalog.feeds import write
 from catalog.feeds.attributes import expected
-from catalog.feeds.issues import BY_CODE, Severity, severity, words
+from catalog.feeds.issues import BY_CODE, Severity, code_named, severity_of
 from catalog.imports.confirm import Row, first, invalid_items
 from catalog.models import Change, ImportRun, Operation, StagedItem
 from catalog.models.fields import MONEY_NAMES, SHARED
@@ -25,7 +25,6 @@ PAGE_ROWS = 500
 ISSUE_COLUMNS = ("line", "id", "code", "severity", "attribute", "found", "advice")
 CHANGE_COLUMNS = ("id", "operation", "field", "old", "new")
 
-_SEVERITIES = list(Severity)
 _HOW_TO = (
     "Invalid items of {run}, {name}. Comments at the top of each item say what is wrong with it. Mend the items and "
     "upload this file to the same feed in the mode update, to add and change products. It is only a part of the feed."
@@ -58,16 +57,16 @@ def changes_csv(run: ImportRun) -> Iterator[str]:
 def issues_of(item: StagedItem) -> list[dict[str, Any]]:
     """The item's issues with their words, the worst first. Each may have a line of its own."""
     issues = [_worded(*issue) for issue in item.issues]
-    return sorted(issues, key=lambda issue: _SEVERITIES.index(issue["severity"]))
+    return sorted(issues, key=lambda issue: issue["severity"].rank)
 
 
 def _worded(name: str, attribute: str, found: str, line: int | None = None) -> dict[str, Any]:
     return {
-        "code": words(name),
+        "code": code_named(name),
         "attribute": attribute,
         "found": found,
         "line": line,
-        "severity": severity(name, attribute) if name in BY_CODE else Severity.WARNING,
+        "severity": severity_of(name, attribute) if name in BY_CODE else Severity.WARNING,
         "expected": expected(attribute),
     }
 

@@ -9,6 +9,9 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from enum import StrEnum
+from typing import TypeAlias
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
@@ -33,16 +36,48 @@ CATALOGUE_LOCK = 2
 CHUNK_LOCK = 3
 
 
-def enqueue(task: str, row: ImportRun | Chunk) -> None:
-    """Have a worker run `task` on the row after the commit. If the message is lost, the sweep sends it again."""
+class Task(StrEnum):
+    """What workers do, by the names that `catalog.tasks` has at the broker."""
 
+    STAGE = "catalog.stage"
+    STAGE_CHUNK = "catalog.stage_chunk"
+    APPLY = "catalog.apply"
+    UNDO = "catalog.undo"
+    REDO = "catalog.redo"
+    CLEAN_UP = "catalog.clean_up"
+    FORGET_OLD = "catalog.forget_old"
+    SWEEP = "catalog.sweep"
+
+
+Send: TypeAlias = Callable[[Task, "ImportRun | Chunk"], None]
+
+
+def enqueue(task: Task, row: ImportRun | Chunk) -> None:
+    """Have a worker run `task` on the row after the commit. If the message is lost, the sweep sends it again."""
+    _send.get()(task, row)
+
+
+def _send_to_broker(task: Task, row: ImportRun | Chunk) -> None:
     def send() -> None:
         try:
-            enqueue_now(task, args=[row.pk])
+            enqueue_now(task.value, args=[row.pk])
         except BrokerError as error:
             log.error("The broker does not answer; %s waits for the sweep: %s", row, error)
 
     transaction.on_commit(send)
+
+
+_send: ContextVar[Send] = ContextVar("send", default=_send_to_broker)
+
+
+@contextmanager
+def enqueued_to(send: Send) -> Iterator[None]:
+    """Until the block ends, what this thread enqueues goes to `send` instead of the broker, at once."""
+    before = _send.set(send)
+    try:
+        yield
+    finally:
+        _send.reset(before)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.files.base import File
 from django.core.management.base import BaseCommand
 
-from catalog.imports.local import import_here
+from catalog.imports.local import import_locally
 from catalog.models import Feed, Mode, Product
 from samples import write_feed
 
@@ -28,5 +28,5 @@ class Command(BaseCommand):
         with tempfile.TemporaryFile() as file:
             write_feed(file, items=ITEMS, seed=SEED, profile="typical")
             file.seek(0)
-            run = import_here(File(file, name="demo.xml"), feed=feed, mode=Mode.ADD)
+            run = import_locally(File(file, name="demo.xml"), feed=feed, mode=Mode.ADD)
         self.stdout.write(f"Demo catalogue: {run.created} new products, {run.existing} already there.")

@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils.text import slugify
 
 from catalog.errors import CatalogError
-from catalog.imports.local import import_here
+from catalog.imports.local import import_locally
 from catalog.models import Feed, ImportRun, Mode, Status
 
 KIB_PER_MB = 1024
@@ -61,7 +61,7 @@ class Command(BaseCommand):
         try:
             with file.open("rb") as stream:
                 upload = File(stream, name=file.name)
-                run = import_here(upload, feed=feed, mode=mode, dry_run=dry_run, on_progress=progress)
+                run = import_locally(upload, feed=feed, mode=mode, dry_run=dry_run, on_progress=progress)
         except CatalogError as refused:
             return None, refused.message
         finally:

@@ -11,11 +11,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from catalog.imports import confirm
-from catalog.imports.discard import discard
 from catalog.imports.planning import changed_fields
 from catalog.models import Change, ChangedField, Feed, ImportRun
 from catalog.tests.admin.test_pages import walk
-from catalog.tests.factories import applied, edit, execute, item, items, planned
+from catalog.tests.factories import applied, discarded, edit, execute, item, items, planned
 from catalog.tests.pages import browser, changes, text_of, tree, url, with_class
 
 pytestmark = pytest.mark.django_db
@@ -48,8 +47,8 @@ def spoken_of(change: Change) -> set[str]:
 
 def test_the_numbers_of_the_fields_are_those_of_the_changes(plan: ImportRun) -> None:
     counted = Counter(name for change in plan.changes.all() for name in spoken_of(change))
-    assert changed_fields.numbers(plan) == counted == {"price": 131, "title": 1, "extra.c:heel": 3}
-    assert changed_fields.numbers(plan, "keep") == {"price": 1}
+    assert changed_fields.numbers_by_field(plan) == counted == {"price": 131, "title": 1, "extra.c:heel": 3}
+    assert changed_fields.numbers_by_field(plan, "keep") == {"price": 1}
 
 
 @pytest.mark.parametrize("few", [0, 5, 1000])
@@ -57,8 +56,8 @@ def test_the_numbers_of_the_fields_are_those_of_the_changes(plan: ImportRun) -> 
 def test_walking_the_changes_of_a_field_meets_each_once(
     alice: Client, feed: Feed, monkeypatch: pytest.MonkeyPatch, few: int, field: str
 ) -> None:
-    monkeypatch.setattr(changed_fields, "FEW", few)
-    monkeypatch.setattr(changed_fields, "RARE", 10**9)
+    monkeypatch.setattr(changed_fields, "MAX_LISTED_CHANGES", few)
+    monkeypatch.setattr(changed_fields, "RARE_FIELD_RATIO", 10**9)
     run = many_changes(feed)
     expected = [change.product_id for change in run.changes.order_by("id") if field in spoken_of(change)]
     assert walk(alice, run, f"?tab=changes&field={field}", "Next") == expected
@@ -119,7 +118,7 @@ def test_every_link_keeps_the_filters_and_one_clears_them(alice: Client, plan: I
 
 
 def test_a_discarded_plan_has_no_fields(alice: Client, plan: ImportRun) -> None:
-    discard(plan, by=None, in_background=False)
+    discarded(plan)
     assert not ChangedField.objects.filter(run=plan).exists()
     assert alice.get(url(plan), {"field": "price"}).status_code == 200
 

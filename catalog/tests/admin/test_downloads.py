@@ -71,7 +71,7 @@ def test_each_bad_value_stands_where_it_stood(bob: Client, feed: Feed) -> None:
 def test_a_comment_says_what_is_wrong_and_what_to_do(bob: Client, feed: Feed) -> None:
     content = download(bob, planned(feed, *BAD), "invalid_xml").decode()
     assert (
-        "<!-- error price.format (price): This is not an amount of money. Found: 12,5O AED. "
+        "<!-- error price.format (price): The value is not an amount of money. Found: 12,5O AED. "
         "Write it as 155.00 AED: digits, a point, the currency. -->"
     ) in content
     assert "<!-- In the file this was line 2. -->" in content

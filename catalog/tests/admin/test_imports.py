@@ -16,11 +16,11 @@ from django.utils import timezone
 
 from catalog.imports.apply import apply
 from catalog.imports.confirm import confirm
-from catalog.imports.discard import clean_up, discard
+from catalog.imports.discard import clean_up
 from catalog.imports.reading.stage import stage
 from catalog.imports.undo import request_redo, request_undo
 from catalog.models import Feed, ImportRun, Status
-from catalog.tests.factories import applied, edit, execute, feed_of, item, items, planned, received, undone
+from catalog.tests.factories import applied, discarded, edit, execute, feed_of, item, items, planned, received, undone
 from catalog.tests.pages import (
     RUNS,
     UPLOAD,
@@ -50,7 +50,7 @@ def reading(feed: Feed) -> ImportRun:
 
 def applying(feed: Feed) -> ImportRun:
     run = planned(feed, *items(2))
-    confirm(run, plan_hash=run.plan_hash, by=None, in_background=False)
+    confirm(run, plan_hash=run.plan_hash, by=None)
     return run
 
 
@@ -62,7 +62,7 @@ def broken(feed: Feed) -> ImportRun:
 
 def thrown_away(feed: Feed) -> ImportRun:
     run = planned(feed, *items(2))
-    discard(run, by=None, in_background=False)
+    discarded(run)
     return run
 
 
@@ -82,13 +82,13 @@ def synced_away(feed: Feed) -> ImportRun:
 
 def undoing(feed: Feed) -> ImportRun:
     run = applied(feed, item("undoing"), item("undoing too"))
-    request_undo(run, by=None, in_background=False)
+    request_undo(run, by=None)
     return run
 
 
 def redoing(feed: Feed) -> ImportRun:
     run = undone(applied(feed, item("redoing"), item("redoing too")))
-    request_redo(run, by=None, in_background=False)
+    request_redo(run, by=None)
     return run
 
 
@@ -165,8 +165,8 @@ def test_what_cannot_be_applied_again_says_why(alice: Client, bob: Client, feed:
 
 def test_the_result_says_who_confirmed(alice: Client, feed: Feed) -> None:
     run = planned(feed, *items(2))
-    confirm(run, plan_hash=run.plan_hash, by=staff("alice"), in_background=False)
-    apply(run, in_background=False)
+    confirm(run, plan_hash=run.plan_hash, by=staff("alice"))
+    apply(run)
     assert "Applied by alice" in text_of(tree(alice.get(url(run))))
 
 
@@ -246,7 +246,7 @@ def test_the_live_part_counts(alice: Client, feed: Feed) -> None:
     history = [{"status": "staging", "at": (now - timedelta(seconds=10)).isoformat(), "by": ""}]
     ImportRun.objects.filter(pk=run.pk).update(items=12_000, invalid=7, bytes_read=run.file_size // 4, history=history)
     run.issues.create(code="price.lenient", attribute="price", severity="warning", count=1204)
-    with patch("catalog.admin.progress.timezone.now", return_value=now):
+    with patch("catalog.admin.run_page.timezone.now", return_value=now):
         said = text_of(tree(alice.get(url(run, "live"))))
     assert re.search(r"12,000 items · 25 % · 1,200 items/s · about (29|30|31) s left · 7 invalid", said)
     assert "The amount is written in an unusual way (price): 1,204" in said

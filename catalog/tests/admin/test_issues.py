@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from catalog.imports.discard import clean_up
-from catalog.imports.planning.coverage import cover
 from catalog.imports.reading.stage import stage
+from catalog.imports.reports.coverage import cover_run
 from catalog.models import Feed, ImportRun
 from catalog.tests.factories import FLAWLESS, applied, execute, item, items, planned, received
 from catalog.tests.pages import UPLOAD, browser, text_of, texts, tree, url, with_class
@@ -35,7 +35,7 @@ def test_an_issue_leads_to_its_items(bob: Client, feed: Feed) -> None:
     assert listed(page) == ["2", "4"]
     states = texts(page, f"//ul[@class='issues']//summary/span[{with_class('severity')}]")
     assert states == ["valid", "invalid"]
-    assert "Found 2 times. Check for leading zeros" in text_of(tree(page))
+    assert "Found 2 times. Check whether a spreadsheet" in text_of(tree(page))
 
 
 def test_what_a_comparison_found_is_said_of_its_items(bob: Client, feed: Feed) -> None:
@@ -45,7 +45,7 @@ def test_what_a_comparison_found_is_said_of_its_items(bob: Client, feed: Feed) -
     assert "4006381333931, also of 2" in text_of(tree(page))
     page = bob.get(f"{url(run)}?tab=issues&code=id.duplicate&attribute=id")
     assert listed(page) == ["2"]
-    assert "The id occurs again later in the file" in text_of(tree(page).xpath("//ul[@class='issues']")[0])
+    assert "The id appears again later in the file" in text_of(tree(page).xpath("//ul[@class='issues']")[0])
 
 
 def test_the_items_of_an_issue_are_paged_by_key(bob: Client, feed: Feed) -> None:
@@ -108,7 +108,7 @@ def test_shares_are_compared_with_the_run_before(bob: Client, feed: Feed, other_
     found = {name: cells[-1] for name, cells in shares(page).items()}
     assert (found["color"], found["size"], found["mpn"], found["title required"]) == ("−25.0", "+25.0", "=", "=")
     assert f"{url(first)}?tab=attributes" in tree(page).xpath("//a/@href")
-    assert cover(first).previous is None
+    assert cover_run(first).previous is None
 
 
 def test_what_is_gone_altogether_is_shown_as_gone(bob: Client, feed: Feed) -> None:
@@ -212,13 +212,13 @@ def test_issues_stand_with_count_advice_and_examples_the_worst_first(bob: Client
     page = bob.get(url(run), {"tab": "issues"})
     found = [text_of(row) for row in tree(page).xpath("//ul[@class='issues']/li/details/summary")]
     assert found == [
-        "error This is not an amount of money price.format price 1 · 12.5 %",
+        "error The value is not an amount of money price.format price 1 · 12.5 %",
         "warning The amount is written in an unusual way price.lenient price 7 · 87.5 %",
         "warning brand is missing brand.missing brand 1 · 12.5 %",
     ]
     worst, lenient, _ = tree(page).xpath("//ul[@class='issues']/li")
     assert "Write it as 155.00 AED: digits, a point, the currency." in text_of(worst)
-    assert "Expected: An amount and an ISO 4217 currency, as 155.00 AED." in text_of(worst)
+    assert "Expected: An amount and an ISO 4217 currency, for example 155.00 AED." in text_of(worst)
     assert [text_of(cell) for cell in worst.xpath(".//tbody//td")][:3] == ["9", "8", "abc"]
     assert len(lenient.xpath(".//tbody/tr[not(.//details)]")) == 5
 

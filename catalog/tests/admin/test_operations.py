@@ -87,7 +87,7 @@ def test_confirming_after_the_end_changes_nothing(alice: Client, run: ImportRun)
     execute(run)
     before = catalogue()
     press(alice, run, "confirm")
-    apply(run, in_background=False)
+    apply(run)
     assert catalogue() == before
 
 

@@ -1,0 +1,261 @@
+"""What the page of an import shows of one run to one person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext_lazy as _
+
+from catalog.admin.changes import ChangesTab, MissingTab
+from catalog.admin.tabs import AttributesTab, InvalidTab, IssuesTab, Tab
+from catalog.imports import confirm
+from catalog.imports.planning import supplemental
+from catalog.imports.planning.guards import SERIOUS_GUARDS, needs_reason, repairs_of
+from catalog.imports.reports import diagnosis, source
+from catalog.imports.undo import keeps_values
+from catalog.imports.work import attempts
+from catalog.models import ImportRun, Mode, Reading, RunIssue, Status
+from catalog.templatetags.catalog import effect, undo_effect
+
+STATUS_COLORS = {
+    Status.RECEIVED: "info",
+    Status.STAGING: "info",
+    Status.REVIEW: "warning",
+    Status.APPLYING: "info",
+    Status.APPLIED: "success",
+    Status.UNDOING: "info",
+    Status.UNDONE: "warning",
+    Status.REDOING: "info",
+    Status.FAILED: "danger",
+}
+STEPS = (
+    (_("Upload"), ()),
+    (_("Read and compare"), (Status.RECEIVED, Status.STAGING)),
+    (_("Review"), (Status.REVIEW,)),
+    (_("Apply"), (Status.APPLYING,)),
+    (_("Done"), (Status.APPLIED, Status.UNDOING, Status.UNDONE, Status.REDOING)),
+)
+# What each step of the run's metrics did with the items.
+STEP_VERBS = {
+    "stage": _("read"),
+    "plan": _("compared"),
+    "apply": _("applied"),
+    "undo": _("undone"),
+    "redo": _("applied again"),
+}
+TABS: dict[str, Tab] = {
+    tab.key: tab for tab in (ChangesTab(), MissingTab(), IssuesTab(), InvalidTab(), AttributesTab())
+}
+SHOWN_ISSUES = 5  # while the file is read
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A number in large print. Unless it is zero it has a colour, and leads to what it counts."""
+
+    label: Any
+    number: int
+    color: str = ""
+    query: str = ""
+
+
+class RunPage:
+    """The facts of the page, each computed when the template asks for it."""
+
+    reason_chars = confirm.REASON_CHARS
+    max_attempts = attempts.ATTEMPTS
+
+    def __init__(self, run: ImportRun, user: Any) -> None:
+        self.run = run
+        self.user = user
+
+    # --- how far it is ------------------------------------------------------------------------------------
+    @property
+    def status_color(self) -> str:
+        return STATUS_COLORS.get(Status(self.run.status), "default")
+
+    @property
+    def steps(self) -> list[dict[str, Any]]:
+        current = next((i for i, (_label, statuses) in enumerate(STEPS) if self.run.status in statuses), None)
+        return [
+            {"label": label, "done": current is not None and i < current, "current": i == current}
+            for i, (label, _statuses) in enumerate(STEPS)
+        ]
+
+    @cached_property
+    def progress(self) -> dict[str, Any]:
+        return reading_progress(self.run)
+
+    @cached_property
+    def sign(self) -> attempts.Sign | None:
+        """The last sign of life of the worker."""
+        return attempts.sign_of(self.run) if self.run.is_busy else None
+
+    @cached_property
+    def early_verdict(self) -> RunIssue | None:
+        return diagnosis.early_verdict(self.run)
+
+    @cached_property
+    def first_issues(self) -> list[RunIssue]:
+        return list(self.run.issues.all()[:SHOWN_ISSUES])
+
+    # --- the plan, or what came of it ---------------------------------------------------------------------
+    @property
+    def heading(self) -> Any:
+        run = self.run
+        if run.status == Status.FAILED:
+            return _("This import failed. No product was changed.")
+        if run.status == Status.DISCARDED:
+            return _("This import was discarded. No product was changed.")
+        if run.status == Status.UNDONE:
+            return _("This import was undone: %(what)s.") % {"what": undo_effect(run, "did")}
+        if run.status == Status.REVIEW and (run.has_changes or run.holds):
+            return _("Confirming %(what)s.") % {"what": effect(run, "will")}
+        if run.items == run.invalid and not run.archived:
+            return _("No item of this file can be imported. No product was changed.")
+        if run.has_changes or run.conflict or (run.archive_conflict and not run.pinned):
+            return _("This import %(what)s.") % {"what": effect(run, "did")}
+        if run.pinned:
+            return _("Nothing to confirm: what differs is pinned, and kept.")
+        return _("Nothing to confirm: the catalogue already says the same.")
+
+    @property
+    def counts(self) -> Iterator[Count]:
+        run = self.run
+        if run.status == Status.UNDONE:
+            yield Count(_("undone"), run.undone, "good", "?tab=changes&outcome=undone")
+            yield Count(_("kept: changed since"), run.kept, "warn", "?tab=changes&outcome=kept")
+            yield Count(_("could not: gone"), run.gone, "bad", "?tab=changes&outcome=gone")
+        yield Count(_("items read"), run.items)
+        yield Count(_("new"), run.created, "good", "?tab=changes&operation=create")
+        yield Count(_("changed"), run.changed, "info", "?tab=changes&operation=update")
+        if run.mode == Mode.ADD:
+            yield Count(_("existing, left alone"), run.existing)
+        else:
+            yield Count(_("unchanged"), run.unchanged)
+        if run.pinned:
+            yield Count(_("of these, kept by pins"), run.pinned, query="?tab=changes&operation=keep")
+        if run.mode == Mode.SYNC:
+            yield Count(_("archived: not in the file"), run.archived, "warn", "?tab=missing")
+        yield Count(_("duplicates, skipped"), run.duplicate, "warn", "?tab=issues&code=id.duplicate&attribute=id")
+        yield Count(_("invalid, skipped"), run.invalid, "bad", "?tab=invalid")
+        if conflicts := run.conflict + run.archive_conflict:
+            yield Count(_("conflicts, left alone"), conflicts, "bad", "?tab=changes&outcome=conflict")
+
+    @property
+    def holds(self) -> list[tuple[str, bool]]:
+        """Each reason to look, and whether it is about products."""
+        return [(hold["message"], hold["code"] in SERIOUS_GUARDS) for hold in self.run.holds]
+
+    @cached_property
+    def repairs(self) -> list[RunIssue]:
+        return [] if self.run.reading == Reading.STRICT else list(repairs_of(self.run))
+
+    @cached_property
+    def kept_attributes(self) -> list[RunIssue]:
+        """What a supplemental feed does not have."""
+        return supplemental.kept_attributes(self.run)
+
+    @property
+    def needs_reason(self) -> bool:
+        return needs_reason(self.run)
+
+    @property
+    def reason(self) -> str:
+        """Why somebody confirmed or discarded it."""
+        return next((step["reason"] for step in self.run.history if "reason" in step), "")
+
+    @property
+    def person(self) -> str:
+        """Who caused its status. The worker that applies or undoes does so for the person before it."""
+        return next((step["by"] for step in reversed(self.run.history) if step["by"]), "")
+
+    @property
+    def durations(self) -> list[dict[str, Any]]:
+        metrics = self.run.metrics
+        return [{"label": label, **metrics[step]} for step, label in STEP_VERBS.items() if step in metrics]
+
+    @property
+    def has_aged(self) -> bool:
+        return self.run.status == Status.REVIEW and not confirm.is_current(self.run)
+
+    @property
+    def has_error_line(self) -> bool:
+        return self.run.status == Status.FAILED and source.place_of_error(self.run) is not None
+
+    # --- its lists ----------------------------------------------------------------------------------------
+    @property
+    def tabs(self) -> list[tuple[Tab, int]]:
+        return [(tab, tab.count(self.run)) for tab in TABS.values() if tab.is_for(self.run)]
+
+    def tab_named(self, key: str) -> Tab:
+        """The list of this name; the changes, where the run has none."""
+        tab = TABS.get(key, TABS["changes"])
+        return tab if tab.is_for(self.run) else TABS["changes"]
+
+    # --- what this person may do --------------------------------------------------------------------------
+    @property
+    def can_upload(self) -> bool:
+        return bool(self.user.has_perm("catalog.add_importrun"))
+
+    @property
+    def can_change_feed(self) -> bool:
+        return bool(self.user.has_perm("catalog.change_feed"))
+
+    @property
+    def can_confirm(self) -> bool:
+        return bool(self.user.has_perm("catalog.confirm_importrun"))
+
+    @property
+    def can_discard(self) -> bool:
+        return bool(self.user.has_perm("catalog.discard_importrun"))
+
+    @property
+    def can_stop(self) -> bool:
+        return self.can_discard and self.run.finished_at is None and self.run.status != Status.APPLYING
+
+    @property
+    def can_plan_again(self) -> bool:
+        return self.can_upload and self.can_discard
+
+    @property
+    def can_plan_conflicts(self) -> bool:
+        run = self.run
+        has_conflicts = run.status == Status.APPLIED and run.file and (run.conflict or run.archive_conflict)
+        return bool(has_conflicts and self.can_plan_again)
+
+    @property
+    def may_undo(self) -> bool:
+        return bool(self.user.has_perm("catalog.undo_importrun"))
+
+    @property
+    def can_undo(self) -> bool:
+        return self.may_undo and self.run.status == Status.APPLIED and self.run.has_changes
+
+    @cached_property
+    def can_redo(self) -> bool:
+        return self.may_undo and self.run.status == Status.UNDONE and keeps_values(self.run)
+
+    @property
+    def is_past_redo(self) -> bool:
+        """The values of the products that it added are gone, and this person would have wanted to know."""
+        return self.may_undo and self.run.status == Status.UNDONE and not self.can_redo
+
+
+def reading_progress(run: ImportRun) -> dict[str, Any]:
+    """How far the reading is: percent, items a second, seconds left; empty while nothing is read."""
+    started = next((h["at"] for h in reversed(run.history) if h["status"] == Status.STAGING), None)
+    if not run.is_busy or not started:
+        return {}
+    seconds = max((timezone.now() - (parse_datetime(started) or timezone.now())).total_seconds(), 0.001)
+    share = run.bytes_read / max(run.file_size, 1)
+    return {
+        "percent": round(share * 100),
+        "per_second": round(run.items / seconds),
+        "seconds_left": round(seconds / share - seconds) if share else None,
+    }

@@ -1,0 +1,150 @@
+"""The issues of an import: how many of each kind with the first examples, and which items have them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from operator import itemgetter
+from typing import Any
+
+from django.db import connection
+
+from catalog.feeds.cleaning.check import Occurring
+from catalog.feeds.issues import Issue, severity_of
+from catalog.imports.sql import execute
+from catalog.models import ImportRun, RunIssue
+
+Example = dict[str, Any]
+# By code and attribute: how many, and the first of them.
+IssueCounts = Mapping[tuple[str, str], tuple[int, list[Example]]]
+
+
+def example_of(issue: Issue, product_id: str) -> Example:
+    return {"line": issue.line, "product_id": product_id, "found": issue.found}
+
+
+def unknown_examples(occurring: Occurring) -> dict[str, Example]:
+    """The names in a file that are not attributes, each with its first example."""
+    return {name: example_of(issue, product_id) for name, (issue, product_id) in occurring.unknown.items()}
+
+
+class IssueTally:
+    """Counts issues by code and attribute, and keeps the first examples of each."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._examples: dict[tuple[str, str], list[Example]] = {}
+
+    def add(self, issue: Issue, product_id: str) -> None:
+        name = (issue.code, issue.attribute)
+        self._counts[name] += 1
+        if self._counts[name] <= RunIssue.EXAMPLES:
+            self._examples.setdefault(name, []).append(example_of(issue, product_id))
+
+    def counts(self) -> IssueCounts:
+        return {name: (count, self._examples[name]) for name, count in self._counts.items()}
+
+
+def merge_counts(one: IssueCounts, other: IssueCounts) -> IssueCounts:
+    """Add up the two; their examples follow each other in the order of the file."""
+    both = dict(one)
+    for name, (count, examples) in other.items():
+        known, earlier = both.get(name, (0, []))
+        both[name] = (known + count, sorted((*earlier, *examples), key=itemgetter("line")))
+    return both
+
+
+# Chunks are read in any order; the examples that stay are the first ones of the file.
+_ADD_ISSUES = """
+    INSERT INTO catalog_runissue (run_id, code, attribute, severity, count, examples)
+    VALUES (%s, %s, %s, %s, %s, %s)
+    ON CONFLICT (run_id, code, attribute) DO UPDATE SET
+        count = catalog_runissue.count + excluded.count,
+        examples = (
+            SELECT jsonb_agg(example ORDER BY line, number)
+            FROM (
+                SELECT example, number, (example ->> 'line')::int AS line
+                FROM jsonb_array_elements(catalog_runissue.examples || excluded.examples)
+                    WITH ORDINALITY AS both_of (example, number)
+                ORDER BY line, number LIMIT %s
+            ) AS first
+        )
+"""
+
+
+def add_issues(run: ImportRun, counts: IssueCounts) -> None:
+    """Add these to the run's issues."""
+    most = RunIssue.EXAMPLES
+    rows = [
+        (run.pk, code, attribute, severity_of(code, attribute), count, json.dumps(examples[:most]), most)
+        for (code, attribute), (count, examples) in sorted(counts.items())  # always in one order, against deadlocks
+    ]
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.executemany(_ADD_ISSUES, rows)
+
+
+def add_unknown_names(run: ImportRun, examples: Mapping[str, Example]) -> None:
+    """Add an issue for each of the `unknown_examples`. A name counts once per file."""
+    add_issues(run, {("attribute.unknown", name): (1, [first]) for name, first in examples.items()})
+
+
+# --- items --------------------------------------------------------------------------------------------
+
+
+def list_items(run: ImportRun) -> None:
+    """List the items of each issue that was found while reading. In the index's order, writing takes a third less."""
+    execute(
+        """
+        INSERT INTO catalog_itemissue (run_id, code, attribute, position, found)
+        SELECT DISTINCT run_id, issue ->> 0, issue ->> 1, position, ''
+        FROM catalog_stageditem, jsonb_array_elements(issues) AS issue
+        WHERE run_id = %(run)s AND issues <> '[]'
+        ORDER BY 2, 3, 4
+        """,
+        run=run.pk,
+    )
+
+
+def count_listed(run: ImportRun, codes: Iterable[str]) -> None:
+    """Count the run's issues with these codes again, by the items that are listed, the first ones as examples."""
+    codes = list(codes)
+    run.issues.filter(code__in=codes).delete()
+    for code, attribute in run.item_issues.filter(code__in=codes).values_list("code", "attribute").distinct():
+        execute(
+            """
+            INSERT INTO catalog_runissue (run_id, code, attribute, severity, count, examples)
+            SELECT %(run)s, %(code)s, %(attribute)s, %(severity)s, count(*), (
+                SELECT jsonb_agg(jsonb_build_object('line', line, 'product_id', product_id, 'found', found))
+                FROM (
+                    SELECT item.line, item.product_id, listed.found
+                    FROM catalog_itemissue listed
+                    JOIN catalog_stageditem item ON item.run_id = listed.run_id AND item.position = listed.position
+                    WHERE listed.run_id = %(run)s AND listed.code = %(code)s AND listed.attribute = %(attribute)s
+                    ORDER BY listed.position
+                    LIMIT %(most)s
+                ) AS first
+            )
+            FROM catalog_itemissue
+            WHERE run_id = %(run)s AND code = %(code)s AND attribute = %(attribute)s
+            """,
+            run=run.pk,
+            code=code,
+            attribute=attribute,
+            severity=severity_of(code, attribute),
+            most=RunIssue.EXAMPLES,
+        )
+
+
+def forget_missing_items(run: ImportRun) -> None:
+    """Take items that are no longer staged off the lists."""
+    execute(
+        """
+        DELETE FROM catalog_itemissue listed
+        WHERE run_id = %(run)s AND NOT EXISTS (
+            SELECT FROM catalog_stageditem item WHERE item.run_id = listed.run_id AND item.position = listed.position
+        )
+        """,
+        run=run.pk,
+    )
