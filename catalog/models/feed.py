@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from catalog.feeds.attributes import BY_ALIAS, BY_NAME
 from catalog.feeds.cleaning.check import Rules
-from catalog.feeds.reading.formats import TABLE_ENCODINGS, UTF_8
+from catalog.feeds.reading.encodings import TABLE_ENCODINGS, UTF_8
 
 
 class Mode(models.TextChoices):

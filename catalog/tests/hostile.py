@@ -13,7 +13,7 @@ from catalog.errors import FeedRefused
 from catalog.feeds.broken.repair import Repaired, Repairs
 from catalog.feeds.broken.salvage import SALVAGEABLE, salvage_items
 from catalog.feeds.limits import SAFE
-from catalog.feeds.reading.formats import opened
+from catalog.feeds.reading.formats import open_content
 from catalog.feeds.reading.items import RawItem, Stream, read_items
 
 MIB = 1024**2
@@ -70,11 +70,11 @@ def _strict(stream: Stream) -> Iterator[RawItem]:
 
 
 def _repaired(stream: Stream) -> Iterator[RawItem]:
-    return read_items(Repaired(opened(stream, SAFE).from_the_start(), Repairs()))
+    return read_items(Repaired(open_content(stream, SAFE).from_the_start(), Repairs()))
 
 
 def _salvaged(stream: Stream) -> Iterator[RawItem]:
-    return salvage_items(opened(stream, SAFE).from_the_start(), Repairs())
+    return salvage_items(open_content(stream, SAFE).from_the_start(), Repairs())
 
 
 # --- watching -----------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from catalog.errors import FeedRefused
 from catalog.feeds.broken.repair import Repaired, Repairs
 from catalog.feeds.broken.salvage import SALVAGEABLE, salvage_items
 from catalog.feeds.limits import SAFE, Limits
-from catalog.feeds.reading.formats import opened
+from catalog.feeds.reading.formats import open_content
 from catalog.feeds.reading.items import RawItem, read_items
 from catalog.feeds.reading.layouts import PLAIN_ROOTS
 
@@ -175,7 +175,7 @@ def raw_items(
     stream = Slow(content, most)
     if reading == "strict":
         return read_items(stream, limits)
-    unpacked = opened(stream, limits).from_the_start()
+    unpacked = open_content(stream, limits).from_the_start()
     if reading == "repaired":
         return read_items(Repaired(unpacked, repairs), limits)
     return salvage_items(unpacked, repairs, limits)

@@ -12,9 +12,17 @@ from html.entities import html5
 
 from catalog.feeds.attributes import BY_ALIAS, Type
 from catalog.feeds.issues import FOUND_MAX
-from catalog.feeds.reading import formats
+from catalog.feeds.reading.encodings import (
+    DECLARATION,
+    DECLARED_ENCODING,
+    ENCODINGS,
+    declared_encoding,
+    encoding_by_bytes,
+    encoding_named,
+    text_encoding,
+)
 from catalog.feeds.reading.items import CHUNK_BYTES, Stream
-from catalog.feeds.reading.layouts import ROOT
+from catalog.feeds.reading.layouts import HIDING_ENDS, ROOT_TAG
 
 HEAD_BYTES = 64 * 1024  # within so many the XML has to begin
 TAG_MAX = 64 * 1024  # a longer tag is left as it is
@@ -91,10 +99,7 @@ class Repaired:
 
 # --- bytes into text --------------------------------------------------------------------------------
 
-_DECLARATION = re.compile(r"<\?xml\s[^>]{0,200}?\?>")
-_DECLARED = re.compile(r"""(\bencoding\s*=\s*["'])([^"']+)""")
-_ROOT = re.compile(ROOT)
-_BEGIN = re.compile(rf"<(?:!--|(?i:!doctype))|{ROOT}")
+_BEGIN = re.compile(rf"<(?:!--|(?i:!doctype))|{ROOT_TAG.pattern}")
 _ELEMENT = re.compile(r"\s*<[A-Za-z]")
 # What a strict decoder leaves over, byte by byte, and what such a byte is in windows-1252; five are nothing there.
 _FOREIGN = {
@@ -143,20 +148,21 @@ class DecodedText:
         head = b""
         while len(head) < HEAD_BYTES and (chunk := self._stream.read(HEAD_BYTES - len(head))):
             head += chunk
-        encoding, wrongly = _encoding(head)
+        encoding = text_encoding(head)
+        wrongly = encoding_by_bytes(head) is None and declared_encoding(head) == "utf-16"
         self._errors = "surrogatepass" if encoding.startswith("utf-16") else "surrogateescape"
         self._decoder = codecs.getincrementaldecoder(encoding)(self._errors)
         text = self._decoded(head).removeprefix("\ufeff")
         text = self._without_junk(text)
-        declaration = _DECLARATION.match(text)
+        declaration = DECLARATION.match(text)
         if not declaration:
             return text
         found = declaration[0]
         if wrongly and self._repairs.count("encoding"):
             self._repairs.show("encoding", self.line, found)
-        declared = _DECLARED.search(found)
-        if declared and formats.encoding_named(declared[2]) in formats.ENCODINGS:
-            found = found[: declared.start(2)] + "utf-8" + found[declared.end(2) :]
+        declared = DECLARED_ENCODING.match(found)
+        if declared and encoding_named(declared["name"]) in ENCODINGS:
+            found = found[: declared.start("name")] + "utf-8" + found[declared.end("name") :]
         # The declaration has to come first; the lines that stood before it follow, and no other line moves.
         self.declaration = found + "\n" * (self.line - 1)
         self.line += found.count("\n")
@@ -167,7 +173,7 @@ class DecodedText:
         junk = text[:start]
         if not junk:
             return text
-        declared = _DECLARATION.match(text, start)
+        declared = DECLARATION.match(text, start)
         if not junk.strip() and not declared:
             return text  # white space before the root is nothing wrong
         if self._repairs.count("junk_before"):
@@ -180,7 +186,7 @@ class DecodedText:
 
 def _start(text: str) -> int:
     """Where the XML begins. A DOCTYPE is never dropped: it has to be seen and refused."""
-    declared, root, begin = _DECLARATION.search(text), _ROOT.search(text), _BEGIN.search(text)
+    declared, root, begin = DECLARATION.search(text), ROOT_TAG.search(text), _BEGIN.search(text)
     start = 0
     if declared and not (root and root.start() < declared.start()):
         start = declared.start()
@@ -192,30 +198,12 @@ def _start(text: str) -> int:
     return doctype if doctype >= 0 else start
 
 
-def _encoding(head: bytes) -> tuple[str, bool]:
-    """The encoding of a file that begins so, and whether it declares another one."""
-    for marks, encoding in (
-        ((codecs.BOM_UTF8,), "utf-8"),
-        ((codecs.BOM_UTF16_LE, b"<\x00"), "utf-16-le"),
-        ((codecs.BOM_UTF16_BE, b"\x00<"), "utf-16-be"),
-    ):
-        if head.startswith(marks):
-            return encoding, False
-    declaration = _DECLARATION.search(head.decode("latin-1"))
-    declared = _DECLARED.search(declaration[0]) if declaration else None
-    name = formats.encoding_named(declared[2]) if declared else "utf-8"
-    if name == "utf-16":
-        return "utf-8", True
-    return (name if name in ("iso-8859-1", "windows-1252", "windows-1256") else "utf-8"), False
-
-
 # --- text into well-formed text -----------------------------------------------------------------------
 
 _STRAY = "[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\udc80-\udcff]"
 _IN_SECTIONS = re.compile(_STRAY)
 _IN_TEXT = re.compile(rf"&(?:#[0-9]{{1,40}};|#[xX][0-9A-Fa-f]{{1,40}};|[A-Za-z][A-Za-z0-9]{{1,31}};)?|{_STRAY}")
-_SECTIONS = (("<![CDATA[", "]]>"), ("<!--", "-->"), ("<?", "?>"))
-_LONGEST_OPENING = max(len(opening) for opening, _end in _SECTIONS)
+_LONGEST_OPENING = max(map(len, HIDING_ENDS))
 # No tag holds a <, so that a quote left open ends here and a broken tag costs no more than itself.
 TAG = re.compile(r"""<(/?)([^\s!?/<>"'=]++)((?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+)>""")
 _ATTRIBUTE = re.compile(r"""\s+([^\s=<>"'/]+)\s*=\s*(?:"([^"<]*)"|'([^'<]*)')""")
@@ -282,7 +270,7 @@ class TextRepair:
             return self._clean(_IN_TEXT, position, markup, markup)
         if len(text) - position < _LONGEST_OPENING and not last:
             return "", position
-        for opening, end in _SECTIONS:
+        for opening, end in HIDING_ENDS.items():
             if text.startswith(opening, position):
                 self._section_end = end
                 return opening, position + len(opening)

@@ -15,7 +15,7 @@ from catalog.feeds.broken.repair import TAG, TAG_MAX, DecodedText, Repairs, Text
 from catalog.feeds.issues import FOUND_MAX
 from catalog.feeds.limits import SAFE, Limits, item_too_large, too_many_items
 from catalog.feeds.reading.items import NOT_WELL_FORMED, ItemLost, RawItem, Stream, has_doctype, read_one
-from catalog.feeds.reading.layouts import LAYOUTS, ROOT, Layout
+from catalog.feeds.reading.layouts import LAYOUTS, PREFIX, ROOT_TAG, SECTION_ENDS, Layout
 
 NESTED_MAX = 64 * 1024  # within so many an item inside an item has to end, or the outer one is taken for left open
 NESTED_DEPTH = 8
@@ -80,7 +80,6 @@ class _Window:
 
 # --- what an item stands in -------------------------------------------------------------------------
 
-_ROOT = re.compile(ROOT)
 _AS_SPACES = str.maketrans("\r\n\t", "   ")
 
 
@@ -99,7 +98,7 @@ class _Shell:
     def before_the_items(cls, window: _Window, repairs: Repairs, limits: Limits) -> "_Shell":
         while len(window.text) < HEAD_MAX and window.grow():
             pass
-        root = _ROOT.search(window.text, 0, HEAD_MAX)
+        root = ROOT_TAG.search(window.text, 0, HEAD_MAX)
         if root is None:
             raise FeedRefused("feed.no_items", "The file has no outermost element of a feed.")
         if "<!doctype" in window.text[: root.start()].lower():
@@ -180,7 +179,7 @@ def _cited(cut: str, line: int, lost: ItemLost) -> str:
 
 def _line_left_open(cut: str) -> int | None:
     """Where a CDATA section or comment begins that never ends, which the parser notices only at the item's end."""
-    for opening, end in _SECTION_ENDS.items():
+    for opening, end in SECTION_ENDS.items():
         begin = cut.rfind(opening)
         if begin >= 0 and cut.find(end, begin) < 0:
             return cut.count("\n", 0, begin)
@@ -189,16 +188,14 @@ def _line_left_open(cut: str) -> int | None:
 
 # --- cutting ----------------------------------------------------------------------------------------
 
-_SECTION_ENDS = {"<![CDATA[": "]]>", "<!--": "-->"}
-
 
 @lru_cache
 def _marks(layout: Layout, name: str = "") -> re.Pattern[str]:
     """What matters for cutting: where items begin and end, or those of one name; where the element around them does,
     and what may hide any of these.
     """
-    item = rf"(?:[\w.-]+:)?(?P<item>{name or '|'.join(layout.items)})"
-    around = rf"(?:[\w.-]+:)?(?P<around>{layout.path[-1]})"
+    item = rf"{PREFIX}(?P<item>{name or '|'.join(layout.items)})"
+    around = rf"{PREFIX}(?P<around>{layout.path[-1]})"
     return re.compile(rf"<!\[CDATA\[|<!--|</?(?:{item}|{around})(?=[\s>/])")
 
 
@@ -228,7 +225,7 @@ class _Cutter:
         self._begun = self._window.offset
         self._marks = _marks(self._layout)
         while mark := self._next(0):
-            if mark[0] in _SECTION_ENDS:
+            if mark[0] in SECTION_ENDS:
                 self._window.drop(self._end_of_section(mark))
             elif mark["item"] and not mark[0].startswith("</"):
                 self._window.drop(mark.start())
@@ -244,7 +241,7 @@ class _Cutter:
         depth, around, position = 0, 0, 0
         while mark := self._next(position):
             position = mark.end()
-            if mark[0] in _SECTION_ENDS:
+            if mark[0] in SECTION_ENDS:
                 position = self._end_of_section(mark)
             elif mark["around"]:
                 around += self._step(mark)
@@ -300,7 +297,7 @@ class _Cutter:
         """Behind a CDATA section or comment. It is left open where another one begins before its end with a border of
         items in between; then it hides nothing.
         """
-        terminator = _SECTION_ENDS[opening[0]]
+        terminator = SECTION_ENDS[opening[0]]
         if self._window.offset + opening.end() < self._unended.get(terminator, 0):
             return opening.end()
         hiding = re.compile(f"{re.escape(terminator)}|{self._marks.pattern}")
@@ -317,7 +314,7 @@ class _Cutter:
             elif mark[0] == opening[0] and other_item:
                 return opening.end()
             else:
-                other_item |= mark[0] not in _SECTION_ENDS
+                other_item |= mark[0] not in SECTION_ENDS
                 start = mark.end()
         # None of those up to here ends, and none has to be asked again.
         self._unended[terminator] = self._window.offset + start

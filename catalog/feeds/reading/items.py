@@ -1,6 +1,6 @@
 """A feed → raw items, streaming: memory is bounded by the largest item, whatever the file.
 
-The XML parser is strict and closed: no DOCTYPE, no external entity, no network, never a path handed to it. Each of
+The XML parser is strict and closed: no DOCTYPE, no external entity, no network, and it is never given a path. Each of
 these settings answers a measured trap; docs/decisions/0004-the-xml-parser.md has them.
 """
 
@@ -14,10 +14,11 @@ from lxml import etree
 
 from catalog.errors import FeedRefused
 from catalog.feeds.limits import NAME_CHARS, SAFE, Limits, item_too_large, too_deep, too_many_columns, too_many_items
-from catalog.feeds.reading import formats
 from catalog.feeds.reading.archives import Stream
 from catalog.feeds.reading.delimited import read_rows
-from catalog.feeds.reading.layouts import LAYOUTS, PLAIN_ROOTS, RSS, Layout
+from catalog.feeds.reading.encodings import UTF_8
+from catalog.feeds.reading.formats import Content, open_content
+from catalog.feeds.reading.layouts import LAYOUTS, PLAIN_ROOTS, PREFIX, RSS, Layout
 
 __all__ = ["CHUNK_BYTES", "RawItem", "RawValue", "Stream", "check_start", "read_items"]
 
@@ -27,18 +28,28 @@ Element = Any  # lxml has no types
 RawValue = str | dict[str, Any] | list[Any]
 
 _KNOWN_ROOTS = {"yml_catalog": "Yandex YML", "SHOP": "Heureka", "mywebstore": "Skroutz", "urlset": "a sitemap"}
+_MAX_LINE = 65535  # libxml2 has two bytes for an element's line
+_SAFE: dict[str, Any] = {
+    # "internal" keeps character references and refuses undefined entities; False would silently cut texts at entities.
+    "resolve_entities": "internal",
+    "no_network": True,
+    "load_dtd": False,
+    "huge_tree": False,
+    "remove_comments": True,
+    "remove_pis": True,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class RawItem:
-    """One item as it stands in the file.
+    """One item as it is in the file.
 
     `fields` maps each child's tag in Clark notation (`{namespace}name`) to its text; to a dict when it has children
     or attributes (`{"child": …, "@attribute": …, "#text": …}`); to a list of these when it occurs more than once.
-    The columns of a table are like children without a namespace. `line` is the line of its start tag or of its
-    record's beginning in the unpacked file, `position` counts from 1. `faults` are the codes of issues that only the
-    reader sees, each with what was found. Of an item that is `lost`, not well-formed or over a limit, `fields` are no
-    more than what may tell which it is. `element` is what it was read from, None for a row.
+    The columns of a table are like children without a namespace. `line` is the line of its start tag, or where its
+    record begins, in the unpacked file; `position` counts from 1. `faults` are the codes of issues that only the
+    reader sees, each with what was found. A `lost` item is not well-formed or over a limit: its `fields` only help to
+    identify it. `element` is what it was read from, None for a row.
     """
 
     position: int
@@ -49,9 +60,9 @@ class RawItem:
     element: Element = field(default=None, repr=False, compare=False)
 
     def line_of(self, tag: str, occurrence: int = 0) -> int:
-        """The line of a child, looked up only now; that of the item where it has no such child or is no XML.
+        """The line of a child; that of the item where it has no such child or is a row.
 
-        To be asked before the next item is read: the element is emptied then.
+        Lines are looked up on demand, and only until the next item is read: then the element is emptied.
         """
         if self.element is not None:
             child = next(islice(self.element.iterchildren(tag), occurrence, None), None)
@@ -60,30 +71,11 @@ class RawItem:
         return self.line
 
 
-def read_items(stream: Stream, limits: Limits = SAFE, table_encoding: str = formats.UTF_8) -> Iterator[RawItem]:
-    """Yield the items of a feed in the order of the file.
-
-    A feed is XML (RSS 2.0, RSS 1.0, Atom, plain lists of products) or a table (CSV, TSV), as it is, in gzip or zip.
-    Raises `FeedRefused` for anything else, for what is not in order, without items or over a limit; items that were
-    yielded before must then be thrown away. After the last item the stream was read to its end.
-    """
-    start = check_start(stream, limits, table_encoding)
-    position = 0
-    for position, item in enumerate(_items_of(start, limits), start=1):
-        if position > limits.items:
-            raise too_many_items(item.line, limits)
-        yield item
-    if not position:
-        raise FeedRefused(
-            "feed.no_items", "The feed has no items. If the shop really sells nothing, there is nothing to import."
-        )
-
-
 @dataclass(slots=True)
 class Start:
-    """A feed of which the beginning was read: `chunks`, and `stream` goes on. `layout` is that of XML."""
+    """A feed whose beginning was read into `chunks`; the stream in `content` has the rest. `layout` is that of XML."""
 
-    content: formats.Content
+    content: Content
     chunks: list[bytes]
     layout: Layout = RSS
 
@@ -94,63 +86,30 @@ class Start:
             yield chunk
 
 
-def check_start(stream: Stream, limits: Limits = SAFE, table_encoding: str = formats.UTF_8) -> Start:
-    """Refuse what can be told from the file's beginning, up to the outermost element or a table's header."""
-    content = formats.opened(stream, limits, table_encoding)
-    start = Start(content, [content.head])
-    if content.header is None:
-        start.layout = _check_prolog(start, limits)
-    elif len(content.header.names) > limits.attributes:
-        raise too_many_columns(limits)
-    return start
+def read_items(stream: Stream, limits: Limits = SAFE, table_encoding: str = UTF_8) -> Iterator[RawItem]:
+    """Yield the items of a feed in the order of the file.
 
-
-def _items_of(start: Start, limits: Limits) -> Iterator[RawItem]:
+    A feed is XML (RSS 2.0, RSS 1.0, Atom, plain lists of products) or a table (CSV, TSV), plain or in gzip or zip.
+    Raises `FeedRefused` for anything else, for a feed that is broken, empty or over a limit; the items that were
+    yielded before must then be thrown away. After the last item the stream has been read to its end.
+    """
+    start = check_start(stream, limits, table_encoding)
     content = start.content
+    items: Iterator[RawItem]
     if content.header is None:
-        yield from items_within(start.all_chunks(), start.layout, limits, encoding=content.encoding)
+        items = items_within(start.all_chunks(), start.layout, limits, encoding=content.encoding)
     else:
-        rows = read_rows(start.all_chunks(), content.encoding or formats.UTF_8, content.header, limits)
-        for position, row in enumerate(rows, start=1):
-            yield RawItem(position, row.line, row.fields, row.faults, row.lost)
-
-
-def items_within(
-    chunks: Iterable[bytes],
-    layout: Layout,
-    limits: Limits,
-    *,
-    lines: int = 0,
-    positions: Iterable[int] | None = None,
-    encoding: str | None = None,
-) -> Iterator[RawItem]:
-    """The items of the XML that begins after so many lines, at these positions; from 1 on when none are given."""
-    places = iter(positions or count(1))
-    for element, size in _elements(chunks, encoding, layout, limits):
-        position = next(places)
-        yield _item(position, lines + _line_of(element), element, size, layout, limits)
-
-
-def _item(position: int, line: int, element: Element, size: int, layout: Layout, limits: Limits) -> RawItem:
-    try:
-        if size > limits.value_chars:  # else no value in it can be so long
-            _check_values(element, limits)
-        return RawItem(position, line, _fields(element, layout, limits), element=element)
-    except ItemLost as lost:
-        if lost.code == NOT_WELL_FORMED:
-            raise FeedRefused("feed.not_well_formed", f"Line {lost.line}: {lost.found}.") from None
-        return RawItem(position, line, _names(element), ((lost.code, lost.found),), lost=True, element=element)
-
-
-def _names(element: Element) -> dict[str, RawValue]:
-    """What may tell which item it is: its first short texts."""
-    texts = ((child.tag, child.text or "") for child in islice(element, NAMES_MAX) if not len(child))
-    return {tag: text for tag, text in texts if len(text) <= NAME_CHARS}
-
-
-def local_name(tag: str) -> str:
-    """A tag without its namespace, which may itself have braces in it."""
-    return tag.rpartition("}")[2]
+        rows = read_rows(start.all_chunks(), content.encoding or UTF_8, content.header, limits)
+        items = (RawItem(number, *row) for number, row in enumerate(rows, start=1))
+    item = None
+    for item in items:
+        if item.position > limits.items:
+            raise too_many_items(item.line, limits)
+        yield item
+    if item is None:
+        raise FeedRefused(
+            "feed.no_items", "The feed has no items. If the shop really sells nothing, there is nothing to import."
+        )
 
 
 # --- before the first element ----------------------------------------------------------------------
@@ -167,9 +126,7 @@ class _Prolog:
     """A parser target that stops at the first start tag and refuses a DOCTYPE before any entity is defined."""
 
     def doctype(self, name: str, *_: Any) -> None:
-        if name.lower() == "html":
-            raise _html_page()
-        raise has_doctype()
+        raise html_page() if name.lower() == "html" else has_doctype()
 
     def start(self, tag: str, _attributes: Any) -> None:
         raise _RootSeen(tag)
@@ -178,29 +135,41 @@ class _Prolog:
         """Called by lxml at the end of input."""
 
 
-def _check_prolog(start: Start, limits: Limits) -> Layout:
-    """Read up to the root element and check it; the chunks are kept for the real parse from byte 0."""
-    parser = etree.XMLParser(target=_Prolog(), encoding=start.content.encoding, **_SAFE)
+def check_start(stream: Stream, limits: Limits = SAFE, table_encoding: str = UTF_8) -> Start:
+    """Read a file up to its outermost element or a table's header, and refuse it when these are not a feed's.
+
+    The real parse begins at the first byte again, with the chunks that were read.
+    """
+    content = open_content(stream, limits, table_encoding)
+    start = Start(content, [content.head])
+    if content.header:
+        if len(content.header.names) > limits.attributes:
+            raise too_many_columns(limits)
+        return start
+    parser = etree.XMLParser(target=_Prolog(), encoding=content.encoding, **_SAFE)
     try:
-        parser.feed(start.chunks[0])
-        while chunk := start.content.stream.read(CHUNK_BYTES):
+        parser.feed(content.head)
+        while chunk := content.stream.read(CHUNK_BYTES):
             start.chunks.append(chunk)
             if len(start.chunks) * CHUNK_BYTES > limits.item_bytes:
                 raise item_too_large(1, limits)
             parser.feed(chunk)
         parser.close()
     except _RootSeen as seen:
-        return RSS if start.content.has_junk else _layout_of(local_name(seen.tag))
+        if not content.has_junk:
+            start.layout = layout_of(local_name(seen.tag))
+        return start
     except etree.XMLSyntaxError:
-        return RSS  # the real parse says what and where
+        return start  # the real parse says what is wrong, and where
     raise FeedRefused("feed.empty", "The file has no element. Export the feed again and upload the new file.")
 
 
-def _layout_of(root: str) -> Layout:
+def layout_of(root: str) -> Layout:
+    """Where a feed with this outermost element has its items. Raises `FeedRefused` when it is not that of a feed."""
     if layout := LAYOUTS.get(root):
         return layout
     if root.lower() == "html":
-        raise _html_page()
+        raise html_page()
     known = f" ({_KNOWN_ROOTS[root]})" if root in _KNOWN_ROOTS else ""
     raise FeedRefused(
         "feed.unknown_root",
@@ -215,61 +184,88 @@ def has_doctype() -> FeedRefused:
     )
 
 
-def _html_page() -> FeedRefused:
+def html_page() -> FeedRefused:
     return FeedRefused(
         "feed.html_page",
         "The file is an HTML page, often the login or error page of the shop. Upload the product feed itself.",
     )
 
 
-_LINES_COUNTED = 65535  # libxml2 has two bytes for an element's line
-
 # --- the items --------------------------------------------------------------------------------------
 
-_SAFE: dict[str, Any] = {
-    # "internal" keeps character references and refuses undefined entities; False would silently cut texts at entities.
-    "resolve_entities": "internal",
-    "no_network": True,
-    "load_dtd": False,
-    "huge_tree": False,
-    "remove_comments": True,
-    "remove_pis": True,
-}
 
+def items_within(
+    chunks: Iterable[bytes],
+    layout: Layout,
+    limits: Limits,
+    *,
+    lines: int = 0,
+    positions: Iterable[int] | None = None,
+    encoding: str | None = None,
+) -> Iterator[RawItem]:
+    """The items of XML that begins after so many lines, at these positions; counted from 1 when none are given.
 
-def _elements(
-    chunks: Iterable[bytes], encoding: str | None, layout: Layout, limits: Limits
-) -> Iterator[tuple[Element, int]]:
-    """The item elements, each valid until the next is asked for, and how many bytes one has at most."""
+    An `element` is valid until the next item is asked for.
+    """
+    places = iter(positions or count(1))
     tags = [f"{{*}}{name}" for name in layout.items]
     parser = etree.XMLPullParser(events=("end",), tag=tags, encoding=encoding, **_SAFE)
     container: Element | None = None
-    quiet = 0
+    bytes_read = 0  # since the last item
     line = 1
     for chunk in chunks:
-        quiet += len(chunk)
+        bytes_read += len(chunk)
         _parse(parser, parser.feed, chunk)
         for _, element in parser.read_events():
             parent = element.getparent()
-            if parent is None or (parent is not container and not _is_container(parent, layout)):
-                continue
-            container = parent
+            if parent is None or parent is not container:
+                # An `item` nested in an item, or one of a page that only looks like a feed, is not an item.
+                path = tuple(local_name(outer.tag) for outer in element.iterancestors())
+                if path[::-1] != layout.path:
+                    continue
+                container = parent
             line = element.sourceline or line
-            yield element, quiet + CHUNK_BYTES
-            quiet = 0
-            _forget(element, container)
-        if quiet > limits.item_bytes:
+            # No value of an item is longer than the item.
+            may_be_long = bytes_read + CHUNK_BYTES > limits.value_chars
+            yield _read_element(element, next(places), lines + _line_of(element), layout, limits, may_be_long)
+            bytes_read = 0
+            # Clearing alone leaves the item's empty shell, and a long file leaves a million of them.
+            element.clear()
+            while element.getprevious() is not None:
+                del container[0]
+        if bytes_read > limits.item_bytes:
             # libxml2 bounds one text to 10 MB but buffers comments, attributes and CDATA without a bound.
             raise item_too_large(line, limits)
     _parse(parser, parser.close)
 
 
+def _read_element(
+    element: Element, position: int, line: int, layout: Layout, limits: Limits, may_be_long: bool
+) -> RawItem:
+    try:
+        if may_be_long:
+            _check_values(element, limits)
+        return RawItem(position, line, _item_fields(element, layout, limits), element=element)
+    except ItemLost as lost:
+        if lost.code == NOT_WELL_FORMED:
+            raise FeedRefused("feed.not_well_formed", f"Line {lost.line}: {lost.found}.") from None
+        # Its first short texts may identify it.
+        texts = ((child.tag, child.text or "") for child in islice(element, LOST_NAMES) if not len(child))
+        fields: dict[str, RawValue] = {tag: text for tag, text in texts if len(text) <= NAME_CHARS}
+        return RawItem(position, line, fields, ((lost.code, lost.found),), lost=True, element=element)
+
+
+def local_name(tag: str) -> str:
+    """A tag without its namespace, which may itself have braces in it."""
+    return tag.rpartition("}")[2]
+
+
 def _line_of(element: Element) -> int:
     """The line of an element's start tag, where it has one."""
     line: int = element.sourceline or 0
-    if line < _LINES_COUNTED:
+    if line < _MAX_LINE:
         return line
-    # From there on only texts know their line, that of their end, and an element tells that of its first text.
+    # From there on only a text knows its line, which is that of its end, and an element gives that of its first text.
     while not element.text and len(element):
         element = element[0]
     return line - (element.text or "").count("\n")
@@ -277,7 +273,7 @@ def _line_of(element: Element) -> int:
 
 def _check_values(element: Element, limits: Limits) -> None:
     for inner in element.iter():
-        # Before anything lists them: the parser looks each one up, and a hundred thousand would take an hour.
+        # Count attributes before reading them: the parser looks each one up, and a hundred thousand take an hour.
         if len(inner.attrib) > limits.attributes:
             raise _too_many_attributes(inner, len(inner.attrib))
         for value in chain((inner.text or "", inner.tail or ""), inner.attrib.values()):
@@ -286,20 +282,7 @@ def _check_values(element: Element, limits: Limits) -> None:
                 raise ItemLost("item.value_too_long", inner.sourceline or 0, found)
 
 
-def _is_container(parent: Element, layout: Layout) -> bool:
-    """An `item` nested in an item, or one of a page that only looks like a feed, is no item."""
-    path = [parent, *parent.iterancestors()]
-    return layout.path == tuple(local_name(e.tag) for e in reversed(path))
-
-
-def _forget(element: Element, container: Element) -> None:
-    """Free an item that was read. Clearing alone leaves its empty shell, and a long file leaves a million."""
-    element.clear()
-    while element.getprevious() is not None:
-        del container[0]
-
-
-def _fields(element: Element, layout: Layout, limits: Limits) -> dict[str, RawValue]:
+def _item_fields(element: Element, layout: Layout, limits: Limits) -> dict[str, RawValue]:
     if len(element) > limits.attributes or len(element.attrib) > limits.attributes:
         raise _too_many_attributes(element, len(element) + len(element.attrib))
     fields: dict[str, RawValue] = {}
@@ -307,11 +290,11 @@ def _fields(element: Element, layout: Layout, limits: Limits) -> dict[str, RawVa
         tag = child.tag
         value: RawValue
         if len(child) or child.keys():
-            value = _structured(child, limits)
+            value = _structured_value(child, limits)
         else:
             value = text = child.text or ""
-            if "<" in text and _runs_on(tag, text):
-                raise _section_left_open(child)
+            if "<" in text:
+                _check_sections(child, text)
         if tag in fields:
             _add_another(fields, tag, value)
         else:
@@ -332,8 +315,8 @@ def _add_another(fields: dict[str, RawValue], tag: str, value: RawValue) -> None
         fields[tag] = [earlier, value]
 
 
-def _structured(element: Element, limits: Limits, depth: int = 1) -> dict[str, Any]:
-    """A child with children or attributes, losslessly but for the order of differently named children."""
+def _structured_value(element: Element, limits: Limits, depth: int = 1) -> dict[str, Any]:
+    """A child with children or attributes. Only the order of children with different names is lost."""
     if depth > limits.depth:
         name = local_name(element.tag)
         raise ItemLost(TOO_DEEP, element.sourceline or 0, f"{name}: {depth} levels and more")
@@ -348,7 +331,7 @@ def _structured(element: Element, limits: Limits, depth: int = 1) -> dict[str, A
     own_text = (element.text or "").strip()
     for child in element[:]:
         name = local_name(child.tag)
-        inner = _structured(child, limits, depth + 1) if len(child) or child.keys() else _inner_text(child)
+        inner = _structured_value(child, limits, depth + 1) if len(child) or child.keys() else _inner_text(child)
         if name in value:
             _add_another(value, name, inner)
         else:
@@ -361,15 +344,15 @@ def _structured(element: Element, limits: Limits, depth: int = 1) -> dict[str, A
 
 def _inner_text(element: Element) -> str:
     text = (element.text or "").strip()
-    if "<" in text and _runs_on(element.tag, text):
-        raise _section_left_open(element)
+    if "<" in text:
+        _check_sections(element, text)
     return text
 
 
 # --- an item alone -------------------------------------------------------------------------------------
 
 NOT_WELL_FORMED, TOO_DEEP = "item.not_well_formed", "item.too_deep"
-NAMES_MAX = 1000  # of an item that is lost, so many short texts are kept at most
+LOST_NAMES = 1000  # a lost item keeps at most so many short texts
 
 
 class ItemLost(Exception):
@@ -393,32 +376,29 @@ def read_one(item: bytes, *, within: list[bytes], layout: Layout = RSS, limits: 
         parser.feed(b"".join([*within, item, *(b"</%b>" % name for name in reversed(names))]))
         root = parser.close()
     except etree.XMLSyntaxError as error:
-        raise _broken(*_first_fault(parser, error.position)) from None
+        raise _item_broken(*_first_fault(parser, error.position)) from None
     if any(entry.level >= etree.ErrorLevels.ERROR for entry in parser.feed_error_log):
-        raise _broken(*_first_fault(parser, (1, 1)))
+        raise _item_broken(*_first_fault(parser, (1, 1)))
     for _ in within:
         if len(root) != 1 or (root.text or "").strip() or (root[0].tail or "").strip():
-            raise _broken(1, 1, "an item begins or ends inside another one")
+            raise _item_broken(1, 1, "an item begins or ends inside another one")
         root = root[0]
     if len(item) > limits.value_chars:
         _check_values(root, limits)
-    return _fields(root, layout, limits)
+    return _item_fields(root, layout, limits)
 
 
-def _broken(line: int, _column: int, message: str) -> ItemLost:
-    return ItemLost(TOO_DEEP if _is_depth(message) else NOT_WELL_FORMED, line, message)
+def _item_broken(line: int, _column: int, message: str) -> ItemLost:
+    return ItemLost(TOO_DEEP if _DEPTH in message else NOT_WELL_FORMED, line, message)
 
 
-def _runs_on(tag: str, text: str) -> bool:
-    """Whether a CDATA section was closed by the end of a later one: the text holds the end of its own element."""
-    end = rf"</(?:[\w.-]+:)?{re.escape(local_name(tag))}\s*>.*<!\[CDATA\["
-    return "<![CDATA[" in text and re.search(end, text, re.DOTALL) is not None
-
-
-def _section_left_open(element: Element) -> ItemLost:
-    name = local_name(element.tag)[:40]
-    found = f"a CDATA section in <{name}> is left open, and the next one's end closes it: write ]]> where it ends"
-    return ItemLost(NOT_WELL_FORMED, element.sourceline or 0, found)
+def _check_sections(element: Element, text: str) -> None:
+    """Refuse a CDATA section that the end of a later one closed: its text holds the end of its own element."""
+    if "<![CDATA[" in text:
+        name = local_name(element.tag)
+        if re.search(rf"</{PREFIX}{re.escape(name)}\s*>.*<!\[CDATA\[", text, re.DOTALL):
+            found = f"a CDATA section in <{name[:40]}> is left open, and the next one's end closes it"
+            raise ItemLost(NOT_WELL_FORMED, element.sourceline or 0, f"{found}: write ]]> where it ends")
 
 
 def _too_many_attributes(element: Element, number: int) -> ItemLost:
@@ -426,14 +406,16 @@ def _too_many_attributes(element: Element, number: int) -> ItemLost:
     return ItemLost("item.too_many_attributes", element.sourceline or 0, f"{name}: {number:,} elements and attributes")
 
 
-# --- what goes wrong ---------------------------------------------------------------------------------
+# --- what is wrong with a file ------------------------------------------------------------------------
+
+_DEPTH = "depth"  # in the parser's message on elements that are nested too deep
 
 
 def _parse(parser: Any, step: Callable[..., Any], *arguments: Any) -> None:
     try:
         step(*arguments)
     except etree.XMLSyntaxError as error:
-        if _is_depth(str(error)):
+        if _DEPTH in str(error):
             raise too_deep(error.position[0]) from None
         raise _not_well_formed(parser, error.position) from None
     if any(entry.level >= etree.ErrorLevels.ERROR for entry in parser.feed_error_log):
@@ -441,11 +423,7 @@ def _parse(parser: Any, step: Callable[..., Any], *arguments: Any) -> None:
         raise _not_well_formed(parser, (1, 1))
 
 
-def _is_depth(message: str) -> bool:
-    return "depth" in message
-
-
-# How the parser's message begins or what it holds → what to look for. The five faults behind nearly every broken feed.
+# Parts of the parser's message → what to look for. These five faults are behind nearly every broken feed.
 _HINTS = (
     (("EntityRef", "xmlParseEntityRef"), "Is there a bare &? Write it as &amp;."),
     (("Entity '",), "Is there an HTML entity such as &nbsp;? Write the character itself."),

@@ -1,5 +1,6 @@
-"""Where each kind of XML feed has its items. Reading, repairing and salvaging all go by this one table."""
+"""Where each kind of XML feed has its items, and what hides markup. Everything that reads XML goes by these tables."""
 
+import re
 from dataclasses import dataclass
 
 
@@ -14,12 +15,21 @@ class Layout:
 
 RSS = Layout(("rss", "channel"), ("item",))
 PLAIN_ROOTS = ("products", "items", "offers", "catalog", "catalogue")
-# By the local name of the root. Of plain XML the rule is: a root of these names, its children of these names.
+# By the local name of the root. Plain XML has a root of these names, with children of these names.
 LAYOUTS = {
     "rss": RSS,
     "RDF": Layout(("RDF",), ("item",)),
     "feed": Layout(("feed",), ("entry",)),
     **{root: Layout((root,), ("product", "item", "offer"), takes_attributes=True) for root in PLAIN_ROOTS},
 }
-ROOT = rf"<(?:[\w.-]+:)?(?P<root>{'|'.join(LAYOUTS)})(?=[\s>/])"
-"""The beginning of the start tag of a feed's outermost element, as a regular expression."""
+
+PREFIX = r"(?:[\w.-]+:)?"
+ROOT_TAG = re.compile(rf"<{PREFIX}(?P<root>{'|'.join(LAYOUTS)})(?=[\s>/])")
+"""The beginning of the start tag of a feed's outermost element."""
+_ITEM = "|".join(dict.fromkeys(name for layout in LAYOUTS.values() for name in layout.items))
+ITEM_START, ITEM_END = re.compile(rf"<{PREFIX}(?:{_ITEM})(?=[\s>])"), re.compile(rf"</{PREFIX}(?:{_ITEM})\s*>")
+
+SECTION_ENDS = {"<![CDATA[": "]]>", "<!--": "-->"}
+"""CDATA sections and comments, by how they begin: between these no tag means anything."""
+HIDING_ENDS = {**SECTION_ENDS, "<?": "?>"}
+"""The same with processing instructions."""

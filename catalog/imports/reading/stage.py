@@ -13,7 +13,7 @@ from catalog.errors import FeedRefused
 from catalog.feeds.broken.repair import Repaired, Repairs
 from catalog.feeds.broken.salvage import SALVAGEABLE, salvage_items
 from catalog.feeds.cleaning.check import Item, Occurring
-from catalog.feeds.reading import formats
+from catalog.feeds.reading.formats import open_content
 from catalog.feeds.reading.items import RawItem, Stream, read_items
 from catalog.imports.issues import add_issues, add_unknown_names, unknown_examples
 from catalog.imports.planning.plan import make_plan
@@ -162,7 +162,7 @@ def _raw_items(run: ImportRun, file: Stream, repairs: Repairs) -> Iterator[RawIt
     limits = settings.FEED_LIMITS
     if run.reading == Reading.STRICT:
         return read_items(file, limits, run.feed.table_encoding)
-    unpacked = formats.opened(file, limits).from_the_start()
+    unpacked = open_content(file, limits).from_the_start()
     if run.reading == Reading.REPAIRED:
         return read_items(Repaired(unpacked, repairs), limits)
     return salvage_items(unpacked, repairs, limits)

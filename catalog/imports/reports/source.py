@@ -17,7 +17,8 @@ from typing import Any
 from django.conf import settings
 
 from catalog.errors import FeedRefused
-from catalog.feeds.reading import formats
+from catalog.feeds.reading.formats import Content, open_content
+from catalog.feeds.reading.layouts import ITEM_END, ITEM_START
 from catalog.models import ImportRun, RunIssue, StagedItem
 
 SECONDS = 4.0
@@ -29,9 +30,6 @@ _REACH = 32 * 1024  # characters that are looked at on either side
 
 _GONE = "The stored file is gone."
 
-_BEGINS = re.compile(r"<(?:[\w.-]+:)?(?:item|entry|product|offer)(?=[\s>])")
-_ENDS = re.compile(r"</(?:[\w.-]+:)?(?:item|entry|product|offer)\s*>")
-_ENCODING = re.compile(rb"""<\?xml[^>]*?\bencoding\s*=\s*["']([\w.-]+)["']""")
 _LINE = re.compile(r"Line (\d[\d,]*)")
 
 
@@ -95,7 +93,7 @@ def snippet(run: ImportRun, place: Place) -> Snippet:
         return Snippet([], _GONE)
     try:
         with run.file.open("rb") as file:
-            content = formats.opened(file, settings.FEED_LIMITS, run.feed.table_encoding)
+            content = open_content(file, settings.FEED_LIMITS, run.feed.table_encoding)
             found = _around(_texts(content), place)
     except OSError:
         return Snippet([], _GONE)
@@ -115,9 +113,9 @@ class _TooDeep(Exception):
     """The line is so far from the file's start that nobody should wait for it."""
 
 
-def _texts(content: formats.Content) -> Iterator[str]:
+def _texts(content: Content) -> Iterator[str]:
     """The file's text in pieces, whatever bytes are wrong in it. A table's lines may end as on an old Mac."""
-    decoder: Any = codecs.getincrementaldecoder(_encoding(content))("replace")
+    decoder: Any = codecs.getincrementaldecoder(content.text_encoding)("replace")
     if content.header:
         decoder = io.IncrementalNewlineDecoder(decoder, translate=True)
     stream = content.from_the_start()
@@ -129,15 +127,6 @@ def _texts(content: formats.Content) -> Iterator[str]:
         text = decoder.decode(data)
         yield text.removeprefix("\ufeff") if first else text
         first = False
-
-
-def _encoding(content: formats.Content) -> str:
-    declared = _ENCODING.search(content.head[:1024])
-    name = content.encoding or (declared[1].decode("ascii") if declared else "utf-8")
-    try:
-        return codecs.lookup(name).name
-    except LookupError:
-        return "utf-8"
 
 
 def _around(texts: Iterator[str], place: Place) -> tuple[str, str] | None:
@@ -176,7 +165,7 @@ def _from(text: str, texts: Iterator[str], place: Place) -> str:
         return text[: 2 * _REACH]  # the item has lines of its own
     if at < 0:
         return beginning if len(beginning) >= _REACH else text[: 2 * _REACH]
-    begins = [begin.start() for begin in _BEGINS.finditer(text, 0, at)]
+    begins = [begin.start() for begin in ITEM_START.finditer(text, 0, at)]
     return text[begins[-1] if begins else max(at - OTHER_CHARS, 0) :][: 2 * _REACH]
 
 
@@ -191,20 +180,20 @@ def _find(text: str, place: Place) -> int:
 def _item(before: str, after: str, place: Place) -> list[Line]:
     """From the item's start tag to its end, or some lines where it has none nearby."""
     earlier, later = before.split("\n")[:-1][-LINES_BEFORE:], after.split("\n")[:LINES_AFTER]
-    if _BEGINS.search(later[0]):
+    if ITEM_START.search(later[0]):
         earlier = []
     else:
-        starts = [n for n, line in enumerate(earlier) if _BEGINS.search(line)]
+        starts = [n for n, line in enumerate(earlier) if ITEM_START.search(line)]
         earlier = earlier[starts[-1] :] if starts else earlier[-3:]
-    end = next((n for n, line in enumerate(later) if _ENDS.search(line)), min(len(later) - 1, 20))
-    if ends := _ENDS.search(later[end]):
+    end = next((n for n, line in enumerate(later) if ITEM_END.search(line)), min(len(later) - 1, 20))
+    if ends := ITEM_END.search(later[end]):
         later[end] = later[end][: ends.end()]
     return _numbered([*earlier, *later[: end + 1]], place.line - len(earlier), place)
 
 
-def _names(content: formats.Content, place: Place) -> list[Line]:
+def _names(content: Content, place: Place) -> list[Line]:
     """A table's line of names, without which a record's cells say little."""
-    lines = content.head.decode(_encoding(content), "replace").removeprefix("\ufeff").splitlines()
+    lines = content.head.decode(content.text_encoding, "replace").removeprefix("\ufeff").splitlines()
     number, names = next((n, line) for n, line in enumerate(lines, 1) if line.strip())
     return [_line(number, names, place)] if place.line > number else []
 
