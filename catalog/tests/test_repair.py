@@ -96,6 +96,11 @@ BROKEN: dict[str, tuple[bytes, str, dict[str, int]]] = {
         {"namespace_address": 1},
     ),
     "an attribute given twice": (rss("<title>a</title><x b='1' b=\"1\"/>"), "a", {"attribute_twice": 1}),
+    "a declaration in a value, which declares nothing": (
+        rss('<a><![CDATA[<?xml version="1.0" encoding="windows-1252"?>]]></a><title>é & e</title>'),
+        "é & e",
+        {"bare_ampersand": 1},
+    ),
     "an encoding that is not there, and another fault": (
         rss("<title>é & e</title>", before='<?xml version="1.0" encoding="UTF-16"?>'),
         "é & e",
@@ -179,6 +184,11 @@ def test_what_is_well_formed_stays_as_it_is(text: str) -> None:
     repairs = Repairs()
     assert list(read_items(Repaired(io.BytesIO(content), repairs))) == [strict]
     assert not repairs.counts
+
+
+def test_a_broken_feed_in_utf_16_needs_neither_a_mark_nor_a_tag_first() -> None:
+    content = rss("<title>été & hiver</title>", before="\n ").decode().encode("utf-16-be")
+    assert read(content)[0]["title"] == "été & hiver"
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "iso-8859-1", "windows-1252", "utf-8-sig"])
