@@ -9,7 +9,7 @@ from catalog.errors import NotPossible
 from catalog.imports.confirm import describe
 from catalog.imports.issues import forget_missing_items
 from catalog.imports.permissions import require
-from catalog.imports.reading.unchanged import remembered
+from catalog.imports.reading.unchanged import runs_with_items
 from catalog.imports.work.files import forget_chunks
 from catalog.imports.work.queue import Task, enqueue
 from catalog.models import ImportRun, StagedItem, Status, Word
@@ -42,8 +42,8 @@ def _forget_staged(run: ImportRun) -> None:
     """
     locked = ImportRun.objects.select_for_update().get(pk=run.pk)  # nothing is undone meanwhile
     if locked.status in (Status.APPLIED, Status.DISCARDED, Status.FAILED):
-        if locked == remembered(locked.feed).first():
-            for earlier in with_valid_items(remembered(locked.feed).filter(pk__lt=locked.pk)).select_for_update():
+        if locked == runs_with_items(locked.feed).first():
+            for earlier in with_valid_items(runs_with_items(locked.feed).filter(pk__lt=locked.pk)).select_for_update():
                 _forget_valid_items(earlier)
         else:
             _forget_valid_items(locked)

@@ -14,7 +14,7 @@ from django.utils import timezone
 from catalog.errors import NotPossible
 from catalog.imports.discard import clean_up, discard, with_valid_items
 from catalog.imports.issues import forget_missing_items
-from catalog.imports.reading.unchanged import remembered
+from catalog.imports.reading.unchanged import runs_with_items
 from catalog.models import Change, Feed, ImportRun, Outcome, StagedItem, Status, Word
 from catalog.models.runs import ENDS
 
@@ -52,7 +52,7 @@ def _clean_up_what_was_left() -> int:
     proposed = Change.objects.filter(run=OuterRef("pk"), outcome=Outcome.PROPOSED)
     is_old = Q(status__in=(Status.APPLIED, Status.DISCARDED, Status.FAILED), finished_at__lt=timezone.now() - ORPHANED)
     ended = ImportRun.objects.filter(is_old)
-    last = [run.pk for feed in Feed.objects.all() for run in remembered(feed)[:1]]
+    last = [run.pk for feed in Feed.objects.all() for run in runs_with_items(feed)[:1]]
     unlearnt = ImportRun.objects.filter(words_due=True, changed_at__lt=timezone.now() - ORPHANED)
     left = {*with_valid_items(ended.exclude(pk__in=last)), *ended.filter(Exists(proposed)), *unlearnt}
     for run in left:

@@ -1,7 +1,9 @@
 """An item that stands in the feed's next file as it stood in the last one is not read again, and is the same."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 from uuid import UUID
@@ -12,12 +14,13 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from catalog import feeds
 from catalog.feeds.cleaning.check import Item, Rules, check
 from catalog.feeds.reading.items import RawItem
 from catalog.feeds.reading.slices import slices_of, without
 from catalog.feeds.reading.split import Piece, Shell
 from catalog.imports.discard import clean_up
-from catalog.imports.reading import chunks, unchanged
+from catalog.imports.reading import chunks, copy, unchanged
 from catalog.imports.retention import forget_old
 from catalog.models import Feed, ImportRun, Status
 from catalog.tests.factories import (
@@ -115,7 +118,7 @@ def test_what_was_changed_added_moved_or_repeated_is_read(feed: Feed, last: Impo
 def test_what_moved_far_in_the_file_is_read(
     feed: Feed, last: ImportRun, parsed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unchanged, "_NEAR", 0)
+    monkeypatch.setattr(unchanged, "MAX_PLACES_MOVED", 0)
     again(feed, *reversed(LAST))
     assert len(read_again(feed, parsed, LAST[-1], *LAST[:-1])) < len(LAST)
 
@@ -147,8 +150,39 @@ def test_other_rules_of_the_feed_make_everything_new(feed: Feed, last: ImportRun
 
 
 def test_another_program_knows_nothing(feed: Feed, last: ImportRun, parsed: list[str]) -> None:
-    with patch("catalog.imports.reading.unchanged._how_items_are_read", return_value="another"):
+    with patch("catalog.imports.reading.unchanged.program_digest", return_value="another"):
         assert len(read_again(feed, parsed, *LAST)) == len(LAST)
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of `catalog/feeds` that may be changed, and is the one that the digest is over."""
+    folder = Path(shutil.copytree(Path(feeds.__file__).parent, tmp_path / "feeds"))
+    monkeypatch.setattr(feeds, "__file__", str(folder / "__init__.py"))
+    unchanged.program_digest.cache_clear()
+    yield folder
+    unchanged.program_digest.cache_clear()
+
+
+def test_the_digest_is_over_every_source_that_reads_items(program: Path) -> None:
+    folders = {source.parent for source in program.rglob("*.py")}
+    assert {folder.name for folder in folders} >= {"feeds", "reading", "broken", "cleaning"}
+    digests = {unchanged.program_digest()}
+    for folder in folders:
+        (folder / "__init__.py").write_text("# another\n")
+        unchanged.program_digest.cache_clear()
+        digests.add(unchanged.program_digest())
+    assert len(digests) == 1 + len(folders)
+
+
+def test_the_digest_is_over_how_rows_are_written(
+    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = unchanged.program_digest()
+    (tmp_path / "copy.py").write_text("# another\n")
+    monkeypatch.setattr(copy, "__file__", str(tmp_path / "copy.py"))
+    unchanged.program_digest.cache_clear()
+    assert unchanged.program_digest() != before
 
 
 def test_the_day_counts_for_items_with_a_date_that_may_be_too_far_ahead(

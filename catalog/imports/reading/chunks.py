@@ -25,7 +25,7 @@ from catalog.feeds.reading.slices import slices_of, without
 from catalog.feeds.reading.split import PIECE_BYTES, NotInPieces, Piece, Shell, pieces_of, read_piece, shell_of
 from catalog.imports.issues import Example, add_issues, add_unknown_names, merge_counts, unknown_examples
 from catalog.imports.reading.copy import ItemBatch, clean_items
-from catalog.imports.reading.unchanged import Known, recall, wanted_of
+from catalog.imports.reading.unchanged import UnchangedItems, copy_unchanged, digest_items
 from catalog.imports.work.files import TookTooLong, Verified, forget_chunks, opened
 from catalog.imports.work.metrics import Meter, together
 from catalog.imports.work.queue import claimed, failing_in_words
@@ -152,14 +152,14 @@ def _read(chunk: Chunk) -> None:
         transaction.set_rollback(True)
 
 
-def _stage_items(chunk: Chunk, data: bytes, occurring: Occurring) -> tuple[Known, ItemBatch]:
+def _stage_items(chunk: Chunk, data: bytes, occurring: Occurring) -> tuple[UnchangedItems, ItemBatch]:
     """Copy the items that are known, and read the others."""
     run, rules, limits = chunk.run, chunk.run.feed.rules, settings.FEED_LIMITS
     piece = Piece(*(getattr(chunk, field.name) for field in fields(Piece)))
     shell = Shell(chunk.tags, chunk.item)
     slices = slices_of(data, piece, shell)
-    wanted = wanted_of(data, slices, piece, shell, rules)
-    known = recall(run, wanted)
+    wanted = digest_items(data, slices, piece, shell, rules)
+    known = copy_unchanged(run, wanted)
     positions = [item.position for item in slices if item.position not in known.positions] if slices else None
     data = without(data, [item for item in slices if item.position in known.positions])
     items = clean_items(read_piece(data, piece, shell, limits, positions), rules, occurring)
