@@ -42,6 +42,14 @@ def bomb(begin: bytes, again: bytes, times: int) -> bytes:
     return packer.compress(begin) + b"".join(packer.compress(again) for _ in range(times)) + packer.flush()
 
 
+def listing_much(archive: bytes, times: int) -> bytes:
+    """A zip whose directory lists its one file many times."""
+    file, mark, rest = archive.partition(b"PK\1\2")
+    entry, end_mark, end = rest.partition(b"PK\5\6")
+    directory = (mark + entry) * times
+    return file + directory + end_mark + end[:8] + len(directory).to_bytes(4, "little") + end[12:]
+
+
 def outcome(make: Callable[[], Stream]) -> str | list[str]:
     """The code of the refusal, or else the ids of the items: of the first way of reading that works, as in staging."""
     refused: FeedRefused | None = None

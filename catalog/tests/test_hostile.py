@@ -17,7 +17,7 @@ from catalog.imports.reading.stage import stage
 from catalog.models import Feed, Status
 from catalog.tests.factories import applied, catalogue, received
 from catalog.tests.factories import item as flawless
-from catalog.tests.hostile import MIB, Endless, bomb, outcome, watched
+from catalog.tests.hostile import MIB, Endless, bomb, listing_much, outcome, watched
 from catalog.tests.routes import zipped
 
 G = b'xmlns:g="http://base.google.com/ns/1.0"'
@@ -130,6 +130,7 @@ HUGE: dict[str, tuple[Callable[[], Stream], Any]] = {
     "gzip of blanks": (lambda: io.BytesIO(bomb(feed(ITEM), BLANK, 60)), "feed.ratio"),
     "zip": (lambda: io.BytesIO(zipped(("a.csv", TABLE + b"2,Belt\n" * MIB))), "feed.ratio"),
     "a skipped file": (lambda: io.BytesIO(zipped(("__MACOSX/a", BLANK * 9), ("a", ITEM))), "feed.archive_damaged"),
+    "a zip's directory": (lambda: io.BytesIO(listing_much(zipped(("a.csv", TABLE)), MIB)), "feed.archive_damaged"),
     "a comment": (lambda: Endless(IN_ITEM + b"<!--", LETTER, 300), "feed.item_too_large"),
     "an attribute": (lambda: Endless(IN_ITEM + b'<a b="', LETTER, 300), "feed.item_too_large"),
     "CDATA": (lambda: Endless(IN_ITEM + b"<![CDATA[", LETTER, 300), "feed.item_too_large"),
