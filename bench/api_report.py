@@ -69,28 +69,28 @@ _PAGE = """\
 Measured by `make benchapi ARGS="--products {products} --write"`, which made this page: each reading call of the API,
 asked {rate:g} times a second of two web workers, with {products:,} products. The clients and PostgreSQL, which had
 `shared_buffers` of {memory}, ran on the same machine. The promise is about the p95, the time within which 95 of 100
-requests are answered, waiting included. Other times are told as shares and ratios only, because they are one machine's.
+requests are answered, waiting included. Other times are given as shares and ratios only, because they are one machine's.
 
-Before each call the catalogue gets another version, so that nothing about it is in any cache: the first request counts
-what has to be counted, as after an import. Brands, prices, words and products differ from request to request; the other
-calls ask for the same page each time, which is answered from memory after the first one.
+Before each call the catalogue gets another version, so that no cache knows anything about it: the first request counts
+everything, as it does after an import. Brands, prices, words and products differ from request to request; the other
+calls ask for the same page each time, which is answered from memory after the first request.
 
-The naive calls are those that one writes first: `count()`, `OFFSET`, `DISTINCT` and a `ModelSerializer`, on the same
-products in the same run ([bench/naive.py](../bench/naive.py)). *Over* says that many of their requests were given up
+The naive calls are what one writes first: `count()`, `OFFSET`, `DISTINCT` and a `ModelSerializer`, on the same
+products in the same run ([bench/naive.py](../bench/naive.py)). *Over* means that many of their requests were given up
 after 5 seconds.
 
 | call | promised p95 | kept | p95 ÷ promise | first request ÷ promise | naive p95 ÷ ours |
 |---|---:|---|---:|---:|---:|
 {rows}
 
-A search costs what it finds. The index of words does not know which products are visible, so that the exact number
-takes a look at each of them: some thousand are nothing, but a word that a sixteenth of a million products have is a
+A search costs what it finds. The index of words does not know which products are visible, so the exact number
+takes a look at each of them. Some thousand cost nothing; a word that a sixteenth of a million products have takes a
 tenth of a second of a core, the first time after a change. *Search with a typo* asks for each of some twenty such words
-in its first second; whatever time it takes beyond its promise is then.
+in its first second, and only then takes longer than its promise.
 
 ## Queries
 
-Of each call for pages of 1, 20 and 100 products, with nothing in any cache and without the query that knows who asks:
+The queries of each call for pages of 1, 20 and 100 products, with empty caches and without the query that identifies the user:
 
 | call | queries |
 |---|---|

@@ -116,17 +116,17 @@ _PAGE = """\
 # Performance
 
 Measured by `make bench ARGS="--items … --write"`, which made this page: our import beside its floors and its peers,
-on the same generated feeds, on the same database, in the same run. Only ratios are quoted, in which the machine's
-speed cancels out; two runs differ by a tenth or two.
+on the same generated feeds, on the same database, in the same run. It quotes ratios only, because the machine's
+speed cancels out in them; two runs differ by a tenth or two.
 
 ![The import beside the sum of its floors](performance.svg)
 
 ## Beside the floors
 
-The floors are what no import can do without: lxml walking over the file and looking at nothing; one `COPY` of the
-finished rows into a table like that of staged items; one `MERGE` of them into a table like that of products, with its
-indexes. Our time, from the upload to the clean-up, with every check, preview, plan and history, is so many times the
-sum of the three:
+The floors are three things that every import needs: lxml walks over the file and looks at nothing; one `COPY` writes the
+finished rows into a table like that of staged items; one `MERGE` moves them into a table like that of products, with its
+indexes. The table shows our time as a multiple of the sum of the three. It runs from the upload to the clean-up, with
+every check, preview, plan and history:
 
 | | {head} |
 |---|{rule}|
@@ -134,22 +134,22 @@ sum of the three:
 
 ## Beside the peers
 
-They read the same file with our reader and our checks, in one process, and write what comes out of it: nothing is
-planned, shown or kept for undo. django-import-export is taken at its best for each import: without looking for products
-where there are none, else with all of them in memory, and without writing those that do not differ. So many times as
-fast is ours:
+The peers read the same file with our reader and our checks, in one process, and write the result: they plan and show
+nothing, and keep nothing for undo. django-import-export runs in its best configuration for each import: where there are no
+products it does not look for them, otherwise it holds all of them in memory, and it does not write those that do not
+differ. The table shows how many times as fast ours is:
 
 | | {head} |
 |---|{rule}|
 {peers}
 
-Beside their writing alone, as if the rows fell from the sky, while ours reads and checks:
+The same beside their writing alone, as if they got the rows for nothing, while ours reads and checks:
 
 | | {head} |
 |---|{rule}|
 {writing}
 
-`–` was not measured: a peer is measured up to a size that it can finish in reasonable time or memory.
+`–` was not measured: a peer is measured up to the size that it can finish in reasonable time and memory.
 
 ## Where the time goes
 
@@ -161,9 +161,9 @@ Shares of stage · plan · apply; the rest is receiving the upload and cleaning 
 
 ## Pages and undo
 
-`make benchpages ARGS="--items 1000000"` asks every list, filter and call of two imports at each station of their lives,
-of fields and of issues the rarest, the most frequent and one between: an import that makes the catalogue, and one that
-changes a tenth of it. With a million items:
+`make benchpages ARGS="--items 1000000"` asks for every list, filter and call of two imports at each station of their
+lives: an import that creates the catalogue, and one that changes a tenth of it. It takes the rarest field and issue, the most
+frequent, and one between. With a million items:
 
 | | bound | |
 |---|---:|---:|
@@ -171,8 +171,8 @@ changes a tenth of it. With a million items:
 | how many of its products were changed since, and what an undo would keep, 20 being edited | 300 ms | within |
 | undo of the creations of a first import, times its apply | 2 | 0.63 |
 
-How many products were changed since takes as long as these are many. Where they are more than ten thousand, each
-product of the import is looked at: of a million, that is a second or two.
+The time to count the products that were changed since grows with their number. If there are more than ten thousand, each
+product of the import is looked at: with a million, that takes a second or two.
 
 ## Memory
 
