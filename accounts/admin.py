@@ -20,7 +20,7 @@ from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from accounts.delegation import groups_to_give, may_change
+from accounts.delegation import grantable_groups, may_change
 from accounts.forms import NewUserForm, RolesField
 from accounts.models import LoginSession, RoleGroup, User
 from accounts.roles import ROLES, description_of
@@ -30,7 +30,7 @@ admin.site.unregister(Group)
 
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
-    """Rights only a superuser gives by name; everybody else gives roles, and none beyond their own."""
+    """Only a superuser gives single permissions; everybody else gives roles, none of which exceeds their own."""
 
     form = UserChangeForm
     add_form = NewUserForm
@@ -81,7 +81,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
         if obj and not self.has_change_permission(request, obj):
-            fieldsets = [(None, {"fields": ("username",)}), *fieldsets[1:]]  # no part of a hash is for looking at
+            fieldsets = [(None, {"fields": ("username",)}), *fieldsets[1:]]  # even a part of a hash stays hidden
         if obj and request.user.has_perm("accounts.view_loginsession"):
             return [*fieldsets, (_("API"), {"fields": ("api_logins",)})]
         return fieldsets
@@ -99,22 +99,22 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
             kwargs |= {
                 "form_class": RolesField,
                 "widget": UnfoldAdminCheckboxSelectMultipleWidget,
-                "queryset": groups_to_give(_actor(request)).order_by("name"),
+                "queryset": grantable_groups(_actor(request)).order_by("name"),
                 "label": _("Roles"),
-                "help_text": _("What this person may do in the admin, which only staff may enter."),
+                "help_text": _("What this person may do in the admin. Only staff may enter it."),
             }
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: User, form: "ModelForm[Any]", change: bool) -> None:
         super().save_model(request, obj, form, change)
         if "email" in form.changed_data:
-            # Addresses confirmed through the API open the account too; the replaced one must no longer.
+            # An address confirmed through the API opens the account too, so the replaced one must go.
             EmailAddress.objects.filter(user=obj).exclude(email=obj.email).delete()
 
 
 @admin.register(LoginSession)
 class LoginSessionAdmin(ModelAdmin):
-    """Who is logged in through the API, and an end to it."""
+    """Logins through the API, which can be ended here."""
 
     list_display = ("user", "created_at", "refreshed_at", "state")
     list_filter = (("ended_at", admin.EmptyFieldListFilter),)
@@ -134,10 +134,10 @@ class LoginSessionAdmin(ModelAdmin):
         out_of_reach = [person for person in people if not _may_touch(request, person)]
         if out_of_reach:
             names = ", ".join(sorted(person.username for person in out_of_reach))
-            messages.error(request, _("Nothing was ended: %(names)s may do more than you.") % {"names": names})
+            messages.error(request, _("No login was ended: %(names)s may do more than you.") % {"names": names})
             return
         ended = sessions.filter(ended_at=None).update(ended_at=timezone.now())
-        messages.success(request, _("Ended %(count)d logins. Their tokens are worthless now.") % {"count": ended})
+        messages.success(request, _("Logins ended: %(count)d. Their tokens no longer work.") % {"count": ended})
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -154,12 +154,12 @@ def _may_touch(request: HttpRequest, person: User | None) -> bool:
 
 
 def _actor(request: HttpRequest) -> User:
-    return cast("User", request.user)  # nobody anonymous gets this far into the admin
+    return cast("User", request.user)  # an anonymous user does not get this far into the admin
 
 
 @admin.register(RoleGroup)
 class RoleAdmin(DjangoGroupAdmin, ModelAdmin):
-    """Groups say what others may do, so only superusers edit them; the roles in code nobody edits here."""
+    """Groups say what others may do, so only superusers edit them. The roles in code cannot be edited here."""
 
     list_display = ("name", "about", "members")
     fieldsets = ((None, {"fields": ("name", "permissions")}),)
@@ -169,7 +169,7 @@ class RoleAdmin(DjangoGroupAdmin, ModelAdmin):
             {
                 "fields": ("name", "about", "what_it_may_do"),
                 "description": _(
-                    "This role is part of the program: its permissions stand in accounts/roles.py and are put back "
+                    "This role is part of the program: its permissions are in accounts/roles.py and are restored "
                     "whenever the database is migrated. Give it to people, or take it away, on their own pages."
                 ),
             },

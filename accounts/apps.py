@@ -5,7 +5,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class AccountsConfig(AppConfig):
-    """People and what they may do. Knows no other app."""
+    """People and what they may do. It imports no other app."""
 
     name = "accounts"
     verbose_name = _("People")
@@ -13,9 +13,9 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         import accounts.api.schema  # noqa: F401
         from accounts.checks import roles_name_real_permissions
-        from accounts.roles import keep_in_step
+        from accounts.roles import sync_role_groups
 
         checks.register(roles_name_real_permissions)
-        # post_migrate is sent for each app in turn; after the last one the permissions of all exist.
+        # post_migrate is sent for each app in turn; after the last one all permissions exist.
         last = [config for config in apps.get_app_configs() if config.models_module][-1]
-        post_migrate.connect(keep_in_step, sender=last, dispatch_uid="accounts.roles")
+        post_migrate.connect(sync_role_groups, sender=last, dispatch_uid="accounts.roles")

@@ -1,4 +1,4 @@
-"""Who somebody is, by name and password. The admin and the API ask here, so what is counted is counted for both."""
+"""Log in by name and password. The admin and the API both ask here, so failed tries are counted for both together."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ from accounts.models import User
 
 
 class NameOrAddressBackend(ModelBackend):
-    """By username or e-mail address, in any case. Tries that fail are limited, also for names that nobody has.
+    """By username or e-mail address, in any case. Failed tries are limited, also for names that do not exist.
 
-    One look-up and one hash of the password, whether the account is known, unknown or deactivated: the time tells
-    nothing. There must be no second backend, or it would.
+    One look-up and one hash of the password, whether the account is known, unknown or deactivated, so the time gives
+    nothing away. A second backend would change that.
     """
 
     def authenticate(
@@ -24,28 +24,20 @@ class NameOrAddressBackend(ModelBackend):
     ) -> User | None:
         if not username or not password:
             return None
-        tries = _take_tries(request, username) if request else []
-        user = _check(username, password)
-        if user is None or not self.user_can_authenticate(user):
+        name, tries = same_name(username), list[str]()
+        if request:
+            address = address_of(request)
+            tries = [LOGIN_PAIR.take(address, name), LOGIN_ADDRESS.take(address), LOGIN_ACCOUNT.take(name)]
+        # Python and PostgreSQL make different small letters of some capitals, for example İ.
+        as_written = Q(username=username.strip())
+        in_any_case = Q(Exact(Lower("username"), Value(name))) | Q(Exact(Lower("email"), Value(name)))
+        # Never two people: the database forbids a username that is somebody else's address.
+        user = User.objects.filter(as_written | in_any_case).first()
+        if user is None:
+            User().set_password(password)  # takes as long as checking one
+            return None
+        if not user.check_password(password) or not self.user_can_authenticate(user):
             return None
         for one in tries:
             give_back(one)
         return user
-
-
-def _take_tries(request: HttpRequest, typed: str) -> list[str]:
-    address, name = address_of(request), same_name(typed)
-    return [LOGIN_PAIR.take(address, name), LOGIN_ADDRESS.take(address), LOGIN_ACCOUNT.take(name)]
-
-
-def _check(typed: str, password: str) -> User | None:
-    """The person of that name, if the password is theirs."""
-    name = Value(same_name(typed))
-    as_written = Q(username=typed.strip())  # of a letter like İ, Python and PostgreSQL make two different small ones
-    in_any_case = Q(Exact(Lower("username"), name)) | Q(Exact(Lower("email"), name))
-    # Never two people: the database forbids a username that is somebody else's address.
-    user = User.objects.filter(as_written | in_any_case).first()
-    if user is None:
-        User().set_password(password)  # as long as it takes to check one
-        return None
-    return user if user.check_password(password) else None

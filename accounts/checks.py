@@ -1,6 +1,4 @@
-"""What `manage.py check`, and so every `migrate`, says about the roles."""
-
-from collections.abc import Iterator
+"""A check of the roles, for `manage.py check` and every `migrate`."""
 
 from django.apps import apps
 from django.contrib.auth import get_permission_codename
@@ -11,7 +9,12 @@ from accounts.roles import ROLES
 
 def roles_name_real_permissions(**_: object) -> list[CheckMessage]:
     """One error for every permission of a role that no installed model has."""
-    real = set(_permission_names())
+    real: set[str] = set()
+    for model in apps.get_models():
+        options = model._meta
+        codenames = [get_permission_codename(action, options) for action in options.default_permissions]
+        codenames += [codename for codename, _description in options.permissions]
+        real.update(f"{options.app_label}.{codename}" for codename in codenames)
     named = {name: role for role in reversed(ROLES.values()) for name in role.permissions}
     return [
         Error(
@@ -22,12 +25,3 @@ def roles_name_real_permissions(**_: object) -> list[CheckMessage]:
         for name, role in named.items()
         if name not in real
     ]
-
-
-def _permission_names() -> Iterator[str]:
-    for model in apps.get_models():
-        options = model._meta
-        for action in options.default_permissions:
-            yield f"{options.app_label}.{get_permission_codename(action, options)}"
-        for codename, _description in options.permissions:
-            yield f"{options.app_label}.{codename}"

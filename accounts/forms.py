@@ -15,7 +15,7 @@ from accounts.roles import description_of
 
 
 class LoginForm(AuthenticationForm):
-    """Says what may be typed, and one and the same sentence for every reason to refuse it."""
+    """Says what may be typed, and gives the same sentence for every refusal."""
 
     error_messages = {
         **AuthenticationForm.error_messages,
@@ -38,7 +38,7 @@ class LoginForm(AuthenticationForm):
 
 
 class NewUserForm(UserCreationForm):
-    """A person without any rights yet; those are given on the page that follows."""
+    """A person without any rights yet; the next page gives them."""
 
     class Meta:
         model = User

@@ -1,4 +1,4 @@
-"""How often something may be tried, counted for all processes together in the shared cache."""
+"""How often something may be tried, counted in the shared cache for all processes together."""
 
 import hashlib
 import ipaddress
@@ -27,7 +27,7 @@ class TooManyTries(Throttled):
 
 @dataclass(frozen=True)
 class Limit:
-    """So many `times` within `seconds` of the first one. What comes beyond is refused and does not prolong the wait."""
+    """At most `times` tries within `seconds` of the first one. A refused try does not prolong the wait."""
 
     name: str
     times: int
@@ -36,35 +36,33 @@ class Limit:
     def take(self, *who: object) -> str:
         """Count one try, before it is made, so that parallel ones count too. Returns what `give_back` takes.
 
-        Raises `TooManyTries`. While the cache is away nothing is counted: nobody is locked out by that.
+        Raises `TooManyTries`. While the cache is away nothing is counted, so nobody is locked out by that.
         """
+        key = f"limit:{self.name}:{hashlib.sha256(repr(who).encode()).hexdigest()}"
+        now = time.time()
         try:
-            return self._take(hashlib.sha256(repr(who).encode()).hexdigest())
+            until: Any = cache.get_or_set(key, now + self.seconds, self.seconds)
+            count = f"{key}:{until}"
+            cache.add(count, 0, self.seconds + 1)
+            if cache.incr(count) > self.times:
+                raise TooManyTries(max(1, math.ceil(until - now)))
         except (RedisError, OSError):
             log.exception("The cache does not answer; tries of %s are not counted", self.name)
             return ""
-
-    def _take(self, who: str) -> str:
-        now = time.time()
-        until: Any = cache.get_or_set(f"limit:{self.name}:{who}", now + self.seconds, self.seconds)
-        count = f"limit:{self.name}:{who}:{until}"
-        cache.add(count, 0, self.seconds + 1)
-        if cache.incr(count) > self.times:
-            raise TooManyTries(max(1, math.ceil(until - now)))
         return count
 
 
 def give_back(count: str) -> None:
-    """Uncount a try that was none: the password was right."""
+    """Uncount a try that succeeded."""
     try:
         if count:
             cache.decr(count)
     except (ValueError, RedisError, OSError):
-        log.info("A try was not given back; its time was over, or the cache is away")
+        log.info("A try was not given back: its time was over, or the cache is away")
 
 
-# The pair alone refuses at the sixth try, and only from that address: a stranger does not lock the owner out. The other
-# two bound what one address tries on many accounts, and many addresses on one.
+# Only the pair refuses at the sixth try, and only from that address, so a stranger does not lock the owner out. The
+# other two limit what one address tries on many accounts, and many addresses on one.
 LOGIN_PAIR = Limit("login-pair", 5, 300)
 LOGIN_ADDRESS = Limit("login-address", 50, 300)
 LOGIN_ACCOUNT = Limit("login-account", 20, 300)
@@ -75,12 +73,12 @@ MAILS_TO = Limit("mails-to", 3, 3600)
 
 
 def same_name(typed: str) -> str:
-    """What is typed at login as it is looked up, so that what is one name there is counted as one."""
+    """What is typed at login, as it is looked up: spellings of one name are counted together."""
     return typed.strip().lower()
 
 
 def address_of(request: HttpRequest) -> str:
-    """Where a request comes from: behind proxies what the outermost of ours saw; of IPv6 a customer's whole net."""
+    """Where a request comes from: behind proxies, what our outermost one saw; for IPv6, the customer's whole net."""
     address = BaseThrottle().get_ident(cast("Request", request))
     try:
         parsed = ipaddress.ip_address(address or "")
@@ -92,7 +90,7 @@ def address_of(request: HttpRequest) -> str:
 
 
 class Throttle(BaseThrottle):
-    """Counts the calls of a view from each address, against the `limit` that the view names; without one, nothing."""
+    """Counts the POST calls of a view from each address against the view's `limit`, if it has one."""
 
     def allow_request(self, request: Any, view: Any) -> bool:
         limit: Limit | None = getattr(view, "limit", None)

@@ -1,4 +1,4 @@
-"""Mails about one's own account. They hold what opens it: whoever sends one writes it then, and it is kept nowhere."""
+"""Mails about one's own account. They hold what opens it, so each is written when it is sent and kept nowhere."""
 
 import json
 import shlex
@@ -13,7 +13,7 @@ from accounts.models import User
 
 
 def send_password_reset(address: str) -> None:
-    """To the active person of that address, if there is one who has a password at all: how to set a new one."""
+    """Say how to set a new password to the active person with that address, if there is one who has a password."""
     user = User.objects.filter(email=address, is_active=True).first()
     if user and user.has_usable_password():
         call = {"uid": str(user.pk), "token": default_token_generator.make_token(user)}
@@ -22,7 +22,7 @@ def send_password_reset(address: str) -> None:
 
 
 def send_confirmation(address: str) -> None:
-    """To an address that waits for it: how to confirm that it is one's own."""
+    """Say how to confirm the address, if it waits for that."""
     waiting = EmailAddress.objects.filter(email=address, verified=False, user__is_active=True).select_related("user")
     for email_address in waiting:
         key = EmailConfirmationHMAC.create(email_address).key
@@ -30,19 +30,19 @@ def send_confirmation(address: str) -> None:
 
 
 def send_already_known(address: str) -> None:
-    """To somebody in whose name an account was asked for while they have one."""
+    """Say that there is an account already, to the person with that address."""
     user = User.objects.filter(email=address, is_active=True).first()
     if user:
         _send("already_known", user, {"email": user.email})
 
 
 def send_password_changed(user: User) -> None:
-    """To the owner, who may not have been the one who did it."""
+    """Warn the owner, in case somebody else changed it."""
     _send("password_changed", user, {"email": user.email})
 
 
 def _send(name: str, user: User, call: dict[str, str]) -> None:
-    """Nothing of the text is a stranger's but the username: who makes an account may give any address."""
+    """A stranger may have given the address, so the username is all that a stranger contributes to the text."""
     site, body = settings.SITE_URL.rstrip("/"), shlex.quote(json.dumps(call))
     text = render_to_string(f"accounts/mails/{name}.txt", {"site": site, "user": user, "body": body})
     subject, _, rest = text.partition("\n")

@@ -22,7 +22,7 @@ FIELD_OF_ERROR = {
 
 
 class UserManager(DjangoUserManager["User"]):
-    """Makes people whose e-mail address is in lower case."""
+    """Creates people whose e-mail address is in lower case."""
 
     use_in_migrations = False
 
@@ -33,7 +33,7 @@ class UserManager(DjangoUserManager["User"]):
 
 
 class User(AbstractUser):
-    """One person: staff of the back office or a consumer of the API. Logs in by username or e-mail, in any case."""
+    """One person: staff of the back office or a user of the API. Logs in by username or e-mail, in any case."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     email = models.EmailField(_("e-mail address"))
@@ -68,7 +68,7 @@ class User(AbstractUser):
         ]
 
     def save(self, *args: Any, **options: Any) -> None:
-        """As Django's. Who is deactivated has no login through the API any more, nor when activated again."""
+        """As Django's. Deactivating a person ends their logins through the API for good."""
         super().save(*args, **options)
         if not self.is_active:
             self.login_sessions.filter(ended_at=None).update(ended_at=timezone.now())
@@ -78,7 +78,11 @@ class User(AbstractUser):
         try:
             super().validate_constraints(exclude)
         except ValidationError as error:
-            raise ValidationError(_at_its_field(error)) from error
+            placed: dict[str, list[ValidationError]] = defaultdict(list)
+            for field, problems in error.update_error_dict({}).items():
+                for problem in problems:
+                    placed[FIELD_OF_ERROR.get(problem.code or "", field)].append(problem)
+            raise ValidationError(dict(placed)) from error
 
 
 class LoginSession(models.Model):
@@ -86,9 +90,9 @@ class LoginSession(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, models.CASCADE, verbose_name=_("user"), related_name="login_sessions")
-    # What the user's password was, in a form that only compares: any other password closes the session.
+    # A hash of the user's password hash: a new password closes the session.
     auth_hash = models.CharField(max_length=64, editable=False)
-    refresh_id = models.CharField(max_length=32, editable=False)  # of the one refresh token that is still good
+    refresh_id = models.CharField(max_length=32, editable=False)  # of the only refresh token that is still valid
     created_at = models.DateTimeField(_("logged in"), auto_now_add=True)
     refreshed_at = models.DateTimeField(_("last refreshed"), default=timezone.now)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
@@ -98,7 +102,7 @@ class LoginSession(models.Model):
         verbose_name = _("login through the API")
         verbose_name_plural = _("logins through the API")
         indexes = [
-            # accounts.sessions.forget_old: what nobody can refresh any more.
+            # accounts.sessions.forget_old_logins: logins that nobody can refresh any more.
             models.Index(fields=["refreshed_at"], name="login_session_refreshed"),
         ]
 
@@ -106,23 +110,15 @@ class LoginSession(models.Model):
         return f"{self.user}, {self.created_at:%Y-%m-%d %H:%M}"
 
     def end(self) -> None:
-        """Make every token of this login worthless from now on, in every process."""
+        """Invalidate every token of this login from now on, in every process."""
         LoginSession.objects.filter(pk=self.pk, ended_at=None).update(ended_at=timezone.now())
 
 
 class RoleGroup(Group):
-    """Django's groups under the name people know them by. The same rows, and the same permissions as `auth.Group`."""
+    """Django's groups under the name that people know, with the same rows and permissions as `auth.Group`."""
 
     class Meta:
         proxy = True
         default_permissions = ()
         verbose_name = _("role")
         verbose_name_plural = _("roles")
-
-
-def _at_its_field(error: ValidationError) -> dict[str, list[ValidationError]]:
-    placed: dict[str, list[ValidationError]] = defaultdict(list)
-    for field, problems in error.update_error_dict({}).items():
-        for problem in problems:
-            placed[FIELD_OF_ERROR.get(problem.code or "", field)].append(problem)
-    return dict(placed)

@@ -1,13 +1,9 @@
-"""What people may do, as data. `migrate` keeps one group per role in step with this table."""
+"""What people may do, as data. `migrate` keeps one group per role equal to this table."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from django.apps import apps as installed_apps
 from django.apps.registry import Apps
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import Permission
 
 
 @dataclass(frozen=True)
@@ -26,17 +22,17 @@ VIEWER = Role(
 )
 IMPORTER = Role(
     "importer",
-    "Uploads feeds and discards imports, besides what a viewer may do.",
+    "Uploads feeds and discards imports, and does what a viewer may do.",
     (*VIEWER.permissions, "catalog.add_importrun", "catalog.discard_importrun"),
 )
 APPROVER = Role(
     "approver",
-    "Confirms and undoes imports, besides what an importer may do.",
+    "Confirms and undoes imports, and does what an importer may do.",
     (*IMPORTER.permissions, "catalog.confirm_importrun", "catalog.undo_importrun"),
 )
 MANAGER = Role(
     "manager",
-    "Keeps products, feeds, people, schedules and messages, besides what an approver may do.",
+    "Manages products, feeds, people, schedules and messages, and does what an approver may do.",
     (
         *APPROVER.permissions,
         "catalog.change_product",
@@ -60,26 +56,22 @@ ROLES = {role.name: role for role in (VIEWER, IMPORTER, APPROVER, MANAGER)}
 
 
 def description_of(group_name: str) -> str:
-    """What the role is for; `""` for a group that is no role."""
+    """What the role is for; `""` for a group that is not a role."""
     return ROLES[group_name].description if group_name in ROLES else ""
 
 
-def keep_in_step(*, using: str, apps: Apps = installed_apps, **_signal: object) -> None:
+def sync_role_groups(*, using: str, apps: Apps = installed_apps, **_signal: object) -> None:
     """Give each role's group exactly the role's permissions. Other groups and everybody's memberships stay.
 
-    A permission whose app is not migrated yet is given by the migrate that brings it;
-    one that no model has is an error of `manage.py check`.
+    A permission whose app is not migrated yet is given by the migrate that creates it; a permission that no model has
+    is an error of `manage.py check`.
     """
     try:
         group_model = apps.get_model("auth", "Group")
-    except LookupError:  # migrated only as far as before there were groups
+    except LookupError:  # migrated to a state before groups existed
         return
-    existing = _permissions_by_name(using, apps)
+    permissions = apps.get_model("auth", "Permission").objects.using(using).select_related("content_type")
+    existing = {f"{permission.content_type.app_label}.{permission.codename}": permission for permission in permissions}
     for role in ROLES.values():
         group, _ = group_model.objects.using(using).get_or_create(name=role.name)
         group.permissions.set(existing[name] for name in role.permissions if name in existing)
-
-
-def _permissions_by_name(using: str, apps: Apps) -> "dict[str, Permission]":
-    permissions = apps.get_model("auth", "Permission").objects.using(using).select_related("content_type")
-    return {f"{permission.content_type.app_label}.{permission.codename}": permission for permission in permissions}

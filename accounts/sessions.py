@@ -1,4 +1,4 @@
-"""Tokens of the API, each bound to the row of its login: ending the row ends them all at once, in every process."""
+"""Tokens of the API, each bound to the row of its login: ending the row invalidates them all, in every process."""
 
 from datetime import timedelta
 from typing import Any
@@ -14,18 +14,18 @@ from accounts.models import LoginSession, User
 
 CLOSED = "This login has ended. Log in again."
 USED = "This refresh token was used before, so its login has ended: somebody else may have a copy. Log in again."
-ODD = "The token is not valid."
+INVALID = "The token is not valid."
 
 
 class BoundToken(Token):
-    """A token of a login. Whatever stands in its claims, a bad one is a `TokenError` and nothing worse."""
+    """A token of a login. A bad one raises `TokenError`, whatever its claims are."""
 
     def __init__(self, token: Any = None, verify: bool = True) -> None:
         try:
             super().__init__(token, verify)
         except (ArithmeticError, AttributeError, OSError, TypeError, ValueError) as error:
-            # Only who has our key gets this far: an expiry that is no number, or thousands of years away.
-            raise TokenError(ODD) from error
+            # Only a holder of our key gets this far: an expiry that is not a number, or is thousands of years away.
+            raise TokenError(INVALID) from error
 
     @property
     def session(self) -> LoginSession:
@@ -43,11 +43,11 @@ class BoundToken(Token):
 
 
 class SessionAccessToken(BoundToken, AccessToken):
-    """Good for a few minutes, as long as its login is."""
+    """Valid for a few minutes, while its login is open."""
 
 
 class SessionRefreshToken(BoundToken, RefreshToken):
-    """Good for one refresh, which gives the next one. Presented twice, somebody else has it: the login ends."""
+    """Valid for one refresh, which gives the next token. A second use may be a thief's, so it ends the login."""
 
     access_token_class = SessionAccessToken
 
@@ -62,7 +62,7 @@ class SessionRefreshToken(BoundToken, RefreshToken):
         return token
 
     def rotate(self) -> None:
-        """Become the login's next refresh token. Of many who try with the same one, the first succeeds."""
+        """Become the login's next refresh token. If several callers try with the same one, the first succeeds."""
         session, presented = self.session, self["jti"]
         self.set_jti()
         self.set_exp()
@@ -82,7 +82,7 @@ class Claims:
 
 
 class SessionAuthentication(JWTAuthentication):
-    """`Authorization: Bearer <access>`, the person behind it and their login, with one query."""
+    """`Authorization: Bearer <access>`: the person and their login, with one query."""
 
     def get_validated_token(self, raw_token: bytes) -> SessionAccessToken:
         try:
@@ -98,7 +98,7 @@ class SessionAuthentication(JWTAuthentication):
             raise InvalidToken(str(error)) from error
 
 
-def forget_old(lifetime: timedelta = SessionRefreshToken.lifetime) -> int:
-    """Delete the logins whose last refresh token has expired; says how many."""
+def forget_old_logins(lifetime: timedelta = SessionRefreshToken.lifetime) -> int:
+    """Delete the logins whose last refresh token has expired. Returns how many."""
     deleted, _by_model = LoginSession.objects.filter(refreshed_at__lt=timezone.now() - lifetime).delete()
     return deleted

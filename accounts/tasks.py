@@ -1,4 +1,4 @@
-"""Background work about accounts. A mail is asked for by an address or an id; what it says is found when it is sent."""
+"""Background work about accounts. A task gets an address or an id; the mail is written when it is sent."""
 
 import logging
 from smtplib import SMTPException
@@ -16,12 +16,12 @@ log = logging.getLogger(__name__)
 _MAIL: dict[str, Any] = {"autoretry_for": (OSError, SMTPException), "retry_backoff": 30, "max_retries": 6}
 
 
-def ask_for(task: str, *arguments: str) -> bool:
-    """Ask a worker; false when the broker does not answer. Takes as long whoever the arguments are about."""
+def enqueue_mail(task: str, *arguments: str) -> bool:
+    """Enqueue a task; false when the broker does not answer. The time does not depend on whom it is about."""
     try:
         enqueue_now(f"accounts.{task}", args=arguments)
     except BrokerError:
-        log.exception("The broker does not answer; nobody was asked for %s", task)
+        log.exception("The broker does not answer; %s was not enqueued", task)
         return False
     return True
 
@@ -43,10 +43,10 @@ def mail_already_known(address: str) -> None:
 
 @shared_task(name="accounts.mail_password_changed", **_MAIL)
 def mail_password_changed(user_id: str) -> None:
-    for user in User.objects.filter(pk=user_id):  # nobody, when the account is gone already
+    for user in User.objects.filter(pk=user_id):  # none if the account is gone
         mails.send_password_changed(user)
 
 
 @shared_task(name="accounts.forget_old_logins")
 def forget_old_logins() -> None:
-    sessions.forget_old()
+    sessions.forget_old_logins()

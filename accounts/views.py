@@ -1,4 +1,4 @@
-"""Pages about accounts that Django's admin does not have."""
+"""The admin's login page."""
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
@@ -7,7 +7,7 @@ from accounts.forms import LoginForm
 
 
 def admin_login(request: HttpRequest) -> HttpResponse:
-    """The admin's own page to log in. Says in its status too when somebody tries too often."""
+    """Django's own page, with status 429 after too many tries."""
     response = admin.site.login(request)
     form = (getattr(response, "context_data", None) or {}).get("form")
     if isinstance(form, LoginForm) and form.wait:

@@ -1,4 +1,4 @@
-"""What the calls about accounts take and give."""
+"""What the calls about accounts take and answer."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,23 +23,23 @@ from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
 from accounts.limits import OLD_PASSWORD, give_back
 from accounts.models import User
 from accounts.sessions import SessionRefreshToken
-from accounts.tasks import ask_for
+from accounts.tasks import enqueue_mail
 
 PASSWORD_CHARS = 128
 HIDDEN = {"input_type": "password"}
 NOT_LOGGED_IN = (
-    "The username, e-mail address or password is wrong, or this account may not log in here yet, or no longer."
+    "The username, e-mail address or password is wrong, or this account is not confirmed or no longer active."
 )
 TAKEN_MEANWHILE = "Somebody else has just taken this username or e-mail address. Choose another one."
 
 
-def mandatory() -> bool:
-    """Whether nobody logs in before they confirmed their address."""
+def must_confirm() -> bool:
+    """Whether people must confirm their address before they log in."""
     return bool(settings.ACCOUNT_EMAIL_VERIFICATION == "mandatory")
 
 
 class Text(serializers.CharField):
-    """Text and nothing else. The package's field takes numbers too, which the API's description does not."""
+    """Text and nothing else. The package's field takes numbers too, which the schema does not allow."""
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
@@ -60,7 +60,7 @@ class ModelSerializer(serializers.ModelSerializer[User]):
 
 
 class Password(Text):
-    """As it is typed, blanks and all."""
+    """As it is typed, spaces included."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"max_length": PASSWORD_CHARS, "trim_whitespace": False, "style": HIDDEN, **options})
@@ -71,7 +71,7 @@ class DetailSerializer(serializers.Serializer[Any]):
 
 
 class PersonSerializer(ModelSerializer):
-    """A person, to themselves. Nothing else about them can be read or written."""
+    """What a person can read about themselves, and change. Nothing else can be read or written."""
 
     class Meta:
         model = User
@@ -80,7 +80,7 @@ class PersonSerializer(ModelSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         changed = copy(self.instance)
-        assert isinstance(changed, User)  # noqa: S101  # this serializer makes nobody
+        assert isinstance(changed, User)  # noqa: S101  # this serializer creates nobody
         changed.username = attrs.get("username", changed.username)
         changed.validate_constraints()
         return attrs
@@ -88,21 +88,21 @@ class PersonSerializer(ModelSerializer):
     def update(self, instance: User, validated_data: dict[str, Any]) -> User:
         for name, value in validated_data.items():
             setattr(instance, name, value)
-        with refusing_the_slower():
+        with refuse_taken_name():
             instance.save(update_fields=[*validated_data])
         return instance
 
 
 class TokensSerializer(serializers.Serializer[Any]):
-    """What a login gives."""
+    """The tokens of a login."""
 
-    access = serializers.CharField(help_text="Goes into the header `Authorization`, for 15 minutes.")
-    refresh = serializers.CharField(help_text="Gives the next pair at `/token/refresh/`: once, within seven days.")
+    access = serializers.CharField(help_text="Send it in the header `Authorization`. It is valid for 15 minutes.")
+    refresh = serializers.CharField(help_text="Send it to `/token/refresh/` for the next pair, once within seven days.")
     user = PersonSerializer()
 
 
 class SignupSerializer(ModelSerializer):
-    """Somebody new, without any rights. With mandatory verification a known address is taken like any other."""
+    """A new account without any rights. If addresses must be confirmed, a known address is accepted like any other."""
 
     password = Password(write_only=True)
     detail = serializers.SerializerMethodField(help_text="What to do next.")
@@ -110,12 +110,12 @@ class SignupSerializer(ModelSerializer):
     class Meta:
         model = User
         fields = ("username", "email", "password", "first_name", "last_name", "detail")
-        # Whether it is taken say the constraints of the model, where it is known whose address it is.
+        # The constraints of the model say whether it is taken: they know whose address it is.
         extra_kwargs: ClassVar = {"username": {"validators": [User.username_validator]}}
 
     def get_detail(self, _person: User) -> str:
-        if mandatory():
-            return "Confirm the e-mail address before you log in: how to, says a mail that is on its way."
+        if must_confirm():
+            return "We have sent you an e-mail to confirm your address. Confirm it before you log in."
         return "You may log in."
 
     def validate_email(self, address: str) -> str:
@@ -130,60 +130,67 @@ class SignupSerializer(ModelSerializer):
         try:
             person.validate_constraints()
         except DjangoValidationError as error:
-            if problems := _tellable(error, attrs["username"]):
+            untold: set[str] = set()
+            if must_confirm():  # and nobody may learn that an address is known
+                untold = {"email_taken", *(["username_taken"] if "@" in attrs["username"] else [])}
+            problems = {
+                name: left
+                for name, found in error.error_dict.items()
+                if (left := [problem for problem in found if problem.code not in untold])
+            }
+            if problems:
                 raise DjangoValidationError(problems) from error
         return attrs
 
     def create(self, validated_data: dict[str, Any]) -> User:
         address = validated_data["email"]
-        if mandatory() and User.objects.filter(email=address).exists():
-            _make_nobody(validated_data["username"], validated_data.pop("password"))
-            ask_for("mail_already_known", address)
+        if must_confirm() and User.objects.filter(email=address).exists():
+            # Take the name, and the time, that a new account would: otherwise a second try with the name would show
+            # that the address is known. The account that holds the name has no address that exists, and never opens. A
+            # name that is the known address needs no account, because it is never said to be taken.
+            username, password = validated_data["username"], validated_data.pop("password")
+            if "@" in username:
+                make_password(password)
+            else:
+                create_account(username=username, email=f"{uuid4()}@known.invalid", password=password, is_active=False)
+            enqueue_mail("mail_already_known", address)
             return User(**validated_data)
-        person = _make(**validated_data)
+        person = create_account(**validated_data)
         if settings.ACCOUNT_EMAIL_VERIFICATION != "none":
-            ask_for("mail_confirmation", address)
+            enqueue_mail("mail_confirmation", address)
         return person
 
 
-def _make(**given: Any) -> User:
-    with refusing_the_slower():
+def create_account(**given: Any) -> User:
+    with refuse_taken_name():
         person = User.objects.create_user(**given)
         EmailAddress.objects.create(user=person, email=person.email, primary=True)
     return person
 
 
-def _make_nobody(username: str, password: str) -> None:
-    """Take the name, and the time, that somebody new would. Else another try with it would tell who is known.
-
-    Nobody's account has no address that exists, and never opens. A name that is the known address needs none: of that,
-    nothing is ever told.
-    """
-    if "@" in username:
-        make_password(password)
-    else:
-        _make(username=username, email=f"{uuid4()}@known.invalid", password=password, is_active=False)
-
-
 class LoginSerializer(serializers.Serializer[Any]):
     """A username or an e-mail address, in either field and any case, and a password."""
 
-    username = Text(max_length=254, required=False, allow_blank=True, help_text="One of the two is needed.")
+    username = Text(max_length=254, required=False, allow_blank=True, help_text="Give this or the email.")
     email = Text(max_length=254, required=False, allow_blank=True)
-    password = Password(max_length=4096, write_only=True)  # the admin sets no limit
+    password = Password(max_length=4096, write_only=True)  # the admin has no limit
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         name = attrs.get("username") or attrs.get("email")
         if not name:
-            raise serializers.ValidationError("Give a username or an email, and a password.")
+            raise serializers.ValidationError("Give a username or an e-mail address, and a password.")
         user = authenticate(self.context["request"], username=name, password=attrs["password"])
-        if user is None or (mandatory() and _waits_for_confirmation(user)):
+        if user is None:
+            raise AuthenticationFailed(NOT_LOGGED_IN)
+        # Only an address that was given at sign-up has such a row; one that staff entered needs no confirmation.
+        unconfirmed = EmailAddress.objects.filter(user=user, email=user.email, verified=False)
+        if must_confirm() and unconfirmed.exists():
             raise AuthenticationFailed(NOT_LOGGED_IN)
         return {"user": user}
 
 
 class RefreshSerializer(serializers.Serializer[Any]):
-    """A refresh token for the next pair. It is good once."""
+    """A refresh token for the next pair. It works once."""
 
     refresh = Text(max_length=4096)
     access = serializers.CharField(read_only=True)
@@ -205,19 +212,19 @@ class AddressSerializer(serializers.Serializer[Any]):
 
 
 class ConfirmationSerializer(serializers.Serializer[Any]):
-    """The key from the mail."""
+    """The key from the e-mail."""
 
     key = Text(max_length=500, write_only=True)
 
     def validate_key(self, key: str) -> EmailConfirmationHMAC:
         confirmation = EmailConfirmationHMAC.from_key(key)
         if confirmation is None:
-            raise serializers.ValidationError("The key is not, or no longer, valid. Ask for another mail.")
+            raise serializers.ValidationError("The key is not valid, or no longer. Ask for a new e-mail.")
         return confirmation
 
 
 class PasswordResetConfirmSerializer(StockPasswordResetConfirmSerializer):
-    """What the mail said, and a new password. Who has read the mail has confirmed the address."""
+    """The data from the e-mail, and a new password. Reading the e-mail confirms the address."""
 
     uid = Text(max_length=100)
     token = Text(max_length=100)
@@ -230,7 +237,7 @@ class PasswordResetConfirmSerializer(StockPasswordResetConfirmSerializer):
 
 
 class PasswordChangeSerializer(StockPasswordChangeSerializer):
-    """Guessing the old password is limited as at login: somebody may have found a token."""
+    """Tries of the old password are limited as at login: somebody may have found a token."""
 
     old_password = Password(max_length=4096)
     new_password1 = Password()
@@ -247,31 +254,17 @@ class PasswordChangeSerializer(StockPasswordChangeSerializer):
 
 
 def save_password(form: "SetPasswordForm[Any]") -> None:
-    """Save it and nothing else of the person, whose rights may have changed while it was hashed; tell the owner."""
+    """Save the password alone, since rights may have changed while it was hashed, and warn the owner."""
     person = form.save(commit=False)
     person.save(update_fields=["password"])
-    ask_for("mail_password_changed", str(person.pk))
+    enqueue_mail("mail_password_changed", str(person.pk))
 
 
 @contextmanager
-def refusing_the_slower() -> Iterator[None]:
-    """Of two who take the same name or address at the same instant, tell the second."""
+def refuse_taken_name() -> Iterator[None]:
+    """Refuse the later of two people who take the same name or address at the same time."""
     try:
         with transaction.atomic():
             yield
     except IntegrityError as error:
         raise serializers.ValidationError(TAKEN_MEANWHILE) from error
-
-
-def _tellable(error: DjangoValidationError, username: str) -> dict[str, list[DjangoValidationError]]:
-    """What is wrong at which field; with mandatory verification without what would tell that an address is known."""
-    untold = {"email_taken", *(["username_taken"] if "@" in username else [])} if mandatory() else set()
-    problems = {
-        name: [problem for problem in found if problem.code not in untold] for name, found in error.error_dict.items()
-    }
-    return {name: left for name, left in problems.items() if left}
-
-
-def _waits_for_confirmation(user: Any) -> bool:
-    """Whether the address was given at sign-up and not confirmed since. What staff entered is taken as it is."""
-    return bool(EmailAddress.objects.filter(user=user, email=user.email, verified=False).exists())

@@ -1,4 +1,4 @@
-"""Where the calls about accounts are found. Nobody on the way may keep an answer: it has tokens, or a person's name."""
+"""The addresses of the calls about accounts. No cache may keep their answers, which hold tokens or names."""
 
 from typing import Any
 
@@ -8,20 +8,20 @@ from django.views.decorators.cache import never_cache
 from accounts.api import views
 
 
-def call(route: str, view: Any, name: str) -> Any:
+def uncached_path(route: str, view: Any, name: str) -> Any:
     return path(route, never_cache(view.as_view()), name=name)
 
 
 urlpatterns = [
-    call("signup/", views.SignupView, "signup"),
-    call("signup/verify-email/", views.VerifyEmailView, "verify-email"),
-    call("signup/resend-email/", views.ResendEmailView, "resend-email"),
-    call("login/", views.LoginView, "login"),
-    call("logout/", views.LogoutView, "logout"),
-    call("auth-protected-check/", views.AuthProtectedCheckView, "auth-protected-check"),
-    call("token/refresh/", views.RefreshView, "token-refresh"),
-    call("password/reset/", views.PasswordResetView, "password-reset"),
-    call("password/reset/confirm/", views.PasswordResetConfirmView, "password-reset-confirm"),
-    call("password/change/", views.PasswordChangeView, "password-change"),
-    call("user/", views.UserView, "user"),
+    uncached_path("signup/", views.SignupView, "signup"),
+    uncached_path("signup/verify-email/", views.VerifyEmailView, "verify-email"),
+    uncached_path("signup/resend-email/", views.ResendEmailView, "resend-email"),
+    uncached_path("login/", views.LoginView, "login"),
+    uncached_path("logout/", views.LogoutView, "logout"),
+    uncached_path("auth-protected-check/", views.AuthProtectedCheckView, "auth-protected-check"),
+    uncached_path("token/refresh/", views.RefreshView, "token-refresh"),
+    uncached_path("password/reset/", views.PasswordResetView, "password-reset"),
+    uncached_path("password/reset/confirm/", views.PasswordResetConfirmView, "password-reset-confirm"),
+    uncached_path("password/change/", views.PasswordChangeView, "password-change"),
+    uncached_path("user/", views.UserView, "user"),
 ]

@@ -1,4 +1,4 @@
-"""The calls about accounts. Each is open to strangers or asks for a token; none asks for a further permission."""
+"""The calls about accounts. Each is open to everybody or needs a token; none needs a further permission."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -21,14 +21,14 @@ from accounts.api.schema import PASSWORD, PERSON, TOKENS
 from accounts.limits import MAILS_FROM, MAILS_TO, SIGNUP, same_name
 from accounts.models import User
 from accounts.sessions import SessionAccessToken, SessionAuthentication
-from accounts.tasks import ask_for
+from accounts.tasks import enqueue_mail
 from config.schema import Answer, documented
 
 PERSON_ANSWER = {200: Answer(serializers.PersonSerializer, PERSON)}
 NEW_PASSWORDS = {"new_password1": "a better horse battery", "new_password2": "a better horse battery"}
 NAMES = {name: text for name, text in PERSON.items() if name != "pk"}
 CONFIRMED = "The address is confirmed."
-ON_ITS_WAY = "If there is reason to, a mail to this address is on its way."
+ON_ITS_WAY = "If an account needs it, an e-mail to this address is on its way."
 LOGGED_OUT = "You are logged out."
 ADDRESS = {"email": PERSON["email"]}
 
@@ -39,12 +39,12 @@ def detail_answer(sentence: str) -> dict[int, Answer]:
 
 class MailNotPossible(APIException):
     status_code = 503
-    default_detail = "No mail can be sent at the moment. Try again in half a minute."
+    default_detail = "No e-mail can be sent at the moment. Try again in half a minute."
     wait = 30
 
 
 class OpenToStrangers:
-    """Looks at no token: an old one must not keep anybody from getting a new one."""
+    """Ignores tokens: an expired one must not keep anybody from getting a new one."""
 
     authentication_classes: Sequence[type[BaseAuthentication]] = ()
     permission_classes: Sequence[Any] = (AllowAny,)
@@ -54,7 +54,7 @@ class OpenToStrangers:
 
 
 class SignupView(OpenToStrangers, generics.CreateAPIView[User]):
-    """Make an account. It has no rights beyond those that every account has."""
+    """Create an account. It has the rights that every account has."""
 
     serializer_class = serializers.SignupSerializer
     limit = SIGNUP
@@ -68,12 +68,12 @@ class SignupView(OpenToStrangers, generics.CreateAPIView[User]):
     )
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         if not settings.ACCOUNT_SIGNUP_OPEN:
-            raise PermissionDenied("Nobody can sign up here. Ask whoever looks after the site for an account.")
+            raise PermissionDenied("Sign-up is closed. Ask the people who run this site for an account.")
         return super().post(request, *args, **kwargs)
 
 
 class VerifyEmailView(OpenToStrangers, generics.GenericAPIView[Any]):
-    """Confirm an e-mail address with the key from the mail."""
+    """Confirm an e-mail address with the key from the e-mail."""
 
     serializer_class = serializers.ConfirmationSerializer
 
@@ -84,7 +84,7 @@ class VerifyEmailView(OpenToStrangers, generics.GenericAPIView[Any]):
 
 
 class MailView(OpenToStrangers, generics.GenericAPIView[Any]):
-    """Has a worker send a mail to an address, if there is reason to. The answer is the same and as quick if not."""
+    """Has a worker send a mail to an address if an account needs it. The answer and its time are the same if not."""
 
     serializer_class = serializers.AddressSerializer
     limit = MAILS_FROM
@@ -93,7 +93,7 @@ class MailView(OpenToStrangers, generics.GenericAPIView[Any]):
     def post(self, request: Request) -> Response:
         address = validated_body(self, request)["email"]
         MAILS_TO.take(self.task, same_name(address))
-        if not ask_for(self.task, address):
+        if not enqueue_mail(self.task, address):
             raise MailNotPossible
         return Response({"detail": ON_ITS_WAY})
 
@@ -102,7 +102,7 @@ class MailView(OpenToStrangers, generics.GenericAPIView[Any]):
     post=documented("accounts", "resend_email", detail_answer(ON_ITS_WAY), errors=[400, 429, 503], sent=ADDRESS)
 )
 class ResendEmailView(MailView):
-    """Send the mail again with which a new account's address is confirmed."""
+    """Send the e-mail that confirms a new account's address again."""
 
     task = "mail_confirmation"
 
@@ -111,7 +111,7 @@ class ResendEmailView(MailView):
     post=documented("accounts", "password_reset", detail_answer(ON_ITS_WAY), errors=[400, 429, 503], sent=ADDRESS)
 )
 class PasswordResetView(MailView):
-    """Send a mail that says how to set a new password."""
+    """Send an e-mail that says how to set a new password."""
 
     task = "mail_password_reset"
 
@@ -126,7 +126,7 @@ class PasswordResetView(MailView):
     )
 )
 class PasswordResetConfirmView(OpenToStrangers, stock.PasswordResetConfirmView):
-    """Set a new password with what the mail says. Every login with the old one ends."""
+    """Set a new password with the data from the e-mail. Every login with the old password ends."""
 
     serializer_class = serializers.PasswordResetConfirmSerializer
 
@@ -141,13 +141,13 @@ class PasswordResetConfirmView(OpenToStrangers, stock.PasswordResetConfirmView):
     )
 )
 class PasswordChangeView(stock.PasswordChangeView):
-    """Set a new password with the old one. Every login ends, this one too."""
+    """Set a new password; the old one is needed. Every login ends, this one too."""
 
     serializer_class = serializers.PasswordChangeSerializer
 
 
 class LoginView(OpenToStrangers, stock.LoginView):
-    """Log in, for a pair of tokens. Wrong, unknown, deactivated: the answer is one and the same."""
+    """Log in and get a pair of tokens. Every refusal reads the same: wrong, unknown or deactivated."""
 
     serializer_class = serializers.LoginSerializer
 
@@ -168,7 +168,7 @@ class LoginView(OpenToStrangers, stock.LoginView):
 
 
 class RefreshView(OpenToStrangers, generics.GenericAPIView[Any]):
-    """The next pair of tokens. The refresh token is good once: shown a second time, it ends the login."""
+    """Get the next pair of tokens. A refresh token works once: using it a second time ends the login."""
 
     serializer_class = serializers.RefreshSerializer
 
@@ -184,7 +184,7 @@ class RefreshView(OpenToStrangers, generics.GenericAPIView[Any]):
 
 
 class LogoutView(APIView):
-    """End this login: its access and refresh tokens are worthless from now on."""
+    """End this login: its access and refresh tokens no longer work."""
 
     @documented("accounts", "logout", detail_answer(LOGGED_OUT))
     def post(self, request: Request) -> Response:
@@ -197,14 +197,14 @@ class LogoutView(APIView):
     patch=documented("accounts", "user_change", PERSON_ANSWER, errors=[400], sent={"first_name": "Dora"}),
 )
 class UserView(stock.UserDetailsView):
-    """Who you are, and your names."""
+    """Your username, e-mail address and names."""
 
     serializer_class = serializers.PersonSerializer
     http_method_names = ["get", "patch", "head", "options"]
 
 
 class AuthProtectedCheckView(APIView):
-    """Whether the token is good, and whose it is."""
+    """Whether the token is valid, and whose it is."""
 
     @documented("accounts", "auth_protected_check", PERSON_ANSWER)
     def get(self, request: Request) -> Response:

@@ -19,7 +19,7 @@ def end_all(actor: User) -> Any:
 
 def test_a_manager_ends_a_login_at_once(mona: User, carl: User) -> None:
     tokens = log_in()
-    assert "Ended 1 logins" in end_all(mona).content.decode()
+    assert "Logins ended: 1." in end_all(mona).content.decode()
     assert check(tokens["access"]) == 401
     assert post("/token/refresh/", {"refresh": tokens["refresh"]}).status_code == 401
 

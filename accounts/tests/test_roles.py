@@ -9,7 +9,7 @@ from django.core.management import call_command
 from accounts import roles
 from accounts.checks import roles_name_real_permissions
 from accounts.models import User
-from accounts.roles import ROLES, Role, keep_in_step
+from accounts.roles import ROLES, Role, sync_role_groups
 
 pytestmark = pytest.mark.django_db
 
@@ -46,7 +46,7 @@ def test_other_groups_and_memberships_are_left_alone(vera: User) -> None:
     auditors = Group.objects.create(name="auditors")
     auditors.permissions.set(Permission.objects.filter(codename="view_logentry"))
     vera.groups.add(auditors)
-    keep_in_step(using="default")
+    sync_role_groups(using="default")
     assert granted("auditors") == {"admin.view_logentry"}
     assert set(vera.groups.values_list("name", flat=True)) == {"auditors", "viewer"}
 

@@ -20,7 +20,7 @@ from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from accounts.models import LoginSession, User
-from accounts.sessions import SessionRefreshToken, forget_old
+from accounts.sessions import SessionRefreshToken, forget_old_logins
 from accounts.tests.conftest import PASSWORD, bearer, check, log_in, make_person, post
 
 CHECK = "/auth-protected-check/"
@@ -117,7 +117,7 @@ def test_a_login_that_nobody_can_refresh_any_more_is_forgotten(carl: User) -> No
     old = LoginSession.objects.get()
     log_in()
     LoginSession.objects.filter(pk=old.pk).update(refreshed_at=timezone.now() - timedelta(days=8))
-    assert forget_old() == 1
+    assert forget_old_logins() == 1
     assert LoginSession.objects.count() == 1
 
 

@@ -39,10 +39,10 @@ class OneOf(ChoiceField):
         super().__init__(list(choices), **options)
         extend_schema_field({"type": "string", "enum": list(self.choices)})(self)
 
-    def to_internal_value(self, data: str) -> str:
+    def to_internal_value(self, data: Any) -> str:
         if data not in self.choices:
             raise ValidationError(f'"{shorten_text(data)}" is not one of {", ".join(self.choices)}.')
-        return data
+        return str(data)
 
 
 class WholeNumber(IntegerField):
@@ -50,10 +50,11 @@ class WholeNumber(IntegerField):
 
     def __init__(self, *, max_value: int, **options: Any) -> None:
         super().__init__(min_value=1, max_value=max_value, **options)
+        self.largest = max_value
 
-    def to_internal_value(self, data: str) -> int:
-        if not WHOLE.fullmatch(data) or not 1 <= int(data) <= self.max_value:
-            raise ValidationError(f'"{shorten_text(data)}" is not a whole number from 1 to {self.max_value:,}.')
+    def to_internal_value(self, data: Any) -> int:
+        if not WHOLE.fullmatch(data) or not 1 <= int(data) <= self.largest:
+            raise ValidationError(f'"{shorten_text(data)}" is not a whole number from 1 to {self.largest:,}.')
         return int(data)
 
 
@@ -85,8 +86,8 @@ class AnyText(Field[str, str, str, Any]):
 
 
 def several_of(child: Any, help_text: str = REPEATED) -> Any:
-    """A parameter that may be repeated; an empty tuple when it is not given."""
-    return ListField(child=child, default=tuple, help_text=help_text)
+    """A parameter that may be repeated; an empty list when it is not given."""
+    return ListField(child=child, default=list, help_text=help_text)
 
 
 def shorten_text(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The first person who can log in."""
+"""Create the first person who can log in."""
 
 import os
 import secrets
@@ -27,7 +27,7 @@ class Command(BaseCommand):
             self.stdout.write(how_to_log_in(user))
         else:
             raise CommandError(
-                f"{user.username} exists and is not an active superuser; nobody is promoted by a command. "
+                f"{user.username} exists and is not an active superuser; this command promotes nobody. "
                 "Name another user in DJANGO_ADMIN_USERNAME, or let a superuser change this one."
             )
 
@@ -42,17 +42,17 @@ def create_admin(username: str) -> str:
     try:
         user.full_clean()
     except ValidationError as error:
-        raise CommandError(f"No admin user could be made from DJANGO_ADMIN_*: {' '.join(error.messages)}") from error
+        raise CommandError(f"DJANGO_ADMIN_* do not give a valid user: {' '.join(error.messages)}") from error
     user.save()
     if given:
         return f"Log in as {username} / the password in DJANGO_ADMIN_PASSWORD"
-    keep(password)
+    remember_password(password)
     return f"Log in as {username} / {password}"
 
 
 def how_to_log_in(user: User) -> str:
-    """The sentence for a superuser who was there before. Changes nothing about the user."""
-    if password := kept_for(user):
+    """The sentence for a superuser who existed before. The user stays unchanged."""
+    if password := remembered_password(user):
         return f"Log in as {user.username} / {password}"
     given = os.environ.get("DJANGO_ADMIN_PASSWORD")
     if given and user.check_password(given):
@@ -63,8 +63,8 @@ def how_to_log_in(user: User) -> str:
     return f"Log in as {user.username} ({advice})"
 
 
-def keep(password: str) -> None:
-    """Where settings allow it, remember a generated password for later starts, readable by its owner only."""
+def remember_password(password: str) -> None:
+    """Remember a generated password for later starts if settings allow it, readable by its owner only."""
     path: Path | None = settings.ADMIN_PASSWORD_FILE
     if path:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -73,8 +73,8 @@ def keep(password: str) -> None:
         path.write_text(password)
 
 
-def kept_for(user: User) -> str:
-    """The remembered password while it is still this user's; once it is not, it is forgotten."""
+def remembered_password(user: User) -> str:
+    """The remembered password if it is still this user's; otherwise it is forgotten."""
     path: Path | None = settings.ADMIN_PASSWORD_FILE
     if not path or not path.exists():
         return ""
