@@ -69,7 +69,7 @@ _PAGE = """\
 Measured by `make benchapi ARGS="--products {products} --write"`, which made this page: each reading call of the API,
 asked {rate:g} times a second of two web workers, with {products:,} products. The clients and PostgreSQL, which had
 `shared_buffers` of {memory}, ran on the same machine. The promise is about the p95, the time within which 95 of 100
-requests are answered, waiting included. Other times are given as shares and ratios only, because they are one machine's.
+requests are answered, waiting included. Other times are shares and ratios only, because they are one machine's.
 
 Before each call the catalogue gets another version, so that no cache knows anything about it: the first request counts
 everything, as it does after an import. Brands, prices, words and products differ from request to request; the other
@@ -90,7 +90,8 @@ in its first second, and only then takes longer than its promise.
 
 ## Queries
 
-The queries of each call for pages of 1, 20 and 100 products, with empty caches and without the query that identifies the user:
+The queries of each call for pages of 1, 20 and 100 products, with empty caches and without the query that identifies
+the user:
 
 | call | queries |
 |---|---|

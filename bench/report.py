@@ -123,10 +123,10 @@ speed cancels out in them; two runs differ by a tenth or two.
 
 ## Beside the floors
 
-The floors are three things that every import needs: lxml walks over the file and looks at nothing; one `COPY` writes the
-finished rows into a table like that of staged items; one `MERGE` moves them into a table like that of products, with its
-indexes. The table shows our time as a multiple of the sum of the three. It runs from the upload to the clean-up, with
-every check, preview, plan and history:
+The floors are three things that every import needs: lxml walks over the file and looks at nothing; one `COPY` writes
+the finished rows into a table like that of staged items; one `MERGE` moves them into a table like that of products,
+with its indexes. The table shows our time as a multiple of the sum of the three. It runs from the upload to the
+clean-up, with every check, preview, plan and history:
 
 | | {head} |
 |---|{rule}|
@@ -135,9 +135,9 @@ every check, preview, plan and history:
 ## Beside the peers
 
 The peers read the same file with our reader and our checks, in one process, and write the result: they plan and show
-nothing, and keep nothing for undo. django-import-export runs in its best configuration for each import: where there are no
-products it does not look for them, otherwise it holds all of them in memory, and it does not write those that do not
-differ. The table shows how many times as fast ours is:
+nothing, and keep nothing for undo. django-import-export runs in its best configuration for each import: where there
+are no products it does not look for them, otherwise it holds all of them in memory, and it does not write those that
+do not differ. The table shows how many times as fast ours is:
 
 | | {head} |
 |---|{rule}|
@@ -162,8 +162,8 @@ Shares of stage · plan · apply; the rest is receiving the upload and cleaning 
 ## Pages and undo
 
 `make benchpages ARGS="--items 1000000"` asks for every list, filter and call of two imports at each station of their
-lives: an import that creates the catalogue, and one that changes a tenth of it. It takes the rarest field and issue, the most
-frequent, and one between. With a million items:
+lives: an import that creates the catalogue, and one that changes a tenth of it. It takes the rarest field and issue,
+the most frequent, and one between. With a million items:
 
 | | bound | |
 |---|---:|---:|
@@ -171,8 +171,8 @@ frequent, and one between. With a million items:
 | how many of its products were changed since, and what an undo would keep, 20 being edited | 300 ms | within |
 | undo of the creations of a first import, times its apply | 2 | 0.63 |
 
-The time to count the products that were changed since grows with their number. If there are more than ten thousand, each
-product of the import is looked at: with a million, that takes a second or two.
+The time to count the products that were changed since grows with their number. If there are more than ten thousand,
+each product of the import is looked at: with a million, that takes a second or two.
 
 ## Memory
 
