@@ -12,8 +12,8 @@ from django.core.files.base import File
 from catalog.imports.apply import apply
 from catalog.imports.confirm import confirm, go_on
 from catalog.imports.discard import clean_up, discard
-from catalog.imports.reading.processes import Crew
-from catalog.imports.reading.stage import Watch, finish_staging, stage
+from catalog.imports.reading.processes import ChunkProcesses
+from catalog.imports.reading.stage import ProgressCallback, finish_staging, stage
 from catalog.imports.receive import receive
 from catalog.imports.undo import redo, undo
 from catalog.imports.work.queue import Task, enqueued_to
@@ -27,7 +27,7 @@ def import_locally(
     mode: str = "",
     by: Any = None,
     dry_run: bool = False,
-    on_progress: Watch | None = None,
+    on_progress: ProgressCallback | None = None,
 ) -> ImportRun:
     """Receive, stage, plan and apply; a dry run is discarded after the plan. Raises `FeedRefused` as `receive` does.
 
@@ -51,7 +51,7 @@ def import_locally(
 
 
 @contextmanager
-def local_queue(on_progress: Watch | None = None) -> Iterator[Callable[[], None]]:
+def local_queue(on_progress: ProgressCallback | None = None) -> Iterator[Callable[[], None]]:
     """Keep what is enqueued in this process. Call what is yielded to do all of it, in turn."""
     jobs: deque[tuple[Task, ImportRun | Chunk]] = deque()
 
@@ -71,9 +71,9 @@ def local_queue(on_progress: Watch | None = None) -> Iterator[Callable[[], None]
 _OPERATIONS = {Task.APPLY: apply, Task.UNDO: undo, Task.REDO: redo, Task.CLEAN_UP: clean_up}
 
 
-def stage_locally(run: ImportRun, on_progress: Watch | None = None) -> None:
+def stage_locally(run: ImportRun, on_progress: ProgressCallback | None = None) -> None:
     """Read the run's file and plan, with every core of this machine. Nobody confirms the plan."""
-    with Crew(run, on_progress) as crew, enqueued_to(lambda _task, row: crew.read(row)):
+    with ChunkProcesses(run, on_progress) as processes, enqueued_to(lambda _task, row: processes.read(row)):
         stage(run, on_progress)
     run.refresh_from_db()
     if run.status == Status.STAGING and run.in_chunks is False:

@@ -69,7 +69,7 @@ def same(one: ImportRun, other: ImportRun) -> bool:
 
 @pytest.mark.parametrize("packed", [False, True], ids=["as it is", "gzip"])
 def test_chunks_give_the_rows_of_the_whole(feed: Feed, packed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chunks, "_TYPICAL_RATIO", 1000)
+    monkeypatch.setattr(chunks, "TYPICAL_PACKING_RATIO", 1000)
     content = feed_of(*MANY)
     whole = in_one_piece(feed, content, monkeypatch, mode="add")
     run = received(feed, gzip.compress(content) if packed else content)
@@ -116,7 +116,7 @@ def test_a_number_of_workers_read_them(feed: Feed, worker: Worker) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_processes_of_this_machine_read_them(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("catalog.imports.reading.processes._cores", lambda: 2)
+    monkeypatch.setattr("catalog.imports.reading.processes.count_cores", lambda: 2)
     seen: list[int] = []
     run = received(feed, feed_of(*MANY))
     stage_locally(run, lambda run: seen.append(run.items))
@@ -127,15 +127,15 @@ def test_processes_of_this_machine_read_them(feed: Feed, monkeypatch: pytest.Mon
 
 @pytest.mark.django_db(transaction=True)
 def test_a_killed_process_of_this_machine_is_not_missed(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("catalog.imports.reading.processes._cores", lambda: 2)
-    parent, read = os.getpid(), chunks._read
+    monkeypatch.setattr("catalog.imports.reading.processes.count_cores", lambda: 2)
+    parent, read = os.getpid(), chunks._stage_items
 
     def kill_once(chunk: Chunk) -> None:
         read(chunk)
         if os.getpid() != parent:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    monkeypatch.setattr(chunks, "_read", kill_once)
+    monkeypatch.setattr(chunks, "_stage_items", kill_once)
     run = received(feed, feed_of(*MANY))
     stage_locally(run)
     assert (run.status, run.items) == (Status.REVIEW, len(MANY))
@@ -252,7 +252,7 @@ def test_a_worker_lost_before_the_plan_takes_nothing_of_what_the_chunks_said_alo
     stage(run)
     for chunk in run.chunks.all():
         chunks.read_chunk(chunk.pk)
-    chunks.gather(ImportRun.objects.get(pk=run.pk))
+    chunks.gather_chunks(ImportRun.objects.get(pk=run.pk))
     run.refresh_from_db()
     stage_locally(run)
     assert run.status == Status.REVIEW

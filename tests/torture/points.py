@@ -21,10 +21,10 @@ from tests.torture.blows import BLOWS
 POINTS: dict[str, tuple[Any, str, str]] = {
     "reading, before the file is cut": (stage, "_start_over", "after"),
     "reading, while the file is cut": (chunks, "_is_wanted", "after"),
-    "a chunk, before its first row": (chunks, "_read", "before"),
+    "a chunk, before its first row": (chunks, "_stage_items", "before"),
     "a chunk, before the commit": (chunks, "add_issues", "after"),
-    "a chunk, after the commit": (chunks, "_read", "after"),
-    "gathering, before": (chunks, "gather", "before"),
+    "a chunk, after the commit": (chunks, "_stage_items", "after"),
+    "gathering, before": (chunks, "gather_chunks", "before"),
     "gathering, before the commit": (chunks, "forget_chunks", "after"),
     "the plan, before": (stage, "make_plan", "before"),
     "the plan, before the commit": (plan, "find_holds", "after"),

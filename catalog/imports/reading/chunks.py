@@ -1,6 +1,6 @@
-"""A big file in chunks: rows that say which part of it to read, each read once, by whichever worker is free.
+"""A big file is read in chunks: rows that say which part of it to read, each read once, by whichever worker is free.
 
-Where the file cannot be cut, or a chunk cannot be read apart, all of it is read in one piece, which says best what is
+When the file cannot be cut, or a chunk cannot be read apart, all of it is read in one piece, which says best what is
 wrong with it.
 """
 
@@ -25,26 +25,26 @@ from catalog.feeds.reading.slices import slices_of, without
 from catalog.feeds.reading.split import PIECE_BYTES, NotInPieces, Piece, Shell, pieces_of, read_piece, shell_of
 from catalog.imports.issues import Example, add_issues, add_unknown_names, merge_counts, unknown_examples
 from catalog.imports.reading.copy import ItemBatch, clean_items
-from catalog.imports.reading.unchanged import UnchangedItems, copy_unchanged, digest_items
+from catalog.imports.reading.unchanged import copy_unchanged, digest_items
 from catalog.imports.work.files import TookTooLong, Verified, forget_chunks, opened
 from catalog.imports.work.metrics import Meter, together
 from catalog.imports.work.queue import claimed, failing_in_words
 from catalog.models import Chunk, ImportRun, Status
 
-_WORTH_CUTTING = 2  # pieces
-_TYPICAL_RATIO = 8  # of unpacked to packed bytes
+MIN_PIECES = 2
+TYPICAL_PACKING_RATIO = 8  # unpacked bytes per packed byte
 
 
-def may_be_cut(run: ImportRun) -> bool:
-    """Whether the file is big enough, as it is or unpacked."""
-    return run.file_size * _TYPICAL_RATIO >= _WORTH_CUTTING * PIECE_BYTES
+def is_worth_cutting(run: ImportRun) -> bool:
+    """Whether the file may be big enough, as it is or unpacked."""
+    return run.file_size * TYPICAL_PACKING_RATIO >= MIN_PIECES * PIECE_BYTES
 
 
-def cut(run: ImportRun) -> Iterator[Chunk]:
-    """Cut the run's file, giving each chunk as soon as it may be read. Afterwards the run says whether it was cut."""
+def cut_file(run: ImportRun) -> Iterator[Chunk]:
+    """Cut the run's file and yield each chunk as soon as it may be read. Afterwards the run says whether it was cut."""
     in_chunks = False
     try:
-        for chunk in _chunks_of(run):
+        for chunk in _cut_open_file(run):
             yield chunk
             in_chunks = True
     except (NotInPieces, FeedRefused):
@@ -54,30 +54,25 @@ def cut(run: ImportRun) -> Iterator[Chunk]:
     run.refresh_from_db()
 
 
-def _chunks_of(run: ImportRun) -> Iterator[Chunk]:
+def _cut_open_file(run: ImportRun) -> Iterator[Chunk]:
     with opened(run) as file:
-        stored = Verified(file, run.sha256, time.monotonic() + settings.IMPORT_MAX_SECONDS)
-        start = check_start(stored, settings.FEED_LIMITS)
-        if start.content.is_packed:
-            yield from _chunks_of_packed(run, start, stored)
-        elif run.file_size >= _WORTH_CUTTING * PIECE_BYTES:
-            yield from _chunks_from(run, start)
-            stored.verify()
+        verified = Verified(file, run.sha256, time.monotonic() + settings.IMPORT_MAX_SECONDS)
+        start = check_start(verified, settings.FEED_LIMITS)
+        if not start.content.is_packed:
+            if run.file_size >= MIN_PIECES * PIECE_BYTES:
+                yield from _create_chunks(run, start)
+                verified.verify()
+        elif is_worth_cutting(run):
+            # A packed file can only be read from its beginning, so it is unpacked first, if it can then be cut.
+            shell_of(start)
+            run.spool.name = default_storage.save(f"spools/{uuid.uuid4()}", UnpackedFeed(start))
+            run.save(update_fields=["spool"])
+            verified.verify()
+            with run.spool.open("rb") as spool:
+                yield from _create_chunks(run, check_start(spool, settings.FEED_LIMITS))
 
 
-def _chunks_of_packed(run: ImportRun, start: Start, stored: Verified) -> Iterator[Chunk]:
-    """A packed file can be read from its beginning only, so it is unpacked first."""
-    if not may_be_cut(run):
-        return
-    shell_of(start)  # else it need not be unpacked
-    run.spool.name = default_storage.save(f"spools/{uuid.uuid4()}", _Unpacked(start))
-    run.save(update_fields=["spool"])
-    stored.verify()
-    with run.spool.open("rb") as spool:
-        yield from _chunks_from(run, check_start(spool, settings.FEED_LIMITS))
-
-
-class _Unpacked(File):  # type: ignore[type-arg]
+class UnpackedFeed(File):  # type: ignore[type-arg]
     """An unpacked feed, as a storage takes it."""
 
     def __init__(self, start: Start) -> None:
@@ -88,7 +83,7 @@ class _Unpacked(File):  # type: ignore[type-arg]
         return self._start.all_chunks()
 
 
-def _chunks_from(run: ImportRun, start: Start) -> Iterator[Chunk]:
+def _create_chunks(run: ImportRun, start: Start) -> Iterator[Chunk]:
     shell = shell_of(start)
     for piece in pieces_of(start, shell, PIECE_BYTES, settings.FEED_LIMITS):
         if piece.places + piece.room > settings.FEED_LIMITS.items:
@@ -99,7 +94,7 @@ def _chunks_from(run: ImportRun, start: Start) -> Iterator[Chunk]:
 
 
 def _is_wanted(run: ImportRun) -> bool:
-    """Not so when the run was discarded, or a chunk could not be read apart."""
+    """False when the run was discarded meanwhile, or a chunk could not be read apart."""
     return ImportRun.objects.filter(pk=run.pk, status=Status.STAGING, in_chunks=None).exists()
 
 
@@ -107,7 +102,7 @@ def _is_wanted(run: ImportRun) -> bool:
 
 
 def read_chunk(chunk_id: int) -> ImportRun | None:
-    """Read a chunk, once, whatever is delivered how often; a lost worker leaves nothing of it.
+    """Read a chunk once, however often the task is delivered. A lost worker leaves nothing of it behind.
 
     Returns its run, or None when the chunk is gone. When the chunk cannot be read apart, the run's `in_chunks` is False
     afterwards.
@@ -117,74 +112,61 @@ def read_chunk(chunk_id: int) -> ImportRun | None:
         return None
     with claimed(chunk) as free, failing_in_words(chunk.run):
         if free and chunk.run.status == Status.STAGING:
-            _check_time(chunk.run)
+            if chunk.run.seconds_in_status() > settings.IMPORT_MAX_SECONDS:
+                raise TookTooLong
             try:
-                _read(chunk)
+                _stage_items(chunk)
             except (NotInPieces, FeedRefused):
                 ImportRun.objects.filter(pk=chunk.run_id, status=Status.STAGING).update(in_chunks=False)
     chunk.run.refresh_from_db()
     return chunk.run
 
 
-def _check_time(run: ImportRun) -> None:
-    if run.seconds_in_status() > settings.IMPORT_MAX_SECONDS:
-        raise TookTooLong
-
-
 @transaction.atomic
-def _read(chunk: Chunk) -> None:
-    """Write its items, its issues, what it says of names, and the run's progress: all or nothing."""
-    run = chunk.run
+def _stage_items(chunk: Chunk) -> None:
+    """Write the chunk's items, its issues, the names in it and the run's progress: all or nothing."""
     if not Chunk.objects.select_for_update().filter(pk=chunk.pk, is_read=False).exists():
         return
-    occurring = Occurring(run.feed.rules)
-    with Meter() as meter, _file_of(run) as file:
+    run, rules, limits = chunk.run, chunk.run.feed.rules, settings.FEED_LIMITS
+    occurring = Occurring(rules)
+    with Meter() as meter, run.spool.open("rb") if run.spool else opened(run) as file:
         file.seek(chunk.start)
-        known, batch = _stage_items(chunk, file.read(chunk.end - chunk.start), occurring)
-        share = (chunk.end - chunk.start) * run.file_size // file.size
-    count = len(known.positions) + batch.count
+        data = file.read(chunk.end - chunk.start)
+        piece = Piece(*(getattr(chunk, field.name) for field in fields(Piece)))
+        shell = Shell(chunk.tags, chunk.item)
+        slices = slices_of(data, piece, shell)
+        digested = digest_items(data, slices, piece, shell, rules)
+        unchanged = copy_unchanged(run, digested)
+        # Only the other items are read; where the slices are not known, all are.
+        positions = [item.position for item in slices if item.position not in unchanged.positions] if slices else None
+        data = without(data, [item for item in slices if item.position in unchanged.positions])
+        items = clean_items(read_piece(data, piece, shell, limits, positions), rules, occurring)
+        batch = ItemBatch(run, items, digests={item.position: item.digest for item in digested})
+        batch.copy()
+        bytes_read = (chunk.end - chunk.start) * run.file_size // file.size
+    count = len(unchanged.positions) + batch.count
     names = {"names": sorted(occurring.names), "unknown": unknown_examples(occurring)}
     Chunk.objects.filter(pk=chunk.pk).update(is_read=True, cost=meter.figures(count), **names)
-    add_issues(run, merge_counts(known.tally.counts(), batch.tally.counts()))
-    progress = {"items": count, "invalid": known.invalid + batch.invalid, "bytes_read": share}
+    add_issues(run, merge_counts(unchanged.tally.counts(), batch.tally.counts()))
+    progress = {"items": count, "invalid": unchanged.invalid + batch.invalid, "bytes_read": bytes_read}
     wanted = ImportRun.objects.filter(pk=run.pk, status=Status.STAGING).exclude(in_chunks=False)
     if not wanted.update(**{name: F(name) + number for name, number in progress.items()}):
         transaction.set_rollback(True)
 
 
-def _stage_items(chunk: Chunk, data: bytes, occurring: Occurring) -> tuple[UnchangedItems, ItemBatch]:
-    """Copy the items that are known, and read the others."""
-    run, rules, limits = chunk.run, chunk.run.feed.rules, settings.FEED_LIMITS
-    piece = Piece(*(getattr(chunk, field.name) for field in fields(Piece)))
-    shell = Shell(chunk.tags, chunk.item)
-    slices = slices_of(data, piece, shell)
-    wanted = digest_items(data, slices, piece, shell, rules)
-    known = copy_unchanged(run, wanted)
-    positions = [item.position for item in slices if item.position not in known.positions] if slices else None
-    data = without(data, [item for item in slices if item.position in known.positions])
-    items = clean_items(read_piece(data, piece, shell, limits, positions), rules, occurring)
-    batch = ItemBatch(run, items, digests={item.position: item.digest for item in wanted})
-    batch.copy()
-    return known, batch
-
-
-def _file_of(run: ImportRun) -> File[bytes]:
-    return run.spool.open("rb") if run.spool else opened(run)
-
-
 # --- afterwards ---------------------------------------------------------------------------------------
 
 
-def all_read(run: ImportRun) -> bool:
+def all_chunks_read(run: ImportRun) -> bool:
     """Whether the run's file was cut into chunks, and all of them are read."""
     return bool(run.in_chunks) and not run.chunks.filter(is_read=False).exists()
 
 
 @transaction.atomic
-def gather(run: ImportRun) -> None:
-    """Put together what the chunks say of the whole file, and forget them: both or neither, and once."""
+def gather_chunks(run: ImportRun) -> None:
+    """Put together what the chunks say about the whole file, and forget them: both or neither, and once."""
     if not run.chunks.exists():
-        return  # a worker that was lost before it had planned did so
+        return  # done before, by a worker that was lost before it had planned
     names: set[str] = set()
     unknown: dict[str, Example] = {}
     costs = []

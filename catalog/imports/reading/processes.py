@@ -1,4 +1,4 @@
-"""The cores of this machine, for a face that imports in its own process."""
+"""The cores of this machine, for an import that runs in one process of it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from multiprocessing import get_context
 
 from django.db import connection, connections
 
-from catalog.imports.reading.chunks import may_be_cut, read_chunk
+from catalog.imports.reading.chunks import is_worth_cutting, read_chunk
 from catalog.models import Chunk, ImportRun, Status
 
-_LOOK_AGAIN = 0.5  # seconds
-_A_MOMENT = 0.02
+PROGRESS_SECONDS = 0.5
+RETRY_SECONDS = 0.02
 
 
-class Crew:
-    """Reads the chunks it is given in a process for each core, until the `with` block ends.
+class ChunkProcesses:
+    """Reads the chunks that it is given in one process per core, until the `with` block ends.
 
     Inside a transaction, whose rows other processes would not see, it reads them itself.
     """
@@ -32,16 +32,16 @@ class Crew:
         self._pool: ProcessPoolExecutor | None = None
         self._reading: set[Future[ImportRun | None]] = set()
 
-    def __enter__(self) -> Crew:
-        if may_be_cut(self._run) and not connection.in_atomic_block and _cores() > 1:
-            self._pool = ProcessPoolExecutor(_cores(), get_context("fork"), _begin)
-            self._pool.submit(int)  # all processes begin with the first call: now, while there are no threads
+    def __enter__(self) -> ChunkProcesses:
+        if is_worth_cutting(self._run) and not connection.in_atomic_block and count_cores() > 1:
+            self._pool = ProcessPoolExecutor(count_cores(), get_context("fork"), _start_process)
+            self._pool.submit(int)  # all processes start with the first call: now, while there are no threads
         return self
 
     def read(self, chunk: Chunk) -> None:
         if self._pool is None:
             read_chunk(chunk.pk)
-            self._tell()
+            self._show_progress()
             return
         with suppress(BrokenProcessPool):
             self._reading.add(self._pool.submit(read_chunk, chunk.pk))
@@ -52,37 +52,31 @@ class Crew:
         try:
             if not failure:
                 with suppress(BrokenProcessPool):
-                    self._wait()
-                self._read_the_rest()
+                    while self._reading:
+                        done, self._reading = wait(self._reading, PROGRESS_SECONDS, FIRST_COMPLETED)
+                        for reading in done:
+                            reading.result()
+                        self._show_progress()
+                # When somebody killed a process, the others end, too: the rest is read here.
+                unread = Chunk.objects.filter(run=self._run, is_read=False, run__status=Status.STAGING)
+                while chunk := unread.exclude(run__in_chunks=False).first():
+                    read_chunk(chunk.pk)
+                    time.sleep(RETRY_SECONDS)  # the one that was killed may still have it claimed
         finally:
             self._pool.shutdown(cancel_futures=True)
 
-    def _wait(self) -> None:
-        while self._reading:
-            done, self._reading = wait(self._reading, _LOOK_AGAIN, FIRST_COMPLETED)
-            for reading in done:
-                reading.result()
-            self._tell()
-
-    def _read_the_rest(self) -> None:
-        """When somebody killed a process, the others end, too."""
-        left = Chunk.objects.filter(run=self._run, is_read=False, run__status=Status.STAGING)
-        while chunk := left.exclude(run__in_chunks=False).first():
-            read_chunk(chunk.pk)
-            time.sleep(_A_MOMENT)  # the one that was killed may still hold it
-
-    def _tell(self) -> None:
+    def _show_progress(self) -> None:
         if self._on_progress:
             self._run.refresh_from_db()
             self._on_progress(self._run)
 
 
-def _begin() -> None:
-    """A new process has a connection of its own; that of its parent is left alone."""
+def count_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _start_process() -> None:
+    """Give a new process a connection of its own, and leave that of its parent alone."""
     for alias in connections:
         del connections[alias]
     gc.freeze()  # what came with the parent stays: looking through it for garbage would copy it, page by page
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

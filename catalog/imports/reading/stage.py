@@ -14,10 +14,10 @@ from catalog.feeds.broken.repair import Repaired, Repairs
 from catalog.feeds.broken.salvage import SALVAGEABLE, salvage_items
 from catalog.feeds.cleaning.check import Item, Occurring
 from catalog.feeds.reading.formats import open_content
-from catalog.feeds.reading.items import RawItem, Stream, read_items
+from catalog.feeds.reading.items import read_items
 from catalog.imports.issues import add_issues, add_unknown_names, unknown_examples
 from catalog.imports.planning.plan import make_plan
-from catalog.imports.reading import chunks
+from catalog.imports.reading.chunks import all_chunks_read, cut_file, gather_chunks, read_chunk
 from catalog.imports.reading.copy import ItemBatch, clean_items
 from catalog.imports.work.files import Verified, forget_chunks, opened
 from catalog.imports.work.metrics import Meter, speed
@@ -26,39 +26,41 @@ from catalog.models import Chunk, ImportRun, Mode, Reading, Status
 
 BATCH_ITEMS = 2000
 
-Watch = Callable[[ImportRun], None]
+ProgressCallback = Callable[[ImportRun], None]
 
 
-def stage(run: ImportRun, on_progress: Watch | None = None) -> None:
+def stage(run: ImportRun, on_progress: ProgressCallback | None = None) -> None:
     """Read the run's file, then plan. Staging changes no product.
 
     The run ends in review, or failed with a reason; that of a big file when the last worker has read its chunk. A
     second delivery of the same task does nothing; one after a lost worker starts over, or has the rest of the chunks
-    read. `on_progress` is called now and then, for a face that watches from this process.
+    read. `on_progress` is called now and then, so that a command can show progress.
     """
     with claimed(run) as free, failing_in_words(run):
         if free and run.move(Status.RECEIVED, Status.STAGING, to=Status.STAGING):
-            for chunk in _unread_chunks(run):
+            unread: Iterable[Chunk] = ()
+            if run.in_chunks is None:
+                _start_over(run, Reading.STRICT)
+                unread = cut_file(run)
+            elif run.in_chunks:
+                unread = run.chunks.filter(is_read=False)  # a lost worker left these
+            for chunk in unread:
                 enqueue(Task.STAGE_CHUNK, chunk)
             if run.in_chunks is False:
-                _stage_in_one_piece(run, on_progress)
+                with Meter() as meter:
+                    is_read = _read_whole_file(run, on_progress)
+                if is_read:
+                    run.metrics["stage"] = meter.figures(run.items)
+                    _plan_staged(run)
     finish_staging(run)
 
 
-def _unread_chunks(run: ImportRun) -> Iterable[Chunk]:
-    """Those into which the file is cut, or that a lost worker left. After them the run says whether it is in chunks."""
-    if run.in_chunks is None:
-        _start_over(run, Reading.STRICT)
-        return chunks.cut(run)
-    return run.chunks.filter(is_read=False) if run.in_chunks else ()
-
-
 def stage_chunk(chunk_id: int) -> ImportRun | None:
-    """Read a chunk. Who reads the last one plans; who cannot read it apart has the file read in one piece.
+    """Read a chunk. After the last one, plan; if it cannot be read apart, have the file read in one piece.
 
     Returns the run, or None when the chunk is gone.
     """
-    run = chunks.read_chunk(chunk_id)
+    run = read_chunk(chunk_id)
     if run and run.status == Status.STAGING:
         if run.in_chunks is False:
             enqueue(Task.STAGE, run)
@@ -68,34 +70,37 @@ def stage_chunk(chunk_id: int) -> ImportRun | None:
 
 
 def finish_staging(run: ImportRun) -> None:
-    """Plan, once, when all chunks are read. Whoever holds the run does so before letting go of it."""
-    if not chunks.all_read(run):
+    """Plan, once, when all chunks are read. A worker that has claimed the run does so before it releases it."""
+    if not all_chunks_read(run):
         return
     with claimed(run) as free, failing_in_words(run):
         run.refresh_from_db()
         if free and run.status == Status.STAGING:
-            chunks.gather(run)
-            _plan(run)
+            gather_chunks(run)
+            _plan_staged(run)
 
 
-def _plan(run: ImportRun) -> None:
+def _plan_staged(run: ImportRun) -> None:
     run.metrics["stage"] = run.metrics.get("stage", {}) | speed(run.seconds_in_status(), run.items)
     run.seconds["stage"] = run.metrics["stage"]["seconds"]
     make_plan(run)
 
 
+def _start_over(run: ImportRun, reading: Reading) -> None:
+    """Forget what was staged by a lost worker, or before the file turned out to be too broken for it."""
+    forget_chunks(run)
+    with transaction.atomic():
+        run.staged.all().delete()
+        run.issues.all().delete()
+        run.items = run.invalid = run.bytes_read = 0
+        run.reading = reading
+        run.save(update_fields=["items", "invalid", "bytes_read", "reading"])
+
+
 # --- in one piece -------------------------------------------------------------------------------------
 
 
-def _stage_in_one_piece(run: ImportRun, on_progress: Watch | None) -> None:
-    with Meter() as meter:
-        is_read = _read(run, on_progress)
-    if is_read:
-        run.metrics["stage"] = meter.figures(run.items)
-        _plan(run)
-
-
-def _read(run: ImportRun, on_progress: Watch | None) -> bool:
+def _read_whole_file(run: ImportRun, on_progress: ProgressCallback | None) -> bool:
     """Read the file as it is; repaired when it is not well-formed; item by item when repairs are not enough.
 
     False when the run was discarded meanwhile.
@@ -106,7 +111,11 @@ def _read(run: ImportRun, on_progress: Watch | None) -> bool:
         if refused and reading == Reading.REPAIRED and refused.code != "feed.not_well_formed":
             continue  # no repair makes an item smaller
         if refused and reading == Reading.SALVAGED and run.mode == Mode.SYNC:
-            raise _needs_update(refused)
+            raise FeedRefused(
+                "feed.salvage_in_sync",
+                f"{refused.message} Whole items could be read one by one, but sync would archive the products of the "
+                "others. Correct the file, or import it in the mode update.",
+            )
         _start_over(run, reading)
         try:
             return _read_once(run, on_progress, deadline)
@@ -119,57 +128,38 @@ def _read(run: ImportRun, on_progress: Watch | None) -> bool:
     raise AssertionError("the last way to read a file returns or raises")
 
 
-def _needs_update(refused: FeedRefused) -> FeedRefused:
-    return FeedRefused(
-        "feed.salvage_in_sync",
-        f"{refused.message} Whole items could be read one by one, but sync would archive the products of the others: "
-        "correct the file, or import it in the mode update.",
-    )
-
-
-def _start_over(run: ImportRun, reading: Reading) -> None:
-    """Forget what a lost attempt left, or one that the file was too broken for."""
-    forget_chunks(run)
-    with transaction.atomic():
-        run.staged.all().delete()
-        run.issues.all().delete()
-        run.items = run.invalid = run.bytes_read = 0
-        run.reading = reading
-        run.save(update_fields=["items", "invalid", "bytes_read", "reading"])
-
-
-def _read_once(run: ImportRun, on_progress: Watch | None, deadline: float) -> bool:
-    """Copy every item in, reading as the run says. False when the run was discarded meanwhile."""
-    occurring = Occurring(run.feed.rules)
+def _read_once(run: ImportRun, on_progress: ProgressCallback | None, deadline: float) -> bool:
+    """Copy every item in, reading as `run.reading` says. False when the run was discarded meanwhile."""
+    limits, rules = settings.FEED_LIMITS, run.feed.rules
+    occurring, repairs = Occurring(rules), Repairs()
     with opened(run) as file:
-        stored = Verified(file, run.sha256, deadline)
-        repairs = Repairs()
-        items = clean_items(_raw_items(run, stored, repairs), run.feed.rules, occurring)
-        while _save(run, items, file):
+        verified = Verified(file, run.sha256, deadline)
+        if run.reading == Reading.STRICT:
+            raw_items = read_items(verified, limits, run.feed.table_encoding)
+        elif run.reading == Reading.REPAIRED:
+            raw_items = read_items(Repaired(open_content(verified, limits).from_the_start(), repairs), limits)
+        else:
+            raw_items = salvage_items(open_content(verified, limits).from_the_start(), repairs, limits)
+        items = clean_items(raw_items, rules, occurring)
+        while _copy_batch(run, items, file):
             if on_progress:
                 on_progress(run)
         if run.status != Status.STAGING:
             run.refresh_from_db()
             return False
-        stored.verify()
+        verified.verify()
     run.names = sorted(occurring.names)
-    _count_repairs(run, repairs)
+    repaired = {}
+    for code, count in repairs.counts.items():
+        places = [{"line": line, "product_id": "", "found": found} for line, found in repairs.examples[code]]
+        repaired[code, ""] = (count, places)
+    add_issues(run, repaired)
     add_unknown_names(run, unknown_examples(occurring))
     return True
 
 
-def _raw_items(run: ImportRun, file: Stream, repairs: Repairs) -> Iterator[RawItem]:
-    limits = settings.FEED_LIMITS
-    if run.reading == Reading.STRICT:
-        return read_items(file, limits, run.feed.table_encoding)
-    unpacked = open_content(file, limits).from_the_start()
-    if run.reading == Reading.REPAIRED:
-        return read_items(Repaired(unpacked, repairs), limits)
-    return salvage_items(unpacked, repairs, limits)
-
-
 @transaction.atomic
-def _save(run: ImportRun, items: Iterator[Item], file: File[bytes]) -> bool:
+def _copy_batch(run: ImportRun, items: Iterator[Item], file: File[bytes]) -> bool:
     """Add a batch: its items, its issues and the run's progress, all or nothing. False when there is no more to do."""
     batch = ItemBatch(run, items, BATCH_ITEMS)
     batch.copy()
@@ -183,12 +173,3 @@ def _save(run: ImportRun, items: Iterator[Item], file: File[bytes]) -> bool:
         return False
     add_issues(run, batch.tally.counts())
     return bool(batch.count)
-
-
-def _count_repairs(run: ImportRun, repairs: Repairs) -> None:
-    """What was repaired in the file, beside the issues of its items."""
-    places = {
-        code: [{"line": line, "product_id": "", "found": found} for line, found in examples]
-        for code, examples in repairs.examples.items()
-    }
-    add_issues(run, {(code, ""): (count, places[code]) for code, count in repairs.counts.items()})
