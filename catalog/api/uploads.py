@@ -204,7 +204,8 @@ def render_run(request: Request, run: ImportRun, *, wait: int = 0) -> Response:
         pause = min(pause * 2, LONGEST_POLL_SECONDS)
         run.refresh_from_db()
     data = ReceivedSerializer(run, context={"request": request}).data
-    headers = {"Location": data["url"]} | ({"Preference-Applied": f"wait={wait}"} if wait else {})
+    # A server takes a plain text only, not the serializer's hyperlink.
+    headers = {"Location": str(data["url"])} | ({"Preference-Applied": f"wait={wait}"} if wait else {})
     return Response(data, status=201 if run.status == Status.APPLIED else 202, headers=headers)
 
 
