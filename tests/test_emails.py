@@ -44,7 +44,7 @@ def test_the_page_of_an_import_leads_to_its_emails_and_to_no_others() -> None:
     run = applied(feed, item("1"))
     for about in (run, f"catalog.importrun:{run.pk}#2", f"catalog.importrun:{run.pk}0"):
         tell([staff("ida")], "import_applied", about, {"run": run})
-    (link,) = tree(browser("mona").get(url(run))).xpath("//a[.='E-mails about it']/@href")
+    (link,) = tree(browser("mona").get(url(run))).xpath("//a[.='E-mails about this']/@href")
     page = browser("mona").get(link)
     assert page.status_code == 200
     assert texts(page, "//td[contains(@class, 'field-address')]") == ["ida@example.com"] * 2
@@ -53,4 +53,4 @@ def test_the_page_of_an_import_leads_to_its_emails_and_to_no_others() -> None:
 @pytest.mark.django_db
 def test_who_may_not_look_at_messages_gets_no_way_to_them() -> None:
     run = applied(Feed.objects.create(name="Ounass", slug="ounass"), item("1"))
-    assert not tree(browser("alice").get(url(run))).xpath("//a[.='E-mails about it']")
+    assert not tree(browser("alice").get(url(run))).xpath("//a[.='E-mails about this']")

@@ -137,8 +137,8 @@ def _outcome_counts(run: ImportRun) -> list[tuple[str, Any, int]]:
 
 
 _HINTS = {
-    Operation.ARCHIVE: _("It is not in the file any more. It is kept in the archive and can come back."),
-    Operation.RESTORE: _("It comes back from the archive as it was."),
+    Operation.ARCHIVE: _("It is no longer in the file. It stays in the archive and can come back."),
+    Operation.RESTORE: _("It comes back from the archive unchanged."),
 }
 
 

@@ -64,10 +64,10 @@ def _imports() -> dict[str, Any]:
     for run in running:
         run.progress = reading_progress(run)
     groups = [
-        Group(_("Needs confirmation"), _("No import waits for a person."), _first(waiting), "?status__exact=review"),
-        Group(_("Running"), _("No import is being read or applied."), running),
+        Group(_("Needs confirmation"), _("No import needs confirmation."), _first(waiting), "?status__exact=review"),
+        Group(_("Running"), _("No import is running."), running),
         Group(_("Failed in the last 7 days"), _("No import failed."), _first(failed), "?status__exact=failed"),
-        Group(_("Last imports"), _("No import was applied yet."), _first(done)),
+        Group(_("Latest imports"), _("No import has been applied yet."), _first(done)),
     ]
     return {"groups": groups, "is_busy": bool(running)}
 
@@ -94,7 +94,7 @@ def _products(*, counting: bool) -> dict[str, Any]:
         "is_counted": True,
         "total": total,
         "availability": [
-            {"value": value, "label": labels.get(value, _("Not said")), "count": count, "share": count / total}
+            {"value": value, "label": labels.get(value, _("Not given")), "count": count, "share": count / total}
             for value, count in numbers.items()
         ],
     }

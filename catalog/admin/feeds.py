@@ -43,13 +43,13 @@ class FeedAdmin(ModelAdmin):
     prepopulated_fields = {"slug": ["name"]}
     fieldsets = [
         (None, {"fields": ["name", "slug"]}),
-        (_("Its imports"), {"fields": ["mode", "auto_apply"]}),
+        (_("Imports"), {"fields": ["mode", "auto_apply"]}),
         (
-            _("When a person has to look"),
+            _("Limits that hold an import for review"),
             {
                 "description": _(
-                    "Such an import is not applied by itself, and who confirms it has to say why. An empty limit is "
-                    "switched off. A handful of products never holds an import, and a feed's first one is never held."
+                    "An import over a limit is not applied automatically, and confirming it needs a reason. An empty "
+                    "limit is off. A few products never hold an import, and a feed's first import is never held."
                 ),
                 "fields": [
                     "guard_archived",
@@ -63,7 +63,7 @@ class FeedAdmin(ModelAdmin):
             },
         ),
         (
-            _("How its files are read"),
+            _("Reading files"),
             {"fields": ["default_currency", "base_url", "domain", "aliases", "table_encoding"]},
         ),
     ]

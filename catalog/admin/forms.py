@@ -37,7 +37,7 @@ class FeedImportForm(ImportForm):
         label=_("Feed"),
         empty_label=None,
         widget=UnfoldAdminSelectWidget,
-        help_text=_("The source that the file comes from. Only its own products can be archived."),
+        help_text=_("Where the file comes from. An import can archive only this feed's products."),
     )
     mode = forms.ChoiceField(
         label=_("What the import may do"), choices=Mode.choices, widget=UnfoldAdminRadioSelectWidget
@@ -50,9 +50,9 @@ class FeedImportForm(ImportForm):
         file = self.fields["import_file"]
         file.label = _("File")
         file.help_text = _(
-            "XML (RSS, Atom or a list of products) or a table (CSV, TSV) with the attribute names in its first line, "
-            "up to %(size)s; gzip, or a zip with one feed in it, is unpacked. Nothing is changed until you confirm the "
-            "plan."
+            "XML (RSS, Atom or a list of products), or a table (CSV, TSV) with attribute names in its first line. At "
+            "most %(size)s. A gzip file, or a zip file with one feed, is unpacked. Nothing changes until you confirm "
+            "the plan."
         ) % {"size": filesizeformat(settings.FEED_MAX_BYTES)}
         file.widget.attrs["accept"] = ACCEPTED
 
@@ -72,7 +72,7 @@ class ProductForm(forms.ModelForm):  # type: ignore[type-arg]
         required=False,
         choices=lambda: [(name, label(name)) for name in PINNABLE],
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        help_text=_("Imports leave these as they are. A plan shows what the file says, and that yours is kept."),
+        help_text=_("Imports do not change these fields. A plan shows the file's value and keeps yours."),
     )
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -81,9 +81,9 @@ class ProductForm(forms.ModelForm):  # type: ignore[type-arg]
             if (amount := self.initial[name]) is not None:
                 self.initial[name] = with_decimals(amount, self.instance.currency)
         for name in set(self.instance.pinned) & self.fields.keys():
-            self.fields[name].help_text = _("Pinned: imports leave it as it is.")
+            self.fields[name].help_text = _("Pinned: imports do not change this field.")
         if price := self.fields.get("price"):
-            price.validators.append(MinValueValidator(SMALLEST, _("Leave it empty until there is a price.")))
+            price.validators.append(MinValueValidator(SMALLEST, _("Leave this empty until there is a price.")))
 
     @property
     def seen(self) -> str:
@@ -94,8 +94,8 @@ class ProductForm(forms.ModelForm):  # type: ignore[type-arg]
         if self.seen != str(self.instance.version):
             raise forms.ValidationError(
                 _(
-                    "This product was changed since you opened this page, by an import or by somebody else: its "
-                    "history says what. Nothing was saved. Open the product again, and make your changes there."
+                    "An import or another person has changed this product since you opened this page. Its history "
+                    "says what changed. Nothing was saved. Open the product again and repeat your changes."
                 )
             )
         return super().clean()

@@ -219,7 +219,7 @@ class ImportRunAdmin(ModelAdmin):
             return self._run_operation(request, pk, lambda run: request_undo(run, by=request.user, seen=seen))
         if run.status != Status.APPLIED or not run.has_changes:
             messages.warning(
-                request, _("%(run)s cannot be undone: it is not applied, or changed nothing.") % {"run": run}
+                request, _("%(run)s cannot be undone. It is not applied, or it changed nothing.") % {"run": run}
             )
             return redirect("admin:catalog_importrun_change", run.pk)
         context = {

@@ -75,7 +75,7 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
     list_per_page = 50
     show_full_result_count = False
     search_fields = ["search"]  # shows the box; `get_search_results` asks the index
-    search_help_text = _("Beginnings of words in id, title, brand, GTIN or MPN")
+    search_help_text = _("The start of words in id, title, brand, GTIN or MPN")
     readonly_fields = ["id", "feed", "archived_at", "created_at", "updated_at"]
     fieldsets = [
         (None, {"fields": ["id", "title", "description", "brand", "product_type", "google_product_category"]}),
@@ -103,7 +103,7 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
         ArrayField: {
             "form_class": LinesField,
             "widget": UnfoldAdminExpandableTextareaWidget,
-            "help_text": _("One address a line."),
+            "help_text": _("One address per line."),
         },
     }
     form = ProductForm

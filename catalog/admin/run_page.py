@@ -121,8 +121,8 @@ class RunPage:
         if run.has_changes or run.conflict or (run.archive_conflict and not run.pinned):
             return _("This import %(what)s.") % {"what": effect(run, "did")}
         if run.pinned:
-            return _("Nothing to confirm: what differs is pinned, and kept.")
-        return _("Nothing to confirm: the catalogue already says the same.")
+            return _("Nothing to confirm: every difference is in a pinned field.")
+        return _("Nothing to confirm: the catalogue already matches the file.")
 
     @property
     def counts(self) -> Iterator[Count]:
@@ -130,7 +130,7 @@ class RunPage:
         if run.status == Status.UNDONE:
             yield Count(_("undone"), run.undone, "good", "?tab=changes&outcome=undone")
             yield Count(_("kept: changed since"), run.kept, "warn", "?tab=changes&outcome=kept")
-            yield Count(_("could not: gone"), run.gone, "bad", "?tab=changes&outcome=gone")
+            yield Count(_("no longer in the catalogue"), run.gone, "bad", "?tab=changes&outcome=gone")
         yield Count(_("items read"), run.items)
         yield Count(_("new"), run.created, "good", "?tab=changes&operation=create")
         yield Count(_("changed"), run.changed, "info", "?tab=changes&operation=update")
@@ -139,7 +139,7 @@ class RunPage:
         else:
             yield Count(_("unchanged"), run.unchanged)
         if run.pinned:
-            yield Count(_("of these, kept by pins"), run.pinned, query="?tab=changes&operation=keep")
+            yield Count(_("unchanged because pinned"), run.pinned, query="?tab=changes&operation=keep")
         if run.mode == Mode.SYNC:
             yield Count(_("archived: not in the file"), run.archived, "warn", "?tab=missing")
         yield Count(_("duplicates, skipped"), run.duplicate, "warn", "?tab=issues&code=id.duplicate&attribute=id")

@@ -13,9 +13,9 @@ from catalog.templatetags.catalog import undo_effect
 
 # Of each verdict: its name among the counts, and its colour.
 BUCKETS = {
-    Outcome.UNDONE: (_("taken back"), "good"),
+    Outcome.UNDONE: (_("undone"), "good"),
     Outcome.KEPT: (_("kept: changed since"), "warn"),
-    Outcome.GONE: (_("could not: gone"), "bad"),
+    Outcome.GONE: (_("no longer in the catalogue"), "bad"),
 }
 # What the inverse of each operation is called, and the colour it has in lists.
 _INVERSE = {
@@ -25,8 +25,8 @@ _INVERSE = {
     Operation.RESTORE: (_("Archived again"), Operation.ARCHIVE),
 }
 _WHY_NOT = {
-    Outcome.KEPT: _("It was edited, or changed by a later import, and stays as it is now."),
-    Outcome.GONE: _("It is not in the catalogue any more."),
+    Outcome.KEPT: _("It was edited or changed by a later import, so it stays as it is."),
+    Outcome.GONE: _("It is no longer in the catalogue."),
 }
 
 

@@ -57,7 +57,7 @@ def _small(note: Any) -> str:
     return format_html(" <small>{}</small>", note) if note else ""
 
 
-# The same verbs in the three sentences that a plan is spoken of; the last one is for a plan that changes nothing.
+# The verbs of a plan in three sentences. The last of each is for a plan that changes nothing.
 _VERBS = {
     "will": ("add", "change", "archive", "will change no"),
     "did": ("added", "changed", "archived", "changed no"),
@@ -67,25 +67,27 @@ _VERBS = {
 
 @register.filter
 def effect(run: ImportRun, tense: str) -> str:
-    """“will add 1,240, change 8,611 and archive 147 products”: what is nothing is not said."""
+    """“will add 1,240, change 8,611 and archive 147 products”: zeros are left out."""
     *verbs, nothing = _VERBS[tense]
     numbers = (run.created, run.changed, run.archived)
     parts = [f"{verb} {intcomma(number)}" for verb, number in zip(verbs, numbers, strict=True) if number]
     if not parts:
-        return f"{nothing} product"
+        return f"{nothing} products"
     what = " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
     return f"{'will ' if tense == 'will' else ''}{what} {_products(sum(numbers))}"
 
 
 @register.filter
 def undo_effect(numbers: Any, tense: str) -> str:
-    """“4 products are as before, 1 was kept because it changed since and 1 is gone”, of a run or a prospect."""
+    """“4 products are as before the import; 1 was kept: it has changed since; …”, of a run or a prospect."""
+    undone, kept, gone = numbers.undone, numbers.kept, numbers.gone
     be, keep = ("will be", "will be kept") if tense == "will" else ("are", "were kept")
-    parts = [f"{intcomma(numbers.undone)} {_products(numbers.undone)} {_be(numbers.undone, be)} as before the import"]
-    if numbers.kept:
-        parts.append(f"{intcomma(numbers.kept)} {_be(numbers.kept, keep)}, changed since")
-    if numbers.gone:
-        parts.append(f"{intcomma(numbers.gone)} {_be(numbers.gone, 'are')} not in the catalogue any more")
+    parts = [f"{intcomma(undone)} {_products(undone)} {_agree(undone, be)} as before the import"]
+    if kept:
+        why = "it has" if kept == 1 else "they have"
+        parts.append(f"{intcomma(kept)} {_agree(kept, keep)} because {why} changed since")
+    if gone:
+        parts.append(f"{intcomma(gone)} {_agree(gone, 'are')} no longer in the catalogue")
     return "; ".join(parts)
 
 
@@ -93,5 +95,5 @@ def _products(number: int) -> str:
     return "product" if number == 1 else "products"
 
 
-def _be(number: int, verb: str) -> str:
+def _agree(number: int, verb: str) -> str:
     return verb.replace("are", "is").replace("were", "was") if number == 1 else verb

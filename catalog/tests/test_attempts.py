@@ -393,15 +393,15 @@ def told(run: ImportRun) -> list[str]:
 def test_the_page_says_how_long_the_worker_is_silent(run: ImportRun) -> None:
     lose_a_worker(run)
     fall_silent(75)
-    assert told(run)[0].startswith("No sign of life from the worker for 7")
-    assert told(run)[0].endswith("in attempt 1 of 3. Soon another one takes over, for attempt 2.")
+    assert told(run)[0].startswith("The worker has not responded for 7")
+    assert told(run)[0].endswith("(attempt 1 of 3). Another worker takes over soon (attempt 2).")
 
 
 def test_the_page_says_that_another_worker_took_over(run: ImportRun) -> None:
     lose_a_worker(run)
     lose_a_worker(run)
     assert told(run) == [
-        "The worker before gave no sign of life any more. Another one took over: attempt 2 of 3.",
+        "The previous worker stopped responding. Another one took over (attempt 2 of 3).",
     ]
 
 

@@ -248,7 +248,7 @@ def test_the_page_shows_each_guard_and_asks_why(harmful: ImportRun) -> None:
     assert cards(page) == [f"serious {hold['message']}" for hold in harmful.holds]
     (field,) = tree(page).xpath("//form[contains(@action, '/confirm/')]//input[@name='reason']")
     assert field.get("required") is not None
-    assert texts(page, "//label[@for='reason']") == ["Why is it right to apply this import all the same?"]
+    assert texts(page, "//label[@for='reason']") == ["Why should this import be applied anyway?"]
 
 
 def test_the_page_asks_nothing_where_nothing_is_held(feed: Feed) -> None:
@@ -269,7 +269,7 @@ def test_the_reason_stays_on_the_page_escaped(harmful: ImportRun) -> None:
     alice.post(url(harmful, "confirm"), {"plan_hash": harmful.plan_hash, "reason": "<b>End</b> of season"})
     ImportRun.objects.filter(pk=harmful.pk).update(status=Status.APPLIED)
     page = alice.get(url(harmful))
-    assert "Confirmed all the same: <b>End</b> of season" in text_of(tree(page))
+    assert "Confirmed anyway: <b>End</b> of season" in text_of(tree(page))
     assert not tree(page).xpath("//b[text()='End']")
 
 

@@ -126,7 +126,7 @@ def test_only_fields_are_pinned(feed: Feed) -> None:
 
 
 def test_a_pinned_field_says_so_on_the_form(pinned: Feed) -> None:
-    said = texts(browser("mona").get(PAGE), "//*[contains(text(), 'Pinned: imports leave it as it is.')]")
+    said = texts(browser("mona").get(PAGE), "//*[contains(text(), 'Pinned: imports do not change this field.')]")
     assert len(said) == 2
 
 

@@ -130,7 +130,7 @@ def test_invalid_items_of_an_old_import_go_and_are_told_of(feed: Feed) -> None:
     assert not StagedItem.objects.exists()
     assert (run.issues.count(), run.item_issues.count()) == (1, 0)
     page = browser("bob").get(f"{url(run)}?tab=invalid")
-    assert texts(page, f"//p[{with_class('empty')}]") == ["The invalid items of this import were swept."]
+    assert texts(page, f"//p[{with_class('empty')}]") == ["The invalid items of this import were deleted."]
 
 
 @pytest.mark.parametrize("end", ["applied", "discarded", "failed"])

@@ -246,12 +246,12 @@ def card(run: ImportRun, query: str = "") -> str:
 def test_the_page_says_what_was_repaired(feed: Feed) -> None:
     run = repaired(feed)
     said = card(run)
-    assert "This import waits for a person" in said
+    assert "This import is held for review" in said
     assert "An & is not escaped 1 line 3: & B" in said
     issues = browser("alice").get(url(run) + "?tab=issues")
     assert "feed.repaired.bare_ampersand" in issues.content.decode()
     execute(run)
-    assert "waited for a person" in card(run)
+    assert "was held for review" in card(run)
 
 
 def test_the_page_says_what_was_lost(feed: Feed) -> None:
@@ -265,8 +265,8 @@ def test_the_page_says_what_was_lost(feed: Feed) -> None:
 def test_a_plan_without_changes_can_be_confirmed_all_the_same(feed: Feed) -> None:
     applied(feed, item("1"), item("2", title="R & B"))
     page = browser("alice").get(url(repaired(feed)))
-    assert heading(page) == "Confirming will change no product."
-    assert "Confirm: change no product" in buttons(page)
+    assert heading(page) == "Confirming will change no products."
+    assert "Confirm: change no products" in buttons(page)
 
 
 def test_a_well_formed_file_has_no_card(feed: Feed) -> None:

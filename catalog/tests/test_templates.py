@@ -36,7 +36,7 @@ every_page = pytest.mark.parametrize("template", PAGES, ids=lambda path: path.st
         (0, 0, 1, "will archive 1 product", "archived 1 product", "archive 1 product"),
         (1, 1, 0, "will add 1 and change 1 products", "added 1 and changed 1 products", "add 1 and change 1 products"),
         (3, 2, 0, "will add 3 and change 2 products", "added 3 and changed 2 products", "add 3 and change 2 products"),
-        (0, 0, 0, "will change no product", "changed no product", "change no product"),
+        (0, 0, 0, "will change no products", "changed no products", "change no products"),
     ],
 )  # fmt: skip
 def test_a_plan_is_spoken_of_in_a_sentence(

@@ -174,7 +174,7 @@ def test_the_first_page_is_silent_while_mail_gets_out(
 ) -> None:
     told(alice)
     deliver()
-    assert "Mail does not get out" not in text_of(viewer.get(INDEX))
+    assert "Mail delivery has problems" not in text_of(viewer.get(INDEX))
 
 
 def test_the_first_page_warns_when_the_server_takes_no_mail(
@@ -205,4 +205,4 @@ def test_the_first_page_warns_of_what_was_not_delivered(viewer: Client, alice: A
 
 def test_who_may_not_look_at_messages_is_not_warned(staff: Callable[..., Client]) -> None:
     Outage.note("The mail server cannot be reached")
-    assert "Mail does not get out" not in text_of(staff().get(INDEX))
+    assert "Mail delivery has problems" not in text_of(staff().get(INDEX))

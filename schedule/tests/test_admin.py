@@ -104,7 +104,7 @@ def test_a_superuser_says_what_as_well(admin_client: Client, job: PeriodicTask) 
 
 # --- the warning --------------------------------------------------------------------------------------
 INDEX = reverse("admin:index")
-WARNING = "Periodic tasks do not run as they should"
+WARNING = "Periodic tasks have problems"
 
 
 def ended(job: PeriodicTask, outcome: Outcome, at: int) -> None:

@@ -21,7 +21,7 @@ from catalog.tests.pages import PRODUCTS, RUNS, UPLOAD, active_parts, browser, t
 pytestmark = pytest.mark.django_db
 
 INDEX = reverse("admin:index")
-IMPORTS = ["Needs confirmation", "Running", "Failed in the last 7 days", "Last imports"]
+IMPORTS = ["Needs confirmation", "Running", "Failed in the last 7 days", "Latest imports"]
 EVERYTHING = [*IMPORTS, "Catalogue", "Feeds"]
 
 
@@ -91,8 +91,8 @@ def test_the_last_imports_say_what_they_did_the_latest_first(bob: Client, feed: 
     first = applied(feed, *items(2))
     second = undone(applied(feed, *items(3)))
     page = bob.get(INDEX)
-    assert links(page, "Last imports") == [url(second), url(first)]
-    said = parts(page)["Last imports"]
+    assert links(page, "Latest imports") == [url(second), url(first)]
+    said = parts(page)["Latest imports"]
     assert "Added 2 products." in said
     assert "Undone: 1 product is as before the import." in said
 
@@ -132,7 +132,7 @@ def test_the_page_waits_for_no_count_and_one_count_serves_all(bob: Client) -> No
 def test_a_change_of_the_catalogue_is_counted(bob: Client) -> None:
     counted(bob)
     Product.objects.create(id="1")
-    assert parts(counted(bob))["Catalogue"] == "1 product Products by availability Not said 1 100.0 %"
+    assert parts(counted(bob))["Catalogue"] == "1 product Products by availability Not given 1 100.0 %"
 
 
 def test_a_feed_says_when_it_was_applied_last_and_how_much_was_invalid(
@@ -148,7 +148,7 @@ def test_a_feed_says_when_it_was_applied_last_and_how_much_was_invalid(
         "Outlet never –",
     ]
     assert [bars.get("aria-label") for bars in tree(page).xpath("//*[@role='img']")] == [
-        "Of the last imports, the oldest first: 25.0 %, 0.0 %, 0.0 %"
+        "Invalid items of the latest imports, oldest first: 25.0 %, 0.0 %, 0.0 %"
     ]
 
 
@@ -176,7 +176,7 @@ def test_who_may_look_at_one_thing_only_sees_nothing_of_the_others(feed: Feed) -
 
 
 def test_an_empty_catalogue_says_where_products_come_from(bob: Client) -> None:
-    said = "The catalogue has no products yet: they come with the first import."
+    said = "There are no products yet. They come with the first import."
     assert parts(counted(bob))["Catalogue"] == said
 
 
@@ -189,7 +189,7 @@ def test_who_may_import_can_begin_here(feed: Feed, name: str, offered: int) -> N
 @pytest.mark.parametrize(("name", "offered"), [("mona", True), ("ida", False)])
 def test_without_a_feed_the_page_says_what_one_is(db: None, name: str, offered: bool) -> None:
     page = browser(name).get(INDEX)
-    assert parts(page)["Feeds"].startswith("There is no feed yet.")
+    assert parts(page)["Feeds"].startswith("There are no feeds yet.")
     assert links(page, "Feeds") == ([reverse("admin:catalog_feed_add")] if offered else [])
 
 

@@ -1,4 +1,4 @@
-"""Files of a run: the invalid items as a feed that can be mended and uploaded again, issues and changes as CSV."""
+"""Files of a run: the invalid items as a feed that can be corrected and uploaded again, issues and changes as CSV."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_the_error_file_read_again_has_the_same_items_and_issues(bob: Client, fe
     assert told(second) == told(first)
 
 
-def test_a_mended_error_file_brings_the_rest_in(bob: Client, feed: Feed) -> None:
+def test_a_corrected_error_file_brings_the_rest_in(bob: Client, feed: Feed) -> None:
     run = applied(feed, *items(3), *BAD)
     content = download(bob, run, "invalid_xml").decode()
     for wrong, right in (

@@ -113,7 +113,7 @@ STATES: dict[str, tuple[Callable[[Feed], ImportRun], str]] = {
     "redoing": (redoing, "Applying the import again"),
     "failed": (broken, "This import failed. No product was changed."),
     "discarded": (thrown_away, "This import was discarded. No product was changed."),
-    "unchanged": (unchanged, "Nothing to confirm: the catalogue already says the same."),
+    "unchanged": (unchanged, "Nothing to confirm: the catalogue already matches the file."),
     "useless": (useless, "No item of this file can be imported. No product was changed."),
     "synced away": (synced_away, "This import archived 1 product."),
 }
@@ -147,7 +147,7 @@ def test_no_page_of_an_import_is_for_charlie(feed: Feed, state: str) -> None:
 
 
 def test_who_may_not_confirm_is_told_who_has_to(bob: Client, feed: Feed) -> None:
-    assert "Somebody who may confirm imports" in bob.get(url(planned(feed, *items(2)))).content.decode()
+    assert "Someone who may confirm imports" in bob.get(url(planned(feed, *items(2)))).content.decode()
 
 
 def test_a_failed_import_says_why_and_what_to_do(alice: Client, feed: Feed) -> None:
@@ -159,8 +159,8 @@ def test_a_failed_import_says_why_and_what_to_do(alice: Client, feed: Feed) -> N
 
 def test_what_cannot_be_applied_again_says_why(alice: Client, bob: Client, feed: Feed) -> None:
     run = undone_long_ago(feed)
-    assert "kept no longer. Upload its file again" in text_of(tree(alice.get(url(run))))
-    assert "kept no longer" not in text_of(tree(bob.get(url(run))))
+    assert "no longer kept. Upload the file again" in text_of(tree(alice.get(url(run))))
+    assert "no longer kept" not in text_of(tree(bob.get(url(run))))
 
 
 def test_the_result_says_who_confirmed(alice: Client, feed: Feed) -> None:
@@ -380,10 +380,10 @@ def test_facts_stay_when_what_was_staged_is_swept(alice: Client, feed: Feed) -> 
 def test_archived_and_returning_products_say_what_happens(alice: Client, feed: Feed) -> None:
     applied(feed, *items(2))
     away = planned(feed, item("00001"), mode="sync")
-    assert "It is not in the file any more." in alice.get(url(away)).content.decode()
+    assert "It is no longer in the file." in alice.get(url(away)).content.decode()
     execute(away)
     back = alice.get(url(planned(feed, *items(2), mode="sync")))
-    assert "It comes back from the archive as it was." in back.content.decode()
+    assert "It comes back from the archive unchanged." in back.content.decode()
     assert "Back from the archive" in texts(back, "//ul[@class='changes']//summary/span")
 
 
@@ -482,7 +482,7 @@ def test_tabs_say_how_much_is_behind_them(alice: Client, feed: Feed) -> None:
 def test_a_discarded_plan_has_no_changes_to_show(ida: Client, feed: Feed) -> None:
     page = ida.get(url(thrown_away(feed)))
     assert texts(page, "//nav[@class='tabs']/a") == ["Changes", "Issues", "Invalid items", "Attributes"]
-    assert texts(page, f"//*[{with_class('empty')}]") == ["The plan was thrown away."]
+    assert texts(page, f"//*[{with_class('empty')}]") == ["The plan was discarded."]
 
 
 def test_a_filter_without_a_match_offers_the_way_back(alice: Client, run: ImportRun) -> None:

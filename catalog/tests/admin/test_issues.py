@@ -64,7 +64,7 @@ def test_after_the_end_the_invalid_items_are_still_listed(bob: Client, feed: Fee
     clean_up(run)
     page = bob.get(f"{url(run)}?tab=issues&code=gtin.length&attribute=gtin")
     assert listed(page) == ["2"]
-    assert "only the invalid ones are kept" in page.content.decode()
+    assert "Only its invalid items are kept" in page.content.decode()
     page = bob.get(f"{url(run)}?tab=issues&code=mpn.too_long&attribute=mpn")
     assert "were kept until the import ended" in page.content.decode()
 
@@ -116,13 +116,13 @@ def test_what_is_gone_altogether_is_shown_as_gone(bob: Client, feed: Feed) -> No
     found = shares(bob.get(url(planned(feed, item("1", brand=None))), {"tab": "attributes"}))
     assert found["color"] == found["heel"] == ["0", "0.0 %", "−100.0"]
     page = bob.get(url(ImportRun.objects.latest("pk")), {"tab": "attributes"})
-    assert "they occur nowhere in the file: brand." in text_of(tree(page))
+    assert "which products should have: brand." in text_of(tree(page))
 
 
 @pytest.mark.parametrize(("name", "offered"), [("mona", 1), ("bob", 0)])
 def test_names_of_no_attribute_lead_to_the_settings(feed: Feed, name: str, offered: int) -> None:
     page = browser(name).get(url(planned(feed, item("1", Farbe="Rot"))), {"tab": "attributes"})
-    assert "Not in the table of attributes" in page.content.decode()
+    assert "Unknown attributes" in page.content.decode()
     way = reverse("admin:catalog_feed_change", args=[feed.pk])
     assert len(tree(page).xpath(f"//div[@class='run']//a[@href='{way}']")) == offered
 
@@ -145,7 +145,7 @@ def test_a_sync_lists_what_is_missing_and_what_becomes_of_it(bob: Client, feed: 
     run = planned(feed, *items(2), mode="sync")
     page = bob.get(url(run), {"tab": "missing"})
     assert texts(page, "//ul[@class='changes']//summary//code") == ["00003", "00004"]
-    assert "2 products of this feed are not in the file. They go to the archive" in text_of(tree(page))
+    assert "2 products of this feed are not in the file. They are archived with all their data" in text_of(tree(page))
     assert f"{url(before)}?tab=missing" in tree(page).xpath("//a/@href")
     assert "Missing from the file 2" in texts(page, "//nav[@class='tabs']/a")
     page = bob.get(url(before), {"tab": "missing"})
@@ -166,15 +166,15 @@ def test_a_supplement_says_what_products_keep(bob: Client, feed: Feed) -> None:
     run = planned(feed, *items(3, **stock), item("new", **stock))
     (said,) = texts(bob.get(url(run)), f"//p[{with_class('kept')}]")
     assert said == (
-        "Supplemental feed: title, link and price occur nowhere in this file. 3 items are of products that exist and "
-        "keep their own. An item of a new or archived product is invalid without."
+        "Supplemental feed: title, link and price are missing from the whole file. 3 items belong to existing "
+        "products, which keep their own values. Items of new or archived products are invalid without them."
     )
     assert not texts(bob.get(url(planned(feed, *items(3)))), f"//p[{with_class('kept')}]")
 
 
 # --- from the list of invalid items to the next upload ------------------------------------------------
 @pytest.mark.parametrize(("name", "offered"), [("ida", 1), ("bob", 0)])
-def test_the_way_to_upload_the_mended_file_chooses_feed_and_mode(
+def test_the_way_to_upload_the_corrected_file_chooses_feed_and_mode(
     feed: Feed, other_feed: Feed, name: str, offered: int
 ) -> None:
     run = planned(feed, item("1"), item("2", price="x"), mode="sync")

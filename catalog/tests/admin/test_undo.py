@@ -47,10 +47,10 @@ def test_the_preview_says_what_the_undo_would_do(alice: Client, run: ImportRun) 
     Product.objects.filter(pk="archived").delete()
     page = preview(alice, run)
     assert heading(page) == (
-        "Undo this import? 3 products will be as before the import; 1 will be kept, changed since; "
-        "1 is not in the catalogue any more."
+        "Undo this import? 3 products will be as before the import; 1 will be kept because it has changed since; "
+        "1 is no longer in the catalogue."
     )
-    assert texts(page, COUNTS) == ["taken back3", "kept: changed since1", "could not: gone1"]
+    assert texts(page, COUNTS) == ["undone3", "kept: changed since1", "no longer in the catalogue1"]
     assert buttons(page) == ["Undo this import"]
 
 
@@ -62,7 +62,10 @@ def test_each_product_is_listed_the_other_way_round(alice: Client, run: ImportRu
 
 @pytest.mark.parametrize(
     ("bucket", "id", "why"),
-    [("kept", "edited", "It was edited, or changed by a later"), ("gone", "archived", "It is not in the catalogue")],
+    [
+        ("kept", "edited", "It was edited or changed by a later"),
+        ("gone", "archived", "It is no longer in the catalogue"),
+    ],
 )
 def test_what_stays_is_listed_with_the_reason(alice: Client, run: ImportRun, bucket: str, id: str, why: str) -> None:
     Product.objects.filter(pk="archived").delete()
@@ -97,8 +100,10 @@ def test_alice_undoes(alice: Client, run: ImportRun) -> None:
     assert heading(answer) == "Undoing the import"
     undo(ImportRun.objects.get(pk=run.pk))
     page = alice.get(url(run))
-    assert heading(page) == ("This import was undone: 4 products are as before the import; 1 was kept, changed since.")
-    assert texts(page, COUNTS)[:3] == ["undone4", "kept: changed since1", "could not: gone0"]
+    assert heading(page) == (
+        "This import was undone: 4 products are as before the import; 1 was kept because it has changed since."
+    )
+    assert texts(page, COUNTS)[:3] == ["undone4", "kept: changed since1", "no longer in the catalogue0"]
     assert "Undone by alice" in text_of(tree(page))
     assert [*changes(alice.get(url(run), {"outcome": "kept"}))] == ["edited"]
 
@@ -149,7 +154,7 @@ def test_a_plan_that_is_not_true_any_more_says_so(alice: Client, feed: Feed) -> 
     Product.objects.create(id="3")
     (part,) = tree(alice.get(url(run))).xpath("//*[@hx-trigger='load']/@hx-get")
     said = alice.get(part, headers={"HX-Request": "true"})
-    assert "2 products of this plan were changed since it was made." in text_of(tree(said))
+    assert "2 products of this plan have changed since the plan was made." in text_of(tree(said))
     assert len(tree(said).xpath(AGAIN)) == 1
 
 
@@ -159,7 +164,7 @@ def test_a_plan_of_other_products_than_changed_is_as_true_as_before(alice: Clien
     edit("other", color="Blue")
     for headers in ({}, {"HX-Request": "true"}):
         said = alice.get(url(run, "edited"), headers=headers)
-        assert "No product of this plan was changed since it was made." in text_of(tree(said))
+        assert "No product of this plan has changed since the plan was made." in text_of(tree(said))
 
 
 def test_ida_plans_it_again(feed: Feed) -> None:

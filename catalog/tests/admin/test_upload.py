@@ -112,7 +112,7 @@ def test_the_first_form_starts_from_the_first_feed(ida: Client, feed: Feed) -> N
 @pytest.mark.parametrize(("name", "way"), [("mona", 1), ("ida", 0)])
 def test_without_a_feed_there_is_nothing_to_fill_in(db: None, name: str, way: int) -> None:
     page = browser(name).get(UPLOAD)
-    assert "There is no feed yet" in page.content.decode()
+    assert "There are no feeds yet" in page.content.decode()
     assert not tree(page).xpath("//input[@type='file']")
     assert len(tree(page).xpath("//form//a[@href=$add]", add=reverse("admin:catalog_feed_add"))) == way
 
