@@ -1,4 +1,4 @@
-"""Errors of the API in one shape: `{"detail": "…"}`, or `{"field": ["…"]}` for what one field is wrong with."""
+"""Errors of the API in one shape: `{"detail": "…"}`, or `{"field": ["…"]}` for each wrong field."""
 
 import logging
 from collections.abc import Callable
@@ -21,7 +21,7 @@ STATUS = {FeedRefused: 400, NotAllowed: 403, NotPossible: 409, NotStored: 507}
 
 
 class Unavailable(APIException):
-    """The database is away for the moment."""
+    """The database does not answer at the moment."""
 
     status_code = 503
     default_detail = "The service is busy or being restarted. Try again in half a minute."
@@ -29,68 +29,59 @@ class Unavailable(APIException):
 
 
 def answer_for(error: Exception, context: dict[str, Any]) -> Response | None:
-    """The answer to an error that a view raised; None for one that nobody foresaw, which is then a 500."""
+    """The answer to an error that a view raised; None for an unexpected one, which becomes a 500."""
     if isinstance(error, CatalogError):
-        return Response({"detail": error.message}, status=_status(error))
+        kinds = (status for kind, status in STATUS.items() if isinstance(error, kind))
+        return Response({"detail": error.message}, status=413 if error.code == TOO_LARGE else next(kinds))
     if is_lost(error):
         log.error("The database does not answer", exc_info=error)
         error = Unavailable()
     answer = exception_handler(error, context)
     if answer is not None:
-        answer.data = _in_one_shape(answer.data)
+        answer.data = shape_errors(answer.data)
     return answer
 
 
-def _status(error: CatalogError) -> int:
-    if error.code == TOO_LARGE:
-        return 413
-    return next(status for kind, status in STATUS.items() if isinstance(error, kind))
-
-
-def _in_one_shape(data: Any) -> dict[str, Any]:
+def shape_errors(data: Any) -> dict[str, Any]:
     if isinstance(data, list):
-        return {"detail": _sentence(data)}
+        return {"detail": " ".join(sentences_in(data))}
     if "detail" in data:
-        return {"detail": _sentence(data["detail"])}
-    fields = {name: _sentences(problems) for name, problems in data.items()}
+        return {"detail": " ".join(sentences_in(data["detail"]))}
+    fields = {name: sentences_in(problems) for name, problems in data.items()}
     about_all = fields.pop(api_settings.NON_FIELD_ERRORS_KEY, [])
     return {**fields, "detail": " ".join(about_all)} if about_all else fields
 
 
-def _sentence(problems: Any) -> str:
-    return " ".join(_sentences(problems))
-
-
-def _sentences(problems: Any) -> list[str]:
+def sentences_in(problems: Any) -> list[str]:
     """The texts in whatever nesting a serializer gives them."""
     if isinstance(problems, dict):
         problems = problems.values()
     elif not isinstance(problems, list):
         return [str(problems)]
-    return [sentence for problem in problems for sentence in _sentences(problem)]
+    return [sentence for problem in problems for sentence in sentences_in(problem)]
 
 
-# --- what no view of the API answers ------------------------------------------------------------------
+# --- errors outside the views of the API ------------------------------------------------------------------
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _said(request, 400, "The request cannot be read.", lambda: defaults.bad_request(request, exception))
+    return page_or_json(request, 400, "The request cannot be read.", lambda: defaults.bad_request(request, exception))
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _said(request, 403, "You may not do this.", lambda: defaults.permission_denied(request, exception))
+    return page_or_json(request, 403, "You may not do this.", lambda: defaults.permission_denied(request, exception))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    detail = "There is nothing at this address. /docs/ lists what there is."
-    return _said(request, 404, detail, lambda: defaults.page_not_found(request, exception))
+    detail = "There is nothing at this address. /docs/ lists the addresses of the API."
+    return page_or_json(request, 404, detail, lambda: defaults.page_not_found(request, exception))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    detail = "Something went wrong here. It was not your doing, and it has been noted."
-    return _said(request, 500, detail, lambda: defaults.server_error(request))
+    detail = "Something went wrong here. It is not your fault, and it has been logged."
+    return page_or_json(request, 500, detail, lambda: defaults.server_error(request))
 
 
-def _said(request: HttpRequest, status: int, detail: str, page: Callable[[], HttpResponse]) -> HttpResponse:
-    """A page for browsers, which ask for HTML by its name; the API's shape for everybody else."""
+def page_or_json(request: HttpRequest, status: int, detail: str, page: Callable[[], HttpResponse]) -> HttpResponse:
+    """A page for browsers, which ask for HTML by name; the API's shape for all others."""
     if "text/html" in request.headers.get("Accept", ""):
         return page()
     return JsonResponse({"detail": detail}, status=status)

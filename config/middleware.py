@@ -1,4 +1,4 @@
-"""What holds for every request."""
+"""Rules for every request."""
 
 import logging
 import re
@@ -13,19 +13,19 @@ from catalog.connections import is_lost
 
 log = logging.getLogger(__name__)
 
-# Somebody waits for the answer. Work that may take longer is a worker's.
+# Somebody waits for the answer; longer work belongs to a worker.
 LONGEST_STATEMENT, LONGEST_WAIT = "60s", "5s"
-RETRY_AFTER = 30  # seconds
-NUL = "The address holds a NUL character. Remove %00 from it."
-LENGTH = "The body does not say how long it is. Send it with a Content-Length: from a file, not from a pipe."
+RETRY_AFTER_SECONDS = 30
+NUL = "The address contains a NUL character. Remove %00 from it."
+LENGTH = "The length of the body is missing. Send it with a Content-Length: from a file, not from a pipe."
 CHARSET = re.compile(r";\s*charset\s*=\s*(\"[^\"]*\"|[^;]*)", re.IGNORECASE)
 
 
 def in_utf8(application: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
-    """Let requests be read as UTF-8, whatever charset they name.
+    """Read requests as UTF-8, whatever charset they name.
 
     Django reads even the address in that charset, before any middleware, and fails for those of Python's charsets
-    that no text is in.
+    that are not for text.
     """
 
     def serve(request: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -35,7 +35,7 @@ def in_utf8(application: Callable[..., Iterable[bytes]]) -> Callable[..., Iterab
     return serve
 
 
-# What pages may load. unfold's Alpine evaluates expressions and sets styles; products show pictures of any shop.
+# What pages may load. The admin's Alpine evaluates expressions and sets styles; products show pictures of any shop.
 PAGES = "; ".join(
     [
         "default-src 'self'",
@@ -52,7 +52,7 @@ DATA = "default-src 'none'; frame-ancestors 'none'"
 
 
 def limit_what_pages_load(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """A Content-Security-Policy on every answer, also on errors: what a feed smuggles into a page finds no ground."""
+    """A Content-Security-Policy on every answer, errors included: a script smuggled in by a feed cannot run."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
@@ -64,7 +64,7 @@ def limit_what_pages_load(get_response: Callable[[HttpRequest], HttpResponse]) -
 
 
 def refuse_nul(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Refuse addresses with a NUL: nobody means it, and PostgreSQL raises when a filter passes it on."""
+    """Refuse addresses with a NUL, which is never meant and makes PostgreSQL raise when a filter passes it on."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if "\x00" in request.path or any("\x00" in text for _name, texts in request.GET.lists() for text in texts):
@@ -77,7 +77,7 @@ def refuse_nul(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
 
 
 def want_length(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Refuse a body that does not say its length: Django takes it for an empty one, which misleads the sender."""
+    """Refuse a body without a length: Django reads it as an empty one, which misleads the sender."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if "Transfer-Encoding" in request.headers and not request.META.get("CONTENT_LENGTH"):
@@ -88,7 +88,7 @@ def want_length(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable
 
 
 class DatabaseAway:
-    """Answer 503 in words while the database is away, restarts, or lets a request wait for too long."""
+    """Answer 503 with a sentence while the database is away, restarts, or keeps a request waiting too long."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
@@ -100,14 +100,14 @@ class DatabaseAway:
         if not is_lost(error):
             return None
         log.error("The database does not answer", exc_info=error)
-        return HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": str(RETRY_AFTER)})
+        return HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 def limit_waiting() -> None:
-    """Have each connection that this process opens give up in time: for processes that serve requests."""
-    connection_created.connect(_limit_waiting, dispatch_uid="limit_waiting")
+    """Limit the waiting of each connection that this process opens: for processes that serve requests."""
+    connection_created.connect(set_timeouts, dispatch_uid="limit_waiting")
 
 
-def _limit_waiting(connection: Any, **_: Any) -> None:
+def set_timeouts(connection: Any, **_: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"SET statement_timeout = '{LONGEST_STATEMENT}'; SET lock_timeout = '{LONGEST_WAIT}'")

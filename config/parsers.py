@@ -1,4 +1,4 @@
-"""What the API takes in."""
+"""The bodies that the API reads."""
 
 import json
 from typing import IO, Any
@@ -14,7 +14,7 @@ class BodyTooLarge(APIException):
 
 
 class StrictJSONParser(BaseParser):
-    """JSON as the standard has it: UTF-8 whatever the header claims, of a bounded size, and text that can be stored.
+    """JSON by the standard: UTF-8 whatever the header claims, limited in size, and only text that can be stored.
 
     A charset like `zlib` would unpack without limit, and a lone surrogate or endless nesting raises wherever the value
     is used next.
@@ -26,14 +26,14 @@ class StrictJSONParser(BaseParser):
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         body = stream.read(limit + 1)
         if len(body) > limit:
-            raise BodyTooLarge(f"The body is larger than {limit:,} bytes.")
+            raise BodyTooLarge(f"The body may have at most {limit:,} bytes.")
         try:
-            value = json.loads(body.decode(), parse_constant=_refuse)
+            value = json.loads(body.decode(), parse_constant=refuse_constant)
             json.dumps(value, ensure_ascii=False).encode()
         except (ValueError, RecursionError) as error:
             raise ParseError(f"The body is not JSON that can be read: {str(error)[:200]}") from error
         return value
 
 
-def _refuse(constant: str) -> Any:
+def refuse_constant(constant: str) -> Any:
     raise ValueError(f"{constant} is not a JSON number")

@@ -12,7 +12,7 @@ from django.test import Client
 from catalog.tests import api
 from catalog.tests.factories import at_once, cutting_off, turned_away
 from catalog.tests.pages import RUNS, browser, staff
-from config.middleware import _limit_waiting, in_utf8, limit_waiting
+from config.middleware import in_utf8, limit_waiting, set_timeouts
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_request_does_not_wait_for_the_database_for_ever() -> None:
     try:
         assert at_once(limit) == ["1min"]
     finally:
-        connection_created.disconnect(_limit_waiting, dispatch_uid="limit_waiting")
+        connection_created.disconnect(set_timeouts, dispatch_uid="limit_waiting")
     assert at_once(limit) == ["0"]
 
 

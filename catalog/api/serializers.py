@@ -64,7 +64,7 @@ ProductSerializer = type(
 
 
 class PageSerializer(serializers.Serializer[Any]):
-    count = serializers.IntegerField(help_text="How many there are on all pages.")
+    count = serializers.IntegerField(help_text="How many there are on all pages together.")
     total_pages = serializers.IntegerField()
     next = serializers.URLField(allow_null=True)
     previous = serializers.URLField(allow_null=True)
@@ -75,7 +75,7 @@ class ProductPageSerializer(PageSerializer):
 
 
 class FilterOptionsSerializer(serializers.Serializer[Any]):
-    """What the listed products have, sorted."""
+    """The values that the listed products have, sorted."""
 
     conditions = serializers.ListField(child=serializers.CharField())
     genders = serializers.ListField(child=serializers.CharField())
@@ -86,27 +86,27 @@ class FilterOptionsSerializer(serializers.Serializer[Any]):
 
 
 class AsSent(serializers.Field[Any, Any, Any, Any]):
-    """An empty text in a form is one. The package takes it for no value, and so for the default."""
+    """An empty text in a form counts as a value. The package would use the default instead."""
 
     def get_value(self, form: Any) -> Any:
         return form.get(self.field_name, serializers.empty)
 
 
-class Choice(AsSent, serializers.ChoiceField):
+class ChoiceAsSent(AsSent, serializers.ChoiceField):
     pass
 
 
-class Slug(AsSent, serializers.SlugField):
+class SlugAsSent(AsSent, serializers.SlugField):
     pass
 
 
 class UploadSerializer(serializers.Serializer[Any]):
     file = serializers.FileField(max_length=1000, help_text="The feed: XML, CSV or TSV, also in gzip or zip.")
-    mode = Choice(Mode.choices, default=Mode.ADD, help_text="What the import may do. Only `add` is for everybody.")
-    feed = Slug(
+    mode = ChoiceAsSent(Mode.choices, default=Mode.ADD, help_text="What the import may do. Everybody may use `add`.")
+    feed = SlugAsSent(
         default=API_FEED,
         max_length=50,
-        help_text="The short name of the feed that the products belong to, for people who may upload in the admin.",
+        help_text="The short name of the feed that the products belong to, if you may upload in the admin.",
     )
 
 
@@ -127,7 +127,7 @@ CountsSerializer = type(
     "CountsSerializer",
     (serializers.Serializer,),
     {
-        "__doc__": "How many items, and what comes of them; archived products are not in the file.",
+        "__doc__": "How many items there are, and what happens to them. Archived products are not in the file.",
         **{name: serializers.IntegerField() for name in ImportRun.COUNTS},
     },
 )
@@ -173,10 +173,10 @@ class IssueSerializer(serializers.Serializer[Any]):
     code = serializers.CharField()
     severity = serializers.ChoiceField([severity.value for severity in Severity])
     attribute = serializers.CharField(allow_blank=True)
-    count = serializers.IntegerField(help_text="How often it is in the file.")
+    count = serializers.IntegerField(help_text="How often it occurs in the file.")
     title = serializers.CharField()
-    advice = serializers.CharField(help_text="What would do.")
-    examples = FoundSerializer(many=True, help_text="The first five.")
+    advice = serializers.CharField(help_text="How to correct it.")
+    examples = FoundSerializer(many=True, help_text="The first five places.")
 
 
 class IssuePageSerializer(PageSerializer):
@@ -184,7 +184,10 @@ class IssuePageSerializer(PageSerializer):
 
 
 class ApplySerializer(serializers.Serializer[Any]):
-    plan_hash = serializers.CharField(max_length=64, help_text="Of the plan that you have read.")
+    plan_hash = serializers.CharField(max_length=64, help_text="The hash of the plan that you have read.")
     reason = serializers.CharField(
-        required=False, allow_blank=True, max_length=REASON_CHARS, help_text="Why, when a guard holds the import."
+        required=False,
+        allow_blank=True,
+        max_length=REASON_CHARS,
+        help_text="Why, if a guard holds the import.",
     )

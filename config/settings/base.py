@@ -158,8 +158,8 @@ REST_AUTH = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Ounass Product Management",
-    "DESCRIPTION": "Accounts, products and imports over HTTP. Sign up, log in, and send the `access` of the answer "
-    "with each call: `Authorization: Bearer …`. It is good for 15 minutes; `refresh` gives the next one, once.",
+    "DESCRIPTION": "Accounts, products and imports over HTTP. Sign up, log in, and send the `access` token with each "
+    "call: `Authorization: Bearer …`. It is valid for 15 minutes; `refresh` gives the next one, once.",
     "VERSION": "1.0.0",
     "SERVE_INCLUDE_SCHEMA": False,
     # The page at /docs/ comes with its scripts and styles, and asks no other site to check the schema.

@@ -12,7 +12,7 @@ from django.urls import resolve
 from drf_spectacular.generators import SchemaGenerator
 from jsonschema import Draft202012Validator
 
-from config.postman import calls, collection
+from config.postman import calls_in, make_collection
 from devservers import BASE_DIR
 
 SCHEMA: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
@@ -87,11 +87,11 @@ COLLECTION = BASE_DIR / "docs" / "api.postman_collection.json"
 
 def test_the_collection_is_what_the_schema_says() -> None:
     """When it fails: `python -m config.postman > docs/api.postman_collection.json`."""
-    assert json.loads(COLLECTION.read_text()) == json.loads(json.dumps(collection(SCHEMA)))
+    assert json.loads(COLLECTION.read_text()) == json.loads(json.dumps(make_collection(SCHEMA)))
 
 
 def test_every_call_is_in_the_collection_under_its_address() -> None:
     described = [(method.upper(), path) for path, place in SCHEMA["paths"].items() for method in place]
-    assert sorted(calls(json.loads(COLLECTION.read_text()))) == sorted(described)
+    assert sorted(calls_in(json.loads(COLLECTION.read_text()))) == sorted(described)
     for _method, path in described:
         resolve(re.sub(r"\{\w+\}", "1", path))
