@@ -54,7 +54,7 @@ class OpenToStrangers:
 
 
 class SignupView(OpenToStrangers, generics.CreateAPIView[User]):
-    """Create an account. It has the rights that every account has."""
+    """Create an account. It gets no special rights."""
 
     serializer_class = serializers.SignupSerializer
     limit = SIGNUP
@@ -102,7 +102,7 @@ class MailView(OpenToStrangers, generics.GenericAPIView[Any]):
     post=documented("accounts", "resend_email", detail_answer(ON_ITS_WAY), errors=[400, 429, 503], sent=ADDRESS)
 )
 class ResendEmailView(MailView):
-    """Send the e-mail that confirms a new account's address again."""
+    """Send the confirmation e-mail of a new account again."""
 
     task = "mail_confirmation"
 

@@ -44,7 +44,8 @@ HEADERS = [
         "Prefer",
         str,
         OpenApiParameter.HEADER,
-        description=f"`wait=10` waits up to 10 seconds, at most {LONGEST_WAIT_SECONDS}, until the import is applied.",
+        description="`wait=10` waits at most 10 seconds for the import to be applied. "
+        f"The longest wait is {LONGEST_WAIT_SECONDS} seconds.",
     ),
     OpenApiParameter(
         "Idempotency-Key",
@@ -66,7 +67,7 @@ HEADERS = [
         str,
         OpenApiParameter.HEADER,
         response=[201, 202],
-        description="`wait=10` if the call waited, and for how long at most.",
+        description="`wait=10` if the call waited, with the longest wait in seconds.",
     ),
 ]
 
