@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 from django.contrib import admin
 from django.core.management import get_commands
 
@@ -212,6 +213,23 @@ def _is_importable(name: str) -> bool:
     path = BASE_DIR / name.replace(".", "/")
     holder, _, last = name.rpartition(".")
     return path.is_dir() or path.with_suffix(".py").exists() or hasattr(import_module(holder), last)
+
+
+ARCHITECTURE = "docs/architecture.md"
+
+
+def test_every_room_of_the_architecture_has_the_modules_it_names() -> None:
+    rooms = re.findall(r"^\| `([\w/]+/)` \| (.+?) \|", text_of(ARCHITECTURE), re.MULTILINE)
+    named_modules = [BASE_DIR / room / f"{name}.py" for room, names in rooms for name in re.findall(r"`(\w+)`", names)]
+    assert len(named_modules) > 50
+    assert [named(path) for path in named_modules if not path.exists()] == []
+
+
+def test_every_table_is_in_the_architecture() -> None:
+    section = text_of(ARCHITECTURE).partition("\n## Tables\n")[2].partition("\n## ")[0]
+    models = [model for model in apps.get_models() if not model._meta.proxy]
+    ours = {model.__name__ for model in models if model.__module__.partition(".")[0] in PACKAGES}
+    assert {*re.findall(r"^\| ([A-Z]\w+) \|", section, re.MULTILINE)} == ours
 
 
 def test_every_page_that_code_refers_to_exists() -> None:
