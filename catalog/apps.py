@@ -15,5 +15,5 @@ class CatalogConfig(AppConfig):
         from notifications import digests, kinds
 
         kinds.register(*notices.KINDS)
-        digests.register(digest.failures, notices.PERMISSION)
+        digests.register(digest.find_failures, notices.PERMISSION)
         end_idle_transactions()

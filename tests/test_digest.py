@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from catalog.imports.reading.stage import stage
-from catalog.imports.reports.digest import failures
+from catalog.imports.reports.digest import find_failures
 from catalog.imports.work.queue import fail
 from catalog.models import Feed, ImportRun, RunIssue, Status
 from catalog.tests.factories import (
@@ -197,7 +197,7 @@ def issues_since(run: ImportRun) -> list[tuple[str, int, int]]:
     """What the digest says of the feed, from the run's plan on: how it goes on, how often, and how often before."""
     run.refresh_from_db()
     assert run.planned_at
-    (feed,) = failures(run.planned_at, timezone.now())["feeds"]
+    (feed,) = find_failures(run.planned_at, timezone.now())["feeds"]
     return [(issue["trend"], issue["count"], issue["before"]) for issue in feed["issues"]]
 
 
@@ -212,7 +212,7 @@ def test_of_many_imports_of_a_feed_the_last_one_counts(feed: Feed) -> None:
     first = applied(feed, item("good"), item("bad", price="free"))
     applied(feed, item("good"), item("bad", link="none"))
     assert issues_since(first) == [("new", 1, 0)]
-    (found,) = failures(START, timezone.now())["feeds"]
+    (found,) = find_failures(START, timezone.now())["feeds"]
     assert [issue["attribute"] for issue in found["issues"]] == ["link"]
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from catalog.admin.differences import as_text, differences, facts, label, shown
-from catalog.imports.reports.history import Event, history
+from catalog.imports.reports.history import HistoryEvent, product_history
 from catalog.models import Operation, Product
 from catalog.models.fields import SHARED
 
@@ -12,7 +12,7 @@ SHOWN_EVENTS = 100
 
 def history_context(product: Product) -> dict[str, Any]:
     """Each filled field with the event that set it, and the newest events."""
-    told = history(product)
+    told = product_history(product)
     fields = [
         {"label": label(name), "value": shown(name, value, product.currency), "event": told.setters.get(name)}
         for name in SHARED
@@ -29,7 +29,7 @@ def history_context(product: Product) -> dict[str, Any]:
     }
 
 
-def _row(event: Event, product: Product) -> dict[str, Any]:
+def _row(event: HistoryEvent, product: Product) -> dict[str, Any]:
     change = event.change
     if change.operation == Operation.CREATE:
         fields = list(

@@ -79,7 +79,7 @@ class IssuesTab(Tab):
     def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
         chosen = self.chosen(request)
         if "code" not in chosen:
-            return {"diagnosis": diagnosis.diagnose(run)}
+            return {"diagnosis": diagnosis.diagnose_run(run)}
         code, attribute = chosen["code"], chosen.get("attribute", "")
         context = self.page(request, confirm.items_with(run, code, attribute), "position")
         items = run.staged.filter(position__in=[place.position for place in context["rows"]])

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from django.db import connection, transaction
 
-from catalog.imports.notices import tell_outcome
+from catalog.imports.notices import notify_outcome
 from catalog.imports.permissions import still_allowed
 from catalog.imports.sql import column_list, execute
 from catalog.imports.work.queue import CATALOGUE_LOCK, Task, claimed, enqueue, failing_in_words, retried, timed
@@ -46,7 +46,7 @@ def carry_out(
             with timed(locked, step):
                 counts = act(locked)
             locked.move(during, to=to, seconds=locked.seconds, metrics=locked.metrics, words_due=True, **counts)
-            tell_outcome(locked, step)
+            notify_outcome(locked, step)
             enqueue(Task.CLEAN_UP, locked)
 
         retried(carry_out_once)

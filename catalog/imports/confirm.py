@@ -11,7 +11,7 @@ from django.db import connection
 from django.db.models import Model, QuerySet
 
 from catalog.errors import NotPossible
-from catalog.imports.notices import tell_needs_review
+from catalog.imports.notices import notify_needs_review
 from catalog.imports.permissions import require
 from catalog.imports.planning import changed_fields
 from catalog.imports.planning.changed_fields import of_operation
@@ -54,7 +54,7 @@ def go_on(run: ImportRun) -> None:
     A run that something holds waits for one in any case, and those who follow imports are told.
     """
     if run.status == Status.REVIEW and run.holds:
-        tell_needs_review(run)
+        notify_needs_review(run)
     elif run.status == Status.REVIEW and (run.auto_apply or not run.has_changes):
         with suppress(NotPossible):  # somebody was quicker
             confirm(run, plan_hash=run.plan_hash, by=None)

@@ -73,7 +73,7 @@ _OPERATIONS = {Task.APPLY: apply, Task.UNDO: undo, Task.REDO: redo, Task.CLEAN_U
 
 def stage_locally(run: ImportRun, on_progress: ProgressCallback | None = None) -> None:
     """Read the run's file and plan, with every core of this machine. Nobody confirms the plan."""
-    with ChunkProcesses(run, on_progress) as processes, enqueued_to(lambda _task, row: processes.read(row)):
+    with ChunkProcesses(run, on_progress) as processes, enqueued_to(lambda _task, row: processes.read(row.pk)):
         stage(run, on_progress)
     run.refresh_from_db()
     if run.status == Status.STAGING and run.in_chunks is False:

@@ -7,7 +7,7 @@ from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 
 from catalog.errors import NotAllowed
-from catalog.imports.notices import tell_needs_review
+from catalog.imports.notices import notify_needs_review
 from catalog.imports.work.queue import fail
 from catalog.models import Feed, ImportRun, Mode, Status
 
@@ -67,7 +67,7 @@ def still_allowed(run: ImportRun) -> bool:
         others = [hold for hold in run.holds if hold["code"] != WITHDRAWN]
         hold = {"code": WITHDRAWN, "message": f"{said} Somebody who may has to confirm it."}
         run.move(Status.APPLYING, to=Status.REVIEW, holds=[*others, hold])
-        tell_needs_review(run)
+        notify_needs_review(run)
     else:
         fail(run, "mandate_withdrawn", f"{said} No product was changed.")
     return False

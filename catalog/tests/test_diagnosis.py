@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from catalog.imports.reading.stage import stage
 from catalog.imports.reports import diagnosis
-from catalog.imports.reports.diagnosis import Finding, diagnose, early_verdict
+from catalog.imports.reports.diagnosis import Finding, diagnose_run, early_verdict
 from catalog.models import Feed, ImportRun, RunIssue, Status
 from catalog.tests.factories import applied, discarded, feed_of, item, items, planned, received
 from catalog.tests.pages import active_parts, browser, buttons, text_of, texts, tree, url, with_class
@@ -20,25 +20,25 @@ BAD = {"price": "x"}
 
 
 def trends(run: ImportRun) -> dict[str, str]:
-    return {finding.code.name: finding.trend for finding in diagnose(run).findings}
+    return {finding.code.name: finding.trend for finding in diagnose_run(run).findings}
 
 
 def finding(run: ImportRun, code: str) -> Finding:
-    (found,) = [finding for finding in diagnose(run).findings if finding.code.name == code]
+    (found,) = [finding for finding in diagnose_run(run).findings if finding.code.name == code]
     return found
 
 
 def test_a_feeds_first_run_is_compared_with_nothing(feed: Feed, other_feed: Feed) -> None:
     planned(other_feed, item("1", **WARNED))
     run = planned(feed, item("1", **WARNED))
-    assert diagnose(run).previous is None
+    assert diagnose_run(run).previous is None
     assert trends(run) == {"gtin.length": ""}
 
 
 def test_an_issue_is_new_still_open_or_resolved(feed: Feed) -> None:
     first = applied(feed, item("1", **WARNED), item("2", mpn="x" * 71))
     second = planned(feed, item("1", **WARNED), item("2", **BAD))
-    assert diagnose(second).previous == first.pk
+    assert diagnose_run(second).previous == first.pk
     assert trends(second) == {"price.format": "new", "gtin.length": "open", "mpn.too_long": "resolved"}
     resolved = finding(second, "mpn.too_long")
     assert (resolved.count, resolved.before, resolved.attribute) == (0, 1, "mpn")
@@ -47,7 +47,7 @@ def test_an_issue_is_new_still_open_or_resolved(feed: Feed) -> None:
 def test_one_code_is_compared_attribute_by_attribute(feed: Feed) -> None:
     planned(feed, item("1", sale_price="x"))
     run = planned(feed, item("1", old_price="x"))
-    found = {(finding.attribute, finding.trend) for finding in diagnose(run).findings}
+    found = {(finding.attribute, finding.trend) for finding in diagnose_run(run).findings}
     assert found == {("old_price", "new"), ("sale_price", "resolved")}
 
 
@@ -79,7 +79,7 @@ def test_the_comparison_is_one_query(feed: Feed) -> None:
     planned(feed, item("1", **WARNED))
     run = planned(feed, item("1", **BAD))
     with CaptureQueriesContext(connection) as captured:
-        diagnose(run)
+        diagnose_run(run)
     assert len(captured) == 2  # the run's own issues, and the comparison
 
 
@@ -142,7 +142,7 @@ def test_what_every_item_lacks_may_be_a_supplement(reading: ImportRun, count: in
 
 
 def test_a_real_feed_gets_its_verdict_while_it_is_read(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diagnosis, "EARLY_ITEMS", 10)
+    monkeypatch.setattr(diagnosis, "MIN_EARLY_ITEMS", 10)
     monkeypatch.setattr("catalog.imports.reading.stage.BATCH_ITEMS", 5)
     said: list[str] = []
     run = received(feed, feed_of(*items(20, price="x")))

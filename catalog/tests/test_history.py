@@ -10,14 +10,14 @@ from django.utils import timezone
 from accounts.models import User
 from catalog.imports.confirm import confirm
 from catalog.imports.discard import clean_up
-from catalog.imports.reports.history import History, history
+from catalog.imports.reports.history import History, product_history
 from catalog.models import Change, Feed, Product
 from catalog.tests.factories import applied, edit, execute, item, planned, redone, undone
 from catalog.tests.pages import active_parts, browser, text_of, texts, tree
 
 
 def of(product_id: str = "1") -> History:
-    return history(Product.objects.get(pk=product_id))
+    return product_history(Product.objects.get(pk=product_id))
 
 
 def setters(told: History) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def test_what_an_add_left_as_it_was_is_there(feed: Feed, root: User) -> None:
 
 
 def test_a_long_file_is_not_searched_to_its_end(feed: Feed, root: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notices, "LOOKED_THROUGH", 1)
+    monkeypatch.setattr(notices, "SEARCHED_ITEMS", 1)
     applied(feed, item("old"))
     applied(feed, item("new"), item("old"), mode="add")
     assert "EXISTING, LEFT AS THEY ARE (1)\n  Too far down" in told("import_applied")[-1].text
@@ -139,7 +139,7 @@ def test_the_facts_cost_as_many_queries_however_many_products(
     run = applied(feed, *items(60), *(item(f"bad{n}", price="x") for n in range(60)))
     Message.objects.all().delete()
     with django_assert_max_num_queries(20):
-        notices.tell_applied(run)
+        notices.notify_applied(run)
     assert told()
 
 
@@ -255,13 +255,13 @@ def test_nothing_of_a_feed_gets_beyond_its_place(feed: Feed, root: User) -> None
 @pytest.mark.parametrize("link", ["javascript:alert(1)", "https://example.com/\n1", "https://e.com/" + "x" * 600])
 def test_a_link_that_is_none_is_no_link(link: str) -> None:
     product = {"id": "1", "title": "", "brand": "", "price": None, "currency": "", "link": link}
-    assert notices._shown(product)["link"] == ""
+    assert notices._product_facts(product)["link"] == ""
 
 
 def test_an_import_does_not_fail_because_of_its_mail(
     feed: Feed, root: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(notices, "_lists", lambda run: list(Feed.objects.raw("SELECT nonsense")))
+    monkeypatch.setattr(notices, "_added_products", lambda run, most: list(Feed.objects.raw("SELECT nonsense")))
     applied(feed, item("1"))
     assert told() == []
     assert "could not be gathered" in caplog.text
@@ -288,7 +288,7 @@ def test_an_undo_says_what_it_took_back_and_what_it_had_to_leave(feed: Feed, roo
     undone(run)
     message = only("import_undone")
     assert message.subject == f"[Catalogue] {run} undone: 2 taken back, 1 kept"
-    assert re.search(r"KEPT, BECAUSE THEY CHANGED SINCE \(1\)\n  00002\n", message.text)
+    assert re.search(r"KEPT, BECAUSE THEY HAVE CHANGED SINCE \(1\)\n  00002\n", message.text)
 
 
 def test_each_time_an_import_is_applied_or_undone_is_told(feed: Feed, root: User) -> None:

@@ -32,7 +32,7 @@ from catalog.imports.discard import clean_up
 from catalog.imports.local import import_locally
 from catalog.imports.planning import changed_fields
 from catalog.imports.reading import chunks, unchanged
-from catalog.imports.reports.history import history
+from catalog.imports.reports.history import product_history
 from catalog.imports.undo import changes_by_verdict, prospect
 from catalog.models import CatalogVersion, Change, Feed, ImportRun, Mode, Product
 from catalog.models.fields import SHARED
@@ -287,7 +287,7 @@ class SideBySide(RuleBasedStateMachine):
     @invariant()
     def histories_agree(self) -> None:
         for product in Product.objects.all():
-            told = {name: event.run for name, event in history(product).setters.items()}
+            told = {name: event.run for name, event in product_history(product).setters.items()}
             assert told == self.naive.rows[product.pk].setters
 
 

@@ -38,13 +38,13 @@ class ChunkProcesses:
             self._pool.submit(int)  # all processes start with the first call: now, while there are no threads
         return self
 
-    def read(self, chunk: Chunk) -> None:
+    def read(self, chunk_id: int) -> None:
         if self._pool is None:
-            read_chunk(chunk.pk)
+            read_chunk(chunk_id)
             self._show_progress()
             return
         with suppress(BrokenProcessPool):
-            self._reading.add(self._pool.submit(read_chunk, chunk.pk))
+            self._reading.add(self._pool.submit(read_chunk, chunk_id))
 
     def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
         if self._pool is None:

@@ -1,4 +1,4 @@
-"""Who or what set each field of a product, when, and from where."""
+"""Which person or import set each field of a product, when, and from where."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from django.utils.dateparse import parse_datetime
 from catalog.models import Change, Operation, Outcome, Product, Status
 from catalog.models.fields import SHARED
 
-_DONE = (Outcome.APPLIED, Outcome.UNDONE, Outcome.KEPT, Outcome.GONE)
-_EMPTY: tuple[Any, ...] = (None, "", [], {})
-_ASKED = {False: (Status.APPLYING, Status.REDOING), True: (Status.UNDOING,)}
+_MADE_OUTCOMES = (Outcome.APPLIED, Outcome.UNDONE, Outcome.KEPT, Outcome.GONE)
+_BLANK_VALUES: tuple[Any, ...] = (None, "", [], {})
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """One change of a product: of an import, or by hand. `by` is who edited, confirmed or undid; "" is nobody.
+class HistoryEvent:
+    """One change of a product, by an import or by hand.
 
-    `values` are those that a new product began with, where they are known.
+    `by` is the person who edited, confirmed or undid; "" is nobody. `values` are those that a new product began with,
+    where they are known.
     """
 
     change: Change
@@ -38,53 +38,44 @@ class Event:
 class History:
     """A product's events, the newest first, and the event that set each field. In `extra` each name is a field."""
 
-    events: list[Event]
-    setters: dict[str, Event]
-    extra_setters: dict[str, Event]
+    events: list[HistoryEvent]
+    setters: dict[str, HistoryEvent]
+    extra_setters: dict[str, HistoryEvent]
 
 
-def history(product: Product) -> History:
+def product_history(product: Product) -> History:
     """Reconstructed backwards from the product as it is, because the change that creates one holds no values."""
-    changes = Change.objects.filter(product_id=product.pk, outcome__in=_DONE)
+    changes = Change.objects.filter(product_id=product.pk, outcome__in=_MADE_OUTCOMES)
     values: dict[str, Any] = {name: getattr(product, name) for name in (*SHARED, "extra", "pinned")}
-    events: list[Event] = []
-    setters: dict[str, Event] = {}
-    extra_setters: dict[str, Event] = {}
-    known = True
+    history = History([], {}, {})
+    is_known = True
     for change in changes.select_related("run").order_by("-made_at", "-id"):
         undone = change.outcome == Outcome.UNDONE
-        made = known and change.operation == Operation.CREATE and not undone
-        began_with = {name: value for name, value in values.items() if value not in _EMPTY} if made else {}
-        event = Event(change, change.made_at, _asked(change, undone), undone, began_with)
-        events.append(event)
-        if undone or not known:
+        is_creation = is_known and change.operation == Operation.CREATE and not undone
+        began_with = {name: value for name, value in values.items() if is_creation and value not in _BLANK_VALUES}
+        event = HistoryEvent(change, change.made_at, _responsible_person(change), undone, began_with)
+        history.events.append(event)
+        if undone or not is_known:
             continue
-        _note(event, setters, extra_setters)
+        # The event has set the fields that no later one did.
+        after = event.values or change.after
+        for name in after:
+            history.setters.setdefault(name, event)
+        old, new = change.before.get("extra") or {}, after.get("extra") or {}
+        for name in old.keys() | new.keys():
+            if old.get(name) != new.get(name):
+                history.extra_setters.setdefault(name, event)
         values |= change.before
-        known = not made  # what came before was another product by the same id
-    return History(events, setters, extra_setters)
+        is_known = not is_creation  # what came before was another product with the same id
+    return history
 
 
-def _note(event: Event, setters: dict[str, Event], extra_setters: dict[str, Event]) -> None:
-    """The event has set what no later one did."""
-    before, after = event.change.before, event.values or event.change.after
-    for name in after:
-        setters.setdefault(name, event)
-    old, new = before.get("extra") or {}, after.get("extra") or {}
-    for name in old.keys() | new.keys():
-        if old.get(name) != new.get(name):
-            extra_setters.setdefault(name, event)
-
-
-def _asked(change: Change, undone: bool) -> str:
-    """Who edited the product; of an import, who confirmed it or, if it was undone, who undid it."""
+def _responsible_person(change: Change) -> str:
+    """The person who edited the product; for an import, who confirmed it or, if it was undone, who undid it."""
     if change.run is None:
         return change.actor
-    steps = [step for step in change.run.history if step["status"] in _ASKED[undone]]
-    before = [step for step in steps if _is_before(step["at"], change.made_at)]
+    asked = (Status.UNDOING,) if change.outcome == Outcome.UNDONE else (Status.APPLYING, Status.REDOING)
+    steps = [step for step in change.run.history if step["status"] in asked]
+    times = [(parse_datetime(step["at"]), step) for step in steps]
+    before = [step for at, step in times if at and change.made_at and at <= change.made_at]
     return str((before or steps or [{"by": ""}])[-1]["by"])
-
-
-def _is_before(at: str, moment: datetime | None) -> bool:
-    told = parse_datetime(at)
-    return bool(told and moment and told <= moment)

@@ -21,7 +21,7 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from catalog.connections import is_lost
 from catalog.errors import CatalogError
-from catalog.imports.notices import tell_failed
+from catalog.imports.notices import notify_failed
 from catalog.imports.work.attempts import ATTEMPTS, attempted
 from catalog.imports.work.files import TookTooLong, forget_chunks
 from catalog.imports.work.metrics import Meter
@@ -177,7 +177,7 @@ def fail(run: ImportRun, code: str, message: str) -> None:
         fields = {"error_code": code, "error": message}
         for during, before in BACK.items():
             if run.move(during, to=before, finished_at=F("finished_at"), **fields):
-                tell_failed(run)
+                notify_failed(run)
                 return
         if run.move(Status.RECEIVED, Status.STAGING, Status.APPLYING, to=Status.FAILED, **fields):
             run.staged.all().delete()
@@ -185,7 +185,7 @@ def fail(run: ImportRun, code: str, message: str) -> None:
             run.changes.all().delete()
             run.changed_fields.all().delete()
             forget_chunks(run)
-            tell_failed(run)
+            notify_failed(run)
 
 
 _IN_THE_WAY = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock timeout
