@@ -14,6 +14,7 @@ from catalog.imports.undo import request_redo, request_undo
 from catalog.models import Feed, ImportRun, Product, Status
 from catalog.tests.factories import (
     FLAWLESS,
+    add_product,
     applied,
     discarded,
     edit,
@@ -217,7 +218,7 @@ def with_conflicts(feed: Feed) -> None:
     edit("00001", color="Green")
     edit("00009", color="Green")
     Product.objects.get(pk="00010").delete()
-    Product.objects.create(id="new", title="By hand")
+    add_product(id="new", title="By hand")
     execute(run)
 
 

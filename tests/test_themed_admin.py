@@ -15,7 +15,8 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
 
 from accounts.models import LoginSession, RoleGroup, User
-from catalog.models import Feed, ImportRun, Product
+from catalog.models import Feed, ImportRun
+from catalog.tests.factories import add_product
 from notifications.models import Message
 
 pytestmark = pytest.mark.django_db
@@ -42,7 +43,7 @@ SAMPLES: dict[str, Callable[[], Model]] = {
     ),
     "catalog.Feed": sample_feed,
     "catalog.ImportRun": lambda: ImportRun.objects.create(feed=sample_feed(), mode="update", file_size=1),
-    "catalog.Product": lambda: Product.objects.create(id="205042570_242", title="Silk dress"),
+    "catalog.Product": lambda: add_product(id="205042570_242", title="Silk dress"),
     "notifications.Message": lambda: Message.objects.create(name="greeting", about="dress:1", subject="A", html="<p>A"),
     "accounts.RoleGroup": lambda: RoleGroup.objects.create(name="auditors"),
     "django_celery_beat.CrontabSchedule": lambda: CrontabSchedule.objects.create(hour="4"),

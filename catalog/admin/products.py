@@ -25,6 +25,7 @@ from catalog.admin.forms import FeedImportForm, LinesField, ProductForm
 from catalog.admin.history import history_context
 from catalog.errors import CatalogError
 from catalog.feeds.cleaning.values import shown_money
+from catalog.imports.edit import edit_product
 from catalog.imports.receive import receive
 from catalog.models import Feed, ImportRun, Product
 from catalog.models.fields import MONEY_NAMES
@@ -172,7 +173,7 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
     def save_model(self, request: HttpRequest, obj: Product, form: Any, change: bool) -> None:
         """Write what the person changed, and nothing else: an import may have changed the rest meanwhile."""
         if form.changed_data:
-            obj.save(by=request.user, update_fields=form.changed_data)
+            edit_product(obj, by=request.user, fields=form.changed_data)
 
     def import_action(self, request: HttpRequest, **_kwargs: Any) -> HttpResponse:
         """Receive a feed and go to its import's page, where everything else happens."""

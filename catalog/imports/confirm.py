@@ -19,8 +19,9 @@ from catalog.imports.planning.guards import needs_reason
 from catalog.imports.sql import OF_CHANGED_PRODUCTS
 from catalog.imports.work.queue import Task, enqueue
 from catalog.models import CatalogState, Change, ImportRun, ItemIssue, Mode, Operation, Product, StagedItem, Status
+from catalog.models.changes import UNUSUAL
 from catalog.models.product import SEARCH_CHARS
-from catalog.models.runs import UNUSUAL, ItemState
+from catalog.models.runs import ItemState
 
 REASON_CHARS = 1000
 # A letter or digit that one sees: the fillers of Korean count as letters, and are blank.
@@ -186,8 +187,7 @@ def _few(found: list[Any]) -> list[Any]:
 
 def sync_before(run: ImportRun) -> ImportRun | None:
     """The feed's last run before this one that was planned as a sync."""
-    earlier = ImportRun.objects.filter(feed=run.feed_id, mode=Mode.SYNC, pk__lt=run.pk).exclude(plan_hash="")
-    return earlier.order_by("-pk").first()
+    return ImportRun.objects.before(run).planned().filter(mode=Mode.SYNC).first()
 
 
 def items_with(run: ImportRun, code: str, attribute: str) -> QuerySet[ItemIssue]:

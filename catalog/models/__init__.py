@@ -1,18 +1,16 @@
 """The rows of the catalogue and their rules."""
 
+from catalog.models.catalogue import CatalogState, CatalogVersion
+from catalog.models.changes import Change, ChangedField, Operation, Outcome
 from catalog.models.feed import Feed, Mode
 from catalog.models.fields import ItemFields
 from catalog.models.idempotency import UploadKey
-from catalog.models.product import CatalogState, CatalogVersion, Product
+from catalog.models.product import Product
 from catalog.models.runs import (
     Attempt,
-    Change,
-    ChangedField,
     Chunk,
     ImportRun,
     ItemIssue,
-    Operation,
-    Outcome,
     Reading,
     RunIssue,
     StagedItem,

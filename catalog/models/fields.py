@@ -1,9 +1,12 @@
 """The columns that products and staged items share."""
 
 from collections.abc import Iterable
+from decimal import Decimal
+from json import JSONDecoder
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -37,6 +40,17 @@ def money_field(label: Any) -> "models.DecimalField[Any, Any]":
 def choice_field(label: Any, attribute: str) -> "models.TextField[str, str]":
     stored = BY_NAME[attribute].values
     return text_field(label, choices=[(value, value.replace("_", " ").capitalize()) for value in stored])
+
+
+class ExactDecoder(JSONDecoder):
+    """Amounts come back as they were written, not as the nearest binary fraction."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, parse_float=Decimal)
+
+
+def exact_json_field(**options: Any) -> models.JSONField:
+    return models.JSONField(encoder=DjangoJSONEncoder, decoder=ExactDecoder, **options)
 
 
 class ItemFields(models.Model):

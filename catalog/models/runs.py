@@ -1,33 +1,18 @@
 """An import and what it holds: the run, its staged items, the changes it plans, the issues it found."""
 
-from decimal import Decimal
-from json import JSONDecoder
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.contrib.postgres.fields import ArrayField
-from django.core.serializers.json import DjangoJSONEncoder
-from django.db import connection, models
+from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from catalog.feeds.attributes import expected
 from catalog.feeds.issues import Severity, code_named
+from catalog.models.catalogue import CatalogVersion
 from catalog.models.feed import Feed, Mode
 from catalog.models.fields import ItemFields
-from catalog.models.product import CatalogVersion
-
-
-class ExactDecoder(JSONDecoder):
-    """Amounts come back as they were written, not as the nearest binary fraction."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options, parse_float=Decimal)
-
-
-def exact_json(**options: Any) -> models.JSONField:
-    return models.JSONField(encoder=DjangoJSONEncoder, decoder=ExactDecoder, **options)
 
 
 class Status(models.TextChoices):
@@ -67,6 +52,20 @@ PLANNED = (
 )
 BUSY = (Status.RECEIVED, Status.STAGING, Status.APPLYING, Status.UNDOING, Status.REDOING)
 ENDS = (Status.APPLIED, Status.UNDONE, Status.DISCARDED, Status.FAILED)
+
+
+# Whether the words of some changed product are not known yet: a condition in SQL.
+WORDS_DUE = "EXISTS (SELECT FROM catalog_importrun WHERE words_due)"
+
+
+class ImportRunQuerySet(models.QuerySet["ImportRun"]):
+    def before(self, run: "ImportRun") -> "ImportRunQuerySet":
+        """The imports of the run's feed before it, the newest first."""
+        return self.filter(feed=run.feed_id, pk__lt=run.pk).order_by("-pk")
+
+    def planned(self) -> "ImportRunQuerySet":
+        """Imports whose plan was made, whatever became of it."""
+        return self.exclude(plan_hash="")
 
 
 class ImportRun(models.Model):
@@ -131,6 +130,8 @@ class ImportRun(models.Model):
     undone = models.PositiveIntegerField(_("undone"), default=0)
     kept = models.PositiveIntegerField(_("kept: changed since"), default=0)
     gone = models.PositiveIntegerField(_("could not be undone"), default=0)
+
+    objects = ImportRunQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]
@@ -314,137 +315,6 @@ class StagedItem(ItemFields):
 
     def __str__(self) -> str:
         return f"Item {self.position}: {self.product_id}"
-
-
-class Operation(models.TextChoices):
-    CREATE = "create", _("New")
-    UPDATE = "update", _("Changed")
-    ARCHIVE = "archive", _("Archived")
-    RESTORE = "restore", _("Back from the archive")
-    KEEP = "keep", _("Kept: pinned")
-
-
-class Outcome(models.TextChoices):
-    PROPOSED = "proposed", _("Proposed")
-    APPLIED = "applied", _("Applied")
-    CONFLICT = "conflict", _("Left alone: edited since the plan")
-    PINNED = "pinned", _("Kept: pinned")
-    UNDONE = "undone", _("Undone")
-    KEPT = "kept", _("Not undone: changed since")
-    GONE = "gone", _("Not undone: the product is gone")
-
-
-# An import that goes as planned has none of them.
-UNUSUAL = (Outcome.CONFLICT, Outcome.UNDONE, Outcome.KEPT, Outcome.GONE)
-
-
-class Change(models.Model):
-    """One product's part of a plan, once applied a line of the product's history; or an edit by hand, without a run.
-
-    `before` and `after` hold only the fields that differ. A new product has nothing before, and its values are those
-    of the staged item at `position`, which does not change once the plan is made. `pinned` holds what the file says of
-    pinned fields that differ; the product keeps its own.
-
-    `base_version` is the version of the product that the change is laid over; it is the next one then. Undoing makes
-    a version of its own, over which the change may be laid again.
-    """
-
-    run = models.ForeignKey(ImportRun, models.CASCADE, related_name="changes", db_index=False, null=True)
-    product_id = models.TextField(db_collation="C")
-    operation = models.TextField(choices=Operation)
-    before = exact_json(default=dict)
-    after = exact_json(default=dict)
-    pinned = exact_json(null=True)
-    base_version = models.PositiveIntegerField(null=True)
-    position = models.PositiveIntegerField(null=True)
-    line = models.PositiveIntegerField(null=True)
-    outcome = models.TextField(choices=Outcome, default=Outcome.PROPOSED)
-    made_at = models.DateTimeField(null=True, help_text=_("When it was applied or edited; if undone, when that was."))
-    actor = models.TextField(blank=True, default="", db_default="", help_text=_("Who edited by hand."))
-    # Apart from `outcome`, which is in no index: so a change is applied in the page it stands in.
-    unusual = models.GeneratedField(
-        expression=models.Case(models.When(outcome__in=UNUSUAL, then="outcome")),
-        output_field=models.TextField(null=True),
-        db_persist=True,
-    )
-
-    class Meta:
-        default_permissions = ("view",)
-        ordering = ["id"]
-        indexes = [
-            # the Changes tab: one run's changes, all or of one operation, page by page; and apply
-            models.Index("run", "operation", "id", name="change_run_operation"),
-            # the Changes tab: those of one unusual outcome, page by page, however few among a million others
-            models.Index(
-                "run", "unusual", "operation", "id", name="change_unusual", condition=models.Q(unusual__isnull=False)
-            ),
-        ]
-        constraints = [
-            # One part of a plan per product; apply finds its changes, and a product's history its lines, by it.
-            models.UniqueConstraint("product_id", "run", name="change_one_per_product"),
-            models.CheckConstraint(condition=models.Q(operation__in=Operation.values), name="change_operation_known"),
-            models.CheckConstraint(condition=models.Q(outcome__in=Outcome.values), name="change_outcome_known"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.get_operation_display()}: {self.product_id}"
-
-    # One statement: PostgreSQL knows best which of two stored values differ.
-    _BY_HAND = """
-        INSERT INTO catalog_change
-            (run_id, product_id, operation, before, after, base_version, outcome, actor, made_at)
-        SELECT
-            NULL, product.id,
-            CASE
-                WHEN earlier IS NULL THEN 'create'
-                WHEN earlier ->> 'archived_at' IS NULL AND product.archived_at IS NOT NULL THEN 'archive'
-                WHEN earlier ->> 'archived_at' IS NOT NULL AND product.archived_at IS NULL THEN 'restore'
-                ELSE 'update'
-            END,
-            COALESCE(difference.before, '{}'), COALESCE(difference.after, '{}'),
-            NULLIF(product.version - 1, 0), 'applied', %(actor)s, statement_timestamp()
-        FROM catalog_product product
-        CROSS JOIN (SELECT %(earlier)s::jsonb AS earlier) AS was
-        CROSS JOIN LATERAL (
-            SELECT jsonb_object_agg(key, old.value) AS before, jsonb_object_agg(key, new.value) AS after
-            FROM jsonb_each(earlier) old JOIN jsonb_each(to_jsonb(product)) new USING (key)
-            WHERE old.value <> new.value AND key = ANY(%(told)s)
-        ) AS difference
-        WHERE product.id = %(id)s AND (
-            earlier IS NULL OR difference.before IS NOT NULL
-            OR (earlier ->> 'archived_at' IS NULL) <> (product.archived_at IS NULL)
-        )
-    """
-    _TOLD = [*(field.attname for field in ItemFields._meta.local_fields), "pinned"]
-
-    @classmethod
-    def by_hand(cls, product_id: str, earlier: str | None, by: Any) -> None:
-        """Add what differs from the product's `earlier` row, as JSON, to its history; None for a new product."""
-        with connection.cursor() as cursor:
-            values = {"id": product_id, "earlier": earlier, "actor": str(by or ""), "told": cls._TOLD}
-            cursor.execute(cls._BY_HAND, values)
-
-
-class ChangedField(models.Model):
-    """How many of a plan's changes, of one operation, speak of one field; `extra.x` is x among the other attributes.
-
-    `changes` lists them where they are few among all; `first` and `last` are the ends of what has to be read otherwise.
-    """
-
-    pk = models.CompositePrimaryKey("run_id", "operation", "name")
-    run = models.ForeignKey(ImportRun, models.CASCADE, related_name="changed_fields", db_index=False)
-    operation = models.TextField(choices=Operation)
-    name = models.TextField()
-    number = models.PositiveIntegerField()
-    first = models.BigIntegerField()
-    last = models.BigIntegerField()
-    changes = ArrayField(models.BigIntegerField(), null=True)
-
-    class Meta:
-        default_permissions = ()
-
-    def __str__(self) -> str:
-        return f"{self.name} × {self.number}"
 
 
 class RunIssue(models.Model):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.postgres.indexes import GinIndex, OpClass
+from django.contrib.postgres.search import SearchQuery
 from django.db import connection, models, transaction
+from django.db.models import Func
 
 # One letter wrong, missing or too much in a word of five.
 LIKE_ENOUGH = 0.4
@@ -16,6 +20,9 @@ WORDS_LOOKED_AT = 1000
 WORDS_NAMED = 30
 # Stands for all that follows, where a word has digits.
 DIGITS = "0"
+# All of ASCII's: it separates words, in products and in searches. PostgreSQL's parser would take Black/White for a
+# path, 2-5 for 2 and minus 5.
+PUNCTUATION = "[!-/:-@[-`{-~]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +115,18 @@ class Word(models.Model):
             return int(cursor.rowcount)
 
     @classmethod
-    def begun_by(cls, terms: list[str]) -> dict[str, Beginning]:
-        """Of those terms that a known word begins with, what is known of such words."""
+    def begun_by(cls, terms: list[str], *, incomplete: str) -> dict[str, Beginning]:
+        """What is known of the words that begin with each term; nothing of a term that no known word begins with.
+
+        `incomplete` is a condition in SQL: whether some words of products may not be known yet.
+        """
         with connection.cursor() as cursor:
             cursor.execute(
-                """
+                f"""
                 SELECT
                     term,
                     CASE WHEN count(*) <= %(named)s AND bool_and(word NOT LIKE %(digits)s)
-                        AND NOT EXISTS (SELECT FROM catalog_importrun WHERE words_due)
+                        AND NOT ({incomplete})
                     THEN array_agg(DISTINCT lower(term)) || array_agg(word) END,
                     sum(products)::int
                 FROM unnest(%(terms)s) AS term, LATERAL (
@@ -149,6 +159,27 @@ class Word(models.Model):
 def quoted(word: str) -> str:
     """As it is written in a `tsquery`."""
     return "'{}'".format(word.replace("\\", "\\\\").replace("'", "''"))
+
+
+class NotIndexed(Func):
+    """The same words, in the same places: those of `t-shirt` follow one another. D is the weight they all have."""
+
+    template = "setweight(%(expressions)s, 'D')"
+
+
+class AnyOf(SearchQuery):
+    """One of these words, each as it is in the index."""
+
+    template = "%(expressions)s::tsquery"
+
+    def __init__(self, words: Iterable[str]) -> None:
+        super().__init__(" | ".join(map(quoted, dict.fromkeys(words))))
+
+
+def beginning_with(term: str) -> SearchQuery:
+    """A word that begins so; of a term with punctuation in it the words one after another, the last begun so."""
+    words = " <-> ".join(map(quoted, re.sub(PUNCTUATION, " ", term).split()))
+    return SearchQuery(f"{words}:*", config="simple", search_type="raw")
 
 
 # Each word once, of the products for which a condition holds.

@@ -9,6 +9,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from catalog.models import Product
+from catalog.tests.factories import add_product
 
 LIST = "/list-products/"
 UPLOAD = "/upload-products/"
@@ -24,7 +25,7 @@ def client(user: User) -> APIClient:
 def product(id: str, **values: Any) -> Product:
     """A product of the catalogue about which there is nothing to say."""
     usual = {"title": "Silk dress", "brand": "Noor", "price": 100, "currency": "AED", "condition": "new"}
-    return Product.objects.create(id=id, **{**usual, **values})
+    return add_product(id=id, **{**usual, **values})
 
 
 def ids(response: Any) -> list[str]:

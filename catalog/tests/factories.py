@@ -19,6 +19,7 @@ from accounts.models import User
 from catalog.imports.apply import apply
 from catalog.imports.confirm import confirm
 from catalog.imports.discard import discard
+from catalog.imports.edit import edit_product
 from catalog.imports.local import local_queue, stage_locally
 from catalog.imports.receive import receive
 from catalog.imports.undo import redo, request_redo, request_undo, undo
@@ -143,7 +144,14 @@ def edit(product_id: str, **values: Any) -> None:
     product = Product.objects.get(pk=product_id)
     for name, value in values.items():
         setattr(product, name, value)
-    product.save()
+    edit_product(product, by=None)
+
+
+def add_product(**values: Any) -> Product:
+    """A product that no import made."""
+    product = Product(**values)
+    edit_product(product, by=None)
+    return product
 
 
 # --- people -------------------------------------------------------------------------------------------

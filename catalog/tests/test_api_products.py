@@ -18,6 +18,7 @@ from accounts.models import User
 from catalog.api.serializers import PRODUCT_FIELDS, ProductSerializer
 from catalog.models import CatalogState, Product
 from catalog.tests.api import LIST, client, ids, product
+from catalog.tests.factories import edit
 from catalog.version_cache import cached
 
 pytestmark = pytest.mark.django_db
@@ -128,7 +129,7 @@ def test_search_finds_beginnings_of_words_and_forgives_small_typos(
     api: APIClient, shelf: None, words: str, found: str, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether the index is asked for every word, or for the rarest only."""
-    monkeypatch.setattr("catalog.models.product.FEW", few)
+    monkeypatch.setattr("catalog.models.product.MIN_INDEXED_PRODUCTS", few)
     assert ids(api.get(LIST, {"search": words})) == found.split()
 
 
@@ -349,7 +350,7 @@ def test_no_proxy_keeps_an_answer_for_somebody_else(api: APIClient, shelf: None,
 @pytest.mark.parametrize("path", PATHS)
 def test_any_change_makes_a_new_answer(api: APIClient, shelf: None, path: str) -> None:
     tag = api.get(path)["ETag"]
-    Product.objects.get(pk="5").save()
+    edit("5")
     response = api.get(path, headers={"If-None-Match": tag})
     assert response.status_code == 200
     assert response["ETag"] != tag

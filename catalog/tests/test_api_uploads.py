@@ -18,7 +18,7 @@ from catalog.imports.receive import TOO_LARGE
 from catalog.models import Feed, ImportRun, Mode, Product, Status, UploadKey
 from catalog.tests.api import UPLOAD, client, upload
 from catalog.tests.conftest import Worker
-from catalog.tests.factories import at_once, feed_of, item, items, person
+from catalog.tests.factories import add_product, at_once, feed_of, item, items, person
 
 pytestmark = pytest.mark.django_db
 CONTENT = feed_of(item("1"))
@@ -67,7 +67,7 @@ def test_it_waits_for_staff_where_that_is_asked_for(api: APIClient, worker: Work
 
 @pytest.mark.django_db(transaction=True)
 def test_products_that_exist_are_left_as_they_are(api: APIClient, worker: Worker, feed: Feed) -> None:
-    Product.objects.create(id="1", title="Mine", feed=feed)
+    add_product(id="1", title="Mine", feed=feed)
     upload(api, CONTENT)
     worker.work()
     assert Product.objects.get().title == "Mine"

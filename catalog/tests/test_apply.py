@@ -21,6 +21,7 @@ from catalog.imports.reading.stage import stage
 from catalog.models import CatalogState, Change, Feed, ImportRun, Product, Status
 from catalog.models.fields import SHARED
 from catalog.tests.factories import (
+    add_product,
     applied,
     at_once,
     breaking,
@@ -153,7 +154,7 @@ def test_a_deleted_product_does_not_come_back(feed: Feed) -> None:
 
 def test_a_product_made_by_hand_since_stays_as_it_is(feed: Feed) -> None:
     run = planned(feed, item("1"), item("2"))
-    Product.objects.create(id="1", title="By hand")
+    add_product(id="1", title="By hand")
     execute(run)
     assert counts(run) == {"items": 2, "created": 1, "conflict": 1}
     assert Product.objects.get(pk="1").title == "By hand"

@@ -33,6 +33,7 @@ from catalog.imports.work.queue import RUN_LOCK, claimed, fail, failing_in_words
 from catalog.models import Attempt, Feed, ImportRun, Product, Status
 from catalog.tasks import stage_run
 from catalog.tests.factories import (
+    add_product,
     applied,
     at_once,
     cutting_off,
@@ -338,7 +339,7 @@ def test_applying_that_takes_too_long_is_rolled_back_and_fails_with_its_numbers(
         apply(ImportRun.objects.get(pk=run.pk))
 
     with transaction.atomic():
-        Product.objects.create(id="2", title="Somebody else's, not committed yet")
+        add_product(id="2", title="Somebody else's, not committed yet")
         assert at_once(meanwhile) == [None]
     run.refresh_from_db()
     assert (run.status, run.error_code) == (Status.FAILED, "time_limit")

@@ -14,6 +14,7 @@ from catalog.imports.confirm import PAGE_ROWS, changes, confirm, edited_since, g
 from catalog.models import CatalogVersion, Change, Feed, ImportRun, Product, Status
 from catalog.tests.conftest import Worker
 from catalog.tests.factories import (
+    add_product,
     applied,
     at_once,
     counts,
@@ -176,7 +177,7 @@ def aged(feed: Feed, other_feed: Feed) -> ImportRun:
     assert edited_since(run) == 0
     edit("00001", title="By hand")
     edit("00002")
-    Product.objects.create(id="new")
+    add_product(id="new")
     Product.objects.get(pk="00003").delete()
     applied(other_feed, item("00004", size="M"), item("another"))
     return run

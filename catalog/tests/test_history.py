@@ -8,11 +8,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
+from catalog.errors import NotAllowed
 from catalog.imports.confirm import confirm
 from catalog.imports.discard import clean_up
+from catalog.imports.edit import edit_product
 from catalog.imports.reports.history import History, product_history
 from catalog.models import Change, Feed, Product
-from catalog.tests.factories import applied, edit, execute, item, planned, redone, undone
+from catalog.tests.factories import applied, edit, execute, item, person, planned, redone, undone
 from catalog.tests.pages import active_parts, browser, text_of, texts, tree
 
 
@@ -29,13 +31,18 @@ def setters(told: History) -> dict[str, Any]:
 
 
 # --- edits by hand ------------------------------------------------------------------------------------
-def test_an_edit_by_hand_is_a_change_with_who_and_what(feed: Feed, alice: User) -> None:
+@pytest.fixture
+def mona(db: None) -> User:
+    return person("mona", "change_product")
+
+
+def test_an_edit_by_hand_is_a_change_with_who_and_what(feed: Feed, mona: User) -> None:
     applied(feed, item("1", note="old"))
     product = Product.objects.get()
     product.price, product.extra = 9, {"note": "new"}
-    product.save(by=alice)
+    edit_product(product, by=mona)
     change = Change.objects.get(run=None)
-    assert (change.operation, change.outcome, change.actor, change.base_version) == ("update", "applied", "alice", 1)
+    assert (change.operation, change.outcome, change.actor, change.base_version) == ("update", "applied", "mona", 1)
     assert change.before == {"price": 100, "extra": {"note": "old"}}
     assert change.after == {"price": 9, "extra": {"note": "new"}}
     assert change.made_at is not None
@@ -43,8 +50,27 @@ def test_an_edit_by_hand_is_a_change_with_who_and_what(feed: Feed, alice: User) 
 
 def test_what_is_saved_without_a_difference_is_no_change(feed: Feed) -> None:
     applied(feed, item("1"))
-    Product.objects.get().save()
+    edit("1")
     assert not Change.objects.filter(run=None).exists()
+
+
+def test_only_people_who_may_change_products_edit_them(feed: Feed, alice: User) -> None:
+    applied(feed, item("1"))
+    product = Product.objects.get()
+    product.title = "Mine"
+    with pytest.raises(NotAllowed, match=r"catalog\.change_product"):
+        edit_product(product, by=alice)
+    assert Product.objects.get().title == "Silk dress"
+
+
+def test_a_product_is_not_saved_past_its_history(feed: Feed) -> None:
+    applied(feed, item("1"))
+    product = Product.objects.get()
+    product.title = "Mine"
+    for save in (product.save, lambda: Product.objects.create(id="2"), lambda: product.save(update_fields=["title"])):
+        with pytest.raises(TypeError, match="edit_product"):
+            save()
+    assert [*Product.objects.values_list("id", "title", "version")] == [("1", "Silk dress", 1)]
 
 
 @pytest.mark.parametrize(("archived_at", "operation"), [(timezone.now(), "archive"), (None, "restore")])
@@ -56,10 +82,10 @@ def test_the_archive_by_hand_is_a_change(feed: Feed, archived_at: Any, operation
     assert (change.operation, change.before, change.after) == (operation, {}, {})
 
 
-def test_a_product_made_by_hand_begins_its_history(db: None, alice: User) -> None:
-    Product(id="1", title="By hand").save(by=alice)
+def test_a_product_made_by_hand_begins_its_history(mona: User) -> None:
+    edit_product(Product(id="1", title="By hand"), by=mona)
     (event,) = of().events
-    assert (event.change.operation, event.by, event.values) == ("create", "alice", {"title": "By hand"})
+    assert (event.change.operation, event.by, event.values) == ("create", "mona", {"title": "By hand"})
 
 
 # --- who set what -------------------------------------------------------------------------------------
@@ -86,12 +112,12 @@ def test_who_confirmed_is_who_set_it(feed: Feed, alice: User) -> None:
     assert of().setters["title"].by == "alice"
 
 
-def test_a_person_who_edited_since_is_who_set_it(feed: Feed, alice: User) -> None:
+def test_a_person_who_edited_since_is_who_set_it(feed: Feed, mona: User) -> None:
     run = applied(feed, item("1", color="Red"))
     product = Product.objects.get()
     product.color = "Blue"
-    product.save(by=alice)
-    assert setters(of()) == {"title": run.pk, "price": run.pk, "color": "alice"}
+    edit_product(product, by=mona)
+    assert setters(of()) == {"title": run.pk, "price": run.pk, "color": "mona"}
 
 
 def test_a_product_began_with_what_it_was_created_with(feed: Feed) -> None:

@@ -8,7 +8,18 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from catalog.models import CatalogState, Feed, ImportRun, Mode, Product, Status
-from catalog.tests.factories import applied, catalogue, change, counts, discarded, edit, execute, item, planned
+from catalog.tests.factories import (
+    add_product,
+    applied,
+    catalogue,
+    change,
+    counts,
+    discarded,
+    edit,
+    execute,
+    item,
+    planned,
+)
 
 MODES = list(Mode)
 
@@ -174,7 +185,7 @@ def test_the_same_amount_written_otherwise_is_no_change(feed: Feed) -> None:
 def test_sync_archives_what_is_missing_of_its_own_feed_only(feed: Feed, other_feed: Feed) -> None:
     applied(feed, item("mine"), item("missing"))
     applied(other_feed, item("theirs"))
-    Product.objects.create(id="by hand", title="Of no feed")
+    add_product(id="by hand", title="Of no feed")
     run = planned(feed, item("mine"), mode=Mode.SYNC)
     assert operations(run) == {"missing": "archive"}
     assert counts(run) == {"items": 1, "unchanged": 1, "archived": 1}

@@ -35,10 +35,10 @@ from catalog.imports.reading import chunks, unchanged
 from catalog.imports.reports.history import product_history
 from catalog.imports.undo import changes_by_verdict, prospect
 from catalog.models import CatalogVersion, Change, Feed, ImportRun, Mode, Product
-from catalog.models.fields import SHARED
-from catalog.models.runs import ExactDecoder
+from catalog.models.fields import SHARED, ExactDecoder
 from catalog.tests import naive
 from catalog.tests.factories import (
+    add_product,
     applied,
     at_once,
     counts,
@@ -270,7 +270,7 @@ class SideBySide(RuleBasedStateMachine):
             Product.objects.get(pk=id).delete()
             self.naive.remove(id)
         else:
-            Product.objects.create(id=id, title="By hand")
+            add_product(id=id, title="By hand")
             self.naive.make(id, "By hand")
         assert [*seen()] == [id]
 

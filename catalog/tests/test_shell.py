@@ -8,6 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from catalog.models import Feed, ImportRun, Product, Status
+from catalog.tests.factories import add_product, edit
 from samples import Changes, write_feed
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("storage")]
@@ -114,15 +115,14 @@ def test_a_person_reads_one_sentence(capsys: pytest.CaptureFixture[str], feed_fi
 def test_demo_data_is_safe_to_repeat(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("demo_data")
     product = Product.objects.order_by("id")[0]
-    product.title = "Edited by hand"
-    product.save()
+    edit(product.pk, title="Edited by hand")
     call_command("demo_data")
     assert Product.objects.get(pk=product.pk).title == "Edited by hand"
     assert Product.objects.count() > 200
 
 
 def test_demo_data_can_keep_out_of_a_catalogue_that_has_products() -> None:
-    Product.objects.create(id="1", title="Ours", price=1)
+    add_product(id="1", title="Ours", price=1)
     call_command("demo_data", "--if-empty")
     assert Product.objects.count() == 1
     assert not ImportRun.objects.filter(status=Status.APPLIED).exists()

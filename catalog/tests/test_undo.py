@@ -14,6 +14,7 @@ from catalog.imports.undo import Prospect, changes_by_verdict, prospect, redo, r
 from catalog.models import CatalogState, Feed, ImportRun, Product, Status
 from catalog.tests.conftest import Worker
 from catalog.tests.factories import (
+    add_product,
     applied,
     at_once,
     breaking,
@@ -155,7 +156,7 @@ def test_there_and_back_as_often_as_anybody_likes(run: ImportRun) -> None:
 def test_what_was_edited_after_the_undo_is_a_conflict(run: ImportRun) -> None:
     undone(run)
     edit("changed", color="Green")
-    Product.objects.create(id="new", title="By hand")
+    add_product(id="new", title="By hand")
     redone(run)
     assert (counts(run)["conflict"], run.created, run.changed) == (2, 0, 1)
     assert Product.objects.get(pk="new").title == "By hand"

@@ -14,8 +14,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from catalog.admin import dashboard
-from catalog.models import CatalogState, Feed, ImportRun, Product, Status
-from catalog.tests.factories import applied, feed_of, item, items, person, planned, received, undone
+from catalog.models import CatalogState, Feed, ImportRun, Status
+from catalog.tests.factories import add_product, applied, feed_of, item, items, person, planned, received, undone
 from catalog.tests.pages import PRODUCTS, RUNS, UPLOAD, active_parts, browser, text_of, texts, tree, url
 
 pytestmark = pytest.mark.django_db
@@ -121,7 +121,7 @@ def test_products_are_counted_by_availability_without_the_archive(bob: Client, f
 
 
 def test_the_page_waits_for_no_count_and_one_count_serves_all(bob: Client) -> None:
-    Product.objects.create(id="1", availability="in_stock")
+    add_product(id="1", availability="in_stock")
     with CaptureQueriesContext(connection) as captured:
         assert "1 product" not in parts(bob.get(INDEX))["Catalogue"]
     assert not [query for query in captured if "COUNT" in query["sql"] and '"catalog_product"' in query["sql"]]
@@ -131,7 +131,7 @@ def test_the_page_waits_for_no_count_and_one_count_serves_all(bob: Client) -> No
 
 def test_a_change_of_the_catalogue_is_counted(bob: Client) -> None:
     counted(bob)
-    Product.objects.create(id="1")
+    add_product(id="1")
     assert parts(counted(bob))["Catalogue"] == "1 product Products by availability Not given 1 100.0 %"
 
 

@@ -16,7 +16,7 @@ from django.urls import resolve, reverse
 
 from catalog.models import CatalogState, Feed, Product
 from catalog.tests.admin.test_hostile import PAYLOADS
-from catalog.tests.factories import applied, item, items, planned
+from catalog.tests.factories import add_product, applied, item, items, planned
 from catalog.tests.pages import PRODUCTS, active_parts, messages, text_of, texts, tree, url
 
 pytestmark = pytest.mark.django_db
@@ -34,7 +34,7 @@ def listed(client: Client, **query: str) -> list[str]:
 
 
 def product(id: str = "1", **values: Any) -> Product:
-    return Product.objects.create(id=id, **{"title": "Silk dress", "price": "100", "currency": "AED", **values})
+    return add_product(id=id, **{"title": "Silk dress", "price": "100", "currency": "AED", **values})
 
 
 # --- the list -----------------------------------------------------------------------------------------

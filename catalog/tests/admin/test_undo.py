@@ -9,7 +9,7 @@ from django.test import Client
 
 from catalog.imports.undo import undo
 from catalog.models import Feed, ImportRun, Product, Status
-from catalog.tests.factories import applied, edit, execute, item, items, planned, undone
+from catalog.tests.factories import add_product, applied, edit, execute, item, items, planned, undone
 from catalog.tests.pages import browser, buttons, changes, heading, messages, text_of, texts, tree, url, with_class
 
 COUNTS = f"//dl[{with_class('counts')}]/div"
@@ -151,7 +151,7 @@ def test_a_plan_that_is_not_true_any_more_says_so(alice: Client, feed: Feed) -> 
     run = planned(feed, item("1", color="Red"), item("2", color="Red"), item("3"))
     assert not tree(alice.get(url(run))).xpath(AGAIN)
     edit("1", color="Blue")
-    Product.objects.create(id="3")
+    add_product(id="3")
     (part,) = tree(alice.get(url(run))).xpath("//*[@hx-trigger='load']/@hx-get")
     said = alice.get(part, headers={"HX-Request": "true"})
     assert "2 products of this plan have changed since the plan was made." in text_of(tree(said))

@@ -1,0 +1,68 @@
+"""Change a product by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import F, Model
+
+from catalog.imports.permissions import require
+from catalog.imports.sql import execute
+from catalog.models import CatalogState, ItemFields, Product, Word
+
+
+@transaction.atomic
+def edit_product(product: Product, *, by: Any, fields: Iterable[str] | None = None) -> None:
+    """Write the product, or only these fields of it, and a line of its history that says who did so.
+
+    The product gets a new version, so that a plan made before leaves it alone. A product that is not stored yet is
+    added. Raises `NotAllowed` without permission.
+    """
+    require(by, "catalog.change_product")
+    earlier = _stored_row(product)
+    if not product._state.adding:
+        product.version = F("version") + 1
+    Model.save(product, update_fields=None if fields is None else {*fields, "version", "updated_at"})
+    CatalogState.bump(product_id=product.pk)
+    execute(_ADD_TO_HISTORY, id=product.pk, earlier=earlier, actor=str(by or ""), fields=_FIELDS)
+    Word.learn("product.id = %(id)s", id=product.pk)
+    product.refresh_from_db(fields=["version"])
+
+
+def _stored_row(product: Product) -> str | None:
+    """The stored product as JSON, locked until the transaction ends; None when there is none."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_jsonb(p)::text FROM catalog_product p WHERE id = %s FOR UPDATE", [product.pk])
+        found = cursor.fetchone()
+    return found[0] if found else None
+
+
+_FIELDS = [*(field.attname for field in ItemFields._meta.local_fields), "pinned"]
+# PostgreSQL knows best which of two stored values differ. `earlier` is the row from before, null for a new product.
+_ADD_TO_HISTORY = """
+    INSERT INTO catalog_change
+        (run_id, product_id, operation, before, after, base_version, outcome, actor, made_at)
+    SELECT
+        NULL, product.id,
+        CASE
+            WHEN earlier IS NULL THEN 'create'
+            WHEN earlier ->> 'archived_at' IS NULL AND product.archived_at IS NOT NULL THEN 'archive'
+            WHEN earlier ->> 'archived_at' IS NOT NULL AND product.archived_at IS NULL THEN 'restore'
+            ELSE 'update'
+        END,
+        COALESCE(difference.before, '{}'), COALESCE(difference.after, '{}'),
+        NULLIF(product.version - 1, 0), 'applied', %(actor)s, statement_timestamp()
+    FROM catalog_product product
+    CROSS JOIN (SELECT %(earlier)s::jsonb AS earlier) AS was
+    CROSS JOIN LATERAL (
+        SELECT jsonb_object_agg(key, old.value) AS before, jsonb_object_agg(key, new.value) AS after
+        FROM jsonb_each(earlier) old JOIN jsonb_each(to_jsonb(product)) new USING (key)
+        WHERE old.value <> new.value AND key = ANY(%(fields)s)
+    ) AS difference
+    WHERE product.id = %(id)s AND (
+        earlier IS NULL OR difference.before IS NOT NULL
+        OR (earlier ->> 'archived_at' IS NULL) <> (product.archived_at IS NULL)
+    )
+"""

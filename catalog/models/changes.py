@@ -1,0 +1,103 @@
+"""What a plan would change, what was changed, and the history of a product."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from catalog.models.fields import exact_json_field
+
+
+class Operation(models.TextChoices):
+    CREATE = "create", _("New")
+    UPDATE = "update", _("Changed")
+    ARCHIVE = "archive", _("Archived")
+    RESTORE = "restore", _("Back from the archive")
+    KEEP = "keep", _("Kept: pinned")
+
+
+class Outcome(models.TextChoices):
+    PROPOSED = "proposed", _("Proposed")
+    APPLIED = "applied", _("Applied")
+    CONFLICT = "conflict", _("Left alone: edited since the plan")
+    PINNED = "pinned", _("Kept: pinned")
+    UNDONE = "undone", _("Undone")
+    KEPT = "kept", _("Not undone: changed since")
+    GONE = "gone", _("Not undone: the product is gone")
+
+
+# An import that goes as planned has none of them.
+UNUSUAL = (Outcome.CONFLICT, Outcome.UNDONE, Outcome.KEPT, Outcome.GONE)
+
+
+class Change(models.Model):
+    """One product's part of a plan, once applied a line of the product's history; or an edit by hand, without a run.
+
+    `before` and `after` hold only the fields that differ. A new product has nothing before, and its values are those
+    of the staged item at `position`, which does not change once the plan is made. `pinned` holds what the file says of
+    pinned fields that differ; the product keeps its own.
+
+    `base_version` is the version of the product that the change is laid over; it is the next one then. Undoing makes
+    a version of its own, over which the change may be laid again.
+    """
+
+    run = models.ForeignKey("catalog.ImportRun", models.CASCADE, related_name="changes", db_index=False, null=True)
+    product_id = models.TextField(db_collation="C")
+    operation = models.TextField(choices=Operation)
+    before = exact_json_field(default=dict)
+    after = exact_json_field(default=dict)
+    pinned = exact_json_field(null=True)
+    base_version = models.PositiveIntegerField(null=True)
+    position = models.PositiveIntegerField(null=True)
+    line = models.PositiveIntegerField(null=True)
+    outcome = models.TextField(choices=Outcome, default=Outcome.PROPOSED)
+    made_at = models.DateTimeField(null=True, help_text=_("When it was applied or edited; if undone, when that was."))
+    actor = models.TextField(blank=True, default="", db_default="", help_text=_("Who edited by hand."))
+    # Apart from `outcome`, which is in no index: so a change is applied in the page it stands in.
+    unusual = models.GeneratedField(
+        expression=models.Case(models.When(outcome__in=UNUSUAL, then="outcome")),
+        output_field=models.TextField(null=True),
+        db_persist=True,
+    )
+
+    class Meta:
+        default_permissions = ("view",)
+        ordering = ["id"]
+        indexes = [
+            # the Changes tab: one run's changes, all or of one operation, page by page; and apply
+            models.Index("run", "operation", "id", name="change_run_operation"),
+            # the Changes tab: those of one unusual outcome, page by page, however few among a million others
+            models.Index(
+                "run", "unusual", "operation", "id", name="change_unusual", condition=models.Q(unusual__isnull=False)
+            ),
+        ]
+        constraints = [
+            # One part of a plan per product; apply finds its changes, and a product's history its lines, by it.
+            models.UniqueConstraint("product_id", "run", name="change_one_per_product"),
+            models.CheckConstraint(condition=models.Q(operation__in=Operation.values), name="change_operation_known"),
+            models.CheckConstraint(condition=models.Q(outcome__in=Outcome.values), name="change_outcome_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_operation_display()}: {self.product_id}"
+
+
+class ChangedField(models.Model):
+    """How many of a plan's changes, of one operation, speak of one field; `extra.x` is x among the other attributes.
+
+    `changes` lists them where they are few among all; `first` and `last` are the ends of what has to be read otherwise.
+    """
+
+    pk = models.CompositePrimaryKey("run_id", "operation", "name")
+    run = models.ForeignKey("catalog.ImportRun", models.CASCADE, related_name="changed_fields", db_index=False)
+    operation = models.TextField(choices=Operation)
+    name = models.TextField()
+    number = models.PositiveIntegerField()
+    first = models.BigIntegerField()
+    last = models.BigIntegerField()
+    changes = ArrayField(models.BigIntegerField(), null=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.name} × {self.number}"
