@@ -23,12 +23,12 @@ def parse(feed: Path) -> Figures:
 
 def write_rows(feed: Path) -> Figures:
     """Write the feed's rows beside it, as COPY reads them. Not a floor: what the others start from."""
-    from catalog.feeds.cleaning.check import Rules, check
+    from catalog.feeds.cleaning.check import Rules, check_item
     from catalog.feeds.reading.items import read_items
     from catalog.imports.reading.copy import item_row
 
     with feed.open("rb") as stream, _rows_of(feed).open("w") as out:
-        out.writelines(item_row(0, check(raw, Rules())) for raw in read_items(stream))
+        out.writelines(item_row(0, check_item(raw, Rules())) for raw in read_items(stream))
     return {}
 
 

@@ -84,10 +84,10 @@ def _fields() -> list[str]:
 
 
 def _values(feed: Path) -> Iterator[dict[str, Any]]:
-    from catalog.feeds.cleaning.check import Rules, check
+    from catalog.feeds.cleaning.check import Rules, check_item
     from catalog.feeds.reading.items import read_items
 
     with feed.open("rb") as stream:
         for raw in read_items(stream):
-            item = check(raw, Rules())
+            item = check_item(raw, Rules())
             yield {**item.values, "extra": item.extra}

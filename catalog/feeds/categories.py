@@ -1,4 +1,4 @@
-"""Google's product categories, as far as the rules for apparel need them.
+"""Google's product categories, only what the rules for apparel need.
 
 A feed names a category by its number or by its English path. The numbers are those of Google's product taxonomy.
 """
@@ -34,7 +34,7 @@ _TOP_LEVEL = frozenset(
         "Vehicles & Parts",
     )
 )
-# Below 1604, and 187: what comes in sizes.
+# 187 and everything below 1604: what has sizes.
 _SIZED = frozenset(
     "1604 187 182 203 204 206 207 208 209 211 212 213 214 215 1516 1578 1580 1581 1594 1675 1772 1807 1831 2160 2271 "
     "2292 2302 2306 2331 2396 2562 2563 2580 2745 2963 3066 3128 3188 3191 3253 3379 3414 3439 3455 3598 3683 3724 "
@@ -55,7 +55,7 @@ _UNSIZED = frozenset(
 
 
 class Category(NamedTuple):
-    """What a category means to the rules. `sized`: clothing or shoes, which are apparel that comes in sizes."""
+    """What a category means to the rules. `sized`: clothing or shoes, the apparel that has sizes."""
 
     known: bool
     apparel: bool
@@ -63,8 +63,8 @@ class Category(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def category(text: str) -> Category:
-    """Read a category: a number, or a path of at least two levels, or one of Google's top levels."""
+def read_category(text: str) -> Category:
+    """Read a category: a number, a path of at least two levels, or one of Google's top levels."""
     if text.isascii() and text.isdigit():
         return Category(len(text) <= 7, text in _SIZED or text in _UNSIZED, text in _SIZED)
     levels = [level.strip().casefold() for level in text.replace("&gt;", ">").replace("&amp;", "&").split(">")]

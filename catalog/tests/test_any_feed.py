@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from catalog.errors import FeedRefused
 from catalog.feeds.broken.repair import Repairs
-from catalog.feeds.cleaning.check import Rules, check
+from catalog.feeds.cleaning.check import Rules, check_item
 from catalog.feeds.issues import FOUND_MAX
 from catalog.feeds.reading.items import RawItem
 from catalog.feeds.write import feed as written_feed
@@ -69,7 +69,7 @@ def test_a_table_is_the_same_by_every_route(route: str, items: list[dict[str, st
     reading, found, _repairs = read_as_it_can(content, most=most)
     assert reading == "strict"
     assert [local(raw) for raw in found] == stripped(items)
-    cleaned = [check(raw, Rules()) for raw in found]
+    cleaned = [check_item(raw, Rules()) for raw in found]
     assert [{**item.extra, **item.values} for item in cleaned] == stripped(items)
 
 
@@ -184,7 +184,7 @@ def test_of_any_bytes_nothing_escapes_but_a_refusal(content: bytes, most: int) -
 
 def check_what_follows(raw: RawItem) -> None:
     """An item can be cleaned, stored and written again, whatever it holds."""
-    item = check(raw, Rules("AED", "https://shop.example/", "shop.example", today="2026-11-22"))
+    item = check_item(raw, Rules("AED", "https://shop.example/", "shop.example", today="2026-11-22"))
     stored = json.dumps([{n: str(value) for n, value in item.values.items()}, item.extra], ensure_ascii=False)
     assert "\\u0000" not in stored
     stored.encode()

@@ -12,7 +12,7 @@ from celery import Celery
 from django.db import IntegrityError, OperationalError, connection, connections, transaction
 from django.utils import timezone
 
-from catalog.feeds.cleaning.check import Rules, check
+from catalog.feeds.cleaning.check import Rules, check_item
 from catalog.feeds.reading.items import read_items
 from catalog.imports.apply import apply
 from catalog.imports.confirm import confirm
@@ -67,14 +67,14 @@ def test_what_is_applied_is_what_was_read(feed: Feed, path: Path) -> None:
     stage(run)
     execute(run)
     with path.open("rb") as file:
-        read = [check(raw, Rules()) for raw in read_items(file)]
+        read = [check_item(raw, Rules()) for raw in read_items(file)]
     expected = {found.id: (found.values, found.extra) for found in read if found.valid}
     assert {product.id: stored(product) for product in Product.objects.all()} == expected
     assert run.invalid == sum(not found.valid for found in read)
 
 
 def stored(product: Product) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The columns that have a value, and the rest, as `check` gives them."""
+    """The columns that have a value, and the rest, as `check_item` gives them."""
     values = {name: getattr(product, name) for name in ("id", *SHARED)}
     return {name: value for name, value in values.items() if value not in ("", None, [])}, product.extra
 

@@ -13,7 +13,7 @@ from catalog.errors import FeedRefused
 from catalog.feeds.attributes import ATTRIBUTES, BY_ALIAS, COLUMNS, Type
 from catalog.feeds.broken.repair import Repairs
 from catalog.feeds.broken.salvage import SALVAGEABLE
-from catalog.feeds.cleaning.check import Rules, check
+from catalog.feeds.cleaning.check import Rules, check_item
 from catalog.feeds.issues import BY_CODE, CODES, Severity, severity_of
 from catalog.feeds.reading.items import CHUNK_BYTES, read_items
 from catalog.tests.routes import READINGS, raw_items
@@ -26,7 +26,7 @@ def read(content: bytes, reading: str = "strict", repairs: Repairs | None = None
     settings = Rules(**rules)
     items = []
     for raw in raw_items(content, reading, repairs or Repairs()):
-        item = check(raw, settings)
+        item = check_item(raw, settings)
         items.append(
             {
                 "line": item.line,

@@ -18,7 +18,7 @@ import pytest
 from catalog.errors import FeedRefused
 from catalog.feeds.broken.repair import Repairs
 from catalog.feeds.broken.salvage import SALVAGEABLE, salvage_items
-from catalog.feeds.cleaning.check import Rules, check
+from catalog.feeds.cleaning.check import Rules, check_item
 from catalog.feeds.issues import BY_CODE
 from catalog.feeds.limits import SAFE, SETTINGS, Limits
 from catalog.feeds.reading.items import RawItem, check_start, read_items
@@ -39,7 +39,7 @@ def read(content: bytes, limits: Limits = SAFE) -> list[RawItem]:
 
 
 def ids(content: bytes) -> list[Any]:
-    return [check(raw, Rules()).id for raw in read(content)]
+    return [check_item(raw, Rules()).id for raw in read(content)]
 
 
 def refusal(content: bytes, limits: Limits = SAFE) -> FeedRefused:
@@ -152,7 +152,7 @@ def test_a_rows_line_is_that_of_its_beginning() -> None:
 
 @pytest.mark.parametrize("row", [b"2,too,many", b"2"])
 def test_a_row_that_does_not_fit_costs_only_itself(row: bytes) -> None:
-    items = [check(raw, Rules()) for raw in read(b"id,title\n1,a\n" + row + b"\n3,c\n4,d,,\n")]
+    items = [check_item(raw, Rules()) for raw in read(b"id,title\n1,a\n" + row + b"\n3,c\n4,d,,\n")]
     assert [[i.code for i in item.issues if i.code == "row.cells"] for item in items] == [[], ["row.cells"], [], []]
     assert [item.id for item in items] == ["1", "2", "3", "4"]
     assert not items[1].valid
@@ -329,7 +329,7 @@ def test_an_item_over_a_limit_costs_itself_and_is_told_which(
     content = BEGIN + ITEM + b"\n" + ITEM.replace(b"</item>", inside + b"</item>") + ITEM + END
     limits = replace(SAFE, **{limit: value})
     for raw_items in (read(content, limits), list(salvage_items(io.BytesIO(content), Repairs(), limits))):
-        first, second, third = (check(raw, Rules()) for raw in raw_items)
+        first, second, third = (check_item(raw, Rules()) for raw in raw_items)
         (issue,) = second.issues
         assert (issue.code, issue.attribute, issue.found, issue.line) == (f"item.{code}", "", found, 2)
         assert (second.id, second.valid) == ("1", False)
@@ -339,7 +339,7 @@ def test_an_item_over_a_limit_costs_itself_and_is_told_which(
 
 def test_a_row_over_a_limit_costs_itself() -> None:
     limits = replace(SAFE, value_chars=20)
-    rows = [check(raw, Rules()) for raw in read(TABLE + b"2," + b"x" * 21 + b"\n3,Belt\n", limits)]
+    rows = [check_item(raw, Rules()) for raw in read(TABLE + b"2," + b"x" * 21 + b"\n3,Belt\n", limits)]
     assert [(row.id, [issue.code for issue in row.issues if issue.code[:5] == "item."]) for row in rows] == [
         ("1", []),
         ("2", ["item.value_too_long"]),

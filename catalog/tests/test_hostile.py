@@ -11,7 +11,7 @@ import pytest
 from lxml import etree
 
 from catalog.errors import FeedRefused
-from catalog.feeds.cleaning.check import Rules, check
+from catalog.feeds.cleaning.check import Rules, check_item
 from catalog.feeds.reading.items import CHUNK_BYTES, Stream, read_items
 from catalog.imports.reading.stage import stage
 from catalog.models import Feed, Status
@@ -211,7 +211,7 @@ def test_nobody_is_asked_over_the_network(tmp_path: Path) -> None:
 
 def test_a_text_does_not_end_at_a_comment_an_instruction_or_an_element() -> None:
     (raw,) = read_items(io.BytesIO(of(b"Red<!-- c --> silk<?php x ?> shoe<b>s</b>!")))
-    assert check(raw, Rules()).values["title"] == "Red silk shoes!"
+    assert check_item(raw, Rules()).values["title"] == "Red silk shoes!"
 
 
 def test_a_refusal_tells_nothing_of_an_earlier_file() -> None:
@@ -244,7 +244,7 @@ NUMBERS = [
 def test_no_text_is_made_a_number_that_it_is_not(name: str, text: str) -> None:
     with watched():
         (raw,) = read_items(io.BytesIO(feed(f"<item><g:{name}>{text}</g:{name}></item>".encode())))
-        item = check(raw, Rules("AED"))
+        item = check_item(raw, Rules("AED"))
     assert not isinstance(item.values.get(name), int | float)
     assert name == "gtin" or name not in item.values
 
@@ -268,14 +268,14 @@ URLS = [
 def test_an_address_that_deceives_is_none(name: str, url: str) -> None:
     content = feed(f"<item><g:id>1</g:id><g:{name}>{url}</g:{name}></item>".encode())
     (raw,) = read_items(io.BytesIO(content))
-    assert name not in check(raw, Rules()).values
+    assert name not in check_item(raw, Rules()).values
 
 
 def test_what_stands_in_an_address_is_stored_without_markup_or_overrides() -> None:
     (raw,) = read_items(
         io.BytesIO(of(b"x").replace(b"<title>", "<link>https://e.com/\u202egpj.exe</link><title>".encode()))
     )
-    assert check(raw, Rules()).values["link"] == "https://e.com/%E2%80%AEgpj.exe"
+    assert check_item(raw, Rules()).values["link"] == "https://e.com/%E2%80%AEgpj.exe"
 
 
 def test_two_items_with_one_id_are_both_told() -> None:

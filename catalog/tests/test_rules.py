@@ -10,7 +10,7 @@ import pytest
 
 from catalog.feeds.attributes import COLUMNS, Need, Type, expected
 from catalog.feeds.cleaning import check as check_module
-from catalog.feeds.cleaning.check import MAX_UNKNOWN_NAMES, Item, Occurring, Rules, check, names_of
+from catalog.feeds.cleaning.check import MAX_UNKNOWN_NAMES, Item, Occurring, Rules, check_item, names_of
 from catalog.feeds.issues import BY_CODE, CODES, Issue, Severity
 from catalog.feeds.limits import SAFE
 from catalog.feeds.reading.items import read_items
@@ -29,13 +29,13 @@ ELSEWHERE = {
 
 def read(rules: Rules, *items: str) -> list[Item]:
     """The items of a feed as staging takes them."""
-    return [check(raw, rules) for raw in read_items(io.BytesIO(feed_of(*items)))]
+    return [check_item(raw, rules) for raw in read_items(io.BytesIO(feed_of(*items)))]
 
 
 def unknown_in(*items: str) -> dict[str, tuple[Issue, str]]:
     occurring = Occurring(NO_RULES)
     for raw in read_items(io.BytesIO(feed_of(*items))):
-        occurring.add(raw, check(raw, NO_RULES))
+        occurring.add(raw, check_item(raw, NO_RULES))
     return occurring.unknown
 
 
@@ -216,7 +216,7 @@ def test_every_code_that_the_rules_name_is_registered() -> None:
     folder = Path(check_module.__file__).parent
     named = {
         node.value
-        for module in ("check.py", "readers.py", "values.py")
+        for module in ("check.py", "item_rules.py", "readers.py", "values.py")
         for node in ast.walk(ast.parse((folder / module).read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }

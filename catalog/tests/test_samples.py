@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 from django.core.management import CommandError, call_command
 
-from catalog.feeds.cleaning.check import Rules, check
+from catalog.feeds.cleaning.check import Rules, check_item
 from catalog.feeds.issues import BY_CODE, Severity
 from catalog.feeds.reading.items import read_items
 from catalog.imports.planning.between_items import BETWEEN_ITEMS
@@ -48,7 +48,7 @@ def by_id(xml: bytes) -> dict[str, bytes]:
 @cache
 def codes(xml: bytes) -> Counter[str]:
     """How many items an import would report each issue for."""
-    found = (check(raw, Rules()).issues for raw in read_items(io.BytesIO(xml)))
+    found = (check_item(raw, Rules()).issues for raw in read_items(io.BytesIO(xml)))
     return Counter(code for issues in found for code in {issue.code for issue in issues})
 
 

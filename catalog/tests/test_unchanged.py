@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from catalog import feeds
-from catalog.feeds.cleaning.check import Item, Rules, check
+from catalog.feeds.cleaning.check import Item, Rules, check_item
 from catalog.feeds.reading.items import RawItem
 from catalog.feeds.reading.slices import slices_of, without
 from catalog.feeds.reading.split import Piece, Shell
@@ -60,11 +60,11 @@ def parsed() -> Iterator[list[str]]:
     ids: list[str] = []
 
     def check_and_tell(raw: RawItem, rules: Rules) -> Item:
-        found = check(raw, rules)
+        found = check_item(raw, rules)
         ids.append(found.id)
         return found
 
-    with patch("catalog.imports.reading.copy.check", check_and_tell):
+    with patch("catalog.imports.reading.copy.check_item", check_and_tell):
         yield ids
 
 

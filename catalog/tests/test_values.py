@@ -2,7 +2,7 @@
 
 import pytest
 
-from catalog.feeds.cleaning.values import gtin_issue, is_placeholder, money, url_issue, whole_number
+from catalog.feeds.cleaning.values import gtin_issue, is_placeholder, parse_money, url_issue, whole_number
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ from catalog.feeds.cleaning.values import gtin_issue, is_placeholder, money, url
     ],
 )
 def test_an_amount_is_read_exactly(text: str, amount: str, currency: str, codes: tuple[str, ...]) -> None:
-    read = money(text)
+    read = parse_money(text)
     assert (str(read.amount), read.currency, read.codes) == (amount, currency, codes)
 
 
@@ -61,14 +61,14 @@ def test_an_amount_is_read_exactly(text: str, amount: str, currency: str, codes:
     ],
 )
 def test_an_amount_is_never_guessed(text: str, code: str) -> None:
-    read = money(text)
+    read = parse_money(text)
     assert read.amount is None
     assert code in read.codes
 
 
 def test_the_default_currency_decides_how_many_decimals_there_are() -> None:
-    assert str(money("1.234", "KWD").amount) == "1.234"
-    assert money("1.234", "AED").amount is None
+    assert str(parse_money("1.234", "KWD").amount) == "1.234"
+    assert parse_money("1.234", "AED").amount is None
 
 
 @pytest.mark.parametrize(

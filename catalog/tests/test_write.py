@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 import pytest
 
 from catalog.feeds import write
-from catalog.feeds.cleaning.check import Item, Rules, check
+from catalog.feeds.cleaning.check import Item, Rules, check_item
 from catalog.feeds.reading.items import read_items
 from samples import PROFILES, iter_feed
 
@@ -20,7 +20,7 @@ FEEDS = sorted((Path(__file__).parent / "feeds").glob("*.xml"))
 
 
 def read(content: bytes) -> list[Item]:
-    return [check(raw, Rules()) for raw in read_items(io.BytesIO(content))]
+    return [check_item(raw, Rules()) for raw in read_items(io.BytesIO(content))]
 
 
 def written(*items: Item) -> bytes:

@@ -1,4 +1,4 @@
-"""What is left of a raw item when it was cleaned: its values, everything else that was found, and its issues."""
+"""A cleaned item: its values, everything else that was found, and its issues."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,11 +13,11 @@ from catalog.feeds.reading.items import RawItem, RawValue
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a feed's settings add to the rules that hold for all.
+    """What a feed's settings add to the rules for all feeds.
 
-    `base_url` completes relative addresses; links belong on `domain` or below it; `aliases` are pairs of an element's
-    name in this shop and the attribute that it is. `today` is the day of the import in ISO 8601; without it no date is
-    too far ahead.
+    `base_url` completes relative addresses. Links must be on `domain` or below it. `aliases` are pairs of an element's
+    name in this shop and its attribute. `today` is the day of the import in ISO 8601; without it no date is too far
+    ahead.
     """
 
     default_currency: str = ""
@@ -31,9 +31,9 @@ class Rules:
 class Item:
     """One cleaned item.
 
-    `values` holds the columns that have a value, by attribute name: str, Decimal, int, bool or a list of str; the one
-    `currency` of all its amounts beside them. `extra` holds everything else that was found, verbatim. `more_names` are
-    the attributes on it that `names_of` cannot tell from the tags. Its `_tags` are listed by attribute.
+    `values` holds the columns that have a value, by attribute name: str, Decimal, int, bool or a list of str, and the
+    `currency` of all its amounts. `extra` holds everything else that was found, verbatim. `more_names` are the
+    attributes that `names_of` cannot find from the tags. `_tags` lists the tags of each attribute.
     """
 
     position: int
@@ -55,20 +55,20 @@ class Item:
 
     @property
     def is_lasting(self) -> bool:
-        """Whether it reads alike on another day."""
+        """Whether it reads the same on another day."""
         return not self._raw.lost and _DATED.isdisjoint(self._tags)
 
     @property
     def shape(self) -> int:
-        """Stands for the names of its elements: items of one shape make the same names occur in a file."""
-        return _shape(tuple(self._raw.fields), frozenset(self.more_names))
+        """A number for the names of its elements: items of one shape have the same names."""
+        return _shape_number(tuple(self._raw.fields), frozenset(self.more_names))
 
     def report(self, code: str, attribute: str, found: str = "") -> None:
-        """Say what is wrong, where it stands and what was found there."""
-        self.issues.append(Issue(code, attribute, found[:FOUND_MAX], self._line_of(attribute, found)))
+        """Report what is wrong, its line and what was found there."""
+        self.issues.append(Issue(code, attribute, found[:FOUND_MAX], self.line_of(attribute, found)))
 
-    def _line_of(self, attribute: str, found: str) -> int:
-        """The line of the attribute's element, of several that with this text; the item's own when it has none."""
+    def line_of(self, attribute: str, found: str) -> int:
+        """The line of the attribute's element, if several the one with this text; the item's line if it has none."""
         tags = self._tags.get(attribute) or self._tags.get(attribute.partition(".")[0])
         if tags is None:
             return self.line
@@ -79,7 +79,7 @@ class Item:
         return self._raw.line_of(tag, occurrence)
 
     def keep(self, name: str, value: Any) -> None:
-        """Keep a value that no column takes. Nothing that was found is lost."""
+        """Keep a value that does not go into a column, so that nothing that was found is lost."""
         if name not in self.extra:
             self.extra[name] = value
         elif isinstance(self.extra[name], list):
@@ -88,6 +88,7 @@ class Item:
             self.extra[name] = [self.extra[name], value]
 
     def set_aside(self, code: str, attribute: str, found: str) -> None:
+        """Report a value that its column cannot hold, and keep it."""
         self.report(code, attribute, found)
         self.keep(attribute, found)
 
@@ -96,7 +97,7 @@ _DATED = frozenset(a.name for a in ATTRIBUTES if a.days_ahead)
 
 
 @lru_cache(maxsize=2_000)
-def _shape(tags: tuple[str, ...], more_names: frozenset[str]) -> int:
+def _shape_number(tags: tuple[str, ...], more_names: frozenset[str]) -> int:
     names = "\n".join((*tags, "", *sorted(more_names)))
     return int.from_bytes(blake2b(names.encode(), digest_size=7).digest(), "big")
 
@@ -107,7 +108,7 @@ def parts_of(value: RawValue) -> list[Any]:
 
 
 def text_of(value: RawValue) -> str:
-    """The text of an element; of an Atom link, its address; of repeated elements, that of the first."""
+    """The text of an element: for an Atom link its address, for repeated elements the text of the first."""
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Which attribute an element is: by its name, its namespace, and what the feed's settings call it."""
+"""Which attribute an element is: by its name, its namespace and the aliases in the feed's settings."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,8 +14,8 @@ GOOGLE, PLAIN, ATOM, CUSTOM, OTHER = range(5)
 _PREFIXES = {PLAIN: "rss:", ATOM: "atom:", CUSTOM: "c:"}
 _RANKS = {"": PLAIN, "http://purl.org/rss/1.0/": PLAIN, "http://www.w3.org/2005/Atom": ATOM}
 _ATOM_ALIASES = {"summary": "description", "content": "description"}
-# What RSS and Atom give an item of their own accord.
-_OF_THE_CONTAINER = frozenset(
+# Elements of an item that belong to RSS and Atom themselves.
+_CONTAINER_ELEMENTS = frozenset(
     "author category comments contributor enclosure guid published pubDate rights source updated".split()
 )
 
@@ -24,8 +24,8 @@ _OF_THE_CONTAINER = frozenset(
 class Slot:
     """Where an element's text goes and how it is read. The lowest `rank` wins a name.
 
-    `plain_text` is the length up to which the attribute's text needs no further look, or 0; `exact` are the texts that
-    are one of the attribute's values as they stand.
+    A text of up to `plain_text` characters needs no further check; 0 means that all do. `exact` are the texts that are
+    already one of the attribute's values.
     """
 
     name: str
@@ -40,46 +40,39 @@ class Slot:
 
     @property
     def other_name(self) -> str:
-        """Where a value goes that lost its name to a better namespace, or to the name of the table."""
+        """Where a value goes when an element of a better namespace, or with the table's name, has the attribute."""
         return self.alias or f"{_PREFIXES.get(self.rank, '')}{self.name}"
 
 
 @lru_cache(maxsize=10_000)
 def slot_of(tag: str, aliases: tuple[tuple[str, str], ...] = ()) -> Slot:
+    """The slot of a tag. An element that is not in the table becomes an attribute of its own, kept as found."""
     namespace, _, local = tag[1:].rpartition("}") if tag.startswith("{") else ("", "", tag)
     if aliased := BY_NAME.get(dict(aliases).get(local, "")):
         return Slot(aliased.name, aliased, OTHER, READERS[aliased.type], alias=local)
-    rank = _rank(namespace)
-    attribute = _attribute(tag, local, rank)
+    # Shops write https, one more slash, even a Python dict around the address: all of it means the same.
+    if "base.google.com/ns/1.0" in namespace:
+        rank = GOOGLE
+    elif "base.google.com/cns/1.0" in namespace:
+        rank = CUSTOM
+    else:
+        rank = _RANKS.get(namespace, OTHER)
+    table_name = _ATOM_ALIASES.get(local, local) if rank == ATOM else local
+    attribute = BY_ALIAS.get(table_name) if rank != OTHER else None
+    if attribute is None:
+        own_name = tag if rank == OTHER else f"c:{local}" if rank == CUSTOM else table_name
+        attribute = Attribute(own_name, Type.VERBATIM, column=False)
     plain_text = (attribute.max_length or attribute.limit) if attribute.type is Type.TEXT else 0
     exact = BOOLEANS if attribute.type is Type.BOOLEAN else {text: text for text in attribute.values}
     is_app_link = local.lower() == "applink"
     known = is_known(attribute.name) or rank == CUSTOM or is_app_link
-    known = known or (rank in (PLAIN, ATOM) and local in _OF_THE_CONTAINER)
+    known = known or (rank in (PLAIN, ATOM) and local in _CONTAINER_ELEMENTS)
     return Slot(attribute.name, attribute, rank, READERS[attribute.type], plain_text, exact, is_app_link, known)
-
-
-def _attribute(tag: str, local: str, rank: int) -> Attribute:
-    """The attribute that an element is; one of its own, kept as found, when it is none of the table."""
-    if rank == OTHER:
-        return Attribute(tag, Type.VERBATIM, column=False)
-    if rank == ATOM:
-        local = _ATOM_ALIASES.get(local, local)
-    return BY_ALIAS.get(local) or Attribute(f"c:{local}" if rank == CUSTOM else local, Type.VERBATIM, column=False)
-
-
-def _rank(namespace: str) -> int:
-    # Shops write https, a slash more, even a Python dict around the address: all mean the same.
-    if "base.google.com/ns/1.0" in namespace:
-        return GOOGLE
-    if "base.google.com/cns/1.0" in namespace:
-        return CUSTOM
-    return _RANKS.get(namespace, OTHER)
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Where an item's elements go: their slots, whether two may want the same name, and the tags of each name."""
+    """Where an item's elements go: their slots, whether two may have the same name, and the tags of each name."""
 
     slots: tuple[Slot, ...]
     contested: bool
@@ -96,8 +89,8 @@ def names_in(tags: tuple[str, ...], aliases: tuple[tuple[str, str], ...]) -> Nam
 
 
 def names_of(tags: Iterable[str], rules: Rules) -> set[str]:
-    """The attributes that occur in a file, of the tags that occur in it."""
+    """The attributes that occur in a file with these tags."""
     slots = [slot_of(tag, rules.aliases) for tag in tags]
-    # A file that speaks of an address speaks of how it was found, too, also where none of its own had to be changed.
+    # A file that has an address also decides its original value, even if none of its own had to be changed.
     originals = {slot.name + ORIGINAL for slot in slots if slot.attribute.type in (Type.URL, Type.URLS)}
     return {slot.name for slot in slots} | originals

@@ -1,4 +1,7 @@
-"""The text of one element → a value of its attribute's type in the cleaned item, or the issue that it is none."""
+"""The text of one element → a value of its attribute's type in the cleaned item, or an issue.
+
+One reader for each type; `READERS` lists them.
+"""
 
 from collections.abc import Callable
 
@@ -12,11 +15,11 @@ MAX_ADDITIONAL_IMAGES = 10
 Reader = Callable[[Item, Attribute, str, Rules], None]
 
 
-def _read_verbatim(item: Item, attribute: Attribute, text: str, _rules: Rules) -> None:
+def read_verbatim(item: Item, attribute: Attribute, text: str, _rules: Rules) -> None:
     item.keep(attribute.name, text)
 
 
-def _read_text(item: Item, attribute: Attribute, text: str, _rules: Rules) -> None:
+def read_text(item: Item, attribute: Attribute, text: str, _rules: Rules) -> None:
     name = attribute.name
     if attribute.max_length and len(text) > attribute.max_length:
         item.report(f"{name}.too_long", name, text)
@@ -28,48 +31,44 @@ def _read_text(item: Item, attribute: Attribute, text: str, _rules: Rules) -> No
         item.values[name] = text
 
 
-def _read_gtin(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
-    _read_text(item, attribute, text, rules)
+def read_gtin(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
+    read_text(item, attribute, text, rules)
     if attribute.name in item.values and (code := v.gtin_issue(text)):
         item.report(code, attribute.name, text)
 
 
-def _read_url(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
+def read_url(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
     code = v.url_issue(text)
     if not code and len(text) <= (attribute.max_length or attribute.limit):
         item.values[attribute.name] = text  # plain ASCII, and no template could be in it
-    elif url := _address(item, attribute.name, text, code, rules):
-        _read_text(item, attribute, url, rules)
+    elif url := _usable_address(item, attribute.name, text, code, rules):
+        read_text(item, attribute, url, rules)
 
 
-def _read_urls(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
-    """One address, or several with commas between, as only a table has them."""
+def read_urls(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
+    """One address, or several with commas between them, which only tables have."""
     addresses = addresses_in(text)
     if len(addresses) > 1:
         item.report("attribute.list", attribute.name, text)
         item.keep(attribute.name + ORIGINAL, text)
     for address in addresses:
-        _read_url_of_list(item, attribute, address, rules)
+        code = v.url_issue(address)
+        url = _usable_address(item, attribute.name, address, code, rules) if code else address
+        if url:
+            urls = item.values.setdefault(attribute.name, [])
+            urls.append(url)
+            if attribute.max_length and len(url) > attribute.max_length:
+                item.report(f"{attribute.name}.too_long", attribute.name, address)
+            if len(urls) == MAX_ADDITIONAL_IMAGES + 1:
+                item.report("images.too_many", attribute.name, address)
 
 
-def _read_url_of_list(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
-    code = v.url_issue(text)
-    url = _address(item, attribute.name, text, code, rules) if code else text
-    if url:
-        urls = item.values.setdefault(attribute.name, [])
-        urls.append(url)
-        if attribute.max_length and len(url) > attribute.max_length:
-            item.report(f"{attribute.name}.too_long", attribute.name, text)
-        if len(urls) == MAX_ADDITIONAL_IMAGES + 1:
-            item.report("images.too_many", attribute.name, text)
-
-
-def _address(item: Item, name: str, text: str, code: str, rules: Rules) -> str:
-    """The address, completed and encoded where it must be; "" when it is none and was set aside."""
+def _usable_address(item: Item, name: str, text: str, code: str, rules: Rules) -> str:
+    """The address, completed and encoded where needed; "" when it is not an address and was set aside."""
     if v.is_placeholder(text):
         code = "text.placeholder"
     url = text
-    if code == "url.scheme" and rules.base_url and (resolved := v.resolved(text, rules.base_url)):
+    if code == "url.scheme" and rules.base_url and (resolved := v.resolved_address(text, rules.base_url)):
         item.report("url.relative", name, text)
         url, code = resolved, v.url_issue(resolved)
     if code in ("url.scheme", "url.format", "text.placeholder"):
@@ -83,8 +82,8 @@ def _address(item: Item, name: str, text: str, code: str, rules: Rules) -> str:
     return url
 
 
-def _read_date(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
-    _read_kept(item, attribute, text, rules)
+def read_date(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
+    _read_unchanged(item, attribute, text, rules)
     if not v.is_moment(text):
         if not v.is_placeholder(text):
             item.report("date.format", attribute.name, text)
@@ -92,31 +91,31 @@ def _read_date(item: Item, attribute: Attribute, text: str, rules: Rules) -> Non
         item.report("date.too_far", attribute.name, text)
 
 
-def _read_period(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
-    _read_kept(item, attribute, text, rules)
+def read_period(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
+    _read_unchanged(item, attribute, text, rules)
     if not v.is_period(text) and not v.is_placeholder(text):
         item.report("sale.date_format", attribute.name, text)
 
 
-def _read_measure(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
-    _read_kept(item, attribute, text, rules)
+def read_measure(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
+    _read_unchanged(item, attribute, text, rules)
     if not v.is_measure(text):
         item.report("measure.format", attribute.name, text)
 
 
-def _read_kept(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
-    (_read_text if attribute.column else _read_verbatim)(item, attribute, text, rules)
+def _read_unchanged(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
+    (read_text if attribute.column else read_verbatim)(item, attribute, text, rules)
 
 
-def _set_aside(item: Item, code: str, attribute: Attribute, text: str) -> None:
-    """A value that is none of its type; where a template was not filled in, that is what is wrong."""
+def _set_unread_aside(item: Item, code: str, attribute: Attribute, text: str) -> None:
+    """Set aside a value that is not of its type. If a template was not filled in, report that instead."""
     item.set_aside("text.placeholder" if v.is_placeholder(text) else code, attribute.name, text)
 
 
-def _read_choice(item: Item, attribute: Attribute, text: str, _rules: Rules) -> None:
+def read_choice(item: Item, attribute: Attribute, text: str, _rules: Rules) -> None:
     value = attribute.choices.get(text) or attribute.choices.get(v.choice_key(text))
     if value is None:
-        _set_aside(item, f"{attribute.name}.unknown", attribute, text)
+        _set_unread_aside(item, f"{attribute.name}.unknown", attribute, text)
         return
     item.values[attribute.name] = value
     if value != text:
@@ -125,46 +124,46 @@ def _read_choice(item: Item, attribute: Attribute, text: str, _rules: Rules) -> 
         )
 
 
-def _read_boolean(item: Item, attribute: Attribute, text: str, _rules: Rules) -> None:
+def read_boolean(item: Item, attribute: Attribute, text: str, _rules: Rules) -> None:
     value = v.BOOLEANS.get(text.lower())
     if value is None:
-        _set_aside(item, "boolean.unknown", attribute, text)
+        _set_unread_aside(item, "boolean.unknown", attribute, text)
     else:
         item.values[attribute.name] = value
 
 
-def _read_integer(item: Item, attribute: Attribute, text: str, _rules: Rules) -> None:
+def read_integer(item: Item, attribute: Attribute, text: str, _rules: Rules) -> None:
     value = v.whole_number(text)
     if value is None:
-        _set_aside(item, "integer.format", attribute, text)
+        _set_unread_aside(item, "integer.format", attribute, text)
     else:
         item.values[attribute.name] = value
 
 
-def _read_money(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
-    money = v.money(text, rules.default_currency)
+def read_money(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
+    money = v.parse_money(text, rules.default_currency)
     if money.codes == ("price.format",):
-        _set_aside(item, "price.format", attribute, text)
+        _set_unread_aside(item, "price.format", attribute, text)
         return
     for code in money.codes:
         item.report(code, attribute.name, text)
     if money.amount is None:
         item.keep(attribute.name, text)
     else:
-        item.values[attribute.name] = (money, text)  # `_check_money` settles the item's one currency
+        item.values[attribute.name] = (money, text)  # `check_money` settles the currency of the item
 
 
 READERS: dict[Type, Reader] = {
-    Type.TEXT: _read_text,
-    Type.URL: _read_url,
-    Type.URLS: _read_urls,
-    Type.MONEY: _read_money,
-    Type.CHOICE: _read_choice,
-    Type.BOOLEAN: _read_boolean,
-    Type.INTEGER: _read_integer,
-    Type.GTIN: _read_gtin,
-    Type.DATE: _read_date,
-    Type.PERIOD: _read_period,
-    Type.MEASURE: _read_measure,
-    Type.VERBATIM: _read_verbatim,
+    Type.TEXT: read_text,
+    Type.URL: read_url,
+    Type.URLS: read_urls,
+    Type.MONEY: read_money,
+    Type.CHOICE: read_choice,
+    Type.BOOLEAN: read_boolean,
+    Type.INTEGER: read_integer,
+    Type.GTIN: read_gtin,
+    Type.DATE: read_date,
+    Type.PERIOD: read_period,
+    Type.MEASURE: read_measure,
+    Type.VERBATIM: read_verbatim,
 }

@@ -1,6 +1,6 @@
 """Single values: text as it was found → what it means, or the codes of what is wrong with it.
 
-Every function is pure and quick, takes text without outer white space, and matches ASCII digits before it converts:
+Every function is pure and fast, takes text without outer white space, and matches ASCII digits before it converts:
 `int` and `Decimal` also take Arabic digits, `1_000`, `NaN` and numbers that need hours.
 """
 
@@ -24,7 +24,7 @@ CURRENCIES = frozenset(
 _NO_DECIMALS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"
 _THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND"
 DECIMALS = {**dict.fromkeys(_NO_DECIMALS.split(), 0), **dict.fromkeys(_THREE_DECIMALS.split(), 3)}
-# Symbols that stand for one currency only; $, ¥ and kr do not.
+# Symbols that mean only one currency; $, ¥ and kr mean several.
 SYMBOLS = {
     "€": "EUR",
     "£": "GBP",
@@ -55,15 +55,15 @@ class Money(NamedTuple):
 
 
 @lru_cache(maxsize=20_000)  # a feed repeats its prices, and reading one exactly is slow
-def money(text: str, default_currency: str = "") -> Money:
+def parse_money(text: str, default_currency: str = "") -> Money:
     """Read an amount with its currency: exactly, or not at all.
 
-    Accepted: 155.00 AED and, named as unusual, AED 155, 155,00 AED, 1,299.00 AED, 1.234,56 EUR, € 10.
-    An amount without a currency is in the default one, and named as such.
+    Accepted: 155.00 AED and, reported as unusual, AED 155, 155,00 AED, 1,299.00 AED, 1.234,56 EUR, € 10.
+    An amount without a currency is in the default one, and reported.
     """
     spaced = text.replace("\u00a0", " ").replace("\u202f", " ")
     match = _AMOUNT.fullmatch(spaced)
-    if not match and text.startswith("-") and money(text[1:], default_currency).amount:
+    if not match and text.startswith("-") and parse_money(text[1:], default_currency).amount:
         return Money(None, codes=("price.negative",))
     if not match or (match[1] and match[4]):
         return Money(None, codes=("price.format",))
@@ -71,23 +71,32 @@ def money(text: str, default_currency: str = "") -> Money:
     currency = word.upper() if word.upper() in CURRENCIES else SYMBOLS.get(word, "")
     if word and not currency:
         return Money(None, codes=("price.currency",))
-    number, usual = _number(match[2], currency or default_currency)
+    number, usual = _parse_number(match[2], currency or default_currency)
     if number is None:
         return Money(None, codes=("price.ambiguous" if usual else "price.format",))
+
     one_blank = match[3] == " " and spaced == text
     written_as_asked = usual and not match[1] and word in ("", currency) and (one_blank or not word)
     codes: tuple[str, ...] = () if written_as_asked else ("price.lenient",)
     if not word:
         codes += ("price.no_currency",)
-    return _settled(number, currency or default_currency, codes)
+    currency = currency or default_currency
+    amount = min(number, _TOO_LARGE).quantize(Decimal(1).scaleb(-DECIMALS.get(currency, 2)), ROUND_HALF_UP)
+    if amount >= _TOO_LARGE:
+        return Money(None, codes=("price.too_large",))
+    if not amount:
+        return Money(None, codes=("price.zero",))
+    if amount != number:
+        codes += ("price.rounded",)
+    return Money(amount, currency, codes)
 
 
-def _number(text: str, currency: str) -> tuple[Decimal | None, bool]:
-    """The number, and whether it is written the usual way. (None, True) is ambiguous, (None, False) is no number."""
+def _parse_number(text: str, currency: str) -> tuple[Decimal | None, bool]:
+    """The number, and whether it is written the usual way. (None, True) is ambiguous; (None, False) is not a number."""
     if _PLAIN.fullmatch(text):
         return Decimal(text), True
     if match := _THREE_AFTER_POINT.fullmatch(text):
-        # 1.234 may be a thousand; 0.125 and 1234.500 may not.
+        # 1.234 may mean a thousand; 0.125 and 1234.500 may not.
         sure = DECIMALS.get(currency) == 3 or match[1] == "0" or len(match[1]) > 3
         return (Decimal(text) if sure else None), True
     if match := _DECIMAL_COMMA.fullmatch(text):
@@ -104,27 +113,16 @@ def _number(text: str, currency: str) -> tuple[Decimal | None, bool]:
     return None, False
 
 
-def _settled(number: Decimal, currency: str, codes: tuple[str, ...]) -> Money:
-    amount = min(number, _TOO_LARGE).quantize(Decimal(1).scaleb(-DECIMALS.get(currency, 2)), ROUND_HALF_UP)
-    if amount >= _TOO_LARGE:
-        return Money(None, codes=("price.too_large",))
-    if not amount:
-        return Money(None, codes=("price.zero",))
-    if amount != number:
-        codes += ("price.rounded",)
-    return Money(amount, currency, codes)
-
-
 # --- identifiers ------------------------------------------------------------------------------------
 
 _GTIN_LENGTHS = frozenset({8, 12, 13, 14})
 _ZERO = ord("0")
-# Ranges of the 13-digit form that no maker's product is in; the longest prefixes decide which rule it is.
+# Prefixes of the 13-digit form that no maker's product has.
 _RESTRICTED_PREFIXES = ("2", "02", "04")
 _COUPON_PREFIXES = ("05", "981", "982", "983", "984", "99")
-# Whole decades that GS1 has given to nobody; single prefixes are given out every few years, and not listed.
+# Whole decades that GS1 has not assigned. It assigns single prefixes every few years: these are not listed.
 _RESERVED_PREFIXES = ("14", "15", "16", "17", "18", "19", "51", "55", "58", "65", "66", "67", "71", "92")
-_OF_NO_MAKER = _RESTRICTED_PREFIXES + _COUPON_PREFIXES + _RESERVED_PREFIXES
+_NO_MAKERS_PREFIXES = _RESTRICTED_PREFIXES + _COUPON_PREFIXES + _RESERVED_PREFIXES
 _FILLER_GTINS = frozenset({"1234567890128", "01234567890128", "12345678", "123456789012", "1234567890123"})
 _ISBN_10 = re.compile(r"\d{9}[\dXx]", re.ASCII)
 
@@ -147,10 +145,8 @@ def gtin_issue(text: str) -> str:
     if digits[0] == "9" and len(digits) == 14:
         return "gtin.bulk"
     thirteen = digits.zfill(14)[1:]
-    return _range_issue(thirteen) if thirteen.startswith(_OF_NO_MAKER) else ""
-
-
-def _range_issue(thirteen: str) -> str:
+    if not thirteen.startswith(_NO_MAKERS_PREFIXES):
+        return ""
     if thirteen.startswith(_COUPON_PREFIXES):
         return "gtin.coupon"
     return "gtin.reserved" if thirteen.startswith(_RESERVED_PREFIXES) else "gtin.restricted"
@@ -171,7 +167,7 @@ _USUAL_URL = re.compile(
 _HTTP = re.compile(r"https?://([^/?#]*)", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:", re.ASCII)
 _UNSAFE = re.compile(r"[^!-~]")
-_LONG_URL = 250  # a picture glued into an address is longer
+_LONG_URL = 250  # characters; an address that contains a whole picture is longer
 
 
 def url_issue(text: str) -> str:
@@ -189,10 +185,10 @@ def url_issue(text: str) -> str:
     return "url.space" if any(c.isspace() for c in text) else "url.characters"
 
 
-def resolved(text: str, base: str) -> str:
-    """A relative or protocol-relative address as seen from `base`; "" when it is neither.
+def resolved_address(text: str, base: str) -> str:
+    """A relative or protocol-relative address, completed with `base`; "" when it is neither.
 
-    What may be a host without its scheme, as www.example.com/a, is neither: that would be a guess.
+    A text that may be a host without its scheme, for example www.example.com/a, is neither: that would be a guess.
     """
     first = text.partition("/")[0].partition("?")[0]
     if _SCHEME.match(text) or ("." in first and first not in (".", "..")) or any(map(str.isspace, first)):
@@ -204,7 +200,7 @@ def resolved(text: str, base: str) -> str:
 
 
 def percent_encoded(url: str) -> str:
-    """White space and everything beyond ASCII in the path and behind it percent-encoded; all else as it was."""
+    """The address with white space and non-ASCII characters percent-encoded in its path and everything after it."""
     match = _HTTP.match(url)
     start = match.end() if match else 0
     return url[:start] + _UNSAFE.sub(lambda c: "".join(f"%{byte:02X}" for byte in c[0].encode()), url[start:])
@@ -225,16 +221,16 @@ _PLACEHOLDER_PICTURE = re.compile(
 
 
 def is_placeholder_picture(url: str) -> bool:
-    """A picture that says there is none, by its name."""
+    """Whether the picture's name says that there is no picture."""
     low = url.lower()
-    # Plain words rule most addresses out, many times quicker than the expression.
+    # Plain words rule out most addresses many times faster than the expression.
     possible = "image" in low or "placeh" in low or "oto" in low or "img" in low or "picture" in low
     return possible and _PLACEHOLDER_PICTURE.search(low) is not None
 
 
 # --- texts ------------------------------------------------------------------------------------------
 
-_MIN_CAPITALS = 5  # shorter is a name like BMW or an abbreviation
+_MIN_CAPITALS = 5  # letters; a shorter text is a name like BMW or an abbreviation
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>")
 _ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|[A-Za-z]{2,8}|#\d{1,7}|#x[0-9A-Fa-f]{1,6});")
 GENERIC_BRANDS = frozenset(
@@ -246,7 +242,7 @@ GENERIC_BRANDS = frozenset(
 
 
 def is_all_capitals(text: str) -> bool:
-    """Every letter is a capital one. Scripts without capitals shout nothing."""
+    """Whether every letter is a capital. Scripts without capitals have none."""
     letters = [c for c in text if c.isalpha()]
     return len(letters) >= _MIN_CAPITALS and all(map(str.isupper, letters))
 
@@ -256,12 +252,12 @@ def has_tags(text: str) -> bool:
 
 
 def has_entities(text: str) -> bool:
-    """A character reference is still in the text after the XML was read: it was escaped twice."""
+    """Whether a character reference is still in the text after the XML was read: it was escaped twice."""
     return _ENTITY.search(text) is not None
 
 
 _HEX_COLOR = re.compile(r"#?(?:[0-9a-f]{3}|[0-9a-f]{6})", re.IGNORECASE)
-_NO_COLORS = frozenset(
+_NOT_COLORS = frozenset(
     {"multicolor", "multicolour", "multi-color", "multi-colour", "multi color", "multi colour", "multicolored"}
     | {"multicoloured", "see image", "various", "assorted", "n/a", "none", "default"}
 )
@@ -270,22 +266,19 @@ _COLORS_MAX, _COLOR_MAX = 3, 40
 
 @lru_cache(maxsize=4096)
 def is_bad_color(text: str) -> bool:
-    """A number, a code, one letter or no colour at all; more than three colours, or one of over 40 characters."""
+    """More than three colours, one of over 40 characters, a number, a code, one letter or a word for no colour."""
     colors = [color.strip() for color in text.split("/")]
-    return len(colors) > _COLORS_MAX or any(map(_is_no_color, colors))
-
-
-def _is_no_color(color: str) -> bool:
-    return (
+    return len(colors) > _COLORS_MAX or any(
         len(color) > _COLOR_MAX
         or not any(map(str.isalpha, color))
         or (len(color) == 1 and color.isascii())
-        or color.lower() in _NO_COLORS
+        or color.lower() in _NOT_COLORS
         or ((color.startswith("#") or any(map(str.isdigit, color))) and _HEX_COLOR.fullmatch(color) is not None)
+        for color in colors
     )
 
 
-_SEVERAL_SIZES = re.compile(r",\s+\S|,[^\W\d]|,.*,")  # a single comma may be that of 38,5
+_SEVERAL_SIZES = re.compile(r",\s+\S|,[^\W\d]|,.*,")  # a single comma may be a decimal one: 38,5
 
 
 @lru_cache(maxsize=4096)
@@ -309,13 +302,13 @@ _MEASURE = re.compile(
 
 
 def is_moment(text: str) -> bool:
-    """A day or a time of ISO 8601, as 2026-11-22 or 2026-11-22T14:30+0400."""
+    """An ISO 8601 date or time, for example 2026-11-22 or 2026-11-22T14:30+0400."""
     return _MOMENT.fullmatch(text) is not None
 
 
 @lru_cache
 def days_after(day: str, days: int) -> str:
-    """The end of the day so many days after one, to be compared with a moment as text."""
+    """The end of the day that is `days` after `day`, to be compared with a moment as text."""
     return f"{date.fromisoformat(day) + timedelta(days)}T99"
 
 
@@ -326,7 +319,7 @@ def is_period(text: str) -> bool:
 
 
 def is_measure(text: str) -> bool:
-    """A number and a unit, as 3 kg or 3,5kg."""
+    """A number and a unit, for example 3 kg or 3,5kg."""
     return _MEASURE.fullmatch(text) is not None
 
 
@@ -334,8 +327,8 @@ def is_measure(text: str) -> bool:
 
 BOOLEANS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 _WHOLE_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
-# C1 controls, private use and the replacement character: signs of a wrong decoding somewhere before us. The overrides
-# of direction make a text look like another one.
+# C1 controls, private use and the replacement character are signs of a wrong decoding before the feed came here.
+# The overrides of direction make a text look like another one.
 _ODD = re.compile("[\x7f-\x9f\u202d\u202e\ue000-\uf8ff\ufffd]")
 _INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ue000-\uf8ff\ufffd]")
 _TEMPLATE = re.compile(r"\{\{.*\}\}|\{%.*%\}", re.DOTALL)
@@ -344,7 +337,7 @@ UNFILLED = frozenset({"undefined", "null", "NaN", "[object Object]"})
 
 @lru_cache(maxsize=4096)
 def choice_key(text: str) -> str:
-    """A choice as `Attribute.choices` spells it."""
+    """A choice in the spelling of `Attribute.choices`."""
     return "_".join(text.lower().replace("-", " ").replace("_", " ").split())
 
 
@@ -361,10 +354,10 @@ def has_invisible_characters(text: str) -> bool:
 
 
 def is_placeholder(text: str) -> bool:
-    """A template's variable that was not filled in."""
+    """Whether a template's variable was not filled in."""
     return text in UNFILLED or ("{" in text and _TEMPLATE.search(text) is not None)
 
 
 def shown_money(amount: Decimal, currency: str) -> str:
-    """An amount with its currency's own number of decimals: 155.00 AED, 1.250 KWD, 1,299 JPY."""
+    """An amount with as many decimals as its currency has: 155.00 AED, 1.250 KWD, 1,299 JPY."""
     return f"{amount:,.{DECIMALS.get(currency, 2)}f} {currency}".strip()

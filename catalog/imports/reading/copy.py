@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connection
 
 from catalog.feeds.attributes import COLUMNS, Type
-from catalog.feeds.cleaning.check import Item, Occurring, Rules, check
+from catalog.feeds.cleaning.check import Item, Occurring, Rules, check_item
 from catalog.feeds.reading.items import RawItem
 from catalog.imports.issues import IssueTally
 from catalog.imports.sql import column_list
@@ -68,7 +68,7 @@ def item_row(run_id: int, item: Item, digest: str = "") -> str:
 def clean_items(raw_items: Iterator[RawItem], rules: Rules, occurring: Occurring) -> Iterator[Item]:
     """The cleaned items. `occurring` is complete after the last one."""
     for raw in raw_items:
-        item = check(raw, rules)
+        item = check_item(raw, rules)
         occurring.add(raw, item)
         yield item
 

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from catalog.errors import FeedRefused
-from catalog.feeds.cleaning.check import Rules, check
+from catalog.feeds.cleaning.check import Rules, check_item
 from catalog.feeds.reading.items import read_items
 from catalog.imports.reading.stage import stage
 from catalog.imports.reports import downloads
@@ -149,7 +149,7 @@ def test_no_value_breaks_out_of_its_comment(bob: Client, feed: Feed, text: str) 
     ImportRun.objects.filter(pk=run.pk).update(file_name=f"{text}.xml")
     run.refresh_from_db()
     (raw,) = read_items(io.BytesIO(b"".join(downloads.invalid_xml(run))))
-    read = check(raw, Rules())
+    read = check_item(raw, Rules())
     assert (read.id, read.values["title"]) == (f"1{text}".replace("\ufffe", "\ufffd"), read.values["title"])
     assert len(raw.fields) == len({*raw.fields})
 
