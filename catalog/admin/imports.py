@@ -171,7 +171,7 @@ class ImportRunAdmin(ModelAdmin):
             place = source.place_of_error(run)
         if place is None:
             raise Http404
-        return self._render_part(request, run, "source", {"snippet": source.snippet(run, place)})
+        return self._render_part(request, run, "source", {"snippet": source.read_snippet(run, place)})
 
     def _render_part(self, request: HttpRequest, run: ImportRun, name: str, context: dict[str, Any]) -> HttpResponse:
         """What the run's page asks for once it is there: as a part of it, or by itself."""

@@ -128,14 +128,14 @@ def test_processes_of_this_machine_read_them(feed: Feed, monkeypatch: pytest.Mon
 @pytest.mark.django_db(transaction=True)
 def test_a_killed_process_of_this_machine_is_not_missed(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("catalog.imports.reading.processes.count_cores", lambda: 2)
-    parent, read = os.getpid(), chunks._stage_items
+    parent, read = os.getpid(), chunks.stage_items
 
     def kill_once(chunk: Chunk) -> None:
         read(chunk)
         if os.getpid() != parent:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    monkeypatch.setattr(chunks, "_stage_items", kill_once)
+    monkeypatch.setattr(chunks, "stage_items", kill_once)
     run = received(feed, feed_of(*MANY))
     stage_locally(run)
     assert (run.status, run.items) == (Status.REVIEW, len(MANY))

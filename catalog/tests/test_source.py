@@ -12,7 +12,7 @@ import pytest
 
 from catalog.imports.reading.stage import stage
 from catalog.imports.reports import source
-from catalog.imports.reports.source import Place, Snippet, place_of_error, place_of_item, snippet
+from catalog.imports.reports.source import Place, Snippet, place_of_error, place_of_item, read_snippet
 from catalog.models import Feed, ImportRun
 from catalog.tests.factories import feed_of, item, items, planned, received
 from catalog.tests.pages import active_parts, browser, text_of, texts, tree, url, with_class
@@ -41,7 +41,7 @@ def shown(found: Snippet) -> dict[int, str]:
 
 
 def of_item(run: ImportRun, position: int) -> Snippet:
-    return snippet(run, place_of_item(run.staged.get(position=position)))
+    return read_snippet(run, place_of_item(run.staged.get(position=position)))
 
 
 PACKED: dict[str, Callable[[bytes], bytes]] = {
@@ -68,7 +68,7 @@ def test_an_example_is_shown_with_the_item_that_it_is_in(feed: Feed) -> None:
     place = source.place_of_example(run.issues.get(code="price.format"), 0)
     assert place
     assert place.line > 5
-    lines = shown(snippet(run, place))
+    lines = shown(read_snippet(run, place))
     assert (lines[5], lines[max(lines)]) == ("<item>", "</item>")
 
 
@@ -100,7 +100,7 @@ def test_the_line_that_an_error_names_is_shown(feed: Feed) -> None:
     stage(run)
     place = place_of_error(run)
     assert place
-    assert shown(snippet(run, place))[3] == '2,"b'
+    assert shown(read_snippet(run, place))[3] == '2,"b'
     assert place_of_error(planned(feed, item("1"))) is None
 
 
@@ -125,7 +125,7 @@ def test_long_items_are_cut(feed: Feed) -> None:
 def test_what_cannot_be_shown_is_said(feed: Feed, spoil: Callable[[Path], None], sentence: str) -> None:
     run = planned(feed, *items(2))
     spoil(Path(run.file.path))
-    assert sentence in snippet(run, Place(3000)).problem
+    assert sentence in read_snippet(run, Place(3000)).problem
 
 
 def test_of_a_file_that_was_swept_nothing_is_shown(feed: Feed) -> None:
@@ -137,8 +137,8 @@ def test_of_a_file_that_was_swept_nothing_is_shown(feed: Feed) -> None:
 
 def test_nobody_waits_for_ever(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
     run = planned(feed, item("1", price="x"))
-    monkeypatch.setattr(source, "SECONDS", -1)
-    assert "too deep in the file" in of_item(run, 1).problem
+    monkeypatch.setattr(source, "MAX_SECONDS", -1)
+    assert "too far down" in of_item(run, 1).problem
 
 
 # --- the pages ----------------------------------------------------------------------------------------

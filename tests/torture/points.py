@@ -19,11 +19,11 @@ from tests.torture.blows import BLOWS
 
 # A point is before or after a call, by the name that its module knows it by.
 POINTS: dict[str, tuple[Any, str, str]] = {
-    "reading, before the file is cut": (stage, "_start_over", "after"),
-    "reading, while the file is cut": (chunks, "_is_wanted", "after"),
-    "a chunk, before its first row": (chunks, "_stage_items", "before"),
+    "reading, before the file is cut": (stage, "start_over", "after"),
+    "reading, while the file is cut": (chunks, "is_wanted", "after"),
+    "a chunk, before its first row": (chunks, "stage_items", "before"),
     "a chunk, before the commit": (chunks, "add_issues", "after"),
-    "a chunk, after the commit": (chunks, "_stage_items", "after"),
+    "a chunk, after the commit": (chunks, "stage_items", "after"),
     "gathering, before": (chunks, "gather_chunks", "before"),
     "gathering, before the commit": (chunks, "forget_chunks", "after"),
     "the plan, before": (stage, "make_plan", "before"),

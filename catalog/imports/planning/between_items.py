@@ -1,7 +1,5 @@
 """What only a comparison of a file's items finds: one statement per rule, over all of them at once."""
 
-from collections.abc import Iterable
-
 from catalog.feeds.issues import FOUND_MAX
 from catalog.imports.issues import count_listed
 from catalog.imports.sql import execute
@@ -45,7 +43,10 @@ def mark_duplicates(run: ImportRun) -> int:
 
 def compare_items(run: ImportRun) -> None:
     """List what is wrong between the items that would be imported, and count it and the duplicates."""
-    for rule in _rules_for(run.names):
+    rules = {"id": _IDS_BUT_FOR_CASE, "price": _CURRENCIES, "gtin": _GTINS, "item_group_id": _GROUPS}
+    for attribute, rule in rules.items():
+        if attribute != "id" and attribute not in run.names:
+            continue
         execute(
             f"""
             INSERT INTO catalog_itemissue (run_id, code, attribute, position, found)
@@ -56,12 +57,6 @@ def compare_items(run: ImportRun) -> None:
             found_max=FOUND_MAX,
         )
     count_listed(run, BETWEEN_ITEMS)
-
-
-def _rules_for(names: Iterable[str]) -> list[str]:
-    """The rules about attributes that occur in the file."""
-    about = {"id": _IDS_BUT_FOR_CASE, "price": _CURRENCIES, "gtin": _GTINS, "item_group_id": _GROUPS}
-    return [rule for name, rule in about.items() if name == "id" or name in names]
 
 
 # Two ids that differ only in capitals are two products, but most often one that is written in two ways.

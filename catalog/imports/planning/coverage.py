@@ -29,12 +29,11 @@ def measure_coverage(run: ImportRun) -> dict[str, int]:
         most=MAX_EXTRA_NAMES,
     )
     occurring = set(run.names)
-    return {
-        **{name: count for name, count in counts.items() if count or name in occurring},
-        **{name: count for name, count in extras if not _belongs_to_column(name)},
-    }
-
-
-def _belongs_to_column(name: str) -> bool:
-    """A value that was set aside, and how a changed one was found, are not attributes of their own."""
-    return (name.endswith(ORIGINAL) and is_known(name)) or (name in BY_NAME and BY_NAME[name].column)
+    covered = {name: count for name, count in counts.items() if count or name in occurring}
+    for name, count in extras:
+        # Neither how a changed value was found nor a value that was set aside is an attribute of its own.
+        is_original = name.endswith(ORIGINAL) and is_known(name)
+        is_set_aside = name in BY_NAME and BY_NAME[name].column
+        if not is_original and not is_set_aside:
+            covered[name] = count
+    return covered

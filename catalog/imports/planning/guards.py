@@ -22,8 +22,12 @@ SERIOUS_GUARDS = frozenset(
 
 def find_holds(run: ImportRun) -> list[dict[str, str]]:
     """The reasons to hold the plan that is being made, each a code and a sentence. `run` has the counts of the plan."""
-    reasons = {**_reading_reason(run), **_tripped_guards(run)}
-    return [{"code": code, "message": sentence} for code, sentence in reasons.items()]
+    reasons = _reading_reason(run)
+    # A plan without changes can do no harm, and one that only adds products to an empty feed has nothing to be compared
+    # with. A feed of prices has no products of its own, but it changes those of others.
+    if run.has_changes and (run.changed or _own_products(run).exists()):
+        reasons |= {f"{GUARD_PREFIX}{name}": check(run) for name, check in GUARDS.items()}
+    return [{"code": code, "message": sentence} for code, sentence in reasons.items() if sentence]
 
 
 def needs_reason(run: ImportRun) -> bool:
@@ -69,18 +73,6 @@ def _lines_of(issue: RunIssue) -> str:
 
 
 # --- the guards: each returns its sentence, or "" -----------------------------------------------------
-
-
-def _tripped_guards(run: ImportRun) -> dict[str, str]:
-    """The sentence of each guard that the plan trips, by code.
-
-    A plan without changes can do no harm, and one that only adds products to an empty feed has nothing to be compared
-    with. A feed of prices has no products of its own, but it changes those of others.
-    """
-    if not run.has_changes or not (run.changed or _own_products(run).exists()):
-        return {}
-    sentences = {f"{GUARD_PREFIX}{name}": check(run) for name, check in GUARDS.items()}
-    return {code: sentence for code, sentence in sentences.items() if sentence}
 
 
 def check_archived(run: ImportRun) -> str:

@@ -40,14 +40,14 @@ def make_plan(run: ImportRun) -> None:
             list_items(run)
             compare_items(run)
             count_remaining(run)
-            counts["created"] = _plan_creations(run)
-            different = _plan_changes(run)
+            counts["created"] = plan_creations(run)
+            different = plan_changes(run)
             count_fields(run, different)
             counts["pinned"] = run.changes.filter(operation=Operation.KEEP).count()
             counts["changed"] = different - counts["pinned"]
-            counts["archived"] = _plan_archiving(run) if run.mode == Mode.SYNC else 0
+            counts["archived"] = plan_archiving(run) if run.mode == Mode.SYNC else 0
             covered = measure_coverage(run)
-            plan_hash = _hash_plan(run)
+            plan_hash = hash_plan(run)
         rest = counts["items"] - counts["invalid"] - counts["duplicate"] - counts["created"] - counts["changed"]
         counts["existing" if run.mode == Mode.ADD else "unchanged"] = rest
         for name, count in counts.items():
@@ -80,7 +80,7 @@ def _sample_statistics(*tables: str) -> None:
             execute(f"ANALYZE {table}")
 
 
-def _plan_creations(run: ImportRun) -> int:
+def plan_creations(run: ImportRun) -> int:
     """A valid item whose id is not in the catalogue is new."""
     return execute(
         """
@@ -95,7 +95,7 @@ def _plan_creations(run: ImportRun) -> int:
     )
 
 
-def _plan_changes(run: ImportRun) -> int:
+def plan_changes(run: ImportRun) -> int:
     """A product changes when a column that occurs in the file differs, or comes back when it was archived.
 
     A column that occurs nowhere in the file stays; one that an item lacks but the file has is cleared. The same holds
@@ -146,7 +146,7 @@ def _plan_changes(run: ImportRun) -> int:
     )
 
 
-def _plan_archiving(run: ImportRun) -> int:
+def plan_archiving(run: ImportRun) -> int:
     """A product of this feed that is not in the file is archived. One whose item is invalid is in the file."""
     return execute(
         """
@@ -166,7 +166,7 @@ def _plan_archiving(run: ImportRun) -> int:
     )
 
 
-def _hash_plan(run: ImportRun) -> str:
+def hash_plan(run: ImportRun) -> str:
     """One value for the whole plan, in constant memory: what was reviewed is what is confirmed.
 
     The values of new products are those of the file, so the file's own hash stands for them.

@@ -88,12 +88,12 @@ def _create_chunks(run: ImportRun, start: Start) -> Iterator[Chunk]:
     for piece in pieces_of(start, shell, PIECE_BYTES, settings.FEED_LIMITS):
         if piece.places + piece.room > settings.FEED_LIMITS.items:
             raise NotInPieces("it has too many items")
-        if not _is_wanted(run):
+        if not is_wanted(run):
             return
         yield Chunk.objects.create(run=run, tags=shell.tags, item=shell.item, **asdict(piece))
 
 
-def _is_wanted(run: ImportRun) -> bool:
+def is_wanted(run: ImportRun) -> bool:
     """False when the run was discarded meanwhile, or a chunk could not be read apart."""
     return ImportRun.objects.filter(pk=run.pk, status=Status.STAGING, in_chunks=None).exists()
 
@@ -115,7 +115,7 @@ def read_chunk(chunk_id: int) -> ImportRun | None:
             if chunk.run.seconds_in_status() > settings.IMPORT_MAX_SECONDS:
                 raise TookTooLong
             try:
-                _stage_items(chunk)
+                stage_items(chunk)
             except (NotInPieces, FeedRefused):
                 ImportRun.objects.filter(pk=chunk.run_id, status=Status.STAGING).update(in_chunks=False)
     chunk.run.refresh_from_db()
@@ -123,7 +123,7 @@ def read_chunk(chunk_id: int) -> ImportRun | None:
 
 
 @transaction.atomic
-def _stage_items(chunk: Chunk) -> None:
+def stage_items(chunk: Chunk) -> None:
     """Write the chunk's items, its issues, the names in it and the run's progress: all or nothing."""
     if not Chunk.objects.select_for_update().filter(pk=chunk.pk, is_read=False).exists():
         return

@@ -34,7 +34,7 @@ class ChunkProcesses:
 
     def __enter__(self) -> ChunkProcesses:
         if is_worth_cutting(self._run) and not connection.in_atomic_block and count_cores() > 1:
-            self._pool = ProcessPoolExecutor(count_cores(), get_context("fork"), _start_process)
+            self._pool = ProcessPoolExecutor(count_cores(), get_context("fork"), start_process)
             self._pool.submit(int)  # all processes start with the first call: now, while there are no threads
         return self
 
@@ -75,7 +75,7 @@ def count_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _start_process() -> None:
+def start_process() -> None:
     """Give a new process a connection of its own, and leave that of its parent alone."""
     for alias in connections:
         del connections[alias]

@@ -40,7 +40,7 @@ def stage(run: ImportRun, on_progress: ProgressCallback | None = None) -> None:
         if free and run.move(Status.RECEIVED, Status.STAGING, to=Status.STAGING):
             unread: Iterable[Chunk] = ()
             if run.in_chunks is None:
-                _start_over(run, Reading.STRICT)
+                start_over(run, Reading.STRICT)
                 unread = cut_file(run)
             elif run.in_chunks:
                 unread = run.chunks.filter(is_read=False)  # a lost worker left these
@@ -86,7 +86,7 @@ def _plan_staged(run: ImportRun) -> None:
     make_plan(run)
 
 
-def _start_over(run: ImportRun, reading: Reading) -> None:
+def start_over(run: ImportRun, reading: Reading) -> None:
     """Forget what was staged by a lost worker, or before the file turned out to be too broken for it."""
     forget_chunks(run)
     with transaction.atomic():
@@ -116,7 +116,7 @@ def _read_whole_file(run: ImportRun, on_progress: ProgressCallback | None) -> bo
                 f"{refused.message} Whole items could be read one by one, but sync would archive the products of the "
                 "others. Correct the file, or import it in the mode update.",
             )
-        _start_over(run, reading)
+        start_over(run, reading)
         try:
             return _read_once(run, on_progress, deadline)
         except FeedRefused as error:

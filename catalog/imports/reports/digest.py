@@ -5,7 +5,6 @@ Each failure has one time, which never changes, so it is in exactly one of the s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -37,24 +36,19 @@ def find_failures(since: datetime, until: datetime) -> dict[str, Any]:
     runs = ImportRun.objects.filter(failed | held | stuck).select_related("feed").order_by("pk")
     lists = {kind: RunList() for kind in ("failed", "refused", "stuck", "held")}
     for run in runs.defer("history", "names", "coverage"):
-        for kind, at in _failure_times(run):
+        # One import may be held, and later fail when it is applied. It is stuck only if it still is.
+        times: dict[str, datetime] = {}
+        if run.status == Status.FAILED and run.finished_at:
+            times["refused" if run.error_code.startswith("feed.") else "failed"] = run.finished_at
+        if run.holds and run.planned_at:
+            times["held"] = run.planned_at
+        if run.status in BUSY:
+            times["stuck"] = run.changed_at + STUCK_AFTER
+        for kind, at in times.items():
             if since <= at < until:
                 lists[kind].add(run)
     feeds = _feeds_with_errors(since, until)
     return {**lists, "feeds": feeds[:SHOWN_FEEDS], "more_feeds": max(len(feeds) - SHOWN_FEEDS, 0)}
-
-
-def _failure_times(run: ImportRun) -> Iterator[tuple[str, datetime]]:
-    """What went wrong with the import, and when. One import may be held, and later fail when it is applied.
-
-    Only an import that is still stuck counts as stuck.
-    """
-    if run.status == Status.FAILED and run.finished_at:
-        yield ("refused" if run.error_code.startswith("feed.") else "failed"), run.finished_at
-    if run.holds and run.planned_at:
-        yield "held", run.planned_at
-    if run.status in BUSY:
-        yield "stuck", run.changed_at + STUCK_AFTER
 
 
 @dataclass
