@@ -1,11 +1,7 @@
-"""How the API is described: `documented` describes one call, the hooks add what is true of every call."""
+"""What is true of every call, added to the schema of the API."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
-
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
-from rest_framework.fields import empty
 
 JSON = "application/json"
 ERRORS = {
@@ -44,59 +40,6 @@ WAIT = {
 }
 SCHEME = {"WWW-Authenticate": {"description": "How to log in.", "schema": {"type": "string"}, "required": True}}
 HEADERS = {"401": SCHEME, "429": WAIT, "503": WAIT}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a call answers with one status: the serializer or type of its body, an example, and what it means."""
-
-    body: Any
-    example: Any = None
-    meaning: str = ""
-    media_type: str = JSON
-
-
-def documented(
-    tag: str,
-    operation_id: str,
-    answers: Mapping[int, Answer],
-    *,
-    errors: Iterable[int] = (),
-    parameters: Iterable[Any] = (),
-    request: Any = empty,
-    sent: Any = None,
-) -> Any:
-    """Describe one call in the schema; its docstring says what it does.
-
-    `errors` are the statuses of its refusals; 401 is added to every call that needs a token, 413 and 415 to every call
-    that takes a body. `sent` is an example of the body, without which there is none; `request` is its serializer, by
-    media type if it is not JSON, unless the view names one.
-    """
-    examples = [
-        OpenApiExample(
-            "Answer", answer.example, response_only=True, status_codes=[str(status)], media_type=answer.media_type
-        )
-        for status, answer in answers.items()
-        if answer.body is not None
-    ]
-    responses: dict[Any, Any] = {
-        (status, answer.media_type) if answer.body is not None else status: OpenApiResponse(answer.body, answer.meaning)
-        for status, answer in answers.items()
-    }
-    if sent is None:
-        request = None
-    else:
-        errors = (*errors, 413, 415)
-        sent_as = next(iter(request)) if isinstance(request, dict) else JSON
-        examples.append(OpenApiExample("Sent", sent, request_only=True, media_type=sent_as))
-    return extend_schema(
-        operation_id=operation_id,
-        tags=[tag],
-        parameters=[*parameters],
-        request=request,
-        responses=responses | dict.fromkeys(errors),
-        examples=examples,
-    )
 
 
 def describe_errors(result: dict[str, Any], **_: Any) -> dict[str, Any]:

@@ -1,8 +1,14 @@
-"""How the API describes authentication, and examples of people and tokens."""
+"""How the API is described: `documented` for each call of any app, and how requests are authenticated."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from drf_spectacular.contrib import rest_auth
 from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
 from drf_spectacular.extensions import OpenApiViewExtension
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from rest_framework.fields import empty
 
 # They describe views that need social logins, which are not installed.
 for extension in (
@@ -12,6 +18,7 @@ for extension in (
 ):
     OpenApiViewExtension._registry.remove(extension)
 
+JSON = "application/json"
 PERSON = {
     "pk": "0f9b8f4e-2f0e-4a53-9d0a-6a2b8a1c3f57",
     "username": "dora",
@@ -28,3 +35,56 @@ class SessionScheme(SimpleJWTScheme):
 
     target_class = "accounts.sessions.SessionAuthentication"
     name = "bearer"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a call answers with one status: the serializer or type of its body, an example, and what it means."""
+
+    body: Any
+    example: Any = None
+    meaning: str = ""
+    media_type: str = JSON
+
+
+def documented(
+    tag: str,
+    operation_id: str,
+    answers: Mapping[int, Answer],
+    *,
+    errors: Iterable[int] = (),
+    parameters: Iterable[Any] = (),
+    request: Any = empty,
+    sent: Any = None,
+) -> Any:
+    """Describe one call in the schema; its docstring says what it does.
+
+    `errors` are the statuses of its refusals; 401 is added to every call that needs a token, 413 and 415 to every call
+    that takes a body. `sent` is an example of the body, without which there is none; `request` is its serializer, by
+    media type if it is not JSON, unless the view names one.
+    """
+    examples = [
+        OpenApiExample(
+            "Answer", answer.example, response_only=True, status_codes=[str(status)], media_type=answer.media_type
+        )
+        for status, answer in answers.items()
+        if answer.body is not None
+    ]
+    responses: dict[Any, Any] = {
+        (status, answer.media_type) if answer.body is not None else status: OpenApiResponse(answer.body, answer.meaning)
+        for status, answer in answers.items()
+    }
+    if sent is None:
+        request = None
+    else:
+        errors = (*errors, 413, 415)
+        sent_as = next(iter(request)) if isinstance(request, dict) else JSON
+        examples.append(OpenApiExample("Sent", sent, request_only=True, media_type=sent_as))
+    return extend_schema(
+        operation_id=operation_id,
+        tags=[tag],
+        parameters=[*parameters],
+        request=request,
+        responses=responses | dict.fromkeys(errors),
+        examples=examples,
+    )

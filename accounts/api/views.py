@@ -17,12 +17,11 @@ from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
 from accounts.api import serializers
-from accounts.api.schema import PASSWORD, PERSON, TOKENS
+from accounts.api.schema import PASSWORD, PERSON, TOKENS, Answer, documented
 from accounts.limits import MAILS_FROM, MAILS_TO, SIGNUP, same_name
 from accounts.models import User
 from accounts.sessions import SessionAccessToken, SessionAuthentication
 from accounts.tasks import enqueue_mail
-from config.schema import Answer, documented
 
 PERSON_ANSWER = {200: Answer(serializers.PersonSerializer, PERSON)}
 NEW_PASSWORDS = {"new_password1": "a better horse battery", "new_password2": "a better horse battery"}

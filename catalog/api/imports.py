@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
+from accounts.api.schema import Answer, documented
 from catalog.api import examples
 from catalog.api.openapi import IMPORT_ID
 from catalog.api.pages import Page
@@ -30,7 +31,6 @@ from catalog.imports.permissions import visible_imports
 from catalog.imports.reports import downloads
 from catalog.imports.undo import request_undo
 from catalog.models import ImportRun
-from config.schema import Answer, documented
 
 IMPORT = Answer(ImportSerializer, examples.IMPORT)
 ACCEPTED = Answer(ImportSerializer, examples.IMPORT, "It is accepted, and a worker goes on.")

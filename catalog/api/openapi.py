@@ -2,8 +2,8 @@
 
 from drf_spectacular.utils import OpenApiParameter
 
+from accounts.api.schema import Answer
 from catalog.api.examples import IMPORT, PRODUCT
-from config.schema import Answer
 
 # Parameters and headers of every call about the catalogue.
 CONDITIONAL = [

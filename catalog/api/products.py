@@ -9,6 +9,7 @@ from drf_spectacular.utils import extend_schema_view
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 
+from accounts.api.schema import Answer, documented
 from catalog.api import examples
 from catalog.api.counts import CHOICES, count_by_choices, count_products
 from catalog.api.etag import CatalogueView
@@ -25,7 +26,6 @@ from catalog.api.serializers import (
 from catalog.models import Product
 from catalog.models.product import ProductQuerySet
 from catalog.version_cache import cached
-from config.schema import Answer, documented
 
 FORM = ",".join(PRODUCT_FIELDS)
 PRODUCT = Answer(ProductSerializer, examples.PRODUCT)

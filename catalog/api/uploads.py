@@ -20,6 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.api.schema import Answer, documented
 from catalog.api import examples
 from catalog.api.idempotency import answer_once
 from catalog.api.queries import NoQuery
@@ -29,7 +30,6 @@ from catalog.imports.permissions import API_FEED, require
 from catalog.imports.receive import TOO_LARGE, receive, too_large
 from catalog.models import Feed, ImportRun, Mode, Status
 from catalog.upload_handler import NamelessFileUploadHandler
-from config.schema import Answer, documented
 
 # What a form may have around its file: names, other fields and boundaries.
 FORM_BYTES = 64 * 1024
