@@ -11,8 +11,8 @@ from catalog.admin.differences import differences, facts, label
 from catalog.admin.tabs import Tab
 from catalog.errors import NotPossible
 from catalog.feeds.attributes import BY_NAME
-from catalog.imports import confirm
 from catalog.imports.planning import changed_fields
+from catalog.imports.reports import pages
 from catalog.models import Change, ImportRun, Mode, Operation, Outcome, Product, Status
 
 
@@ -35,7 +35,7 @@ class ChangesTab(Tab):
         chosen = self.chosen(request)
         refused = ""
         try:
-            rows = confirm.filtered(run, **chosen)
+            rows = pages.filtered_changes(run, **chosen)
         except NotPossible as error:
             rows, refused = run.changes.none(), str(error)
         context = self.page(request, rows, "id")
@@ -60,10 +60,10 @@ class MissingTab(Tab):
         return 0 if run.status == Status.DISCARDED else run.archived + run.archive_conflict
 
     def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
-        context = self.page(request, confirm.changes(run, operation=Operation.ARCHIVE), "id")
+        context = self.page(request, pages.changes_with(run, operation=Operation.ARCHIVE), "id")
         context["rows"] = with_products(run, context["rows"])
         context["missing"] = self.count(run)
-        context["before"] = confirm.sync_before(run)
+        context["before"] = pages.sync_before(run)
         return context
 
 

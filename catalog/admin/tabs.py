@@ -8,9 +8,8 @@ from urllib.parse import urlencode
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from catalog.imports import confirm
 from catalog.imports.planning.between_items import BETWEEN_ITEMS
-from catalog.imports.reports import diagnosis, downloads
+from catalog.imports.reports import diagnosis, downloads, pages
 from catalog.imports.reports.coverage import cover_run
 from catalog.models import ImportRun, StagedItem
 
@@ -39,16 +38,16 @@ class Tab:
     def chosen(self, request: HttpRequest) -> dict[str, str]:
         return {name: request.GET[name].replace("\x00", "") for name in self.filters if request.GET.get(name)}
 
-    def page(self, request: HttpRequest, rows: confirm.Rows[Any], key: str) -> dict[str, Any]:
+    def page(self, request: HttpRequest, rows: pages.Rows[Any], key: str) -> dict[str, Any]:
         """A page of rows with the addresses of its neighbours."""
         chosen = self.chosen(request)
         return {**page_of(request, rows, key, {"tab": self.key, **chosen}), "chosen": chosen}
 
 
-def page_of(request: HttpRequest, rows: confirm.Rows[Any], key: str, state: dict[str, str]) -> dict[str, Any]:
+def page_of(request: HttpRequest, rows: pages.Rows[Any], key: str, state: dict[str, str]) -> dict[str, Any]:
     """The page of rows that the address asks for, with the addresses of its neighbours; `state` is in each."""
     after, before = key_in(request.GET.get("after")), key_in(request.GET.get("before"))
-    page = confirm.page(rows, key, after=after, before=before)
+    page = pages.read_page(rows, key, after=after, before=before)
 
     def link(**position: int) -> str:
         return "?" + urlencode({**state, **position})
@@ -81,7 +80,7 @@ class IssuesTab(Tab):
         if "code" not in chosen:
             return {"diagnosis": diagnosis.diagnose_run(run)}
         code, attribute = chosen["code"], chosen.get("attribute", "")
-        context = self.page(request, confirm.items_with(run, code, attribute), "position")
+        context = self.page(request, pages.items_with_issue(run, code, attribute), "position")
         items = run.staged.filter(position__in=[place.position for place in context["rows"]])
         context["rows"] = _with_issues(run, items.order_by("position"))
         context["finding"] = run.issues.filter(code=code, attribute=attribute).first()
@@ -97,7 +96,7 @@ class InvalidTab(Tab):
         return run.invalid
 
     def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
-        context = self.page(request, confirm.invalid_items(run), "position")
+        context = self.page(request, pages.invalid_items(run), "position")
         context["rows"] = _with_issues(run, context["rows"])
         return context
 

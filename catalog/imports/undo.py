@@ -11,8 +11,9 @@ from django.db.models.expressions import RawSQL
 
 from catalog.errors import NotPossible
 from catalog.imports.apply import carry_out, lay_over
-from catalog.imports.confirm import changes, describe
+from catalog.imports.confirm import describe
 from catalog.imports.permissions import require
+from catalog.imports.planning.changed_fields import of_operation
 from catalog.imports.sql import OF_CHANGED_PRODUCTS, column_list, execute
 from catalog.imports.work.queue import Task, enqueue
 from catalog.models import CatalogState, Change, ImportRun, Operation, Outcome, Status
@@ -101,7 +102,7 @@ def request_redo(run: ImportRun, *, by: Any) -> None:
 
 def keeps_values(run: ImportRun) -> bool:
     """Whether products that the undo removed can be made again: their values are deleted after a time."""
-    removed = changes(run, operation=Operation.CREATE, outcome=Outcome.UNDONE)
+    removed = run.changes.filter(unusual=Outcome.UNDONE, **of_operation(Operation.CREATE))
     return run.staged.exists() or not removed.exists()
 
 

@@ -10,7 +10,8 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import User
 from catalog.errors import NotAllowed, NotPossible
 from catalog.imports.apply import apply
-from catalog.imports.confirm import PAGE_ROWS, changes, confirm, edited_since, go_on, page
+from catalog.imports.confirm import confirm, edited_since, go_on
+from catalog.imports.reports.pages import PAGE_ROWS, changes_with, read_page
 from catalog.models import CatalogVersion, Change, Feed, ImportRun, Product, Status
 from catalog.tests.conftest import Worker
 from catalog.tests.factories import (
@@ -143,7 +144,7 @@ def long_plan(feed: Feed) -> ImportRun:
 def test_a_page_is_found_without_the_others(long_plan: ImportRun, at: dict[str, Any]) -> None:
     place = {name: value for name, value in at.items() if name != "operation"}
     with CaptureQueriesContext(connection) as asked:
-        shown = page(changes(long_plan, operation=at.get("operation", "")), "id", **place)
+        shown = read_page(changes_with(long_plan, operation=at.get("operation", "")), "id", **place)
     assert len(shown.rows) == PAGE_ROWS
     assert max(rows_read(query["sql"]) for query in asked.captured_queries) <= 3 * (PAGE_ROWS + 1)
 
@@ -154,17 +155,17 @@ def test_so_are_the_few_that_were_left_alone(long_plan: ImportRun, at: dict[str,
     long_plan.changes.filter(product_id__in=few).update(outcome="conflict")
     place = {name: value for name, value in at.items() if name != "operation"}
     with CaptureQueriesContext(connection) as asked:
-        shown = page(changes(long_plan, outcome="conflict", operation=at.get("operation", "")), "id", **place)
+        shown = read_page(changes_with(long_plan, outcome="conflict", operation=at.get("operation", "")), "id", **place)
     assert [int(change.product_id) for change in shown.rows] == sorted(few)
     assert max(rows_read(query["sql"]) for query in asked.captured_queries) <= len(few)
 
 
 def test_pages_go_through_all_kinds_of_changes_in_one_order(long_plan: ImportRun) -> None:
     met: list[int] = []
-    while (shown := page(changes(long_plan), "id", after=met[-1] if met else None)).rows:
+    while (shown := read_page(changes_with(long_plan), "id", after=met[-1] if met else None)).rows:
         met += [change.pk for change in shown.rows]
     assert met == [*long_plan.changes.order_by("id").values_list("id", flat=True)]
-    back = page(changes(long_plan), "id", before=met[-1])
+    back = read_page(changes_with(long_plan), "id", before=met[-1])
     assert [change.pk for change in back.rows] == met[-PAGE_ROWS - 1 : -1]
 
 

@@ -27,12 +27,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from catalog.imports.confirm import edited_since, filtered, page
+from catalog.imports.confirm import edited_since
 from catalog.imports.discard import clean_up
 from catalog.imports.local import import_locally
 from catalog.imports.planning import changed_fields
 from catalog.imports.reading import chunks, unchanged
 from catalog.imports.reports.history import product_history
+from catalog.imports.reports.pages import filtered_changes, read_page
 from catalog.imports.undo import changes_by_verdict, prospect
 from catalog.models import CatalogVersion, Change, Feed, ImportRun, Mode, Product
 from catalog.models.fields import SHARED, ExactDecoder
@@ -124,7 +125,7 @@ def inverted(changes: Any) -> dict[str, tuple[str, dict[str, Any], dict[str, Any
 
 
 def found_by(run: ImportRun, **filters: str) -> list[str]:
-    return [change.product_id for change in page(filtered(run, **filters), "pk").rows]
+    return [change.product_id for change in read_page(filtered_changes(run, **filters), "pk").rows]
 
 
 def either_way(ask: Callable[[], Any]) -> Any:

@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from catalog.imports.discard import clean_up
+from catalog.imports.edit import edit_product
 from catalog.imports.retention import forget_old
 from catalog.models import Feed, ImportRun, Product, Word
 from catalog.tests.api import product
@@ -53,7 +54,7 @@ def test_what_is_brought_back_is_found_again(feed: Feed) -> None:
 def test_an_edit_is_learnt_at_once() -> None:
     one = product("1", title="Kaftan")
     one.title = "Sandals"
-    one.save(update_fields=["title"])
+    edit_product(one, by=None, fields=["title"])
     assert found("sandls") == ["1"]
 
 
@@ -190,7 +191,7 @@ def test_a_word_that_comes_back_while_words_are_forgotten_stays(monkeypatch: pyt
     forget = Word._forget
 
     def forget_late(words: list[str]) -> int:
-        one.save()
+        edit_product(one, by=None)
         return forget(words)
 
     monkeypatch.setattr(Word, "_forget", forget_late)

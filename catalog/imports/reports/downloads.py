@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 from catalog.feeds import write
 from catalog.feeds.attributes import expected
 from catalog.feeds.issues import BY_CODE, Severity, code_named, severity_of
-from catalog.imports.confirm import Row, first, invalid_items
+from catalog.imports.reports.pages import Row, first_rows, invalid_items
 from catalog.models import ImportRun, Operation, StagedItem
 from catalog.models.fields import MONEY_NAMES, SHARED
 from catalog.spreadsheet import cell
@@ -131,7 +131,7 @@ def _column_values(item: StagedItem) -> dict[str, Any]:
 def _pages_of(rows: QuerySet[Row], key: str) -> Iterator[list[Row]]:
     """All rows, page by page. An open cursor would keep a transaction open for as long as the download takes."""
     last = 0
-    while page := first(rows.filter(**{f"{key}__gt": last}), key, PAGE_ROWS):
+    while page := first_rows(rows.filter(**{f"{key}__gt": last}), key, PAGE_ROWS):
         yield page
         last = getattr(page[-1], key)
 

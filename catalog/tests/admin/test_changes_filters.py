@@ -10,8 +10,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from catalog.imports import confirm
 from catalog.imports.planning import changed_fields
+from catalog.imports.reports import pages
 from catalog.models import Change, ChangedField, Feed, ImportRun
 from catalog.tests.admin.test_pages import walk
 from catalog.tests.factories import applied, discarded, edit, execute, item, items, planned
@@ -92,7 +92,7 @@ def test_a_product_is_found_by_its_words(alice: Client, feed: Feed) -> None:
 def test_a_text_that_finds_too_many_is_answered_with_a_sentence(
     alice: Client, plan: ImportRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(confirm, "MOST_FOUND", 5)
+    monkeypatch.setattr(pages, "MAX_FOUND_PRODUCTS", 5)
     page = alice.get(url(plan), {"q": "00"})
     assert "More than 5 products match." in text_of(tree(page).xpath(f"//*[{with_class('empty')}]")[0])
 
@@ -126,7 +126,7 @@ def test_a_discarded_plan_has_no_fields(alice: Client, plan: ImportRun) -> None:
 def test_a_plan_of_before_has_its_list_without_fields(alice: Client, plan: ImportRun) -> None:
     plan.changed_fields.all().delete()
     page = alice.get(url(plan))
-    assert len(changes(page)) == confirm.PAGE_ROWS
+    assert len(changes(page)) == pages.PAGE_ROWS
     assert not tree(page).xpath("//select[@name='field']")
 
 
