@@ -1,4 +1,4 @@
-"""What is sent to the calls and what they give, as the description shows it. A test holds it to the schema."""
+"""Examples of what the calls take and answer, for the description. A test compares them with the schema."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 from catalog.feeds.attributes import COLUMNS, Type
 
-_BLANK: dict[Type, Any] = {Type.MONEY: None, Type.INTEGER: None, Type.BOOLEAN: None, Type.URLS: []}
+BLANK: dict[Type, Any] = {Type.MONEY: None, Type.INTEGER: None, Type.BOOLEAN: None, Type.URLS: []}
 SITE = "https://catalogue.example.com"
 
 PRODUCT: dict[str, Any] = {
-    **{attribute.name: _BLANK.get(attribute.type, "") for attribute in COLUMNS},
+    **{attribute.name: BLANK.get(attribute.type, "") for attribute in COLUMNS},
     "id": "205042570_242",
     "title": "Silk dress",
     "description": "A dress of silk.",

@@ -43,6 +43,7 @@ def test_an_upload_is_taken_in_and_told_of(api: APIClient, charlie: User) -> Non
     assert response.status_code == 202
     assert response.json() == {"id": run.pk, "status": "received", "url": url}
     assert response["Location"] == url
+    assert type(response["Location"]) is str, "a server takes no other header, not even a subclass"
     assert (run.uploaded_by, run.file_name, run.mode, run.feed.slug) == (charlie, "summer.xml", Mode.ADD, "api")
     assert api.get(url).json()["status"] == "received"
 
