@@ -81,5 +81,5 @@ reset: setup  ## Stop the servers and delete .local with all data in it (CONFIRM
 	test -n "$$EMBEDDED_DIR" || rm -rf .local
 
 clean:  ## Delete what tools leave behind; .venv and .local stay
-	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache staticfiles
+	rm -rf .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache staticfiles
 	find . -path ./$(VENV) -prune -o -path ./.local -prune -o -type d -name __pycache__ -exec rm -rf {} +
