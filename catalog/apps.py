@@ -12,8 +12,8 @@ class CatalogConfig(AppConfig):
         from catalog.connections import end_idle_transactions
         from catalog.imports import notices
         from catalog.imports.reports import digest
-        from notifications import digests, kinds
+        from notifications import digests, subscriptions
 
-        kinds.register(*notices.KINDS)
-        digests.register(digest.find_failures, notices.PERMISSION)
+        subscriptions.register_kinds(*notices.KINDS)
+        digests.register_source(digest.find_failures, notices.PERMISSION)
         end_idle_transactions()

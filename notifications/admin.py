@@ -1,4 +1,4 @@
-"""Messages: what people were told, whether it arrived, and why not. On a developer's machine this is the mailbox."""
+"""Messages: what was sent to whom, whether it was delivered, and why not. In a checkout this is the mailbox."""
 
 from typing import Any
 
@@ -25,14 +25,14 @@ STATUS_COLORS = {
     Status.WITHDRAWN: "warning",
     Status.PARKED: "warning",
 }
-# No script, no picture from elsewhere, no form: whatever a mail holds, looking at it does nothing.
+# No script, no picture from elsewhere and no form: looking at a mail does nothing, whatever it holds.
 PREVIEW_POLICY = (
     "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 )
 
 
 class AboutFilter(admin.SimpleListFilter):
-    """Messages about one thing, also those that tell of it again, as in catalog.importrun:12#2. Its page leads here."""
+    """Messages about one thing, also later ones about it, for example catalog.importrun:12#2. Its page links here."""
 
     title = _("about")
     parameter_name = "about"
@@ -56,7 +56,7 @@ class MessageAdmin(ModelAdmin):
     actions = ["send_selected_again"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return False  # messages are told by what happens
+        return False  # the program writes messages, nobody else does
 
     def has_change_permission(self, request: HttpRequest, obj: Message | None = None) -> bool:
         return False
@@ -94,14 +94,14 @@ class MessageAdmin(ModelAdmin):
 
     @admin.action(description=_("Send selected messages again"), permissions=["resend"])
     def send_selected_again(self, request: HttpRequest, queryset: QuerySet[Message]) -> None:
-        self._send_again(request, queryset)
+        self._send_messages_again(request, queryset)
 
     # --- one message ------------------------------------------------------------------------------
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The message's page: what became of it, and what it says."""
+        """The message's page: its status, and what it says."""
         message = self.get_object(request, object_id)
         if not self.has_view_permission(request, message):
             raise PermissionDenied
@@ -119,30 +119,30 @@ class MessageAdmin(ModelAdmin):
         return render(request, "admin/notifications/message/message.html", context)
 
     def preview_view(self, request: HttpRequest, pk: Any) -> HttpResponse:
-        """The HTML as a mail program would show it, for a frame of our own. Links open a page of their own."""
-        html = self._message(request, pk).html.replace("<head>", '<head><base target="_blank">', 1)
+        """The HTML as a mail program would show it, for a frame of our own. Links open a new page."""
+        html = self._visible_message(request, pk).html.replace("<head>", '<head><base target="_blank">', 1)
         return HttpResponse(html, headers={"Content-Security-Policy": PREVIEW_POLICY})
 
     def attachment_view(self, request: HttpRequest, pk: Any) -> HttpResponse:
-        """The attached file of the name that is asked for."""
-        files = {file["name"]: file["text"] for file in self._message(request, pk).attachments}
+        """The attached file that `name` asks for."""
+        files = {file["name"]: file["text"] for file in self._visible_message(request, pk).attachments}
         name = request.GET.get("name", "")
         if name not in files:
             raise Http404
-        # The type of the file is not repeated: it is to be saved, and never to be shown on our own address.
+        # As plain text, whatever its type is: the file is saved, and never shown on our own address.
         headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
         return HttpResponse(files[name], content_type="text/plain; charset=utf-8", headers=headers)
 
     def resend_view(self, request: HttpRequest, pk: Any) -> HttpResponse:
-        self._send_again(request, Message.objects.filter(pk=self._message(request, pk).pk))
+        self._send_messages_again(request, Message.objects.filter(pk=self._visible_message(request, pk).pk))
         return redirect("admin:notifications_message_change", pk)
 
-    def _send_again(self, request: HttpRequest, queryset: QuerySet[Message]) -> None:
+    def _send_messages_again(self, request: HttpRequest, queryset: QuerySet[Message]) -> None:
         count = send_again(Message.objects.filter(pk__in=queryset.values("pk")), by=request.user)
-        said = ngettext("%(count)s message goes out again.", "%(count)s messages go out again.", count)
-        self.message_user(request, said % {"count": count}, messages.SUCCESS if count else messages.WARNING)
+        text = ngettext("%(count)s message is sent again.", "%(count)s messages are sent again.", count)
+        self.message_user(request, text % {"count": count}, messages.SUCCESS if count else messages.WARNING)
 
-    def _message(self, request: HttpRequest, pk: Any) -> Message:
+    def _visible_message(self, request: HttpRequest, pk: Any) -> Message:
         if not self.has_view_permission(request):
             raise PermissionDenied
         return get_object_or_404(Message, pk=pk)

@@ -3,7 +3,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class NotificationsConfig(AppConfig):
-    """E-mails to people. Knows no other app."""
+    """E-mails to people. Knows no other app but `schedule`."""
 
     name = "notifications"
     verbose_name = _("Mail")
@@ -11,4 +11,4 @@ class NotificationsConfig(AppConfig):
     def ready(self) -> None:
         from notifications import digests
 
-        digests.register(digests.undelivered, digests.PERMISSION)
+        digests.register_source(digests.undelivered_messages, digests.PERMISSION)

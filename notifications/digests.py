@@ -1,26 +1,25 @@
-"""The digest of what went wrong: who is due, which stretch of time theirs covers, and that none is left out.
+"""The digest of problems: who is due for one, which stretch of time it covers, and that nothing is left out.
 
-Each person's digests follow one another without gap or overlap: from `digested_until` up to the last time that was the
-person's hour, which it then is. What to tell of a stretch is asked of the sources that other apps register.
+Each person's digests follow one another without gap or overlap: from `digested_until` to the last time that was the
+person's hour, which then becomes `digested_until`. Other apps register what to collect about a stretch of time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.contrib.auth import get_user_model
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.utils import timezone
 
-from notifications.kinds import FAILURE_DIGEST
 from notifications.models import Digest, Message, Preference, Status
 from notifications.outbox import tell
-from notifications.subscriptions import preference_of
+from notifications.subscriptions import FAILURE_DIGEST, preference_of
 
 SHOWN = 20
 PERMISSION = "notifications.view_message"
@@ -38,38 +37,39 @@ class Source:
 SOURCES: list[Source] = []
 
 
-def register(collect: Collect, permission: str) -> None:
-    """Let the digest tell what `collect` finds to whoever has the permission. Call it when the app is ready."""
+def register_source(collect: Collect, permission: str) -> None:
+    """Put what `collect` finds into the digests of people with the permission. Call it when the app is ready."""
     SOURCES.append(Source(collect, permission))
 
 
-def turned_on(preference: Preference, before: str) -> None:
-    """A digest that begins, begins now: what went wrong before was not asked for."""
+def begin_now(preference: Preference, before: str) -> None:
+    """A digest that is switched on starts from now; earlier problems are not in it."""
     if before == Digest.OFF and preference.digest != Digest.OFF:
         preference.digested_until = timezone.now()
 
 
 def send_due(now: datetime | None = None) -> int:
-    """Tell everybody whose digest is due, and return how many there were. Called twice, it tells once."""
-    settled = min(now or timezone.now(), _settled())
-    preferences = [getattr(reader, "mail_preference", None) or preference_of(reader) for reader in _readers()]
-    due = [each.pk for each in preferences if last_due(each, settled) > each.digested_until]
-    return sum(_send(pk, settled) for pk in due)
+    """Write the digest of everybody who is due for one, and return how many there were. Called twice, it writes once.
 
-
-def _readers() -> QuerySet[Any]:
-    """Who gets a digest. A superuser without a preference is about to have one, to remember how far the digest went."""
+    A superuser without a preference gets one here, to remember how far the digest went.
+    """
     unasked = Q(is_superuser=True, mail_preference=None)
     asked = Q(mail_preference__isnull=False) & ~Q(mail_preference__digest=Digest.OFF)
-    people = get_user_model()._default_manager.filter(unasked | asked, is_active=True)
-    return people.select_related("mail_preference").order_by("pk")
+    readers = get_user_model()._default_manager.filter(unasked | asked, is_active=True).order_by("pk")
+    preferences = [
+        getattr(reader, "mail_preference", None) or preference_of(reader)
+        for reader in readers.select_related("mail_preference")
+    ]
+    settled = min(now or timezone.now(), settled_until())
+    due = [each.pk for each in preferences if last_due(each, settled) > each.digested_until]
+    return sum(write_digest(pk, settled) for pk in due)
 
 
-def _settled() -> datetime:
+def settled_until() -> datetime:
     """Everything before this time is committed, or never will be.
 
-    What is written carries the time at which its transaction began, and is seen only after its end: so no stretch ends
-    later than the oldest transaction that is still open began. The second is for one that is just beginning.
+    A row carries the time at which its transaction began, and can be seen only after its end. So no stretch of time
+    ends later than the oldest open transaction began. The second is for one that is just beginning.
     """
     with connection.cursor() as cursor:
         cursor.execute("""
@@ -82,8 +82,8 @@ def _settled() -> datetime:
 
 
 @transaction.atomic
-def _send(pk: int, settled: datetime) -> bool:
-    """One person's digest with its watermark, both or neither. False when another beat is at it or nothing happened."""
+def write_digest(pk: int, settled: datetime) -> bool:
+    """One person's digest and its watermark, both or neither. False when another beat does it, or nothing happened."""
     preference = (
         Preference.objects.select_for_update(skip_locked=True, of=("self",))
         .select_related("person")
@@ -97,7 +97,10 @@ def _send(pk: int, settled: datetime) -> bool:
         return False
     Preference.objects.filter(pk=pk).update(digested_until=until)
     person = preference.person
-    found = _collect(person, since, until)
+    found: dict[str, Any] = {}
+    for source in SOURCES:
+        if person.has_perm(source.permission):
+            found |= source.collect(since, until)
     if not any(found.values()):
         return False
     zone = ZoneInfo(preference.time_zone)
@@ -106,18 +109,10 @@ def _send(pk: int, settled: datetime) -> bool:
     return True
 
 
-def _collect(person: Any, since: datetime, until: datetime) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for source in SOURCES:
-        if person.has_perm(source.permission):
-            found |= source.collect(since, until)
-    return found
-
-
 def last_due(preference: Preference, now: datetime) -> datetime:
     """The last time at or before `now` that was the person's hour, on the person's day if weekly, by their own clock.
 
-    An hour that summer time leaves out is the one after it, and of an hour that comes twice the first one counts.
+    If summer time leaves the hour out, it is the one after it; if the hour comes twice, the first one counts.
     """
     zone = ZoneInfo(preference.time_zone)
     day = now.astimezone(zone).date()
@@ -125,16 +120,16 @@ def last_due(preference: Preference, now: datetime) -> datetime:
     if preference.digest == Digest.WEEKLY:
         day -= timedelta(days=(day.weekday() - preference.weekday) % 7)
         step = 7
-    due = _at(preference.hour, day, zone)
-    return due if due <= now else _at(preference.hour, day - timedelta(days=step), zone)
+    due = _hour_of(day, preference.hour, zone)
+    return due if due <= now else _hour_of(day - timedelta(days=step), preference.hour, zone)
 
 
-def _at(hour: int, day: Any, zone: ZoneInfo) -> datetime:
+def _hour_of(day: date, hour: int, zone: ZoneInfo) -> datetime:
     local = datetime(day.year, day.month, day.day, hour, tzinfo=zone)
     return local.astimezone(ZoneInfo("UTC"))
 
 
-def undelivered(since: datetime, until: datetime) -> dict[str, Any]:
+def undelivered_messages(since: datetime, until: datetime) -> dict[str, Any]:
     """The messages that were given up in that time, and not sent since."""
     given_up = Message.objects.filter(status=Status.FAILED, failed_at__gte=since, failed_at__lt=until)
     shown = list(given_up.order_by("failed_at")[:SHOWN])

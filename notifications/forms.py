@@ -1,4 +1,4 @@
-"""What a person chooses to be told."""
+"""The form in which people choose their e-mails."""
 
 from functools import cache
 from typing import Any
@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectWidget
 
 from notifications.models import Preference
-from notifications.subscriptions import kinds_for, wants
+from notifications.subscriptions import kinds_for, wants_message
 
 
 @cache
@@ -18,10 +18,10 @@ def time_zones() -> list[tuple[str, str]]:
 
 
 class PreferenceForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A person's own preference. Messages that the person may not know of are neither offered nor changed."""
+    """A person's own choices. Messages about what the person may not look at are neither offered nor changed."""
 
     messages = forms.MultipleChoiceField(
-        label=_("Tell me at once"), required=False, widget=UnfoldAdminCheckboxSelectMultipleWidget
+        label=_("Send me at once"), required=False, widget=UnfoldAdminCheckboxSelectMultipleWidget
     )
     hour = forms.TypedChoiceField(
         label=_("At"),
@@ -35,9 +35,9 @@ class PreferenceForm(forms.ModelForm):  # type: ignore[type-arg]
         model = Preference
         fields = ("digest", "weekday", "hour", "time_zone")
         widgets = {"digest": UnfoldAdminSelectWidget, "weekday": UnfoldAdminSelectWidget}
-        labels = {"digest": _("Digest of what went wrong"), "weekday": _("Once a week, on")}
+        labels = {"digest": _("Digest of problems"), "weekday": _("Once a week, on")}
         help_texts = {
-            "digest": _("Failed, refused, held and stuck imports, invalid items and mails that did not get out."),
+            "digest": _("Failed, refused, held and stuck imports, invalid items, and mails that were not delivered."),
         }
 
     field_order = ("messages", "digest", "weekday", "hour", "time_zone")
@@ -47,7 +47,7 @@ class PreferenceForm(forms.ModelForm):  # type: ignore[type-arg]
         self.kinds = kinds_for(self.instance.person)
         field: Any = self.fields["messages"]
         field.choices = [(kind.name, f"{kind.label}: {kind.help}") for kind in self.kinds]
-        field.initial = [kind.name for kind in self.kinds if wants(self.instance.person, kind.name)]
+        field.initial = [kind.name for kind in self.kinds if wants_message(self.instance.person, kind.name)]
         if not self.kinds:
             del self.fields["messages"]
 

@@ -1,4 +1,4 @@
-"""What people are told by e-mail: one row is one message to one person."""
+"""E-mails to people: one row is one message to one person."""
 
 import uuid
 from datetime import timedelta
@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Status(models.TextChoices):
-    """Where a message is: waiting → sent, or refused for good, not wanted any more, or too old to be sent unasked."""
+    """Waiting → sent; or refused for good, no longer wanted, or too old to be sent unasked."""
 
     WAITING = "waiting", _("Waiting")
     SENT = "sent", _("Sent")
@@ -22,19 +22,19 @@ class Status(models.TextChoices):
 
 class MessageQuerySet(models.QuerySet["Message"]):
     def due(self) -> "MessageQuerySet":
-        """What should be on its way by now, the longest waiting first; by the database's clock."""
+        """Messages to send now, the longest waiting first; by the database's clock."""
         return self.filter(status=Status.WAITING, next_try__lte=Now()).order_by("next_try", "told_at")
 
-    def worded(self) -> "MessageQuerySet":
-        """What can be sent: not what only stands for a message whose words could not be made."""
+    def rendered(self) -> "MessageQuerySet":
+        """Messages that can be sent: without those whose templates failed."""
         return self.exclude(html="")
 
 
 class Message(models.Model):
-    """One e-mail to one person, worded when it was told: it says what was true then, however late it is sent.
+    """One e-mail to one person, rendered when it was written: it says what was true then, however late it is sent.
 
-    The row waits for a sender, and stays as the record of what was said. Its id is in the mail's Message-ID, so that a
-    mail that had to be sent again is known as the same one.
+    The row waits for a sender, and stays as the record. Its id is in the mail's Message-ID, so that a mail that had to
+    be sent twice is recognised as the same one.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -84,9 +84,9 @@ class Message(models.Model):
 
 
 class Outage(models.Model):
-    """What keeps every mail back: one row while the mail server takes none, no row while it does.
+    """Why no mail can be sent: one row while the mail server takes none, no row while it does.
 
-    The senders leave the server alone until `next_try`, so that a wrong password is not tried once for each message.
+    Senders leave the server alone until `next_try`, so that a wrong password is not tried once for each message.
     """
 
     PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))  # the last one again and again
@@ -106,8 +106,9 @@ class Outage(models.Model):
 
     @classmethod
     def allows(cls) -> bool:
-        """Whether the caller may turn to the mail server now. In an outage that is one sender, when it is time for the
-        next attempt; the time of the one after it is set before.
+        """Whether the caller may use the mail server now.
+
+        During an outage one sender may, when the next attempt is due; this plans the attempt after it.
         """
         with transaction.atomic():
             outage = cls.objects.select_for_update().filter(next_try__lte=Now()).first()
@@ -119,15 +120,15 @@ class Outage(models.Model):
         return True
 
     @classmethod
-    def note(cls, reason: str) -> "Outage":
+    def begin(cls, reason: str) -> "Outage":
         """The server could not be used."""
-        begin = {"reason": reason, "tries": 1, "next_try": Now() + cls.PAUSES[0]}
-        outage, _made = cls.objects.update_or_create(pk=1, defaults={"reason": reason}, create_defaults=begin)
+        first = {"reason": reason, "tries": 1, "next_try": Now() + cls.PAUSES[0]}
+        outage, _made = cls.objects.update_or_create(pk=1, defaults={"reason": reason}, create_defaults=first)
         return outage
 
     @classmethod
     def end(cls) -> None:
-        """The server takes mail. What waited for that is due from now on, and no older than this."""
+        """The server takes mail. What waited for it is due from now on, so that it does not count as old news."""
         with transaction.atomic():
             over, _of_each = cls.objects.all().delete()
             if over:
@@ -153,10 +154,10 @@ class Weekday(models.IntegerChoices):
 
 
 class Preference(models.Model):
-    """What one person wants to be told, and when the digest comes.
+    """Which messages one person wants, and when the digest comes.
 
-    `choices` has only what the person decided, by the messages' names; anything else follows `people.wants`. Everything
-    before `digested_until` was in an earlier digest, or nothing was to tell.
+    `choices` has only what the person decided, by the messages' names; `subscriptions.wants_message` knows the rest.
+    Everything before `digested_until` was in an earlier digest, or there was nothing to say.
     """
 
     person = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, related_name="mail_preference")
@@ -176,4 +177,4 @@ class Preference(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"what {self.person} is told"
+        return f"e-mail choices of {self.person}"

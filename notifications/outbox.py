@@ -1,6 +1,6 @@
-"""Telling people by e-mail: `tell` writes the messages, and workers send them once they are committed.
+"""Telling people by e-mail: `tell` writes the messages, and a worker sends them after the commit.
 
-The row is the job and the broker only a doorbell, as for imports.
+The row is the job, as for imports: when its task is lost, the next sweep finds the row.
 """
 
 import logging
@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 from kombu.exceptions import OperationalError as BrokerError
 
 from notifications.models import Message, MessageQuerySet, Outage, Status
-from notifications.rendering import Wording, clean, word
+from notifications.rendering import Rendered, clean_text, render_mail
 from schedule.queue import enqueue_now
 
 log = logging.getLogger(__name__)
@@ -41,82 +41,77 @@ def tell(
 ) -> None:
     """Write the message `name` to each person, in the caller's transaction; it is sent after the commit.
 
-    Whoever was told `name` about the same thing already is not told again. The templates have `context` and, as
-    `person`, who is told. A message that cannot be worded is kept as not delivered, for the admin to show: what the
-    caller does must not fail because of its mail.
+    Nobody gets `name` about the same thing twice. The templates have `context`, and the recipient as `person`. A
+    message that cannot be rendered is kept as not delivered, for the admin to show: what the caller does must not fail
+    because of its mail.
     """
-    subject_matter = named(about)
-    files = [asdict(Attachment(clean(file.name), file.type, clean(file.text))) for file in attachments]
+    files = [asdict(Attachment(clean_text(file.name), file.type, clean_text(file.text))) for file in attachments]
     Message.objects.bulk_create(
         (
             Message(
                 name=name,
-                about=subject_matter,
+                about=about_key(about),
                 recipient_id=person.pk,
                 address=person.email,
                 attachments=files,
-                **_worded(name, {**context, "person": person}),
+                **_rendered_fields(name, {**context, "person": person}),
             )
             for person in people
         ),
         ignore_conflicts=True,
     )
-    transaction.on_commit(ring)
+    transaction.on_commit(enqueue_delivery)
+
+
+def _rendered_fields(name: str, context: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        with transaction.atomic():  # a query that fails ends this, and not the caller's transaction
+            return render_mail(name, context)._asdict()
+    except Exception as error:
+        log.exception("The message %s could not be rendered", name)
+        reason = f"The message could not be written: {type(error).__name__}: {error}"
+        failed = {"status": Status.FAILED, "failed_at": Now(), "last_error": clean_text(reason)}
+        return {**Rendered(f"({name})", "", "")._asdict(), **failed}
+
+
+def was_told(name: str, about: models.Model | str) -> bool:
+    """Whether anybody got `name` about this already."""
+    return Message.objects.filter(name=name, about=about_key(about)).exists()
+
+
+def about_key(about: models.Model | str) -> str:
+    """What a message is about, as its row has it, for example catalog.importrun:12."""
+    return about if isinstance(about, str) else f"{about._meta.label_lower}:{about.pk}"
 
 
 def send_again(messages: MessageQuerySet, *, by: AbstractUser | AnonymousUser) -> int:
-    """Have these sent once more, at once, whatever came of them, and return how many. Needs `resend_message`.
+    """Send these once more, at once, whatever their status, and return how many. Needs `resend_message`.
 
-    They keep their words and their Message-ID. Who asks for it may have mended the server, so it is tried at once, too.
-    What could not be worded has nothing that could be sent.
+    They keep their text and their Message-ID. The mail server may have been repaired meanwhile, so it is tried at once,
+    too. A message that could not be rendered is left out.
     """
     if not by.has_perm("notifications.resend_message"):
         raise PermissionDenied
     with transaction.atomic():
         Outage.objects.update(next_try=Now())
-        count = messages.worded().update(status=Status.WAITING, attempts=0, next_try=Now(), sent_at=None)
-        transaction.on_commit(ring)
+        count = messages.rendered().update(status=Status.WAITING, attempts=0, next_try=Now(), sent_at=None)
+        transaction.on_commit(enqueue_delivery)
     return count
 
 
+def enqueue_delivery() -> None:
+    """Have a worker send what is due. If the broker does not answer, the next sweep does."""
+    try:
+        enqueue_now("notifications.deliver")
+    except BrokerError:
+        log.exception("The broker does not answer; messages wait for the next sweep")
+
+
 def forget_old() -> int:
-    """Delete what was told longer ago than the settings say, with its attachments; never what still waits."""
+    """Delete messages older than the settings say, with their attachments; never one that still waits."""
     days = settings.RETENTION_MESSAGES_DAYS
     if not days:
         return 0
     old = Message.objects.filter(told_at__lt=Now() - timedelta(days=days)).exclude(status=Status.WAITING)
     deleted, _of_each = old.delete()
     return deleted
-
-
-def was_told(name: str, about: models.Model | str) -> bool:
-    """Whether anybody was told `name` about this already."""
-    return Message.objects.filter(name=name, about=named(about)).exists()
-
-
-def named(about: models.Model | str) -> str:
-    """What a message is about, as its row has it: catalog.importrun:12."""
-    return about if isinstance(about, str) else f"{about._meta.label_lower}:{about.pk}"
-
-
-def _worded(name: str, context: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        with transaction.atomic():  # a failed query ends with the words, and not with the caller's transaction
-            return word(name, context)._asdict()
-    except Exception as error:
-        log.exception("The message %s could not be worded", name)
-        reason = f"It could not be worded: {type(error).__name__}: {error}"
-        return {
-            **Wording(f"({name})", "", "")._asdict(),
-            "status": Status.FAILED,
-            "failed_at": Now(),
-            "last_error": clean(reason),
-        }
-
-
-def ring() -> None:
-    """Ask a worker to send what is due. When nobody hears it, the next sweep does."""
-    try:
-        enqueue_now("notifications.deliver")
-    except BrokerError:
-        log.exception("The broker does not answer; messages wait for the next sweep")

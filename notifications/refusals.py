@@ -1,13 +1,13 @@
-"""What an error of the mail server means for the message, and what to tell people of it."""
+"""What an error of the mail server means for the message, and how people read it."""
 
 import smtplib
 import ssl
 from enum import Enum
 from typing import NamedTuple
 
-from notifications.rendering import clean
+from notifications.rendering import clean_text
 
-LONGEST = 1000
+REASON_CHARS = 1000
 
 
 class Meaning(Enum):
@@ -18,7 +18,7 @@ class Meaning(Enum):
 
 class Refusal(NamedTuple):
     meaning: Meaning
-    words: str  # the server's own, or a sentence where it said nothing
+    reason: str  # the server's own words, or a sentence where it said nothing
     answered: bool = False  # the server itself said so; otherwise it was silent or gone
 
 
@@ -26,51 +26,52 @@ _WANTS_LOGIN = {530, 534, 535, 538}
 _TOO_LARGE = 552
 _LOGIN = "The mail server refuses the login; EMAIL_URL has its name and password. It says"
 _SENDER = "The mail server refuses the sender; DEFAULT_FROM_EMAIL names it. It says"
-_UNABLE = "The mail server cannot do what EMAIL_URL asks for, and nothing was sent without it"
+_UNABLE = "The mail server cannot do what EMAIL_URL asks for, and nothing is sent without it"
 
 
-def of_server(error: Exception) -> Refusal:
-    """Why no conversation came about."""
+def server_refusal(error: Exception) -> Refusal:
+    """Why no connection came about."""
     if isinstance(error, smtplib.SMTPAuthenticationError):
-        return Refusal(Meaning.NOBODY, f"{_LOGIN}: {_said(error.smtp_code, error.smtp_error)}", answered=True)
+        answer = _server_answer(error.smtp_code, error.smtp_error)
+        return Refusal(Meaning.NOBODY, f"{_LOGIN}: {answer}", answered=True)
     if isinstance(error, smtplib.SMTPNotSupportedError):
-        return Refusal(Meaning.NOBODY, f"{_UNABLE}: {_words(error)}")
+        return Refusal(Meaning.NOBODY, f"{_UNABLE}: {_error_text(error)}")
     if isinstance(error, ssl.SSLError):
-        return Refusal(Meaning.NOBODY, f"There is no safe connection to the mail server: {_words(error)}")
-    return Refusal(Meaning.LATER, f"The mail server cannot be reached: {_words(error)}")
+        return Refusal(Meaning.NOBODY, f"There is no safe connection to the mail server: {_error_text(error)}")
+    return Refusal(Meaning.LATER, f"The mail server cannot be reached: {_error_text(error)}")
 
 
-def of_message(error: Exception) -> Refusal:
+def message_refusal(error: Exception) -> Refusal:
     """Why one message was not taken."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
-        ((code, said),) = error.recipients.values()  # a message has one recipient
-        return _answer(code, said)
+        ((code, text),) = error.recipients.values()  # a message has one recipient
+        return _refusal_by_code(code, text)
     if isinstance(error, smtplib.SMTPResponseException):
-        refusal = _answer(error.smtp_code, error.smtp_error)
+        refusal = _refusal_by_code(error.smtp_code, error.smtp_error)
         of_sender = isinstance(error, smtplib.SMTPSenderRefused) and error.smtp_code != _TOO_LARGE
-        if of_sender and refusal.meaning is Meaning.NEVER:  # it is the same in every message
-            return Refusal(Meaning.NOBODY, f"{_SENDER}: {refusal.words}", answered=True)
+        if of_sender and refusal.meaning is Meaning.NEVER:  # the sender is the same in every message
+            return Refusal(Meaning.NOBODY, f"{_SENDER}: {refusal.reason}", answered=True)
         return refusal
     if isinstance(error, (ValueError, smtplib.SMTPNotSupportedError)):
-        return Refusal(Meaning.NEVER, f"No mail can be made of it: {_words(error)}")
+        return Refusal(Meaning.NEVER, f"The message is not a valid mail: {_error_text(error)}")
     if isinstance(error, OSError):
-        return Refusal(Meaning.LATER, f"The mail server gave no answer: {_words(error)}")
-    return Refusal(Meaning.LATER, f"Something unexpected happened: {type(error).__name__}: {_words(error)}")
+        return Refusal(Meaning.LATER, f"The mail server gave no answer: {_error_text(error)}")
+    return Refusal(Meaning.LATER, f"Something unexpected happened: {type(error).__name__}: {_error_text(error)}")
 
 
-def _answer(code: int, text: bytes | str) -> Refusal:
-    said = _said(code, text)
+def _refusal_by_code(code: int, text: bytes | str) -> Refusal:
+    answer = _server_answer(code, text)
     if code in _WANTS_LOGIN:
-        return Refusal(Meaning.NOBODY, f"{_LOGIN}: {said}", answered=True)
-    return Refusal(Meaning.NEVER if code >= 500 else Meaning.LATER, said, answered=True)
+        return Refusal(Meaning.NOBODY, f"{_LOGIN}: {answer}", answered=True)
+    return Refusal(Meaning.NEVER if code >= 500 else Meaning.LATER, answer, answered=True)
 
 
-def _said(code: int, text: bytes | str) -> str:
-    spoken = text.decode(errors="replace") if isinstance(text, bytes) else text
-    return clean(f"{code} {' '.join(spoken.split())}")[:LONGEST]
-
-
-def _words(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     if isinstance(error, smtplib.SMTPResponseException):
-        return _said(error.smtp_code, error.smtp_error)
-    return clean(str(error) or type(error).__name__)[:LONGEST]
+        return _server_answer(error.smtp_code, error.smtp_error)
+    return clean_text(str(error) or type(error).__name__)[:REASON_CHARS]
+
+
+def _server_answer(code: int, text: bytes | str) -> str:
+    answer = text.decode(errors="replace") if isinstance(text, bytes) else text
+    return clean_text(f"{code} {' '.join(answer.split())}")[:REASON_CHARS]

@@ -1,10 +1,11 @@
-"""Making an e-mail's words from its folder: `templates/emails/<name>/{subject.txt,body.txt,body.html}`."""
+"""An e-mail's text, made from its folder: `templates/emails/<name>/{subject.txt,body.txt,body.html}`."""
 
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import css_inline
+from django.conf import settings
 from django.template import Context
 from django.template.loader import get_template
 
@@ -16,37 +17,37 @@ _LONE_SURROGATES = re.compile(r"[\ud800-\udfff]")
 _inliner = css_inline.CSSInliner(keep_at_rules=True, load_remote_stylesheets=False)
 
 
-class Wording(NamedTuple):
+class Rendered(NamedTuple):
     subject: str
     text: str
     html: str
 
 
-def word(name: str, context: Mapping[str, Any]) -> Wording:
+def render_mail(name: str, context: Mapping[str, Any]) -> Rendered:
     """The three parts of an e-mail.
 
-    The subject is one line of at most 150 characters, whatever stands in it. In the two text parts values stand as they
-    are, in the HTML they are escaped; no part has characters that a mail or the database could not hold. Styles are
-    inlined, `@media` rules stay in the head. Of blank lines in a row one is left.
+    The subject is one line of at most 150 characters, whatever its values are. The two text parts show values as they
+    are, the HTML escapes them; no part has characters that a mail or the database cannot hold. Styles are inlined,
+    `@media` rules stay in the head. Several blank lines become one.
     """
-    return Wording(
-        subject=_one_line(_render(name, "subject.txt", context, autoescape=False)),
-        text=re.sub(r"\n{3,}", "\n\n", _render(name, "body.txt", context, autoescape=False)).strip() + "\n",
-        html=_inliner.inline(_render(name, "body.html", context, autoescape=True)),
-    )
+    subject = " ".join(_render_part(name, "subject.txt", context, autoescape=False).split())
+    if len(subject) > SUBJECT_CHARS:
+        subject = subject[: SUBJECT_CHARS - 1].rstrip() + "…"
+    text = re.sub(r"\n{3,}", "\n\n", _render_part(name, "body.txt", context, autoescape=False)).strip() + "\n"
+    return Rendered(subject, text, _inliner.inline(_render_part(name, "body.html", context, autoescape=True)))
 
 
-def clean(text: str) -> str:
-    """The text without control characters, with `\\n` at the end of each line and � for what is no character."""
+def _render_part(name: str, part: str, context: Mapping[str, Any], *, autoescape: bool) -> str:
+    template: Any = get_template(f"emails/{name}/{part}")  # its own template decides by the context what is escaped
+    return clean_text(template.template.render(Context(dict(context), autoescape=autoescape)))
+
+
+def clean_text(text: str) -> str:
+    """The text without control characters, with `\\n` at the end of each line, and � for each lone surrogate."""
     text = re.sub(r"\r\n?", "\n", text)
     return _LONE_SURROGATES.sub("\N{REPLACEMENT CHARACTER}", _CONTROLS.sub("", text))
 
 
-def _render(name: str, part: str, context: Mapping[str, Any], *, autoescape: bool) -> str:
-    template: Any = get_template(f"emails/{name}/{part}")  # its own template decides by the context what is escaped
-    return clean(template.template.render(Context(dict(context), autoescape=autoescape)))
-
-
-def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= SUBJECT_CHARS else line[: SUBJECT_CHARS - 1].rstrip() + "…"
+def public_url(path: str) -> str:
+    """The whole address of a page, for a link in a mail."""
+    return f"{settings.SITE_URL.rstrip('/')}{path}"

@@ -1,41 +1,77 @@
-"""Who is told what: superusers everything, other staff what they asked for, and nobody what they declined."""
+"""Who gets which message: superusers all, other staff those they asked for, and nobody one they declined."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractUser
+from django.core import signing
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
-from notifications.kinds import FAILURE_DIGEST, KINDS, Kind
 from notifications.models import Digest, Preference
+from notifications.rendering import public_url
 
-# Somebody's first digest reaches back so far, but not to before they joined.
+# --- what there is to choose from -----------------------------------------------------------------
+FAILURE_DIGEST = "failure_digest"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A message by the name of its folder, in the words that people choose by.
+
+    Nobody gets a message about what they may not look at: `permission` is what one needs to get it.
+    """
+
+    name: str
+    label: Any
+    help: Any
+    permission: str
+
+
+KINDS: dict[str, Kind] = {}  # each app registers its own
+
+
+def register_kinds(*kinds: Kind) -> None:
+    """Let people choose these messages. Call it when the app is ready."""
+    KINDS.update({kind.name: kind for kind in kinds})
+
+
+def kinds_for(person: AbstractUser) -> list[Kind]:
+    """What the person may choose from, apart from the digest."""
+    return [kind for kind in KINDS.values() if person.has_perm(kind.permission)]
+
+
+def label_of(name: str) -> Any:
+    if name == FAILURE_DIGEST:
+        return _("Digest of problems")
+    return KINDS[name].label if name in KINDS else name.replace("_", " ").capitalize()
+
+
+# --- who gets it ----------------------------------------------------------------------------------
+# The first digest reaches back this far, but not to before the person joined.
 FIRST_DIGEST = timedelta(days=7)
 
 
-def listeners(name: str, also: AbstractUser | None = None) -> list[Any]:
-    """Everybody to be told `name`: the staff who listen, and `also`, whose own doing it is about, unless declined."""
-    told = [person for person in _may_know(name) if wants(person, name)]
-    if also is not None and also.is_active and also not in told and not has_declined(also, name):
-        told.append(also)
-    return told
+def recipients_of(name: str, also: AbstractUser | None = None) -> list[Any]:
+    """The staff who want the message `name`, and `also`, whose own doing it is about, unless declined."""
+    with_permission = get_user_model()._default_manager.with_perm(KINDS[name].permission)
+    staff = with_permission.filter(Q(is_staff=True) | Q(is_superuser=True)).select_related("mail_preference")
+    people: list[Any] = [person for person in staff.order_by("pk") if wants_message(person, name)]
+    if also is not None and also.is_active and also not in people and not has_declined(also, name):
+        people.append(also)
+    return people
 
 
-def _may_know(name: str) -> QuerySet[Any]:
-    """Active staff with the message's permission."""
-    people = get_user_model()._default_manager
-    staff = Q(is_staff=True) | Q(is_superuser=True)
-    return people.with_perm(KINDS[name].permission).filter(staff).select_related("mail_preference").order_by("pk")
-
-
-def wants(person: Any, name: str) -> bool:
-    """What a member of staff's choices come to: superusers are told unless they declined, others when they asked."""
+def wants_message(person: Any, name: str) -> bool:
+    """What a member of staff chose. Without a choice, superusers want every message and others none."""
     preference = getattr(person, "mail_preference", None)
     return bool((preference.choices if preference else {}).get(name, person.is_superuser))
 
@@ -48,8 +84,8 @@ def has_declined(person: Any, name: str) -> bool:
 
 
 @transaction.atomic
-def decline(person: Any, name: str) -> None:
-    """Tell the person `name` no more."""
+def decline_message(person: Any, name: str) -> None:
+    """Send the person `name` no more."""
     preference = locked_preference_of(person)
     if name == FAILURE_DIGEST:
         preference.digest = Digest.OFF
@@ -59,13 +95,13 @@ def decline(person: Any, name: str) -> None:
 
 
 def locked_preference_of(person: Any) -> Preference:
-    """The person's preference, for nobody else to change until the transaction ends; a digest may be on its way."""
+    """The person's preference, locked until the transaction ends, because a digest may be on its way."""
     preference_of(person)
     return Preference.objects.select_for_update().get(person_id=person.pk)
 
 
 def preference_of(person: Any) -> Preference:
-    """The person's preference, made when there is none: a superuser's digest comes every day."""
+    """The person's preference, made if there is none: a superuser's digest comes every day."""
     preference, _made = Preference.objects.get_or_create(
         person=person,
         defaults={
@@ -77,6 +113,29 @@ def preference_of(person: Any) -> Preference:
     return preference
 
 
-def kinds_for(person: AbstractUser) -> list[Kind]:
-    """What the person may choose from, the digest apart."""
-    return [kind for kind in KINDS.values() if person.has_perm(kind.permission)]
+# --- stopping it from a mail ----------------------------------------------------------------------
+_SALT = "notifications.stop"
+
+
+def stop_url(person: AbstractUser, name: str) -> str:
+    """Where the person, and anyone the mail was passed on to, can stop `name`. It does not expire: mails do not."""
+    token = signing.dumps([str(person.pk), name], salt=_SALT, compress=True)
+    return public_url(reverse("stop-mail", args=[token]))
+
+
+def read_stop_token(token: str) -> tuple[AbstractUser, str] | None:
+    """The person and the message to stop; None when the token is not ours, or the person is gone."""
+    try:
+        pk, name = signing.loads(token, salt=_SALT)
+    except signing.BadSignature:
+        return None
+    person = get_user_model()._default_manager.filter(pk=pk).first()
+    return (person, name) if person else None
+
+
+def stop_headers(person: AbstractUser, name: str) -> dict[str, str]:
+    """Headers that let a mail program offer the same with one click (RFC 8058)."""
+    return {
+        "List-Unsubscribe": f"<{stop_url(person, name)}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }

@@ -1,4 +1,4 @@
-"""The senders' side: rung for when something was told, and by beat each minute; and the digests, by beat."""
+"""Tasks that send: enqueued when a message was written, and by beat each minute. Tasks of beat: digests, deleting."""
 
 from celery import shared_task
 
@@ -9,20 +9,20 @@ from notifications.outbox import forget_old
 
 @shared_task(name="notifications.deliver")
 def deliver_messages() -> str | None:
-    """How many were sent, for the page of the schedule."""
-    return _told(deliver())
+    """How many were sent, for the page of periodic tasks."""
+    return _sent_text(deliver())
 
 
 @shared_task(name="notifications.digest")
 def send_digests() -> str | None:
-    return _told(send_due())
+    return _sent_text(send_due())
 
 
 @shared_task(name="notifications.forget_old")
 def forget_old_messages() -> str | None:
     forgotten = forget_old()
-    return f"{forgotten} forgotten" if forgotten else None
+    return f"{forgotten} deleted" if forgotten else None
 
 
-def _told(sent: int) -> str | None:
+def _sent_text(sent: int) -> str | None:
     return f"{sent} sent" if sent else None

@@ -1,4 +1,4 @@
-"""Where people choose what they are told, and stop what they do not want."""
+"""The pages where people choose their e-mails, and stop one they do not want."""
 
 from typing import cast
 
@@ -12,38 +12,42 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from notifications.digests import turned_on
+from notifications.digests import begin_now
 from notifications.forms import PreferenceForm
-from notifications.kinds import label_of
-from notifications.links import read_stop_token
-from notifications.subscriptions import decline, has_declined, locked_preference_of
+from notifications.subscriptions import (
+    decline_message,
+    has_declined,
+    label_of,
+    locked_preference_of,
+    read_stop_token,
+)
 
 
 @transaction.atomic
 def my_mail(request: HttpRequest) -> HttpResponse:
-    """Each member of staff chooses for themselves; the admin lets nobody else in."""
+    """Each member of staff chooses for themselves. The admin lets nobody else in."""
     preference = locked_preference_of(cast(AbstractUser, request.user))
     before = preference.digest
     form = PreferenceForm(request.POST or None, instance=preference)
     if request.method == "POST" and form.is_valid():
-        turned_on(form.instance, before)
+        begin_now(form.instance, before)
         form.save()
-        messages.success(request, _("Saved. It holds for everything from now on."))
+        messages.success(request, _("Saved. Your choices apply from now on."))
         return redirect("my-mail")
     context = {**admin.site.each_context(request), "title": _("My e-mails"), "form": form}
     return render(request, "admin/notifications/my_mail.html", context)
 
 
-@csrf_exempt  # a mail program posts here by itself, and the token says who it is for (RFC 8058)
+@csrf_exempt  # a mail program posts here, and the token says whom it is for (RFC 8058)
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def stop_mail(request: HttpRequest, token: str) -> HttpResponse:
-    """Stop one kind of mail to one person, with one click and no login. A look changes nothing: scanners look, too."""
+    """Stop one kind of mail to one person, with one click and no login. GET changes nothing: scanners look too."""
     found = read_stop_token(token)
     if found is None:
         return render(request, "notifications/stop.html", {"unknown": True}, status=404)
     person, name = found
     if request.method == "POST":
-        decline(person, name)
+        decline_message(person, name)
     context = {"person": person, "label": label_of(name), "stopped": has_declined(person, name)}
     return render(request, "notifications/stop.html", context)

@@ -1,4 +1,4 @@
-"""Periodic tasks: their plan, what came of the last run of each, and a button to run one now."""
+"""Periodic tasks: when each runs, the result of its last run, and a button to run it now."""
 
 from typing import Any
 
@@ -23,29 +23,29 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from schedule.models import JobRun, Outcome
-from schedule.running import call_now
+from schedule.running import run_now
 
-# Nothing here follows the sun, and what should happen once is started by hand with "Run now".
+# No task follows the sun, and one that should happen once is started with "Run now".
 NOT_NEEDED = (SolarSchedule, ClockedSchedule)
 
 admin.site.unregister((*NOT_NEEDED, CrontabSchedule, IntervalSchedule, PeriodicTask))
 
 
 def registered_tasks() -> list[tuple[str, str]]:
-    """Choices of every task a worker knows."""
+    """Choices: every task that a worker knows."""
     current_app.loader.import_default_modules()
     names = sorted(name for name in current_app.tasks if not name.startswith("celery."))
     return [("", "---------"), *((name, name) for name in names)]
 
 
 class PeriodicTaskForm(beat.PeriodicTaskForm):
-    """One list of tasks, where the package has a list beside a free text: a task nobody registered never runs."""
+    """One list of tasks. The package has a free text beside it, but a task that nobody registered never runs."""
 
     regtask = None
     task = forms.ChoiceField(label=_("Task"), choices=registered_tasks, widget=UnfoldAdminSelectWidget)
 
     def clean(self) -> dict[str, Any]:
-        # The package's clean() expects it, also when it was refused or is not for this person to change.
+        # The package's clean() needs the task, also when it was refused or this person may not change it.
         self.cleaned_data.setdefault("task", self.instance.task)
         return dict(super().clean())
 
@@ -54,15 +54,24 @@ class PeriodicTaskForm(beat.PeriodicTaskForm):
 class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, ModelAdmin):
     """Without the routing fields: CELERY_TASK_ROUTES has them, and a task sent to any other queue waits for ever.
 
-    What a task does only superusers say; who may change tasks says when it is done, and runs it.
+    Only superusers change what a task does. Anyone who may change tasks says when it runs, and runs it.
     """
 
     form = PeriodicTaskForm
     change_form_template = None  # the package's adds a script to the page, which no page may have here
-    list_display = ("name", "enabled", "scheduler", "last_started", "took", "last_outcome", "last_words", "run_now")
+    list_display = (
+        "name",
+        "enabled",
+        "scheduler",
+        "last_started",
+        "last_took",
+        "last_outcome",
+        "last_result",
+        "run_button",
+    )
     list_filter = ("enabled",)
     date_hierarchy = None
-    actions = ("enable_tasks", "disable_tasks", "run_tasks")
+    actions = ("enable_tasks", "disable_tasks")
     fieldsets = (
         (None, {"fields": ("name", "task", "enabled", "description")}),
         (
@@ -93,7 +102,7 @@ class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, ModelAdmin):
         return bool(request.user.is_superuser)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Switching and running ask for the permission to change, which the package itself does not."""
+        """Nobody switches tasks on or off without the permission to change them; the package does not ask for it."""
         return super().get_actions(request) if self.has_change_permission(request) else {}
 
     # --- the last run -----------------------------------------------------------------------------
@@ -103,7 +112,7 @@ class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, ModelAdmin):
         return job.last_started_at_
 
     @admin.display(description=_("took"))
-    def took(self, job: Any) -> str:
+    def last_took(self, job: Any) -> str:
         return "–" if job.last_seconds_ is None else f"{job.last_seconds_:,.2f}\xa0s"
 
     @display(
@@ -114,13 +123,13 @@ class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, ModelAdmin):
         return Outcome(job.last_outcome_).label if job.last_outcome_ else None
 
     @admin.display(description="")
-    def last_words(self, job: Any) -> str:
+    def last_result(self, job: Any) -> str:
         return Truncator(job.last_result_ or "").chars(120)
 
     # --- run now ----------------------------------------------------------------------------------
 
     @admin.display(description="")
-    def run_now(self, job: PeriodicTask) -> SafeString:
+    def run_button(self, job: PeriodicTask) -> SafeString:
         return format_html(
             '<button type="submit" class="run-now" formaction="{}" aria-label="{}">{}</button>',
             reverse("admin:schedule_run_now", args=[job.pk]),
@@ -130,29 +139,21 @@ class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, ModelAdmin):
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         shown = tuple(super().get_list_display(request))
-        return shown if self.has_change_permission(request) else tuple(name for name in shown if name != "run_now")
+        return shown if self.has_change_permission(request) else tuple(name for name in shown if name != "run_button")
 
     def run_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         if not self.has_change_permission(request):
             raise PermissionDenied
-        self._call(request, get_object_or_404(PeriodicTask, pk=pk))
-        return redirect("admin:django_celery_beat_periodictask_changelist")
-
-    @admin.action(description=_("Run selected tasks now"))
-    def run_tasks(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
-        for job in queryset:
-            self._call(request, job)
-
-    def _call(self, request: HttpRequest, job: PeriodicTask) -> None:
+        job = get_object_or_404(PeriodicTask, pk=pk)
         try:
-            call_now(job)
+            run_now(job)
         except BrokerError:
-            self.message_user(
-                request, _("The broker does not answer, so no worker could be called. Try again."), messages.ERROR
-            )
+            text = _("“%(job)s” was not started, because the broker does not answer. Try again.")
+            self.message_user(request, text % {"job": job.name}, messages.ERROR)
         else:
-            text = _("A worker was called for “%(job)s”. Its result will be here in a moment.") % {"job": job.name}
-            self.message_user(request, text)
+            text = _("“%(job)s” was started. Its result will be here in a moment.")
+            self.message_user(request, text % {"job": job.name})
+        return redirect("admin:django_celery_beat_periodictask_changelist")
 
 
 class PeriodicTaskInline(beat.PeriodicTaskInline, TabularInline):

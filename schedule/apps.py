@@ -3,7 +3,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class ScheduleConfig(AppConfig):
-    """Periodic work: what beat calls for, once per period, and what came of it. Knows no other app."""
+    """The workers' queue, and periodic tasks: each runs once per period and leaves its result. Knows no other app."""
 
     name = "schedule"
     verbose_name = _("Schedule")

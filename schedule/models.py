@@ -1,4 +1,4 @@
-"""One row per job and period: who has the row does the work."""
+"""One row per job and period: the task that has the row does the work."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django_celery_beat.models import PeriodicTask
 
-KEPT = timedelta(days=7)
+RUNS_KEPT_FOR = timedelta(days=7)
 
 
 class Outcome(models.TextChoices):
@@ -19,11 +19,11 @@ class Outcome(models.TextChoices):
 
 
 class JobRun(models.Model):
-    """A periodic task's run for one period, which two beats ask for and one worker does."""
+    """A periodic task's run for one period, which two beats may enqueue and one worker does."""
 
     job = models.ForeignKey(PeriodicTask, models.CASCADE, related_name="runs")
     period = models.DateTimeField(_("due"))
-    # A worker that was lost left the row running; the broker gives its call, of the same id, to another one.
+    # A worker that was lost leaves the row running; the broker gives its task, with the same id, to another one.
     task_id = models.TextField()
     started_at = models.DateTimeField(_("started"), db_default=Now())
     seconds = models.FloatField(_("took"), null=True)
@@ -42,8 +42,8 @@ class JobRun(models.Model):
         return f"{self.job} at {self.period}"
 
     @classmethod
-    def claim(cls, job: int, period: datetime, task_id: str) -> JobRun | None:
-        """The row to work under; None when another call has this period, or the job is gone."""
+    def claim_period(cls, job: int, period: datetime, task_id: str) -> JobRun | None:
+        """The row to work under; None when another task has this period, or the job is gone."""
         with connection.cursor() as cursor:
             cursor.execute(
                 """
@@ -60,6 +60,6 @@ class JobRun(models.Model):
         return cls.objects.get(pk=claimed[0]) if claimed else None
 
     def finish(self, outcome: Outcome, seconds: float, result: str) -> None:
-        """Say what came of it, and forget the job's runs of more than a week before."""
+        """Record the result, and delete the job's runs of more than a week before."""
         JobRun.objects.filter(pk=self.pk).update(outcome=outcome, seconds=round(seconds, 3), result=result[:500])
-        JobRun.objects.filter(job=self.job_id, period__lt=self.period - KEPT).delete()
+        JobRun.objects.filter(job=self.job_id, period__lt=self.period - RUNS_KEPT_FOR).delete()

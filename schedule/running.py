@@ -1,4 +1,4 @@
-"""How a worker runs what beat asked for: once per period, timed, and with a note of what came of it."""
+"""How a worker runs a periodic task: once per period, timed, with a record of its result."""
 
 from __future__ import annotations
 
@@ -19,31 +19,28 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# The headers of a call that came from the schedule: the periodic task's key, and the time it was due.
+# Headers of a task that the schedule enqueued: the periodic task's key, and the time it was due.
 JOB, PERIOD = "schedule_job", "schedule_period"
 
 
 class ScheduledTask(Task[Any, Any]):
-    """The base of every task. One that the schedule did not ask for runs as ever."""
+    """The base class of every task. A task without the schedule's headers runs as usual."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        from schedule.models import JobRun, Outcome
+
         headers = self.request.headers or {}
         if JOB not in headers:
             return super().__call__(*args, **kwargs)
-        return self._in_its_slot(headers[JOB], datetime.fromisoformat(headers[PERIOD]), args, kwargs)
-
-    def _in_its_slot(self, job: int, period: datetime, args: Any, kwargs: Any) -> Any:
-        from schedule.models import JobRun, Outcome
-
-        run = JobRun.claim(job, period, self.request.id or "")
+        run = JobRun.claim_period(headers[JOB], datetime.fromisoformat(headers[PERIOD]), self.request.id or "")
         if run is None:
-            log.info("%s is done for %s already", self.name, period)
+            log.info("%s is done for %s already", self.name, headers[PERIOD])
             return None
         start = time.monotonic()
         try:
             result = super().__call__(*args, **kwargs)
         except Retry:
-            raise  # the same call comes again, and goes on under the same row
+            raise  # the same task is delivered again, and goes on with the same row
         except Exception as error:
             run.finish(Outcome.FAILED, time.monotonic() - start, f"{type(error).__name__}: {error}")
             raise
@@ -55,8 +52,8 @@ def headers_for(job: PeriodicTask, period: datetime) -> dict[str, Any]:
     return {"periodic_task_name": job.name, JOB: job.pk, PERIOD: period.isoformat()}
 
 
-def call_now(job: PeriodicTask) -> None:
-    """Ask a worker to run the job at once; who presses the button twice in a second calls once.
+def run_now(job: PeriodicTask) -> None:
+    """Enqueue the job at once. Called twice in the same second, it runs once.
 
     Raises the broker's `OperationalError` when it does not answer.
     """

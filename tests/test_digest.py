@@ -164,7 +164,7 @@ def later(hours: int = 48) -> datetime:
 @pytest.fixture
 def the_future_is_settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests that look from the day after tomorrow."""
-    monkeypatch.setattr(digests, "_settled", lambda: later(1000))
+    monkeypatch.setattr(digests, "settled_until", lambda: later(1000))
 
 
 def digest_of(root: User, now: datetime) -> Message:
@@ -296,9 +296,9 @@ def test_what_is_not_committed_yet_is_left_for_the_next_digest(feed: Feed) -> No
         with connection.cursor() as cursor:
             cursor.execute("SELECT now()")
             (began,) = cursor.fetchone()
-        (settled,) = at_once(digests._settled)
+        (settled,) = at_once(digests.settled_until)
     assert settled < began
-    (settled,) = at_once(digests._settled)
+    (settled,) = at_once(digests.settled_until)
     assert settled > began - timedelta(seconds=2)
 
 

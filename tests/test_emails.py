@@ -8,8 +8,8 @@ from catalog.models import Feed
 from catalog.tests.factories import applied, item
 from catalog.tests.pages import browser, staff, texts, tree, url
 from devservers import BASE_DIR
-from notifications.kinds import FAILURE_DIGEST, KINDS
 from notifications.outbox import tell
+from notifications.subscriptions import FAILURE_DIGEST, KINDS
 
 EMAILS = BASE_DIR / "templates" / "emails"
 FOLDERS = sorted(path for path in EMAILS.iterdir() if path.is_dir())

@@ -14,7 +14,7 @@ from catalog.models import CatalogState, Feed, ImportRun, Product, Status
 from catalog.tests.factories import catalogue, counts, feed_of, item, items, person, uploaded, wait_until
 from config.management.commands.dev import MAIL_WORKER
 from notifications.models import Message
-from notifications.outbox import ring
+from notifications.outbox import enqueue_delivery
 from notifications.tests.postoffice import PostOffice
 from tests.workers import arrives, running
 
@@ -94,8 +94,8 @@ def test_a_silent_mail_server_keeps_no_import_waiting(
     speak = threading.Event()
     office.moods["CONNECT"] = lambda: None if speak.wait(40) else "421 Tired"
     message = Message.objects.create(recipient=alice, address=alice.email, subject="A", text="A", html="<p>A")
-    ring()
-    ring()  # both threads of the mail worker are busy now
+    enqueue_delivery()
+    enqueue_delivery()  # both threads of the mail worker are busy now
     wait_until(lambda: office.heard("CONNECT") == 2)
     arrives(uploaded(feed, feed_of(item("1"))), Status.REVIEW)
     assert not speak.is_set()

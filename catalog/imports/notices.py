@@ -25,10 +25,9 @@ from catalog.imports.sql import fetch_rows
 from catalog.models import ImportRun, Operation, Outcome, Product, Status
 from catalog.models.runs import ItemState
 from catalog.spreadsheet import cell
-from notifications.kinds import Kind
-from notifications.links import public_url
 from notifications.outbox import Attachment, tell, was_told
-from notifications.subscriptions import listeners
+from notifications.rendering import public_url
+from notifications.subscriptions import Kind, recipients_of
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +96,7 @@ def _notify(
 
     An import does not fail because of its mail.
     """
-    people = listeners(name, also=run.uploaded_by)
+    people = recipients_of(name, also=run.uploaded_by)
     if only_uploader:
         people = [person for person in people if person == run.uploaded_by]
     if not people:

@@ -21,7 +21,7 @@ from catalog.imports.work.queue import fail
 from catalog.models import Feed, ImportRun
 from catalog.tests.factories import applied, edit, execute, feed_of, item, items, planned, received
 from notifications.models import Message
-from notifications.subscriptions import decline, preference_of
+from notifications.subscriptions import decline_message, preference_of
 
 pytestmark = pytest.mark.django_db
 
@@ -215,7 +215,7 @@ def test_an_uploader_who_is_not_staff_is_told_without_a_link_to_the_admin(feed: 
 def test_who_declined_is_told_nothing(feed: Feed, root: User) -> None:
     person = supplier()
     for one in (root, person):
-        decline(one, "import_applied")
+        decline_message(one, "import_applied")
     by_supplier(feed, person)
     assert told() == []
 

@@ -25,7 +25,7 @@ def beat_sent(ago: timedelta = timedelta()) -> PeriodicTask:
 
 
 def worker_sang(outcome: Outcome = Outcome.DONE, ago: timedelta = timedelta()) -> None:
-    run = JobRun.claim(PeriodicTask.objects.get(task=CANARY).pk, timezone.now(), "1")
+    run = JobRun.claim_period(PeriodicTask.objects.get(task=CANARY).pk, timezone.now(), "1")
     assert run
     run.finish(outcome, 0.01, "")
     JobRun.objects.filter(pk=run.pk).update(started_at=timezone.now() - ago)

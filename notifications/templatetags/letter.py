@@ -1,18 +1,18 @@
-"""What every e-mail's words need."""
+"""What every e-mail's templates need."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from django import template
 
-from notifications.links import stop_url
+from notifications.subscriptions import stop_url
 
 register = template.Library()
 
 
 @register.simple_tag(takes_context=True)
 def stop_link(context: Mapping[str, Any], name: str) -> str:
-    """Where the mail's recipient stops mails of this name, and finds the settings for all."""
+    """The address where the recipient stops mails of this name."""
     return stop_url(context["person"], name)
 
 

@@ -1,4 +1,4 @@
-"""What the admin's pages say of messages."""
+"""What the admin's pages show about messages."""
 
 from typing import Any
 
@@ -7,26 +7,26 @@ from django.conf import settings
 from django.db.models import Model
 from django.template import Context
 
-from notifications import warnings
-from notifications.outbox import named
+from notifications.outbox import about_key
+from notifications.warnings import mail_warnings as warnings_about_mail
 
 register = template.Library()
 
 
-@register.inclusion_tag("admin/notifications/_trouble.html", takes_context=True)
-def mail_trouble(context: Context) -> dict[str, Any]:
+@register.inclusion_tag("admin/notifications/_warnings.html", takes_context=True)
+def mail_warnings(context: Context) -> dict[str, Any]:
     """For people who may look at messages; nothing while all is well."""
     may_look = context["request"].user.has_perm("notifications.view_message")
-    return {"sentences": warnings.sentences() if may_look else []}
+    return {"warnings": warnings_about_mail() if may_look else []}
 
 
 @register.inclusion_tag("admin/notifications/_about.html", takes_context=True)
 def mails_about(context: Context, thing: Model) -> dict[str, Any]:
-    """The way to what people were told about the thing, for those who may look at messages."""
-    return {"about": named(thing), "may_look": context["request"].user.has_perm("notifications.view_message")}
+    """A link to the messages about the thing, for people who may look at messages."""
+    return {"about": about_key(thing), "may_look": context["request"].user.has_perm("notifications.view_message")}
 
 
 @register.simple_tag
 def mail_stays_here() -> bool:
-    """Whether mails are only caught, as on a developer's machine."""
+    """Whether mails stay on this machine, as in a checkout."""
     return not settings.EMAIL_BACKEND.endswith(".smtp.EmailBackend")

@@ -121,7 +121,7 @@ def test_mails_that_are_only_caught_are_called_so(
 def test_a_manager_sends_a_message_again(manager: Client, alice: AbstractUser, told: Tell, office: PostOffice) -> None:
     message = failed(told(alice))
     assert "Send again" in text_of(manager.get(page_of(message)))
-    assert "1 message goes out again." in text_of(manager.post(page_of(message, "resend"), follow=True))
+    assert "1 message is sent again." in text_of(manager.post(page_of(message, "resend"), follow=True))
     assert deliver() == 1
     assert office.taken() == [("alice@example.com", str(message.pk))]
 
@@ -131,7 +131,7 @@ def test_several_messages_are_sent_again_from_the_list(
 ) -> None:
     chosen = [failed(told(alice)), failed(told(bob)), failed(told(bob, about="dress:2"))][:2]
     form = {"action": "send_selected_again", "_selected_action": [message.pk for message in chosen]}
-    assert "2 messages go out again." in text_of(manager.post(LIST, form, follow=True))
+    assert "2 messages are sent again." in text_of(manager.post(LIST, form, follow=True))
     assert deliver() == 2
 
 
@@ -147,11 +147,11 @@ def test_sending_again_tries_the_server_at_once(
     assert deliver() == 1
 
 
-def test_what_could_not_be_worded_is_not_sent_empty(manager: Client, alice: AbstractUser, office: PostOffice) -> None:
+def test_what_could_not_be_rendered_is_not_sent_empty(manager: Client, alice: AbstractUser, office: PostOffice) -> None:
     tell([alice], "no_such_message", "dress:1", {})
     message = Message.objects.get()
     assert "Send again" not in text_of(manager.get(page_of(message)))
-    assert "0 messages go out again." in text_of(manager.post(page_of(message, "resend"), follow=True))
+    assert "0 messages are sent again." in text_of(manager.post(page_of(message, "resend"), follow=True))
     assert (deliver(), office.ledger) == (0, [])
 
 
@@ -191,9 +191,9 @@ def test_the_first_page_warns_when_the_server_takes_no_mail(
 
 def test_the_first_page_warns_when_nobody_sends(viewer: Client, alice: AbstractUser, told: Tell) -> None:
     told(alice)
-    assert "waited for a sender" not in text_of(viewer.get(INDEX))
+    assert "waited to be sent" not in text_of(viewer.get(INDEX))
     time_passes(minutes=6)
-    assert "1 message has waited for a sender since " in text_of(viewer.get(INDEX))
+    assert "1 message has waited to be sent since " in text_of(viewer.get(INDEX))
 
 
 def test_the_first_page_warns_of_what_was_not_delivered(viewer: Client, alice: AbstractUser, told: Tell) -> None:
@@ -204,5 +204,5 @@ def test_the_first_page_warns_of_what_was_not_delivered(viewer: Client, alice: A
 
 
 def test_who_may_not_look_at_messages_is_not_warned(staff: Callable[..., Client]) -> None:
-    Outage.note("The mail server cannot be reached")
+    Outage.begin("The mail server cannot be reached")
     assert "Mail delivery has problems" not in text_of(staff().get(INDEX))

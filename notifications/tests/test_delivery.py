@@ -15,10 +15,10 @@ from notifications import delivery
 from notifications.delivery import PAUSES, deliver, pause_after
 from notifications.models import Message, Outage, Status
 from notifications.outbox import Attachment, send_again, tell
-from notifications.refusals import Meaning, of_server
+from notifications.refusals import Meaning, server_refusal
 from notifications.tests.conftest import time_passes
 from notifications.tests.postoffice import GONE, SILENCE, PostOffice
-from notifications.warnings import sentences
+from notifications.warnings import mail_warnings
 
 Tell = Callable[..., Message]
 
@@ -97,7 +97,7 @@ def test_who_was_removed_or_left_gets_nothing(
     assert deliver() == 0
     assert office.ledger == []
     assert state(removed)[0::2] == (Status.WITHDRAWN, "The recipient's account was removed.")
-    assert state(left)[0::2] == (Status.WITHDRAWN, "The recipient's account is not active any more.")
+    assert state(left)[0::2] == (Status.WITHDRAWN, "The recipient's account is no longer active.")
 
 
 # --- refusals -----------------------------------------------------------------------------------------
@@ -210,11 +210,11 @@ def test_pauses_grow_to_a_day_and_then_the_message_counts_as_not_delivered(
 
 def test_a_message_that_ends_its_senders_is_given_up(message: Message, office: PostOffice) -> None:
     for _ in range(12):
-        lost = delivery.claim()  # by a sender of which nothing more is heard
+        lost = delivery.claim_message()  # by a sender of which nothing more is heard
         if lost:
-            delivery.let_go(lost)
+            delivery.release_message(lost)
         time_passes(hours=10)
-    assert state(message) == (Status.FAILED, 10, "Given up: its senders ended while they sent it.")
+    assert state(message) == (Status.FAILED, 10, "Given up: each worker that sent it ended unexpectedly.")
 
 
 def test_a_mail_that_cannot_be_made_is_shown_and_holds_up_nothing(both: list[Message], office: PostOffice) -> None:
@@ -222,7 +222,7 @@ def test_a_mail_that_cannot_be_made_is_shown_and_holds_up_nothing(both: list[Mes
     Message.objects.filter(pk=broken.pk).update(subject="two\nlines")
     assert deliver() == 1
     assert state(broken)[0] == Status.FAILED
-    assert state(broken)[2].startswith("No mail can be made of it: ")
+    assert state(broken)[2].startswith("The message is not a valid mail: ")
     assert state(fine)[0] == Status.SENT
 
 
@@ -313,8 +313,8 @@ def test_what_a_restored_backup_has_waiting_is_parked_when_it_is_older_than_two_
     assert deliver() == 1
     assert state(new)[0] == Status.SENT
     assert state(old)[0] == Status.PARKED
-    assert old.last_error.startswith("Not sent, because that should have been more than two days ago")
-    assert any("is parked" in sentence for sentence in sentences())
+    assert old.last_error.startswith("Not sent, because it was more than two days late")
+    assert any("is parked" in sentence for sentence in mail_warnings())
 
 
 def test_what_is_parked_is_sent_when_a_person_asks_for_it(
@@ -326,7 +326,7 @@ def test_what_is_parked_is_sent_when_a_person_asks_for_it(
     assert send_again(Message.objects.filter(status=Status.PARKED), by=alice) == 1
     assert deliver() == 1
     assert state(message)[0] == Status.SENT
-    assert sentences() == []
+    assert mail_warnings() == []
 
 
 # --- only a person can help ---------------------------------------------------------------------------
@@ -374,4 +374,4 @@ def test_a_refused_sender_concerns_every_message(both: list[Message], office: Po
 
 
 def test_a_certificate_that_proves_nothing_is_for_a_person() -> None:
-    assert of_server(ssl.SSLCertVerificationError("self-signed certificate")).meaning is Meaning.NOBODY
+    assert server_refusal(ssl.SSLCertVerificationError("self-signed certificate")).meaning is Meaning.NOBODY

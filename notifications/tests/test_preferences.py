@@ -8,13 +8,19 @@ from django.contrib.auth.models import AbstractUser, Permission
 from django.test import Client
 from django.urls import reverse
 
-from notifications import kinds
-from notifications.delivery import mail_of, unwanted
+from notifications import subscriptions
+from notifications.delivery import mail_of, reason_to_withdraw
 from notifications.digests import send_due
-from notifications.kinds import FAILURE_DIGEST, Kind
-from notifications.links import stop_url
 from notifications.models import Digest, Message, Preference
-from notifications.subscriptions import decline, has_declined, listeners, preference_of
+from notifications.subscriptions import (
+    FAILURE_DIGEST,
+    Kind,
+    decline_message,
+    has_declined,
+    preference_of,
+    recipients_of,
+    stop_url,
+)
 
 pytestmark = pytest.mark.django_db
 PAGE = reverse("my-mail")
@@ -22,9 +28,8 @@ PAGE = reverse("my-mail")
 
 @pytest.fixture(autouse=True)
 def kinds_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kinds, "KINDS", {})
-    monkeypatch.setattr("notifications.subscriptions.KINDS", kinds.KINDS)
-    kinds.register(
+    monkeypatch.setattr(subscriptions, "KINDS", {})
+    subscriptions.register_kinds(
         Kind("greeting", "Greeting", "Who came in.", "auth.view_group"),
         Kind("secret", "Secret", "What only few may know.", "auth.delete_group"),
     )
@@ -55,37 +60,37 @@ def form(**fields: Any) -> dict[str, Any]:
 
 # --- who is told --------------------------------------------------------------------------------------
 def test_superusers_are_told_unasked_and_other_staff_when_they_asked(root: Any, sam: Any, alice: Any) -> None:
-    assert listeners("greeting") == [root]
+    assert recipients_of("greeting") == [root]
     browser(sam).post(PAGE, form(messages=["greeting"]))
-    assert {*listeners("greeting")} == {root, sam}
-    decline(root, "greeting")
-    assert listeners("greeting") == [sam]
+    assert {*recipients_of("greeting")} == {root, sam}
+    decline_message(root, "greeting")
+    assert recipients_of("greeting") == [sam]
 
 
 def test_a_superuser_who_chose_something_else_is_told_all_the_same(root: Any) -> None:
-    decline(root, "secret")
-    assert listeners("greeting") == [root]
-    assert listeners("secret") == []
+    decline_message(root, "secret")
+    assert recipients_of("greeting") == [root]
+    assert recipients_of("secret") == []
 
 
 def test_whose_doing_it_is_about_is_told_once_unless_declined(root: Any, alice: Any) -> None:
-    assert listeners("greeting", also=alice) == [root, alice]
-    assert listeners("greeting", also=root) == [root]
-    decline(alice, "greeting")
-    assert listeners("greeting", also=alice) == [root]
+    assert recipients_of("greeting", also=alice) == [root, alice]
+    assert recipients_of("greeting", also=root) == [root]
+    decline_message(alice, "greeting")
+    assert recipients_of("greeting", also=alice) == [root]
 
 
 def test_who_left_is_told_nothing(root: Any, alice: Any) -> None:
     for person in (root, alice):
         person.is_active = False
         person.save()
-    assert listeners("greeting", also=alice) == []
+    assert recipients_of("greeting", also=alice) == []
 
 
 def test_who_lost_the_permission_is_told_nothing(sam: Any) -> None:
     browser(sam).post(PAGE, form(messages=["greeting"]))
     sam.user_permissions.clear()
-    assert listeners("greeting") == []
+    assert recipients_of("greeting") == []
 
 
 # --- my e-mails ---------------------------------------------------------------------------------------
@@ -108,7 +113,7 @@ def test_nobody_chooses_what_they_may_not_know(sam: Any) -> None:
 
 
 def test_what_a_person_declined_stays_declined_while_it_is_not_offered(sam: Any) -> None:
-    decline(sam, "secret")
+    decline_message(sam, "secret")
     browser(sam).post(PAGE, form(messages=["greeting"]))
     assert preference_of(sam).choices == {"secret": False, "greeting": True}
 
@@ -183,6 +188,6 @@ def test_a_link_that_somebody_made_up_stops_nothing(client: Client, alice: Any) 
 
 def test_what_was_declined_after_it_was_told_is_not_sent(told: Any, alice: Any) -> None:
     message: Message = told(alice)
-    assert unwanted(message) == ""
-    decline(alice, "greeting")
-    assert "does not want" in unwanted(Message.objects.get(pk=message.pk))
+    assert reason_to_withdraw(message) == ""
+    decline_message(alice, "greeting")
+    assert "no longer wants" in reason_to_withdraw(Message.objects.get(pk=message.pk))

@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError
 
 from notifications.models import Message, Status
 from notifications.outbox import Attachment, tell
-from notifications.rendering import word
+from notifications.rendering import render_mail
 from notifications.tasks import forget_old_messages
 from notifications.tests.conftest import time_passes
 
@@ -68,14 +68,14 @@ def test_a_broker_that_is_away_costs_nobody_the_message(alice: AbstractUser, mon
 
 
 def test_text_says_values_as_they_are_and_html_escapes_them(alice: AbstractUser) -> None:
-    words = word("greeting", {"title": "Silk & <b>wool</b>", "person": alice})
+    words = render_mail("greeting", {"title": "Silk & <b>wool</b>", "person": alice})
     assert words.subject == "Hello alice: Silk & <b>wool</b>"
     assert "Silk & <b>wool</b>" in words.text
     assert "Silk &amp; &lt;b&gt;wool&lt;/b&gt;" in words.html
 
 
 def test_styles_stand_at_their_elements_and_the_dark_ones_stay() -> None:
-    html = word("greeting", {"title": "A dress"}).html
+    html = render_mail("greeting", {"title": "A dress"}).html
     assert '<p style="color: #111111' in html
     assert "prefers-color-scheme: dark" in html
 
@@ -89,7 +89,7 @@ def test_no_value_breaks_a_header_or_the_database(alice: AbstractUser, told: Cal
     assert (raw["To"], raw["Bcc"]) == ("alice@example.com", None)
 
 
-def test_a_message_that_cannot_be_worded_is_shown_and_blocks_nothing(alice: AbstractUser) -> None:
+def test_a_message_that_cannot_be_rendered_is_shown_and_blocks_nothing(alice: AbstractUser) -> None:
     def broken() -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT no_such_column")
@@ -118,7 +118,7 @@ def test_old_messages_are_forgotten_but_not_while_they_wait(
     Message.objects.filter(pk=old.pk).update(status=Status.FAILED)
     time_passes(days=31)
     new = told(alice, about="dress:2")
-    assert forget_old_messages() == "1 forgotten"
+    assert forget_old_messages() == "1 deleted"
     assert set(Message.objects.all()) == {waiting, new}
     settings.RETENTION_MESSAGES_DAYS = 0
     time_passes(days=3650)

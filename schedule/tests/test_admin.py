@@ -44,7 +44,7 @@ def press(client: Client, job: PeriodicTask) -> Any:
 
 
 def test_the_list_says_what_came_of_the_last_run(admin_client: Client, job: PeriodicTask) -> None:
-    run = JobRun.claim(job.pk, job.date_changed, "1")
+    run = JobRun.claim_period(job.pk, job.date_changed, "1")
     assert run
     run.finish(Outcome.FAILED, 1.25, "ValueError: <no way>")
     page = admin_client.get(TASKS).content.decode()
@@ -56,7 +56,7 @@ def test_the_list_says_what_came_of_the_last_run(admin_client: Client, job: Peri
 def test_a_manager_runs_a_job_now(job: PeriodicTask, called: list[Any]) -> None:
     page = press(browser("manager"), job)
     assert [name for name, _ in called] == ["catalog.sweep"]
-    assert "A worker was called for “Sweep up”" in str(next(iter(page.context["messages"])))
+    assert "“Sweep up” was started." in str(next(iter(page.context["messages"])))
 
 
 @pytest.mark.parametrize("role", ["", "viewer", "approver"])
@@ -108,7 +108,7 @@ WARNING = "Periodic tasks have problems"
 
 
 def ended(job: PeriodicTask, outcome: Outcome, at: int) -> None:
-    run = JobRun.claim(job.pk, job.date_changed + timedelta(minutes=at), str(at))
+    run = JobRun.claim_period(job.pk, job.date_changed + timedelta(minutes=at), str(at))
     assert run
     run.finish(outcome, 1.0, "")
 
@@ -120,11 +120,11 @@ def test_the_first_page_names_tasks_that_failed_until_they_end_well(admin_client
     assert WARNING not in admin_client.get(INDEX).content.decode()
 
 
-def test_the_first_page_says_when_beat_calls_for_nothing(admin_client: Client, job: PeriodicTask) -> None:
+def test_the_first_page_says_when_beat_starts_nothing(admin_client: Client, job: PeriodicTask) -> None:
     for minutes, silent in ((5, False), (15, True)):
         last = timezone.now() - timedelta(minutes=minutes)
         PeriodicTask.objects.filter(pk=job.pk).update(task="schedule.canary", last_run_at=last)
-        assert ("See that beat runs." in admin_client.get(INDEX).content.decode()) == silent
+        assert ("Check that beat runs." in admin_client.get(INDEX).content.decode()) == silent
 
 
 @pytest.mark.parametrize(("role", "warned"), [("manager", True), ("approver", False)])

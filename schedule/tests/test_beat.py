@@ -10,9 +10,9 @@ from celery.exceptions import Retry
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from config import celery_app
-from schedule.beat import Scheduler, period_of
+from schedule.beat import Scheduler, due_period
 from schedule.models import JobRun, Outcome
-from schedule.running import call_now, headers_for
+from schedule.running import headers_for, run_now
 
 pytestmark = pytest.mark.django_db
 DONE: list[str] = []
@@ -136,7 +136,7 @@ def test_every_beat_calls_a_nightly_period_by_the_same_name(nightly: PeriodicTas
     due = datetime(2026, 2, 28, 23, 0, tzinfo=UTC)
     for later in (0, 1, 300):
         with time_machine.travel(START + timedelta(minutes=later)):
-            assert period_of(entry, START) == due
+            assert due_period(entry, START) == due
 
 
 def test_a_call_that_nobody_took_in_its_period_is_worth_nothing(job: PeriodicTask, sent: list[Any]) -> None:
@@ -167,7 +167,7 @@ def test_a_run_that_is_tried_again_is_the_same_run(job: PeriodicTask) -> None:
 
 
 def test_the_call_of_a_lost_worker_is_taken_up_again(job: PeriodicTask) -> None:
-    assert JobRun.claim(job.pk, START, "lost")
+    assert JobRun.claim_period(job.pk, START, "lost")
     count.apply(headers=headers_for(job, START), task_id="other")
     assert DONE == []
     count.apply(headers=headers_for(job, START), task_id="lost")
@@ -203,7 +203,7 @@ def test_the_button_pressed_twice_calls_once(job: PeriodicTask, monkeypatch: pyt
     calls: list[Any] = []
     monkeypatch.setattr("celery.current_app.send_task", lambda name, **options: calls.append(options))
     with time_machine.travel(START):
-        call_now(job)
-        call_now(job)
+        run_now(job)
+        run_now(job)
     work(calls)
     assert DONE == ["done"]

@@ -214,7 +214,7 @@ class Torture:
         if time.monotonic() > self._next_sweep:
             self._next_sweep = time.monotonic() + EVERY
             steadily(sweep.sweep)
-            outbox.ring()
+            outbox.enqueue_delivery()
 
     # --- restarts -----------------------------------------------------------------------------------------
 

@@ -43,9 +43,9 @@ POINTS: dict[str, tuple[Any, str, str]] = {
     "redo, before the first product": (undo, "lay_over", "before"),
     "redo, before the commit": (undo, "lay_over", "after"),
     "redo, after the commit": (tasks, "redo", "after"),
-    "mail, before it is sent": (delivery.Line, "send", "before"),
-    "mail, taken by the server": (delivery.Line, "send", "after"),
-    "mail, noted as sent": (delivery, "let_go", "before"),
+    "mail, before it is sent": (delivery.MailConnection, "send", "before"),
+    "mail, taken by the server": (delivery.MailConnection, "send", "after"),
+    "mail, noted as sent": (delivery, "release_message", "before"),
 }
 # A file here, named like a point, has the blow that comes upon who is there first.
 ARMED = devservers.STATE / "points"
