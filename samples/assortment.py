@@ -1,8 +1,8 @@
 """What the made-up shop sells: item number `index` of the catalogue with one seed.
 
-An item is a pure function of (seed, index): it can be made alone, in any order, on any machine, and knows nothing of
-how long the feed is. The catalogue is cut into blocks of 64 items, each block into styles (one product in one colour,
-the feed's item group), each style into sizes, which are the items.
+An item is a pure function of (seed, index): it can be made alone, in any order and on any machine, and does not depend
+on the length of the feed. The catalogue is cut into blocks of 64 items, each block into styles (one product in one
+colour, the feed's item group), and each style into sizes, which are the items.
 """
 
 from collections.abc import Iterator
@@ -15,10 +15,10 @@ from samples.houses import House
 from samples.vocabulary import DISCOUNTS, ICONS, PREORDER_DATES, SEASONS, STYLE_NAMES, TIERS, Season
 
 BLOCK = 64
-"""Items in a block. No style reaches over the end of one."""
+"""Items in a block. No style crosses the end of one."""
 
 LAST_INDEX = 900_000_000 - 1
-"""Up to here every item of a seed has an id and a GTIN of its own."""
+"""Up to this number every item of a seed has its own id and its own GTIN."""
 
 _SHORTEST_TITLE = 26  # characters
 
@@ -27,8 +27,8 @@ _SHORTEST_TITLE = 26  # characters
 class Style:
     """One product in one colour: what all its sizes have in common. Money is in fils, a hundredth of a dirham.
 
-    `story` holds the draws its description is written from. Styles are compared by identity: each is made once for
-    all its sizes.
+    `story` holds the draws that decide its description. Styles are compared by identity: each is made once for all its
+    sizes.
     """
 
     number: int
@@ -39,7 +39,7 @@ class Style:
     title: str
     story: tuple[int, ...]
     colour: str
-    material: str  # '' where naming one makes no sense
+    material: str  # '' where a material makes no sense
     season: Season
     tier: str
     icon: str
@@ -52,12 +52,12 @@ class Style:
 
     @property
     def final_price(self) -> int:
-        """What is asked for it today, in fils."""
+        """What it costs today, in fils."""
         return self.price * (100 - self.discount) // 100
 
     @property
     def composition(self) -> str:
-        """The material as a label says it: Sterling-Silver Ring → Sterling Silver."""
+        """The material as a label says it: Sterling-Silver → Sterling Silver."""
         return self.material.replace("-", " ")
 
     def sku(self, size: str) -> str:
@@ -66,7 +66,7 @@ class Style:
 
 
 class Stock(NamedTuple):
-    """Whether and how many times an item can be had. `date` says since when a preorder can be delivered, else ''."""
+    """Whether an item is available, and how many there are. `date` is when a preorder can be delivered, else ''."""
 
     availability: str
     quantity: int
@@ -110,12 +110,22 @@ class Assortment:
 
     def offers(self, start: int, stop: int) -> Iterator[Offer]:
         """The items from number `start` up to, but not including, `stop`."""
-        for first, size, department in self._groups(start, stop):
-            style = self._style(first, size, department)
+        for first, size, department in self._groups_between(start, stop):
+            style = self._style_at(first, size, department)
+            prefix = style.house.gs1_prefix
             for index in range(max(start, first), min(stop, first + size)):
-                yield self._offer(index, style, style.sizes[index - first])
+                draw = self._offers.at(index)
+                label = style.sizes[index - first]
+                serial = (index * 387_420_489 + self._gtin_offset) % 10**9
+                yield Offer(
+                    style=style,
+                    size=label,
+                    gtin=gtin13(f"{prefix}{serial:09}") if percent(70, draw()) else "",
+                    mpn=f"{prefix}-{style.number % 10**6:06}-{SIZE_CODES[label]}" if percent(80, draw()) else "",
+                    stock=draw_stock(draw),
+                )
 
-    def _groups(self, start: int, stop: int) -> Iterator[tuple[int, int, Department]]:
+    def _groups_between(self, start: int, stop: int) -> Iterator[tuple[int, int, Department]]:
         """(first item, number of items, department) of each style with an item in start..stop."""
         for block in range(start // BLOCK, (stop - 1) // BLOCK + 1):
             first, end = block * BLOCK, (block + 1) * BLOCK
@@ -128,8 +138,8 @@ class Assortment:
                 if first == end:
                     break
 
-    def _style(self, first: int, size: int, department: Department) -> Style:
-        """The style of `size` items whose first one is number `first`, which numbers the style, too."""
+    def _style_at(self, first: int, size: int, department: Department) -> Style:
+        """The style of `size` items whose first item is number `first`, which numbers the style as well."""
         draw = self._styles.at(first)
         kind = pick(department.kinds, draw())
         materials = kind.materials or department.materials
@@ -141,56 +151,44 @@ class Assortment:
             kind=kind,
             audience=pick(kind.audiences, draw()),
             house=pick_weighted(department.guild.houses, department.guild.cumulative, draw()),
-            title=_title(pick(department.details, draw()), material, kind.noun, draw),
+            title=draw_title(pick(department.details, draw()), material, kind.noun, draw),
             story=self._stories.roll(first),
             colour=pick(department.colours, draw()),
             material=material,
             season=season,
             tier=pick(TIERS, draw()),
             icon=pick(ICONS, draw()),
-            price=_price(kind, draw),
+            price=draw_price(kind, draw),
             discount=pick(DISCOUNTS, draw()) if percent(season.on_sale, draw()) else 0,
             images=0 if percent(10, draw()) else between(3, 6, draw()),
             image_version=between(1, 9, draw()),
-            # As the shop printed it one day: were it counted, one size selling out would change its sisters as well.
+            # As the shop once printed it: if it were counted, one size selling out would change the other sizes too.
             options_percentage=between(1, size, draw()) * 100 // size,
-            sizes=_sizes(department, kind, size, draw()),
-        )
-
-    def _offer(self, index: int, style: Style, size: str) -> Offer:
-        draw = self._offers.at(index)
-        prefix = style.house.gs1_prefix
-        serial = (index * 387_420_489 + self._gtin_offset) % 10**9
-        return Offer(
-            style=style,
-            size=size,
-            gtin=gtin13(f"{prefix}{serial:09}") if percent(70, draw()) else "",
-            mpn=f"{prefix}-{style.number % 10**6:06}-{SIZE_CODES[size]}" if percent(80, draw()) else "",
-            stock=_stock(draw),
+            sizes=pick_sizes(department, kind, size, draw()),
         )
 
 
 def gtin13(digits: str) -> str:
-    """Twelve digits and the check digit that makes a GTIN of them."""
+    """Twelve digits and the check digit that makes them a GTIN."""
     weighted = sum(map(int, digits[::2])) + 3 * sum(map(int, digits[1::2]))
     return f"{digits}{-weighted % 10}"
 
 
-def _title(detail: str, material: str, noun: str, draw: Draw) -> str:
+def draw_title(detail: str, material: str, noun: str, draw: Draw) -> str:
     title = " ".join(filter(None, (detail, material, noun)))
     named = percent(40, draw())
     name = pick(STYLE_NAMES, draw())
     return f"{name} {title}" if named or len(title) < _SHORTEST_TITLE else title
 
 
-def _price(kind: Kind, draw: Draw) -> int:
-    """A round price in fils from the kind's range. The cheap end is crowded, the dear end is thin."""
+def draw_price(kind: Kind, draw: Draw) -> int:
+    """A round price in fils from the kind's range. Most are near the cheap end."""
     dirhams = between(kind.cheapest, kind.dearest, draw() * draw() >> 16)
     step = 5 if dirhams < 1_000 else 50 if dirhams < 10_000 else 100
     return dirhams // step * step * 100
 
 
-def _sizes(department: Department, kind: Kind, count: int, draw: int) -> tuple[str, ...]:
+def pick_sizes(department: Department, kind: Kind, count: int, draw: int) -> tuple[str, ...]:
     """`count` neighbouring sizes of the kind's scale."""
     if count == 1 and department.single_size:
         return ONE_SIZE
@@ -198,7 +196,7 @@ def _sizes(department: Department, kind: Kind, count: int, draw: int) -> tuple[s
     return kind.scale[smallest : smallest + count]
 
 
-def _stock(draw: Draw) -> Stock:
+def draw_stock(draw: Draw) -> Stock:
     """In stock 84 %, out of stock 13 %, preorder 2 %, backorder 1 % of the items."""
     fortune, detail = draw(), draw()
     if percent(84, fortune):

@@ -16,7 +16,7 @@ from samples.houses import BEAUTY, FASHION, HOME, KIDS, PRECIOUS, Guild
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Whom a product is for: as the shop says it, and as Merchant Center does."""
+    """Who a product is for, in the words of the shop and of Merchant Center."""
 
     label: str
     gender: str
@@ -96,9 +96,9 @@ SHADES = (
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of product: what it is called, where it is shelved, its sizes, its price range in AED, who buys it.
+    """A kind of product: its name, shelf, sizes, price range in AED and customers.
 
-    `materials` stand in for its department's, where not every one of those makes sense.
+    `materials` replace those of its department when some of them make no sense.
     """
 
     noun: str
@@ -113,8 +113,11 @@ class Kind:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Department:
-    """A part of the shop. `sizes_per_style` are equally likely numbers of items in a group; `details` and `materials`
-    open a title, `craft` is what its descriptions say; without `materials` the feed names none."""
+    """A part of the shop.
+
+    `sizes_per_style` are equally likely numbers of items in a group. `details` and `materials` begin a title; without
+    `materials` the feed names none. `craft` are sentences of its descriptions.
+    """
 
     name: str
     product_class: str
@@ -125,7 +128,7 @@ class Department:
     details: tuple[str, ...]
     materials: tuple[str, ...]
     craft: tuple[str, ...]
-    single_size: bool = False  # a style with one item comes in "One Size" rather than in one of the scale
+    single_size: bool = False  # a style with one item has "One Size" instead of a size of the scale
 
 
 _APPAREL = "Apparel & Accessories"

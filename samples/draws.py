@@ -1,8 +1,8 @@
-"""Chance that can be repeated: every draw is a function of a seed, a purpose and a number, and of nothing else.
+"""Repeatable chance: every draw is a function of a seed, a purpose and a number, and of nothing else.
 
-`random.Random` would have to be made anew for every item, which costs more than writing the item. One keyed hash of
-the item's number yields all the draws an item needs. Nothing here calls a floating-point function: those may differ
-in the last bit from one C library to the next.
+Making a `random.Random` for every item would cost more than writing the item. One keyed hash of the item's number gives
+all the draws that an item needs. Nothing here calls a floating-point function: those may differ in the last bit from
+one C library to the next.
 """
 
 from bisect import bisect_right

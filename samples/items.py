@@ -43,9 +43,9 @@ class Item:
         return f"<item>\n{''.join(lines)}{self.extras}</item>\n".encode()
 
 
-def to_item(offer: Offer) -> Item:
-    """The item that an offer is in the feed."""
-    sheet = _sheet(offer.style)
+def item_of(offer: Offer) -> Item:
+    """The item of an offer in the feed."""
+    sheet = _sheet_of(offer.style)
     stock = offer.stock
     fields = sheet.fields.copy()
     fields["g:id"] = offer.id
@@ -60,12 +60,12 @@ def to_item(offer: Offer) -> Item:
     return Item(fields, sheet.images.copy(), sheet.extras)
 
 
-def money(fils: int) -> str:
+def money_text(fils: int) -> str:
     """An amount as Merchant Center reads it: 15500 → 155.00 AED."""
     return f"{fils // 100}.{fils % 100:02} AED"
 
 
-def markup(text: str) -> str:
+def escape_text(text: str) -> str:
     """Text as the content of an element."""
     return escape(text, quote=False)
 
@@ -81,26 +81,32 @@ class _Sheet:
 
 
 @lru_cache(maxsize=4)
-def _sheet(style: Style) -> _Sheet:
-    """Kept for the style being written, and for the variations that a changed item makes of it."""
+def _sheet_of(style: Style) -> _Sheet:
+    """Kept for the style that is being written, and for the variations that a changed item makes of it."""
     audience, app_url = style.audience.label, f"{_APP}/{style.number}"
-    slug = _slug(f"{style.house.name} {style.title} for {audience}")
+    name = f"{style.house.name} {style.title} for {audience}"
+    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^a-z0-9]+", "-", ascii_name.lower()).strip("-")
     main_image, *more_images = (
         f"{_MEDIA}/products/{style.number % 1000:03}/{style.number}_{n}.jpg?v={style.image_version}&amp;w=1200"
         for n in range(1, style.images + 2)
     )
     fields = {
         "g:id": "",
-        "title": markup(style.title),
-        "g:product_type": markup(f"{audience} > {style.department.name} > {style.kind.shelf}"),
+        "title": escape_text(style.title),
+        "g:product_type": escape_text(f"{audience} > {style.department.name} > {style.kind.shelf}"),
         "link": "",
         "description": describe(style),
         "g:image_link": main_image,
-        **_prices(style),
+        "g:price": money_text(style.price),
+        "g:sale_price": money_text(style.final_price) if style.discount else None,
+        "g:oldprice": money_text(style.price),
+        "g:finalprice": money_text(style.final_price),
+        "g:discount_percent": str(style.discount),
         "g:availability": "",
         "g:availability_date": None,
-        "g:google_product_category": markup(style.kind.category),
-        "g:brand": markup(style.house.name),
+        "g:google_product_category": escape_text(style.kind.category),
+        "g:brand": escape_text(style.house.name),
         "g:gtin": None,
         "g:mpn": None,
         "g:identifier_exists": "",
@@ -121,48 +127,18 @@ def _sheet(style: Style) -> _Sheet:
         "all_sizes_skus": ",".join(map(style.sku, style.sizes)),
         "sizes_of_all_skus": ",".join(style.sizes),
         "product_season": style.season.name,
-        "product_class": markup(style.department.product_class),
-        **_labels(style),
-    }
-    return _Sheet(fields, more_images, _shipping(style) + _app_links(app_url), f"{_SHOP}/shop-{slug}-")
-
-
-def _prices(style: Style) -> Fields:
-    return {
-        "g:price": money(style.price),
-        "g:sale_price": money(style.final_price) if style.discount else None,
-        "g:oldprice": money(style.price),
-        "g:finalprice": money(style.final_price),
-        "g:discount_percent": str(style.discount),
-    }
-
-
-def _labels(style: Style) -> Fields:
-    return {
+        "product_class": escape_text(style.department.product_class),
         "g:custom_label_0": style.department.name.lower(),
-        "g:custom_label_1": _price_band(style.price),
+        "g:custom_label_1": next((band for limit, band in _PRICE_BANDS if style.price < limit), "over-10000"),
         "g:custom_label_2": style.tier,
         "g:custom_label_3": style.season.name.lower(),
         "g:custom_label_4": f"sale-{style.discount}" if style.discount else "full-price",
     }
-
-
-def _price_band(price: int) -> str:
-    return next((band for limit, band in _PRICE_BANDS if price < limit), "over-10000")
-
-
-def _shipping(style: Style) -> str:
-    price = money(0 if style.final_price >= _FREE_SHIPPING_FROM else 25_00)
-    service = "<g:country>AE</g:country><g:service>Standard</g:service>"
-    return f"<g:shipping>{service}<g:price>{price}</g:price></g:shipping>\n"
-
-
-def _app_links(app_url: str) -> str:
-    """The elements that open a product in the shop's apps; all but the address are the same for every item."""
-    return f'{_APPS}<g:ios_url>{app_url}</g:ios_url>\n<appLink property="iphone_url" content="{app_url}"/>\n'
-
-
-def _slug(text: str) -> str:
-    """A piece of a URL: ASCII letters and digits, joined by hyphens."""
-    ascii_only = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9]+", "-", ascii_only.lower()).strip("-")
+    shipping_price = money_text(0 if style.final_price >= _FREE_SHIPPING_FROM else 25_00)
+    extras = (
+        "<g:shipping><g:country>AE</g:country><g:service>Standard</g:service>"
+        f"<g:price>{shipping_price}</g:price></g:shipping>\n"
+        f"{_APPS}"
+        f'<g:ios_url>{app_url}</g:ios_url>\n<appLink property="iphone_url" content="{app_url}"/>\n'
+    )
+    return _Sheet(fields, more_images, extras, f"{_SHOP}/shop-{slug}-")

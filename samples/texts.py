@@ -8,17 +8,20 @@ from samples.vocabulary import ARABIC, CARE, CLOSINGS, OPENINGS, ORIGINS, STYLIN
 
 
 def describe(style: Style) -> str:
-    """The description as it stands in the feed: XML text, escaped or inside CDATA, and never empty."""
+    """The description as the feed has it: XML text, escaped or inside CDATA, and never empty."""
     draw = iter(style.story).__next__
     form = draw()
     if percent(60, form):
-        return f"<![CDATA[{_html(style, draw)}]]>"
+        return f"<![CDATA[{_html_text(style, draw)}]]>"
     if percent(92, form):
         return escape(" ".join(_sentences(style, draw, between(0, 2, draw()))), quote=False)
-    return escape(" ".join(_arabic(style, draw)), quote=False)
+    start = between(0, len(ARABIC) - 1, draw())
+    count = between(4, 7, draw())
+    sentences = (ARABIC[(start + n) % len(ARABIC)].format(brand=style.house.name) for n in range(count))
+    return escape(" ".join(sentences), quote=False)
 
 
-def _html(style: Style, draw: Draw) -> str:
+def _html_text(style: Style, draw: Draw) -> str:
     """Paragraphs and a list, as shops write them into feeds: 400 to 1,200 characters."""
     sentences = _sentences(style, draw, between(2, 5, draw()))
     middle = len(sentences) // 2
@@ -35,7 +38,7 @@ def _html(style: Style, draw: Draw) -> str:
 
 
 def _sentences(style: Style, draw: Draw, craft: int) -> list[str]:
-    """An opening, `craft` sentences on how it is made, one on how to wear it, a closing."""
+    """An opening, `craft` sentences on how it is made, one on how to wear it, and a closing."""
     facts = {
         "brand": style.house.name,
         "noun": style.kind.noun.lower(),
@@ -48,9 +51,3 @@ def _sentences(style: Style, draw: Draw, craft: int) -> list[str]:
     crafted = [pool[(start + n) % len(pool)] for n in range(craft)]
     sentences = (pick(OPENINGS, draw()), *crafted, pick(STYLING, draw()), pick(CLOSINGS, draw()))
     return [sentence.format_map(facts) for sentence in sentences]
-
-
-def _arabic(style: Style, draw: Draw) -> list[str]:
-    start = between(0, len(ARABIC) - 1, draw())
-    count = between(4, 7, draw())
-    return [ARABIC[(start + n) % len(ARABIC)].format(brand=style.house.name) for n in range(count)]

@@ -293,13 +293,13 @@ def test_the_command_writes_a_later_feed_to_standard_output(capfdbinary: pytest.
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--items=-1"], "items is a number from 0 to 10,000,000, not -1."),
+        (["--items=-1"], "items must be from 0 to 10,000,000, not -1."),
         ([f"--items={MAX_ITEMS + 1}"], "not 10,000,001."),
-        (["--seed=-1"], "A seed is a whole number from 0"),
+        (["--seed=-1"], "A seed must be a whole number from 0"),
         (["--changed=5"], "--changed needs --from-seed"),
-        (["--from-seed=1", "--changed=101"], "changed is a share in percent, from 0 to 100, not 101.0."),
-        (["--from-seed=1", "--added=nan"], "added is a share in percent"),
-        (["--from-seed=-1"], "A seed is a whole number from 0"),
+        (["--from-seed=1", "--changed=101"], "changed must be a percentage from 0 to 100, not 101.0."),
+        (["--from-seed=1", "--added=nan"], "added must be a percentage"),
+        (["--from-seed=-1"], "A seed must be a whole number from 0"),
         (["--from-seed=1", "--changed=60", "--removed=60"], "5 changed and 5 removed items do not fit into 9"),
     ],
 )
