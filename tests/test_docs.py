@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from django.apps import apps
+from django.conf import settings
 from django.contrib import admin
 from django.core.management import get_commands
 
@@ -245,3 +246,8 @@ def test_every_attribute_is_a_column_and_on_the_products_page() -> None:
     assert {field.name for field in ItemFields._meta.get_fields()} | {"id"} == attributes
     shown = str(admin.site.get_model_admin(Product).fieldsets)
     assert {name for name in attributes if f"'{name}'" not in shown} == set()
+
+
+def test_the_newest_release_of_the_changelog_is_the_version() -> None:
+    releases = re.findall(r"^## \[([\d.]+)\]", text_of("CHANGELOG.md"), re.MULTILINE)
+    assert releases[0] == settings.VERSION

@@ -1,5 +1,6 @@
 """What holds everywhere. The servers are those that the environment names; `local` has others for a checkout."""
 
+import tomllib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from config.mail import mail_settings, sender
 from config.settings.unfold import UNFOLD  # noqa: F401
 
 BASE_DIR = Path(__file__).resolve().parents[2]
+VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
 
 env: Any = environ.Env()
 env.read_env(BASE_DIR / ".env")
@@ -160,7 +162,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Ounass Product Management",
     "DESCRIPTION": "Accounts, products and imports over HTTP. Sign up, log in, and send the `access` token with each "
     "call: `Authorization: Bearer …`. It is valid for 15 minutes; `refresh` gives the next one, once.",
-    "VERSION": "1.0.0",
+    "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
     # The page at /docs/ comes with its scripts and styles, and asks no other site to check the schema.
     "SWAGGER_UI_DIST": "SIDECAR",
