@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog.errors import FeedRefused
-from catalog.feeds.broken.repair import Repaired, Repairs
+from catalog.feeds.broken.repair import RepairedStream, Repairs
 from catalog.feeds.broken.salvage import SALVAGEABLE, salvage_items
 from catalog.feeds.limits import SAFE
 from catalog.feeds.reading.formats import open_content
@@ -78,7 +78,7 @@ def _strict(stream: Stream) -> Iterator[RawItem]:
 
 
 def _repaired(stream: Stream) -> Iterator[RawItem]:
-    return read_items(Repaired(open_content(stream, SAFE).from_the_start(), Repairs()))
+    return read_items(RepairedStream(open_content(stream, SAFE).from_the_start(), Repairs()))
 
 
 def _salvaged(stream: Stream) -> Iterator[RawItem]:

@@ -9,7 +9,7 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from catalog.errors import FeedRefused
-from catalog.feeds.broken.repair import Repaired, Repairs
+from catalog.feeds.broken.repair import RepairedStream, Repairs
 from catalog.feeds.broken.salvage import SALVAGEABLE, salvage_items
 from catalog.feeds.limits import SAFE, Limits
 from catalog.feeds.reading.formats import open_content
@@ -177,7 +177,7 @@ def raw_items(
         return read_items(stream, limits)
     unpacked = open_content(stream, limits).from_the_start()
     if reading == "repaired":
-        return read_items(Repaired(unpacked, repairs), limits)
+        return read_items(RepairedStream(unpacked, repairs), limits)
     return salvage_items(unpacked, repairs, limits)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from catalog.errors import FeedRefused
-from catalog.feeds.broken.repair import HEAD_BYTES, TAG_MAX, Repaired, Repairs
+from catalog.feeds.broken.repair import HEAD_BYTES, MAX_TAG_CHARS, RepairedStream, Repairs
 from catalog.feeds.issues import BY_CODE
 from catalog.feeds.reading.items import check_start, read_items
 from catalog.feeds.reading.layouts import LAYOUTS, Layout
@@ -32,20 +32,20 @@ class Dripping:
         return self._bytes.read(self._size)
 
 
-def drained(stream: Repaired, size: int) -> Iterator[bytes]:
+def drained(stream: RepairedStream, size: int) -> Iterator[bytes]:
     while piece := stream.read(size):
         yield piece
 
 
 def repaired(content: bytes) -> tuple[bytes, Repairs]:
     repairs = Repairs()
-    return Repaired(io.BytesIO(content), repairs).read(), repairs
+    return RepairedStream(io.BytesIO(content), repairs).read(), repairs
 
 
 def read(content: bytes) -> tuple[dict[str, Any], dict[str, int], int]:
     """The one item's fields by their local names, what was repaired, and the item's line."""
     repairs = Repairs()
-    (item,) = read_items(Repaired(io.BytesIO(content), repairs))
+    (item,) = read_items(RepairedStream(io.BytesIO(content), repairs))
     fields = {tag.rpartition("}")[2]: value for tag, value in item.fields.items()}
     return fields, {code.rpartition(".")[2]: count for code, count in repairs.counts.items()}, item.line
 
@@ -136,7 +136,7 @@ def test_it_may_be_uploaded(content: bytes, title: str, repairs: dict[str, int])
 def test_any_chunks_give_the_same(content: bytes, title: str, repairs: dict[str, int], size: int) -> None:
     whole, told = repaired(content)
     mine = Repairs()
-    pieces = list(drained(Repaired(Dripping(content, size), mine), size))
+    pieces = list(drained(RepairedStream(Dripping(content, size), mine), size))
     assert max(map(len, pieces)) <= size
     assert b"".join(pieces) == whole
     assert mine == told
@@ -149,7 +149,7 @@ def test_a_long_file_is_the_same_in_any_chunks() -> None:
     whole, told = repaired(content)
     for size in (1009, 65_536, 70_001):
         mine = Repairs()
-        assert b"".join(drained(Repaired(Dripping(content, size), mine), 4099)) == whole
+        assert b"".join(drained(RepairedStream(Dripping(content, size), mine), 4099)) == whole
         assert mine == told
     assert told.counts["feed.repaired.bare_ampersand"] == 1800
 
@@ -182,7 +182,7 @@ def test_what_is_well_formed_stays_as_it_is(text: str) -> None:
     content = rss(f"<title>{text}</title>", root=f'{NS} version="2.0"')
     (strict,) = read_items(io.BytesIO(content))
     repairs = Repairs()
-    assert list(read_items(Repaired(io.BytesIO(content), repairs))) == [strict]
+    assert list(read_items(RepairedStream(io.BytesIO(content), repairs))) == [strict]
     assert not repairs.counts
 
 
@@ -261,7 +261,9 @@ def test_every_kind_is_an_issue_with_advice() -> None:
     assert told == {code for code in BY_CODE if code.startswith("feed.repaired.")}
 
 
-@pytest.mark.parametrize("content", [b"<" * 300_000, b"<a " + b"b " * TAG_MAX, b"<a b='" * 50_000, b"&" * 300_000])
+@pytest.mark.parametrize(
+    "content", [b"<" * 300_000, b"<a " + b"b " * MAX_TAG_CHARS, b"<a b='" * 50_000, b"&" * 300_000]
+)
 def test_what_never_ends_is_passed_on(content: bytes) -> None:
     text, _repairs = repaired(b"<rss>" + content)
     assert len(text) >= len(content)

@@ -1,8 +1,8 @@
-"""XML that is nearly well-formed → XML that is, byte by byte while it is read, and a list of what was repaired.
+"""Repair XML that is nearly well-formed while it is read, and list what was repaired.
 
-Only what can be repaired without guessing at a value is: each fault here has one meaning. Everything else stays as it
-is, and the strict parser says what it is. Lines stay where they were, so that every position holds in the file as it
-was uploaded. Memory is constant, and the result does not depend on how the bytes arrive.
+Only faults with one possible meaning are repaired; no value is guessed. Everything else stays as it is, and the strict
+parser says what is wrong with it. No line moves, so every position is that of the file that was uploaded. Memory is
+constant, and the result does not depend on how the bytes arrive.
 """
 
 import codecs
@@ -24,11 +24,11 @@ from catalog.feeds.reading.encodings import (
 from catalog.feeds.reading.items import CHUNK_BYTES, Stream
 from catalog.feeds.reading.layouts import HIDING_ENDS, ROOT_TAG
 
-HEAD_BYTES = 64 * 1024  # within so many the XML has to begin
-TAG_MAX = 64 * 1024  # a longer tag is left as it is
-HOLD = 64  # characters that wait for what follows: longer than any reference or end of a section
-CONTEXT = 30  # characters that are shown of a fault
-EXAMPLES = 5
+HEAD_BYTES = 64 * 1024  # the XML has to begin within these
+MAX_TAG_CHARS = 64 * 1024  # a longer tag is left as it is
+MAX_EXAMPLES = 5
+_HELD_CHARS = 64  # wait for the text that follows: longer than any reference or end of a section
+_SHOWN_CHARS = 30  # of a fault
 
 NAMESPACES = {
     "g": "http://base.google.com/ns/1.0",
@@ -38,160 +38,133 @@ NAMESPACES = {
     "dc": "http://purl.org/dc/elements/1.1/",
     "media": "http://search.yahoo.com/mrss/",
 }
-
-
-@dataclass(slots=True)
-class Repairs:
-    """What was repaired: by issue code how often, with the line and the text of the first ones."""
-
-    counts: dict[str, int] = field(default_factory=dict)
-    examples: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
-
-    def count(self, kind: str) -> bool:
-        """Count one repair. True when its place is still wanted."""
-        code = "feed.repaired." + kind
-        if code in self.counts:
-            self.counts[code] += 1
-            return self.counts[code] <= EXAMPLES
-        self.counts[code] = 1
-        self.examples[code] = []
-        return True
-
-    def show(self, kind: str, line: int, found: str) -> None:
-        self.examples[f"feed.repaired.{kind}"].append((line, _shown(found)))
-
-
-def _shown(text: str) -> str:
-    """A piece of the file in one line: invisible characters by number, stray bytes as they were understood."""
-    text = "".join(c if c.isprintable() or c in " \t\r\n" else _FOREIGN.get(c, f"U+{ord(c):04X}") for c in text)
-    return " ".join(text.split())[:FOUND_MAX]
-
-
-class Repaired:
-    """A stream of bytes, repaired while it is read: UTF-8, whatever the original's encoding."""
-
-    def __init__(self, stream: Stream, repairs: Repairs) -> None:
-        self._text = DecodedText(stream, repairs)
-        self._repair: TextRepair | None = None
-        self._repairs = repairs
-        self._ready = b""
-        self._ended = False
-
-    def read(self, size: int = -1, /) -> bytes:
-        pieces = [self._ready]
-        length = len(self._ready)
-        while not self._ended and (size < 0 or length < size):
-            pieces.append(self._next())
-            length += len(pieces[-1])
-        ready = b"".join(pieces)
-        size = length if size < 0 else size
-        self._ready = ready[size:]
-        return ready[:size]
-
-    def _next(self) -> bytes:
-        text = self._text.read()
-        self._ended = not text
-        if self._repair is None:
-            self._repair = TextRepair(self._repairs, line=self._text.line)
-            return self._text.encoded(self._text.declaration + self._repair.feed(text, last=self._ended))
-        return self._text.encoded(self._repair.feed(text, last=self._ended))
-
-
-# --- bytes into text --------------------------------------------------------------------------------
-
-_BEGIN = re.compile(rf"<(?:!--|(?i:!doctype))|{ROOT_TAG.pattern}")
-_ELEMENT = re.compile(r"\s*<[A-Za-z]")
-# What a strict decoder leaves over, byte by byte, and what such a byte is in windows-1252; five are nothing there.
-_FOREIGN = {
+# A strict decoder leaves invalid bytes as lone surrogates. Each is shown here with the letter that the byte is in
+# windows-1252, where five bytes mean nothing.
+_FOREIGN_BYTES = {
     chr(0xDC00 + byte): bytes([byte]).decode("windows-1252")
     for byte in range(0x80, 0x100)
     if byte not in (0x81, 0x8D, 0x8F, 0x90, 0x9D)
 }
 
 
+@dataclass(slots=True)
+class Repairs:
+    """How often each repair was made, by issue code, with the line and the text of the first ones."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+
+    def count_repair(self, kind: str) -> bool:
+        """Count one repair. True when it is wanted as an example, too."""
+        code = "feed.repaired." + kind
+        if code in self.counts:
+            self.counts[code] += 1
+            return self.counts[code] <= MAX_EXAMPLES
+        self.counts[code] = 1
+        self.examples[code] = []
+        return True
+
+    def add_example(self, kind: str, line: int, found: str) -> None:
+        """Keep the text in one line: invisible characters by their number, invalid bytes as they were understood."""
+        shown = (c if c.isprintable() or c in " \t\r\n" else _FOREIGN_BYTES.get(c, f"U+{ord(c):04X}") for c in found)
+        self.examples[f"feed.repaired.{kind}"].append((line, " ".join("".join(shown).split())[:FOUND_MAX]))
+
+
+class RepairedStream:
+    """A stream of bytes, repaired while it is read. It is in UTF-8, whatever the original's encoding."""
+
+    def __init__(self, stream: Stream, repairs: Repairs) -> None:
+        self._source = DecodedText(stream, repairs)
+        self._repair = TextRepair(repairs, line=self._source.line)
+        self._ready = self._source.encode_text(self._source.declaration)
+        self._ended = False
+
+    def read(self, size: int = -1, /) -> bytes:
+        pieces = [self._ready]
+        length = len(self._ready)
+        while not self._ended and (size < 0 or length < size):
+            text = self._source.read()
+            self._ended = not text
+            pieces.append(self._source.encode_text(self._repair.feed(text, last=self._ended)))
+            length += len(pieces[-1])
+        ready = b"".join(pieces)
+        size = length if size < 0 else size
+        self._ready = ready[size:]
+        return ready[:size]
+
+
+# --- bytes into text --------------------------------------------------------------------------------
+
+_BEGIN = re.compile(rf"<(?:!--|(?i:!doctype))|{ROOT_TAG.pattern}")
+_ELEMENT = re.compile(r"\s*<[A-Za-z]")
+
+
 class DecodedText:
-    """A file's text after its XML declaration, without what stands before.
+    """A file's text after its XML declaration, without what is before it.
 
     Bytes that are invalid in the file's encoding are lone surrogates U+DC80 to U+DCFF. `declaration` names UTF-8 and
-    ends with as many empty lines as were dropped before it; `line` is where the rest begins. Both are known from the
-    first `read` on.
+    ends with as many empty lines as were dropped before it; `line` is where the rest begins.
     """
 
     def __init__(self, stream: Stream, repairs: Repairs) -> None:
+        head = b""
+        while len(head) < HEAD_BYTES and (chunk := stream.read(HEAD_BYTES - len(head))):
+            head += chunk
+        encoding = text_encoding(head)
         self._stream = stream
-        self._repairs = repairs
-        self._decoder: codecs.IncrementalDecoder | None = None
-        self._errors = "surrogateescape"
-        self._ended = False
+        self._errors = "surrogatepass" if encoding.startswith("utf-16") else "surrogateescape"
+        self._decoder = codecs.getincrementaldecoder(encoding)(self._errors)
+        text = self._decode_chunk(head).removeprefix("\ufeff")
+        start = _xml_start(text)
+        junk = text[:start]
+        declaration = DECLARATION.match(text, start)
         self.declaration = ""
         self.line = 1
+        self._text = text  # white space before the root is nothing wrong
+        if junk.strip() or (junk and declaration):
+            if repairs.count_repair("junk_before"):
+                repairs.add_example("junk_before", 1, junk[:FOUND_MAX].strip() or "an empty line")
+            self._text = "\n" * junk.count("\n") + text[start:]
+        if declaration:
+            found = declaration[0]
+            self.line += junk.count("\n")
+            is_wrong = declared_encoding(head) == "utf-16" and encoding_by_bytes(head) is None
+            if is_wrong and repairs.count_repair("encoding"):
+                repairs.add_example("encoding", self.line, found)
+            declared = DECLARED_ENCODING.match(found)
+            if declared and encoding_named(declared["name"]) in ENCODINGS:
+                found = found[: declared.start("name")] + "utf-8" + found[declared.end("name") :]
+            # The declaration has to come first; the lines that were before it follow, and no other line moves.
+            self.declaration = found + "\n" * junk.count("\n")
+            self.line += found.count("\n")
+            self._text = text[declaration.end() :]
 
     def read(self) -> str:
         """Some more text, or "" at the end."""
-        text = self._begin() if self._decoder is None else ""
+        text, self._text = self._text, ""
         while not text and not self._ended:
-            text = self._decoded(self._stream.read(CHUNK_BYTES))
+            text = self._decode_chunk(self._stream.read(CHUNK_BYTES))
         return text
 
-    def encoded(self, text: str) -> bytes:
+    def encode_text(self, text: str) -> bytes:
         return text.encode("utf-8", self._errors)
 
-    def _decoded(self, chunk: bytes) -> str:
-        assert self._decoder is not None  # noqa: S101 - for the type checker
+    def _decode_chunk(self, chunk: bytes) -> str:
         self._ended = not chunk
         try:
             return self._decoder.decode(chunk, self._ended)
         except UnicodeDecodeError:
             return ""  # half a character of UTF-16 at the end: the file was cut off, which its markup shows
 
-    def _begin(self) -> str:
-        head = b""
-        while len(head) < HEAD_BYTES and (chunk := self._stream.read(HEAD_BYTES - len(head))):
-            head += chunk
-        encoding = text_encoding(head)
-        wrongly = encoding_by_bytes(head) is None and declared_encoding(head) == "utf-16"
-        self._errors = "surrogatepass" if encoding.startswith("utf-16") else "surrogateescape"
-        self._decoder = codecs.getincrementaldecoder(encoding)(self._errors)
-        text = self._decoded(head).removeprefix("\ufeff")
-        text = self._without_junk(text)
-        declaration = DECLARATION.match(text)
-        if not declaration:
-            return text
-        found = declaration[0]
-        if wrongly and self._repairs.count("encoding"):
-            self._repairs.show("encoding", self.line, found)
-        declared = DECLARED_ENCODING.match(found)
-        if declared and encoding_named(declared["name"]) in ENCODINGS:
-            found = found[: declared.start("name")] + "utf-8" + found[declared.end("name") :]
-        # The declaration has to come first; the lines that stood before it follow, and no other line moves.
-        self.declaration = found + "\n" * (self.line - 1)
-        self.line += found.count("\n")
-        return text[declaration.end() :]
 
-    def _without_junk(self, text: str) -> str:
-        start = _start(text)
-        junk = text[:start]
-        if not junk:
-            return text
-        declared = DECLARATION.match(text, start)
-        if not junk.strip() and not declared:
-            return text  # white space before the root is nothing wrong
-        if self._repairs.count("junk_before"):
-            self._repairs.show("junk_before", 1, junk[:FOUND_MAX].strip() or "an empty line")
-        if not declared:
-            return "\n" * junk.count("\n") + text[start:]
-        self.line += junk.count("\n")
-        return text[start:]
-
-
-def _start(text: str) -> int:
+def _xml_start(text: str) -> int:
     """Where the XML begins. A DOCTYPE is never dropped: it has to be seen and refused."""
     declared, root, begin = DECLARATION.search(text), ROOT_TAG.search(text), _BEGIN.search(text)
     start = 0
     if declared and not (root and root.start() < declared.start()):
         start = declared.start()
     elif root and _ELEMENT.match(text):
-        start = root.start()  # what a server printed before it, as HTML
+        start = root.start()  # a server printed HTML before it
     elif begin and not text.lstrip().startswith("<"):
         start = begin.start()
     doctype = text.lower().find("<!doctype", 0, start)
@@ -204,22 +177,21 @@ _STRAY = "[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\udc80-\udcff]"
 _IN_SECTIONS = re.compile(_STRAY)
 _IN_TEXT = re.compile(rf"&(?:#[0-9]{{1,40}};|#[xX][0-9A-Fa-f]{{1,40}};|[A-Za-z][A-Za-z0-9]{{1,31}};)?|{_STRAY}")
 _LONGEST_OPENING = max(map(len, HIDING_ENDS))
-# No tag holds a <, so that a quote left open ends here and a broken tag costs no more than itself.
+# A tag holds no <, so that a quotation mark left open ends here and a broken tag costs no more than itself.
 TAG = re.compile(r"""<(/?)([^\s!?/<>"'=]++)((?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+)>""")
 _ATTRIBUTE = re.compile(r"""\s+([^\s=<>"'/]+)\s*=\s*(?:"([^"<]*)"|'([^'<]*)')""")
 _NAMESPACE = re.compile(r"""(\sxmlns(?::[\w.-]+)?\s*=\s*)("[^"<]*[{}][^"<]*"|'[^'<]*[{}][^'<]*')""")
-_BARE = ("bare_ampersand", "&amp;")
 _XML_KNOWS = frozenset({"&amp;", "&lt;", "&gt;", "&quot;", "&apos;"})
 _ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;"})
-# A space in the middle of one of these would be another key or another amount.
+# A space in the middle of one of these would make another key or another amount.
 _EXACT = frozenset(name for name, a in BY_ALIAS.items() if a.name == "id" or a.type is Type.MONEY)
 
 
 class TextRepair:
     """Repairs text that is fed to it in pieces of any size. `line` is where it begins.
 
-    The first start tag gets the well-known namespaces that it lacks, unless `undeclared` says that it was seen before:
-    the prefixes that were added there and not used yet.
+    The first start tag gets the well-known namespaces that it lacks. When an earlier `TextRepair` has seen it,
+    `undeclared` are the prefixes that were added there and not used yet.
     """
 
     def __init__(self, repairs: Repairs, *, line: int = 1, undeclared: set[str] | None = None) -> None:
@@ -237,8 +209,7 @@ class TextRepair:
         repaired: list[str] = []
         position = 0
         while position < len(self._text) and not self._in_vain:
-            step = self._in_section if self._section_end else self._in_content
-            piece, end = step(position, last)
+            piece, end = self._repair_next(position, last)
             if end == position:
                 break
             repaired.append(piece)
@@ -250,46 +221,43 @@ class TextRepair:
         self._text = self._text[position:]
         return "".join(repaired)
 
-    def _in_section(self, position: int, last: bool) -> tuple[str, int]:
-        """CDATA, a comment or a processing instruction: no reference means anything there."""
-        found = self._text.find(self._section_end, position)
-        if found < 0:
-            return self._clean(_IN_SECTIONS, position, self._certain(last))
-        piece, _end = self._clean(_IN_SECTIONS, position, found, found)
-        end = found + len(self._section_end)
-        piece += self._section_end
-        self._section_end = ""
-        return piece, end
-
-    def _in_content(self, position: int, last: bool) -> tuple[str, int]:
+    def _repair_next(self, position: int, last: bool) -> tuple[str, int]:
+        """The next text, tag or part of a section, repaired, and where it ends: where it begins when more is needed."""
         text = self._text
+        certain = len(text) if last else len(text) - _HELD_CHARS  # what is still to come can change the rest
+        if self._section_end:
+            found = text.find(self._section_end, position)
+            if found < 0:
+                return self._repair_text(_IN_SECTIONS, position, certain)
+            piece, _end = self._repair_text(_IN_SECTIONS, position, found, found)
+            closing, self._section_end = self._section_end, ""
+            return piece + closing, found + len(closing)
         markup = text.find("<", position)
         if markup < 0:
-            return self._clean(_IN_TEXT, position, self._certain(last))
+            return self._repair_text(_IN_TEXT, position, certain)
         if markup > position:
-            return self._clean(_IN_TEXT, position, markup, markup)
+            return self._repair_text(_IN_TEXT, position, markup, markup)
         if len(text) - position < _LONGEST_OPENING and not last:
             return "", position
-        for opening, end in HIDING_ENDS.items():
+        for opening, closing in HIDING_ENDS.items():
             if text.startswith(opening, position):
-                self._section_end = end
+                self._section_end = closing
                 return opening, position + len(opening)
-        limit = position + TAG_MAX
+        limit = position + MAX_TAG_CHARS
         if tag := TAG.match(text, position, limit):
-            return self._tag(tag), tag.end()
-        # No tag: the parser will say so. Where another one begins inside it, whatever follows is in vain.
+            return self._repair_tag(tag), tag.end()
+        # The parser will name what is not a tag. When another tag begins inside it, repairing the rest is in vain.
         self._in_vain = text.find("<", position + 1, limit) >= 0
         if last or self._in_vain or len(text) >= limit:
             return "<", position + 1
         return "", position
 
-    def _certain(self, last: bool) -> int:
-        """Up to where no character that is still to come can change what is there."""
-        return len(self._text) if last else len(self._text) - HOLD
+    def _repair_text(
+        self, pattern: re.Pattern[str], start: int, stop: int, border: int | None = None
+    ) -> tuple[str, int]:
+        """The text up to `stop`, or to the end of what is repaired there, and where that is.
 
-    def _clean(self, pattern: re.Pattern[str], start: int, stop: int, border: int | None = None) -> tuple[str, int]:
-        """The text up to `stop`, or to the end of what is repaired there, and where that is. Nothing looks beyond
-        the `border`, which is the text's end unless given.
+        Nothing looks beyond the `border`, which is the text's end unless given.
         """
         if stop <= start:
             return "", start
@@ -299,44 +267,39 @@ class TextRepair:
         for match in pattern.finditer(text, start, border):
             if match.start() >= stop:
                 break
-            pieces += text[end : match.start()], self._replaced(match, start, border)
+            kind, better = self._replacement_for(match[0])
+            if kind and self._repairs.count_repair(kind):
+                line = self._line + text.count("\n", start, match.start())
+                found = text[match.start() : min(match.start() + _SHOWN_CHARS, border)]
+                self._repairs.add_example(kind, line, found)
+            pieces += text[end : match.start()], better
             end = match.end()
         pieces.append(text[end:stop])
         return "".join(pieces), max(end, stop)
 
-    def _replaced(self, match: re.Match[str], start: int, border: int) -> str:
-        found = match[0]
-        kind, better = self._verdict(found) if found != "&" else _BARE
-        if kind and self._repairs.count(kind):
-            line = self._line + self._text.count("\n", start, match.start())
-            self._repairs.show(kind, line, self._text[match.start() : min(match.start() + CONTEXT, border)])
-        return better
-
-    def _verdict(self, found: str) -> tuple[str, str]:
-        """The kind of repair and what stands there instead; no kind where nothing has to be repaired."""
+    def _replacement_for(self, found: str) -> tuple[str, str]:
+        """The kind of repair and what to write instead; no kind where nothing is wrong."""
+        if found == "&":
+            return "bare_ampersand", "&amp;"
         if found.startswith("&#"):
-            return self._character_reference(found)
-        if found.startswith("&"):
+            number = int(found[3:-1], 16) if found[2] in "xX" else int(found[2:-1])
+            in_bmp = 0x20 <= number <= 0xD7FF or 0xE000 <= number <= 0xFFFD
+            if in_bmp or number in (0x9, 0xA, 0xD) or 0x10000 <= number <= 0x10FFFF:
+                return ("html_entity", f"&#x{found[3:]}") if found[2] == "X" else ("", found)
+        elif found.startswith("&"):
             if found in _XML_KNOWS:
                 return "", found
             character = html5.get(found[1:])
             if character is None:
                 return "bare_ampersand", f"&amp;{found[1:]}"
             return "html_entity", character.translate(_ESCAPED)
-        if "\udc80" <= found <= "\udcff":
-            return ("foreign_bytes", _FOREIGN[found]) if found in _FOREIGN else ("", found)
-        return ("", found) if self._element in _EXACT else ("control_character", " ")
-
-    def _character_reference(self, found: str) -> tuple[str, str]:
-        hexadecimal = found[2] in "xX"
-        number = int(found[3:-1], 16) if hexadecimal else int(found[2:-1])
-        if _is_xml_character(number):
-            return ("html_entity", f"&#x{found[3:]}") if found[2] == "X" else ("", found)
+        elif "\udc80" <= found <= "\udcff":
+            return ("foreign_bytes", _FOREIGN_BYTES[found]) if found in _FOREIGN_BYTES else ("", found)
         return ("", found) if self._element in _EXACT else ("control_character", " ")
 
     # --- tags ---
 
-    def _tag(self, tag: re.Match[str]) -> str:
+    def _repair_tag(self, tag: re.Match[str]) -> str:
         closing, name, body = tag.groups()
         prefix, _, local = name.rpartition(":")
         if closing:
@@ -345,57 +308,45 @@ class TextRepair:
         self._element = "" if body.endswith("/") else local
         repaired = tag[0]
         if "&" in body or not body.isprintable():
-            repaired, _end = self._clean(_IN_TEXT, tag.start(), tag.end(), tag.end())
+            repaired, _end = self._repair_text(_IN_TEXT, tag.start(), tag.end(), tag.end())
         if body.count("=") > 1:
-            repaired = self._without_repeats(repaired)
+            repaired = self._remove_repeats(repaired)
         if "xmlns" in body and "{" in body:
-            repaired = _NAMESPACE.sub(self._with_an_address, repaired)
+            repaired = _NAMESPACE.sub(self._corrected_namespace, repaired)
         if self.undeclared is None:
-            repaired = self._with_namespaces(repaired, len(name) + 1)
+            # The root declares the well-known namespaces that it lacks; one counts as a repair once it is used.
+            self.undeclared = {known for known in NAMESPACES if not re.search(rf"\sxmlns:{known}\s*=", repaired)}
+            added = "".join(f' xmlns:{p}="{uri}"' for p, uri in NAMESPACES.items() if p in self.undeclared)
+            repaired = f"{repaired[: len(name) + 1]}{added}{repaired[len(name) + 1 :]}"
         elif self.undeclared and "xmlns:" in body:
             self.undeclared -= {other for other in self.undeclared if f"xmlns:{other}=" in body}
-        if prefix in (self.undeclared or ()):
-            self._note_prefix(prefix, name)
+        if prefix in self.undeclared:
+            self.undeclared.discard(prefix)
+            if self._repairs.count_repair("namespace_undeclared"):
+                self._repairs.add_example("namespace_undeclared", self._line, f"<{name}>")
         return repaired
 
-    def _without_repeats(self, tag: str) -> str:
+    def _remove_repeats(self, tag: str) -> str:
         """An attribute given twice with one value: once. With two values nobody knows which one is meant."""
         seen: dict[str, str] = {}
 
-        def kept(attribute: re.Match[str]) -> str:
+        def first_only(attribute: re.Match[str]) -> str:
             name, value = attribute[1], attribute[2] if attribute[2] is not None else attribute[3]
             if seen.get(name) != value:
                 seen[name] = value
                 return attribute[0]
-            if self._repairs.count("attribute_twice"):
-                self._repairs.show("attribute_twice", self._line, attribute[0])
+            if self._repairs.count_repair("attribute_twice"):
+                self._repairs.add_example("attribute_twice", self._line, attribute[0])
             return "\n" * attribute[0].count("\n")
 
-        return _ATTRIBUTE.sub(kept, tag)
+        return _ATTRIBUTE.sub(first_only, tag)
 
-    def _with_an_address(self, declaration: re.Match[str]) -> str:
-        """A namespace that a program printed with what was around it, as {'g': 'http://base.google.com/ns/1.0'}."""
+    def _corrected_namespace(self, declaration: re.Match[str]) -> str:
+        """A namespace that a program printed with more around it, for example {'g': 'http://base.google.com/ns/1.0'}."""
         begin, found = declaration.groups()
         meant = [uri for uri in NAMESPACES.values() if uri in found]
         if len(meant) != 1:
             return declaration[0]
-        if self._repairs.count("namespace_address"):
-            self._repairs.show("namespace_address", self._line, declaration[0])
+        if self._repairs.count_repair("namespace_address"):
+            self._repairs.add_example("namespace_address", self._line, declaration[0])
         return f'{begin}"{meant[0]}"'
-
-    def _with_namespaces(self, tag: str, after_name: int) -> str:
-        """The root with the well-known namespaces that it does not declare; one counts as a repair once it is used."""
-        self.undeclared = {prefix for prefix in NAMESPACES if not re.search(rf"\sxmlns:{prefix}\s*=", tag)}
-        added = "".join(f' xmlns:{p}="{uri}"' for p, uri in NAMESPACES.items() if p in self.undeclared)
-        return f"{tag[:after_name]}{added}{tag[after_name:]}"
-
-    def _note_prefix(self, prefix: str, name: str) -> None:
-        assert self.undeclared is not None  # noqa: S101 - for the type checker
-        self.undeclared.discard(prefix)
-        if self._repairs.count("namespace_undeclared"):
-            self._repairs.show("namespace_undeclared", self._line, f"<{name}>")
-
-
-def _is_xml_character(number: int) -> bool:
-    in_bmp = 0x20 <= number <= 0xD7FF or 0xE000 <= number <= 0xFFFD
-    return in_bmp or number in (0x9, 0xA, 0xD) or 0x10000 <= number <= 0x10FFFF

@@ -10,7 +10,7 @@ from django.core.files.base import File
 from django.db import transaction
 
 from catalog.errors import FeedRefused
-from catalog.feeds.broken.repair import Repaired, Repairs
+from catalog.feeds.broken.repair import RepairedStream, Repairs
 from catalog.feeds.broken.salvage import SALVAGEABLE, salvage_items
 from catalog.feeds.cleaning.check import Item, Occurring
 from catalog.feeds.reading.formats import open_content
@@ -137,7 +137,7 @@ def _read_once(run: ImportRun, on_progress: ProgressCallback | None, deadline: f
         if run.reading == Reading.STRICT:
             raw_items = read_items(verified, limits, run.feed.table_encoding)
         elif run.reading == Reading.REPAIRED:
-            raw_items = read_items(Repaired(open_content(verified, limits).from_the_start(), repairs), limits)
+            raw_items = read_items(RepairedStream(open_content(verified, limits).from_the_start(), repairs), limits)
         else:
             raw_items = salvage_items(open_content(verified, limits).from_the_start(), repairs, limits)
         items = clean_items(raw_items, rules, occurring)
