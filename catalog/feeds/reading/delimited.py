@@ -57,18 +57,15 @@ def find_header(text: str) -> Header | None:
             cells = next(filter(None, records), [])
         except csv.Error:
             continue
-        header = Header(delimiter, tuple(_column_name(number, cell) for number, cell in enumerate(cells, start=1)))
+        names = []
+        for number, cell in enumerate(map(str.strip, cells), start=1):
+            name = cell[2:].strip() if cell[:2].lower() in ("g:", "c:") else cell
+            folded = "_".join(re.split(r"[\s_-]+", name.lower()))
+            unknown = name if cell[:2].lower() == "g:" else cell
+            names.append(folded if folded in BY_ALIAS else unknown or f"column {number}")
+        header = Header(delimiter, tuple(names))
         best = header if header.known_names > best.known_names else best
     return best if best.known_names > 1 and "id" in best.names else None
-
-
-def _column_name(number: int, cell: str) -> str:
-    found = cell.strip()
-    prefix, name = re.fullmatch(r"(?is)(g:|c:)?(.*)", found).groups()  # type: ignore[union-attr]
-    folded = "_".join(re.split(r"[\s_-]+", name.strip().lower()))
-    if folded in BY_ALIAS:
-        return folded
-    return (name.strip() if prefix in ("g:", "G:") else found) or f"column {number}"
 
 
 def read_rows(chunks: Iterable[bytes], encoding: str, header: Header, limits: Limits) -> Iterator[Row]:
@@ -141,21 +138,33 @@ class _RowFields:
 class _TableLines:
     """The lines of a table, each with its end, decoded strictly. `number` is that of the last one given.
 
-    Whoever begins a record sets `record_chars` to 0.
+    The reader of records sets `record_chars` to 0 where one begins.
     """
 
     def __init__(self, chunks: Iterable[bytes], encoding: str, limits: Limits) -> None:
         self.number = 0
         self.record_chars = 0
+        self._chunks = chunks
         self._encoding = encoding
         self._limits = limits
-        self._lines = self._split_lines(self._decode_chunks(chunks))
 
     def __iter__(self) -> Iterator[str]:
-        return self
+        begun: list[str] = []
+        length = 0
+        for text in self._decode_chunks():
+            start = 0
+            for newline in _NEWLINE.finditer(text):
+                yield self._check_line("".join((*begun, text[start : newline.end()])))
+                start, length = newline.end(), 0
+                begun.clear()
+            begun.append(text[start:])
+            length += len(text) - start
+            if length > self._limits.item_bytes:
+                raise record_too_large(self.number, self._limits)
+        if last := "".join(begun):
+            yield self._check_line(last)
 
-    def __next__(self) -> str:
-        line = next(self._lines)
+    def _check_line(self, line: str) -> str:
         self.record_chars += len(line)
         if self.record_chars > self._limits.item_bytes:
             raise record_too_large(self.number, self._limits)
@@ -167,27 +176,11 @@ class _TableLines:
             )
         return line
 
-    def _split_lines(self, texts: Iterator[str]) -> Iterator[str]:
-        begun: list[str] = []
-        length = 0
-        for text in texts:
-            start = 0
-            for newline in _NEWLINE.finditer(text):
-                yield "".join((*begun, text[start : newline.end()]))
-                start, length = newline.end(), 0
-                begun.clear()
-            begun.append(text[start:])
-            length += len(text) - start
-            if length > self._limits.item_bytes:
-                raise record_too_large(self.number, self._limits)
-        if last := "".join(begun):
-            yield last
-
-    def _decode_chunks(self, chunks: Iterable[bytes]) -> Iterator[str]:
+    def _decode_chunks(self) -> Iterator[str]:
         decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(self._encoding)(), translate=False)
         is_first = True
         try:
-            for chunk in chunks:
+            for chunk in self._chunks:
                 text = decoder.decode(chunk)
                 yield text.removeprefix("\ufeff") if is_first else text
                 is_first = is_first and not text

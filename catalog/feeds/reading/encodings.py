@@ -47,7 +47,7 @@ def encoding_named(name: str) -> str:
 def encoding_by_bytes(head: bytes) -> str | None:
     """The encoding that a byte order mark or the place of zeros shows, as Python calls it; None when neither does.
 
-    Raises `FeedRefused` for an encoding that is not read here.
+    Raises `FeedRefused` for an encoding that we do not read.
     """
     for mark, encoding in _UNREAD_MARKS:
         if head.startswith(mark):
@@ -83,7 +83,7 @@ def text_encoding(head: bytes) -> str:
 def parser_encoding(text: str, by_bytes: str | None) -> str | None:
     """The encoding to give to the XML parser, where the declaration is missing or wrong for certain; else None.
 
-    Raises `FeedRefused` when the declaration names an encoding that is not read here.
+    Raises `FeedRefused` when the declaration names an encoding that we do not read.
     """
     declared = DECLARED_ENCODING.match(text)
     if not declared:

@@ -111,7 +111,15 @@ def open_content(stream: Stream, limits: Limits, table_encoding: str = UTF_8) ->
         head = _read_head(stream)
         if head.startswith((GZIP, ZIP, EMPTY_ZIP)) or _is_tar(head):
             raise FeedRefused("feed.archive_nested", f"The file is an archive in an archive. {_ADVICE['archive']}")
-    _refuse_binary_files(head)
+    if not head.strip(b"\x00 \t\r\n\xef\xbb\xbf\xff\xfe"):
+        raise FeedRefused("feed.empty", "The file is empty. Export the feed again and upload the new file.")
+    for signature, code, what in _SIGNATURES:
+        if head.startswith(signature):
+            raise _not_a_feed(code, what)
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        raise _not_a_feed("image", "a WebP picture")
+    if _is_tar(head):
+        raise _not_a_feed("archive", "a tar archive")
     by_bytes = encoding_by_bytes(head)
     text = _head_text(head, by_bytes or UTF_8)
     if text.startswith("<"):
@@ -138,18 +146,6 @@ def _read_head(stream: Stream) -> bytes:
 
 def _head_text(head: bytes, encoding: str) -> str:
     return head.decode(encoding, errors="replace").lstrip("\ufeff \t\r\n\x00")
-
-
-def _refuse_binary_files(head: bytes) -> None:
-    if not head.strip(b"\x00 \t\r\n\xef\xbb\xbf\xff\xfe"):
-        raise FeedRefused("feed.empty", "The file is empty. Export the feed again and upload the new file.")
-    for signature, code, what in _SIGNATURES:
-        if head.startswith(signature):
-            raise _not_a_feed(code, what)
-    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        raise _not_a_feed("image", "a WebP picture")
-    if _is_tar(head):
-        raise _not_a_feed("archive", "a tar archive")
 
 
 def _is_tar(head: bytes) -> bool:

@@ -225,9 +225,20 @@ def items_within(
                     continue
                 container = parent
             line = element.sourceline or line
-            # No value of an item is longer than the item.
-            may_be_long = bytes_read + CHUNK_BYTES > limits.value_chars
-            yield _read_element(element, next(places), lines + _line_of(element), layout, limits, may_be_long)
+            position, item_line = next(places), lines + _line_of(element)
+            try:
+                if bytes_read + CHUNK_BYTES > limits.value_chars:  # or no value in it can be so long
+                    _check_values(element, limits)
+                item = RawItem(position, item_line, _item_fields(element, layout, limits), element=element)
+            except ItemLost as lost:
+                if lost.code == NOT_WELL_FORMED:
+                    raise FeedRefused("feed.not_well_formed", f"Line {lost.line}: {lost.found}.") from None
+                # Its first short texts may identify it.
+                texts = ((child.tag, child.text or "") for child in islice(element, LOST_NAMES) if not len(child))
+                fields: dict[str, RawValue] = {tag: text for tag, text in texts if len(text) <= NAME_CHARS}
+                faults = ((lost.code, lost.found),)
+                item = RawItem(position, item_line, fields, faults, lost=True, element=element)
+            yield item
             bytes_read = 0
             # Clearing alone leaves the item's empty shell, and a long file leaves a million of them.
             element.clear()
@@ -237,22 +248,6 @@ def items_within(
             # libxml2 bounds one text to 10 MB but buffers comments, attributes and CDATA without a bound.
             raise item_too_large(line, limits)
     _parse(parser, parser.close)
-
-
-def _read_element(
-    element: Element, position: int, line: int, layout: Layout, limits: Limits, may_be_long: bool
-) -> RawItem:
-    try:
-        if may_be_long:
-            _check_values(element, limits)
-        return RawItem(position, line, _item_fields(element, layout, limits), element=element)
-    except ItemLost as lost:
-        if lost.code == NOT_WELL_FORMED:
-            raise FeedRefused("feed.not_well_formed", f"Line {lost.line}: {lost.found}.") from None
-        # Its first short texts may identify it.
-        texts = ((child.tag, child.text or "") for child in islice(element, LOST_NAMES) if not len(child))
-        fields: dict[str, RawValue] = {tag: text for tag, text in texts if len(text) <= NAME_CHARS}
-        return RawItem(position, line, fields, ((lost.code, lost.found),), lost=True, element=element)
 
 
 def local_name(tag: str) -> str:
