@@ -6,7 +6,7 @@ from pathlib import Path
 
 from celery import Celery, signals
 
-# `celery -A config …` typed in a checkout. Every other entry point has named its settings before it comes here.
+# For `celery -A config …` in a checkout. Every other entry point names its settings before it imports this.
 if "celery" in Path(sys.argv[0]).parts[-2:]:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
 
@@ -19,6 +19,6 @@ app.autodiscover_tasks()
 @signals.worker_ready.connect
 def limit_stopping(**_: object) -> None:
     """A worker that is stopped does not wait for ever."""
-    from config import stopping
+    from config.stopping import limit_shutdown
 
-    stopping.limit()
+    limit_shutdown()

@@ -1,4 +1,4 @@
-"""Is it alive, and can it work?"""
+"""The health checks: does the process answer, and does everything work that an import needs?"""
 
 import logging
 from concurrent.futures import Future
@@ -23,60 +23,60 @@ from schedule.tasks import CANARY
 
 log = logging.getLogger(__name__)
 
-LATELY = timedelta(minutes=3)  # the canary is sent each minute
-SECONDS = 2  # that the broker and the storage have to answer in
+CANARY_MISSING_AFTER = timedelta(minutes=3)  # beat enqueues it each minute
+ANSWER_SECONDS = 2  # for the broker and the storage
 
 OK, MISSING, UNKNOWN = "ok", "missing", "unknown"
 
 
 @require_safe
 def health_check(_request: HttpRequest) -> JsonResponse:
-    """The process answers. It touches nothing else, so that it stays true when everything else is down."""
+    """The process answers. It uses nothing else, so it answers when everything else is down."""
     return JsonResponse({"status": OK})
 
 
 @never_cache
 @require_safe
 def ready(_request: HttpRequest) -> JsonResponse:
-    """Whether everything that an import needs works: 200, or 503 with what is missing by name.
+    """Whether everything works that an import needs: 200, or 503 with the names of what is missing.
 
-    A worker is taken to work when it did the canary's task lately, not when its process answers: one that stopped
-    taking tasks answers all the same. Nobody asks it while beat is missing, so then it is unknown.
+    A worker works if it ran the canary's task in the last minutes; a process that answers may have stopped taking
+    tasks. Without beat no canary is enqueued, so then the worker's state is unknown.
     """
-    parts = {"broker": broker(), "storage": STORAGE.state(), **database_and_workers()}
+    parts = {"broker": broker_state(), "storage": STORAGE.current_state(), **database_and_worker_states()}
     works = set(parts.values()) == {OK}
     return JsonResponse({"status": OK if works else "unavailable", **parts}, status=200 if works else 503)
 
 
-def broker() -> str:
-    patience = {"socket_connect_timeout": SECONDS, "socket_timeout": SECONDS}
+def broker_state() -> str:
+    limits = {"socket_connect_timeout": ANSWER_SECONDS, "socket_timeout": ANSWER_SECONDS}
     try:
-        with Connection(settings.CELERY_BROKER_URL, transport_options=patience) as connection:
-            connection.ensure_connection(max_retries=1, interval_start=0, timeout=SECONDS)
+        with Connection(settings.CELERY_BROKER_URL, transport_options=limits) as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=ANSWER_SECONDS)
     except (BrokerError, OSError):
         return MISSING
     return OK
 
 
 class Storage:
-    """Whether it takes a file, asked in a thread: one on a network that is cut off holds whoever asks, for hours."""
+    """Whether it takes a file, tried in a thread: storage on a network that is cut off holds its caller for hours."""
 
     def __init__(self) -> None:
-        self._asking: Future[None] = Future()
-        self._asking.set_result(None)
+        self._trial: Future[None] = Future()
+        self._trial.set_result(None)
 
-    def state(self) -> str:
-        if self._asking.done():  # else it does not answer the one who asked before
-            self._asking = Future()
-            Thread(target=self._ask, args=[self._asking], name="storage", daemon=True).start()
+    def current_state(self) -> str:
+        if self._trial.done():  # else an earlier trial still waits for an answer
+            self._trial = Future()
+            Thread(target=self._try_storage, args=[self._trial], name="storage", daemon=True).start()
         try:
-            self._asking.result(timeout=SECONDS)
+            self._trial.result(timeout=ANSWER_SECONDS)
         except Exception as error:
             log.error("The storage takes no file", exc_info=error)
             return MISSING
         return OK
 
-    def _ask(self, answer: Future[None]) -> None:
+    def _try_storage(self, answer: Future[None]) -> None:
         try:
             default_storage.delete(default_storage.save(f"health/{uuid4()}", ContentFile(b"ok")))
             answer.set_result(None)
@@ -87,14 +87,14 @@ class Storage:
 STORAGE = Storage()
 
 
-def database_and_workers() -> dict[str, str]:
+def database_and_worker_states() -> dict[str, str]:
     canary = PeriodicTask.objects.filter(task=CANARY, enabled=True)
-    lately = Now() - LATELY
+    recent = Now() - CANARY_MISSING_AFTER
     try:
-        sung = canary.filter(runs__outcome=Outcome.DONE, runs__started_at__gt=lately).exists()
-        sent = canary.filter(last_run_at__gt=lately).exists()
+        was_run = canary.filter(runs__outcome=Outcome.DONE, runs__started_at__gt=recent).exists()
+        was_enqueued = canary.filter(last_run_at__gt=recent).exists()
     except (DatabaseError, InterfaceError):
         return {"database": MISSING, "worker": UNKNOWN, "beat": UNKNOWN}
-    if sung or sent:
-        return {"database": OK, "worker": OK if sung else MISSING, "beat": OK}
+    if was_run or was_enqueued:
+        return {"database": OK, "worker": OK if was_run else MISSING, "beat": OK}
     return {"database": OK, "worker": UNKNOWN, "beat": MISSING}

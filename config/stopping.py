@@ -1,7 +1,7 @@
-"""A worker that was asked to stop is gone in time, whatever its processes do.
+"""A worker that is asked to stop ends in time, whatever its processes do.
 
-Celery waits for each of them without end: also for one that is frozen, and for one to which it was writing a task when
-the signal came, and which waits for the rest of it. It does so inside the signal's handler, where only another signal
+Celery waits for each process without a limit, even for one that is frozen, or one that waits for the rest of a task
+which Celery was writing to it when the signal came. It waits inside the signal's handler, where only another signal
 gets through.
 """
 
@@ -19,39 +19,38 @@ from django.conf import settings
 
 log = logging.getLogger(__name__)
 
-# Seconds beyond those that tasks have to end in, until the processes are killed that are left; and again until the
-# worker itself is.
-MORE = 3
+# Seconds after the tasks' own time until the remaining processes are killed; and again until the worker itself is.
+EXTRA_SECONDS = 3
 
 
-def limit() -> None:
-    """Set limits to this worker's cold shutdown. A warm one waits for the end of its tasks, as it was asked to."""
-    _limit(signal.SIGQUIT)
+def limit_shutdown() -> None:
+    """Limit this worker's cold shutdown. A warm one waits for the end of its tasks, as it should."""
+    _limit_signal(signal.SIGQUIT)
     if REMAP_SIGTERM == "SIGQUIT":
-        _limit(signal.SIGTERM)
+        _limit_signal(signal.SIGTERM)
 
 
-def _limit(request: signal.Signals) -> None:
+def _limit_signal(request: signal.Signals) -> None:
     stop: Any = signal.getsignal(request)
     worker = os.getpid()
 
     def stop_in_time(number: int, frame: FrameType | None) -> None:
         if os.getpid() == worker:  # its children have this handler, too
-            _alarm(settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT + MORE, _kill_what_is_left)
+            _set_alarm(settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT + EXTRA_SECONDS, _kill_processes)
         stop(number, frame)
 
     signal.signal(request, stop_in_time)
 
 
-def _kill_what_is_left(_number: int, _frame: FrameType | None) -> None:
-    """Then Celery has nobody to wait for, and gives their tasks back. If it waits still, the alarm ends it."""
-    _alarm(MORE, signal.SIG_DFL)
+def _kill_processes(_number: int, _frame: FrameType | None) -> None:
+    """Then Celery has nothing to wait for, and gives their tasks back. If it still waits, the alarm ends it."""
+    _set_alarm(EXTRA_SECONDS, signal.SIG_DFL)
     for pid in [process.pid for process in active_children() if process.pid]:
-        log.warning("Process %s did not stop in time, and is killed", pid)
+        log.warning("Process %s did not stop in time and is killed", pid)
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
 
-def _alarm(seconds: int, then: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+def _set_alarm(seconds: int, then: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
     signal.signal(signal.SIGALRM, then)
     signal.alarm(seconds)

@@ -61,7 +61,8 @@ class ImportRunAdmin(ModelAdmin):
         """What an import's page has beside Django's own pages: its parts, its files and its buttons."""
 
         def own(address: str, view: Callable[..., HttpResponseBase], url_name: str, **options: str) -> URLPattern:
-            return path(address, self.admin_site.admin_view(view), options, name=f"catalog_{url_name}")
+            page: URLPattern = path(address, self.admin_site.admin_view(view), options, name=f"catalog_{url_name}")
+            return page
 
         item, example = "source/item/<int:position>/", "source/issue/<int:issue>/<int:example>/"
         return [

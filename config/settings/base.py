@@ -9,7 +9,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from catalog.feeds.limits import Limits
-from config.mail import mail_settings, sender
+from config.mail import checked_sender, mail_settings
 from config.settings.unfold import UNFOLD  # noqa: F401
 
 BASE_DIR = Path(__file__).resolve().parents[2]
@@ -114,14 +114,14 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
-ADMIN_PASSWORD_FILE: Path | None = None  # nowhere but on a developer's machine is a generated password remembered
+ADMIN_PASSWORD_FILE: Path | None = None  # only a checkout keeps a generated password
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 
 # --- the API --------------------------------------------------------------------------------------
-# Where people reach this site. Mails lead there, never to the host that a request names.
+# The address of this site for people. Links in mails use it, never the host that a request names.
 SITE_URL = env.str("SITE_URL", default=f"http://127.0.0.1:{env.int('PORT', default=8000)}")
-# How many proxies stand before the web server: as many entries of X-Forwarded-For are true. Limits count addresses.
+# How many proxies are in front of the web server: that many entries of X-Forwarded-For are true. Limits use addresses.
 PROXY_COUNT = env.int("PROXY_COUNT", default=0)
 if PROXY_COUNT < 0:
     raise ImproperlyConfigured("PROXY_COUNT must be 0 or more. See .env.example.")
@@ -133,7 +133,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_CLASSES": ["accounts.limits.Throttle"],
     "EXCEPTION_HANDLER": "config.errors.answer_for",
-    "URL_FORMAT_OVERRIDE": None,  # else ?format=xml is taken for a wish, and is not refused as an unknown parameter
+    "URL_FORMAT_OVERRIDE": None,  # else ?format=xml is accepted, and not refused as an unknown parameter
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "NUM_PROXIES": PROXY_COUNT,
 }
@@ -171,7 +171,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
     "COMPONENT_SPLIT_REQUEST": True,
-    "SORT_OPERATIONS": False,  # in the order of the addresses, which begins with signing up
+    "SORT_OPERATIONS": False,  # in the order of the addresses, which begins with sign-up
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "config.schema.describe_what_is_open",
@@ -191,7 +191,7 @@ CORS_ALLOW_HEADERS = (
 )
 CORS_EXPOSE_HEADERS = ("ETag", "Location", "Preference-Applied", "Retry-After")
 
-# Whether imports that come in through the API wait for somebody to confirm them.
+# Whether imports uploaded through the API wait for a person to confirm them.
 API_UPLOAD_REVIEW = env.bool("API_UPLOAD_REVIEW", default=False)
 
 # --- data -----------------------------------------------------------------------------------------
@@ -206,7 +206,7 @@ CACHES: dict[str, Any] = {
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "ounass",
     },
-    # Of the API, in each web process, in case that they are asked for again: quicker than a socket, and bounded.
+    # Answers of the API, kept in each web process for the next time: quicker than a socket, and bounded.
     "answers": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
         "LOCATION": "answers",
@@ -248,7 +248,7 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
-CELERY_TASK_RETRY_ON_WORKER_LOST = True  # bounded by max_retries; rejecting alone loops for ever on a poisonous task
+CELERY_TASK_RETRY_ON_WORKER_LOST = True  # limited by max_retries; rejecting alone would repeat a deadly task for ever
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_SOFT_TIME_LIMIT = IMPORT_MAX_SECONDS
 CELERY_TASK_TIME_LIMIT = CELERY_TASK_SOFT_TIME_LIMIT + 60
@@ -260,17 +260,17 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 30,
     "socket_keepalive": True,
 }
-CELERY_BEAT_SYNC_EVERY = 1  # what it sent stands in the database at once, where the readiness check looks
+CELERY_BEAT_SYNC_EVERY = 1  # beat saves at once what it enqueued, because the readiness check looks for it
 CELERY_BEAT_SCHEDULER = "schedule.beat:Scheduler"
 
-# Mail has a worker of its own: a mail server that does not answer must not keep imports waiting.
+# Mail has its own worker: a mail server that does not answer must not delay imports.
 CELERY_TASK_ROUTES = {"notifications.deliver": {"queue": "mail"}, "accounts.mail_*": {"queue": "mail"}}
 
 # --- mail -----------------------------------------------------------------------------------------
 if env.str("EMAIL_URL", default=""):
     globals().update(mail_settings(env.str("EMAIL_URL")))
 EMAIL_TIMEOUT = 10  # for each answer; Django's default is to wait for ever
-DEFAULT_FROM_EMAIL = sender(
+DEFAULT_FROM_EMAIL = checked_sender(
     env.str("DEFAULT_FROM_EMAIL", default="") or "Ounass Product Management <catalogue@localhost>"
 )
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
@@ -285,9 +285,9 @@ RETENTION_MESSAGES_DAYS = env.int("RETENTION_MESSAGES_DAYS", default=90)
 # --- import and export ----------------------------------------------------------------------------
 IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "import"
 IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "view"
-# Formulas are catalog.resources' matter: the package's own setting cuts the sign off, in JSON too.
+# catalog.resources deals with formulas: the package's own setting cuts off the sign, in JSON too.
 IMPORT_EXPORT_ESCAPE_ILLEGAL_CHARS_ON_EXPORT = True  # XLSX has no control characters
-FEED_MAX_BYTES = env.int("FEED_MAX_BYTES", default=4 * 1024**3)  # as Merchant Center: 4 GB a file
+FEED_MAX_BYTES = env.int("FEED_MAX_BYTES", default=4 * 1024**3)  # like Merchant Center: 4 GB a file
 FEED_LIMITS = Limits(
     unpacked_bytes=env.int("FEED_MAX_UNPACKED_BYTES", default=Limits.unpacked_bytes),
     ratio=env.int("FEED_MAX_RATIO", default=Limits.ratio),

@@ -97,10 +97,10 @@ def test_a_storage_that_does_not_answer_is_missing_and_asked_once(monkeypatch: p
         asked.append(name)
         over.wait()
 
-    monkeypatch.setattr("config.health.SECONDS", 0.1)
+    monkeypatch.setattr("config.health.ANSWER_SECONDS", 0.1)
     monkeypatch.setattr("config.health.default_storage.save", hang)
     storage = Storage()
-    assert [storage.state() for _ in range(3)] == ["missing"] * 3
+    assert [storage.current_state() for _ in range(3)] == ["missing"] * 3
     over.set()
     assert len(asked) == 1
 

@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 import devservers
 from config import celery_app
-from config.mail import mail_settings, sender
+from config.mail import checked_sender, mail_settings
 from config.management.commands import dev
 from config.management.commands.dev import where_mail_goes
 
@@ -61,13 +61,13 @@ def test_an_address_that_is_none_stops_the_start_and_shows_no_password(url: str)
 
 @pytest.mark.parametrize("value", ["catalogue@example.com", "Our Catalogue <catalogue@example.com>"])
 def test_mails_come_from_an_address(value: str) -> None:
-    assert sender(value) == value
+    assert checked_sender(value) == value
 
 
 @pytest.mark.parametrize("value", ["catalogue", "Our Catalogue", "<>"])
 def test_a_sender_that_is_no_address_stops_the_start(value: str) -> None:
-    with pytest.raises(ImproperlyConfigured, match="DEFAULT_FROM_EMAIL is no address"):
-        sender(value)
+    with pytest.raises(ImproperlyConfigured, match="DEFAULT_FROM_EMAIL is not an address"):
+        checked_sender(value)
 
 
 def test_mails_of_a_checkout_stay_on_the_machine() -> None:
