@@ -1,7 +1,12 @@
 """While a new release migrates, workers of the one before go on."""
 
+import pytest
+from django.contrib.auth.models import Group, Permission
+from django.db import connection
 from django.db.migrations import AlterModelTable, DeleteModel, RemoveField, RenameField, RenameModel
+from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 
 OURS = ("accounts", "catalog", "notifications", "schedule")
 REMOVING = (RemoveField, DeleteModel, RenameField, RenameModel, AlterModelTable)
@@ -17,3 +22,48 @@ def test_no_migration_takes_away_what_the_release_before_it_uses() -> None:
         if app in OURS and any(isinstance(operation, REMOVING) for operation in migration.operations)
     }
     assert removing == UNUSED
+
+
+# What a database of the release before squashing has applied.
+BEFORE_SQUASHING = {
+    "accounts": "0001_initial 0002_login_session 0003_schedule",
+    "catalog": """
+        0001_initial 0002_storage 0003_schedule 0004_feed_reading 0005_import_reading 0006_feed_guards
+        0007_undo_history_pins 0008_issues_of_items 0009_attempts 0010_chunks 0011_product_lists 0012_upload_key
+        0013_retention 0014_invalid_items 0015_metrics 0016_feed_table_encoding 0017_product_storage 0018_words
+        0019_product_index_columns 0020_known_items 0021_word_products 0022_catalog_version_of_applied 0023_words_named
+        0024_unusual_outcomes 0025_catalog_versions 0026_words_apart 0027_changed_fields 0028_words_apart_by_expression
+        0029_price_guard_in_other_currencies
+    """,
+    "notifications": """
+        0001_message 0002_outage 0003_schedule 0004_preference 0005_schedule_digests 0006_schedule_forgetting
+        0007_message_parked
+    """,
+    "schedule": "0001_initial 0002_canary",
+}
+
+
+@pytest.fixture
+def before_squashing(db: None) -> MigrationExecutor:
+    """The database says what that release had applied, and the group of those who confirm has its permission."""
+    recorder = MigrationRecorder(connection)
+    recorder.migration_qs.filter(app__in=OURS).delete()
+    for app, names in BEFORE_SQUASHING.items():
+        for name in names.split():
+            recorder.record_applied(app, name)
+    Permission.objects.filter(codename="confirm_importrun").update(codename="apply_importrun")
+    return MigrationExecutor(connection)
+
+
+def test_a_database_from_before_squashing_needs_only_what_is_newer(before_squashing: MigrationExecutor) -> None:
+    before_squashing.loader.check_consistent_history(connection)
+    plan = before_squashing.migration_plan(before_squashing.loader.graph.leaf_nodes())
+    needed = {(migration.app_label, migration.name) for migration, _backwards in plan}
+    assert ("catalog", "0003_confirm_permission") in needed
+    assert not [name for app, name in needed if app in OURS and name.startswith(("0001_", "0002_"))]
+
+
+def test_who_might_confirm_imports_still_may(before_squashing: MigrationExecutor) -> None:
+    before_squashing.migrate([("catalog", "0003_confirm_permission")])
+    assert Group.objects.get(name="approver").permissions.filter(codename="confirm_importrun").exists()
+    assert not Permission.objects.filter(codename="apply_importrun").exists()

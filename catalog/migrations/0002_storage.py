@@ -1,4 +1,7 @@
-"""How PostgreSQL keeps the rows that are written by the million."""
+"""How PostgreSQL keeps the rows that are written by the million.
+
+Apart from the tables, because Django makes their indexes last.
+"""
 
 from django.db import migrations
 
@@ -7,6 +10,11 @@ STATEMENTS = [
     (
         "ALTER TABLE catalog_stageditem SET (toast_tuple_target = 8160)",
         "ALTER TABLE catalog_stageditem RESET (toast_tuple_target)",
+    ),
+    # Products too: imports compare and write whole rows.
+    (
+        "ALTER TABLE catalog_product SET (toast_tuple_target = 8160)",
+        "ALTER TABLE catalog_product RESET (toast_tuple_target)",
     ),
     # Every change is updated once, when it is applied: in the page it stands in, so that no index has to follow.
     (
@@ -29,6 +37,6 @@ STATEMENTS = [
 
 
 class Migration(migrations.Migration):
-    dependencies = [("catalog", "0001_initial")]
+    dependencies = [("catalog", "0001_first_release")]
 
     operations = [migrations.RunSQL(forwards, backwards) for forwards, backwards in STATEMENTS]

@@ -1,4 +1,4 @@
-"""Who might `apply_importrun` may `confirm_importrun`: the same permission by the word that people use."""
+"""The permission `apply_importrun` is called `confirm_importrun`, the word that people use."""
 
 from django.db import migrations
 
@@ -16,24 +16,11 @@ def renamed(before, after):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("catalog", "0029_price_guard_in_other_currencies"),
+        ("catalog", "0002_storage"),
         ("auth", "0012_alter_user_first_name_max_length"),
     ]
 
     operations = [
-        migrations.AlterModelOptions(
-            name="importrun",
-            options={
-                "default_permissions": ("add", "view"),
-                "ordering": ["-id"],
-                "permissions": [
-                    ("confirm_importrun", "Can confirm an import"),
-                    ("discard_importrun", "Can discard an import"),
-                    ("undo_importrun", "Can undo an import, and apply it again"),
-                ],
-                "verbose_name": "import",
-            },
-        ),
         migrations.RunPython(
             renamed("apply_importrun", "confirm_importrun"), renamed("confirm_importrun", "apply_importrun")
         ),
