@@ -21,14 +21,14 @@ import os
 import shutil
 
 from devservers.addresses import BASE_DIR, STATE, database, database_url, redis_url, run_dir
-from devservers.folders import remove
-from devservers.locks import is_user, join_users, last_user, leave_users, starting
+from devservers.errors import EmbeddedError, as_sentence
+from devservers.folders import remove_folders
+from devservers.locks import is_user, join_users, leave_users, starters_lock, was_last_user
 from devservers.postgres import Postgres
 from devservers.server import Server
-from devservers.site import check_platform, home_folder, private, settle, settled
+from devservers.site import check_platform, home_folder, is_private, is_settled, settle_site
 from devservers.valkey import Valkey
 from devservers.wheels import offer_client_programs
-from devservers.words import EmbeddedError, in_words
 
 __all__ = [
     "BASE_DIR",
@@ -76,21 +76,24 @@ def ensure() -> None:
     Does nothing when disabled. Safe to call from any number of processes at once: one starts, the others wait. Costs a
     few milliseconds when everything is up. Raises EmbeddedError.
     """
-    servers = _wanted()
+    if not enabled():
+        return
+    variables = {POSTGRES: "DATABASE_URL", VALKEY: "REDIS_URL"}
+    servers = [server for server in SERVERS if not os.environ.get(variables[server])]
     if not servers:
         return
-    with in_words():
+    with as_sentence():
         check_platform()
         join_users()
-        _have_up(servers)
+        _start_missing(servers)
     offer_client_programs()
 
 
 def start() -> None:
     """Start both servers, also those that the environment replaces, and count on neither."""
-    with in_words():
+    with as_sentence():
         check_platform()
-        _have_up(list(SERVERS))
+        _start_missing(list(SERVERS))
 
 
 def stop(*, unless_used: bool = False) -> bool:
@@ -99,12 +102,12 @@ def stop(*, unless_used: bool = False) -> bool:
     With `unless_used`, give up this process's own use of them and stop them only when nobody else's is left: False says
     that another process which called `ensure()` lives, and they are up for it.
     """
-    with in_words():
+    with as_sentence():
         if unless_used and not is_user():
             return True
-        if unless_used and not last_user():
+        if unless_used and not was_last_user():
             return False
-        with starting():
+        with starters_lock():
             for server in SERVERS:
                 server.stop()
         leave_users()
@@ -114,30 +117,22 @@ def stop(*, unless_used: bool = False) -> bool:
 def reset() -> None:
     """Stop both servers and delete their data, logs and copies; what else lies in the state folder stays."""
     stop()
-    with in_words(), starting():
+    with as_sentence(), starters_lock():
         home, sockets = home_folder(), run_dir()
-        if private(sockets):
+        if is_private(sockets):
             sockets.unlink() if sockets.is_symlink() else shutil.rmtree(sockets)
         for name in ("postgres", "postgres.new-*", "valkey", "wheels", "wheels.new-*"):
-            remove(home.glob(name))
+            remove_folders(home.glob(name))
         for log in home.glob("*.log"):
             log.unlink()
         if home != STATE:
             shutil.rmtree(home)
 
 
-def _wanted() -> list[Server]:
-    """The servers that nothing in the environment replaces."""
-    if not enabled():
-        return []
-    variables = {POSTGRES: "DATABASE_URL", VALKEY: "REDIS_URL"}
-    return [server for server in SERVERS if not os.environ.get(variables[server])]
-
-
-def _have_up(servers: list[Server]) -> None:
-    if settled() and all(server.ready() for server in servers):
+def _start_missing(servers: list[Server]) -> None:
+    if is_settled() and all(server.ready() for server in servers):
         return
-    with starting():
-        site = settle()
+    with starters_lock():
+        site = settle_site()
         for server in servers:
             server.start(site)

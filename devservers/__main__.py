@@ -5,11 +5,11 @@ import sys
 from collections.abc import Callable
 
 from devservers import SERVERS, database_url, redis_url, reset, start, stop
+from devservers.errors import EmbeddedError
 from devservers.site import home_folder
-from devservers.words import EmbeddedError
 
 
-def _print_status() -> bool:
+def print_status() -> bool:
     up = [server.ready() for server in SERVERS]
     for server, ready, address in zip(SERVERS, up, (database_url(), redis_url()), strict=True):
         print(f"{server.name:<10} {'up' if ready else 'down':<4} {shlex.quote(address)}")
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         COMMANDS[command]()
-        up = _print_status()
+        up = print_status()
     except EmbeddedError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

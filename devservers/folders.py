@@ -25,6 +25,6 @@ def hand_over(folder: Path, uid: int, gid: int) -> None:
             os.chown(name, uid, gid, dir_fd=at, follow_symlinks=False)
 
 
-def remove(folders: Iterable[Path]) -> None:
+def remove_folders(folders: Iterable[Path]) -> None:
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)

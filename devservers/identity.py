@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from devservers.errors import EmbeddedError
 from devservers.processes import succeeds
-from devservers.words import EmbeddedError
 
 
 def identity() -> tuple[dict[str, Any], int, int]:

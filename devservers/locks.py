@@ -20,7 +20,7 @@ def open_lock(path: Path) -> Iterator[int]:
         os.close(fd)
 
 
-def flock(fd: int, *, shared: bool = False, wait: bool = True) -> bool:
+def lock_file(fd: int, *, shared: bool = False, wait: bool = True) -> bool:
     """Lock an open file until the last process that inherited it closes it; False when others have it."""
     import fcntl  # not on Windows, where the settings must still load
 
@@ -32,11 +32,11 @@ def flock(fd: int, *, shared: bool = False, wait: bool = True) -> bool:
 
 
 @contextlib.contextmanager
-def starting() -> Iterator[None]:
+def starters_lock() -> Iterator[None]:
     """One process at a time starts or stops; the others wait and find it done."""
     make_passable(STATE)
     with open_lock(STATE / "starting.lock") as fd:
-        flock(fd)
+        lock_file(fd)
         yield
 
 
@@ -51,13 +51,13 @@ def join_users() -> None:
     if _users is None:
         make_passable(STATE)
         fd = os.open(STATE / "users.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        flock(fd, shared=True)
+        lock_file(fd, shared=True)
         _users = fd
 
 
-def last_user() -> bool:
+def was_last_user() -> bool:
     """Whether no other process counts on the servers. If so, new ones wait until `leave_users()`."""
-    last = _users is None or flock(_users, wait=False)
+    last = _users is None or lock_file(_users, wait=False)
     if not last:
         leave_users()  # the attempt gave the shared lock away
     return last

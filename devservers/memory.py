@@ -14,11 +14,11 @@ def shared_buffers() -> str:
 
     It is taken page by page, as there is something to keep.
     """
-    size = min(max(memory() // 4, LEAST), MOST)
+    size = min(max(memory_bytes() // 4, LEAST), MOST)
     return os.environ.get("EMBEDDED_SHARED_BUFFERS") or f"{size // 2**20}MB"
 
 
-def memory(limits: Iterable[Path] = _LIMITS) -> int:
+def memory_bytes(limits: Iterable[Path] = _LIMITS) -> int:
     """Bytes that this machine has, or the container that it is."""
     sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for limit in limits:

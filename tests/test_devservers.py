@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import devservers
-from devservers.memory import memory, shared_buffers
+from devservers.memory import memory_bytes, shared_buffers
 from devservers.processes import processes_of
 from devservers.site import ELSEWHERE
 
@@ -266,7 +266,7 @@ def test_a_cluster_of_another_version_is_refused_in_words(checkout: Checkout) ->
     checkout.stop()
     version = checkout.state / "postgres" / "PG_VERSION"
     version.write_text("17\n")
-    assert "was made by PostgreSQL 17 and the installed wheel is 18" in checkout.error()
+    assert "was made by PostgreSQL 17, and the installed wheel is 18" in checkout.error()
 
 
 def test_a_failing_initdb_is_a_sentence(checkout: Checkout) -> None:
@@ -280,7 +280,7 @@ def test_postgresql_takes_a_quarter_of_the_memory_within_limits(
     there: int, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("EMBEDDED_SHARED_BUFFERS", raising=False)
-    monkeypatch.setattr("devservers.memory.memory", lambda: there)
+    monkeypatch.setattr("devservers.memory.memory_bytes", lambda: there)
     assert shared_buffers() == said
     monkeypatch.setenv("EMBEDDED_SHARED_BUFFERS", "1GB")
     assert shared_buffers() == "1GB"
@@ -290,9 +290,9 @@ def test_a_container_has_the_memory_that_it_is_allowed(tmp_path: Path) -> None:
     without, limited = tmp_path / "max", tmp_path / "limited"
     without.write_text("max\n")
     limited.write_text(f"{2**20}\n")
-    machine = memory([without, tmp_path / "missing"])
+    machine = memory_bytes([without, tmp_path / "missing"])
     assert machine == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    assert memory([without, limited]) == 2**20
+    assert memory_bytes([without, limited]) == 2**20
 
 
 def test_a_server_that_does_not_start_says_why(checkout: Checkout) -> None:

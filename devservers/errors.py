@@ -12,15 +12,15 @@ class EmbeddedError(RuntimeError):
     """A server cannot be had. The text is one sentence or two: what was found, and what to do."""
 
 
-def reason_in(log: Path) -> str:
+def reason_in_log(log: Path) -> str:
     """The line of a server's log that says why it ended."""
     try:
-        return telling_line(log.read_text(errors="replace")[-4000:])
+        return line_with_reason(log.read_text(errors="replace")[-4000:])
     except OSError:
         return "it left no log"
 
 
-def telling_line(text: str) -> str:
+def line_with_reason(text: str) -> str:
     """The line that says what went wrong: best the system's own word, else the last complaint."""
     lines = [line.strip() for line in text.splitlines() if line.strip()] or ["it said nothing"]
     # Clients who come too early are told so in the log, which says nothing about the cause.
@@ -29,7 +29,7 @@ def telling_line(text: str) -> str:
     return re.sub(r"^.*?(FATAL|PANIC|ERROR):\s*", "", (causes or complaints or lines)[-1]).rstrip(".")
 
 
-def advice(text: str) -> str:
+def advice_for(text: str) -> str:
     """What to do about a problem that a tool or the system reports."""
     if "No space left" in text or "quota" in text:
         return " Free some space, or set EMBEDDED_DIR to a folder on another disk."
@@ -41,10 +41,10 @@ def advice(text: str) -> str:
 
 
 @contextlib.contextmanager
-def in_words() -> Iterator[None]:
+def as_sentence() -> Iterator[None]:
     """Turn a failure of the file system into an EmbeddedError."""
     try:
         yield
     except OSError as error:
         text = error.strerror or str(error)
-        raise EmbeddedError(f"The servers cannot use {error.filename or STATE}: {text}.{advice(text)}") from error
+        raise EmbeddedError(f"The servers cannot use {error.filename or STATE}: {text}.{advice_for(text)}") from error
