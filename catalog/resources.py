@@ -52,7 +52,7 @@ class MerchantXML(Format):
 
     def export_data(self, dataset: Any, **_options: Any) -> bytes:
         rows = (dict(zip(dataset.headers, row, strict=True)) for row in dataset)
-        return b"".join(write.feed(write.item(row, row["extra"]) for row in rows))
+        return b"".join(write.feed_pieces(write.item_element(row, row["extra"]) for row in rows))
 
 
 EXPORT_FORMATS = [SafeCSV, SafeXLSX, JSON, MerchantXML]
@@ -63,7 +63,7 @@ def feed_xml(products: ProductQuerySet) -> Iterator[bytes]:
     """The products as a feed, in pieces and in constant memory, however many they are."""
     names = (*(a.name for a in COLUMNS), "currency", "extra")
     rows = products.order_by("id").values(*names).iterator(chunk_size=READ_AT_ONCE)
-    yield from write.feed(write.item(row, row["extra"]) for row in rows)
+    yield from write.feed_pieces(write.item_element(row, row["extra"]) for row in rows)
 
 
 class FeedXML(Format):

@@ -88,24 +88,24 @@ _EXPECTED = {
 }
 
 
-def _choices(**spellings: str) -> Mapping[str, str]:
+def _spellings_of(**spellings: str) -> Mapping[str, str]:
     """`new="brand_new unused"`: both spellings, and `new` itself, stand for `new`."""
     return MappingProxyType({s: value for value, others in spellings.items() for s in (value, *others.split())})
 
 
-AVAILABILITY = _choices(
+AVAILABILITY = _spellings_of(
     in_stock="instock available limited_availability http://schema.org/instock https://schema.org/instock 1",
     out_of_stock="out_stock outofstock oos sold_out http://schema.org/outofstock https://schema.org/outofstock",
     preorder="pre_order http://schema.org/preorder https://schema.org/preorder",
     backorder="back_order http://schema.org/backorder https://schema.org/backorder",
 )
-CONDITION = _choices(new="brand_new", refurbished="renewed", used="pre_owned preowned second_hand")
-GENDER = _choices(
+CONDITION = _spellings_of(new="brand_new", refurbished="renewed", used="pre_owned preowned second_hand")
+GENDER = _spellings_of(
     male="m man men mens men's male's",
     female="f woman women womens women's ladies lady",
     unisex="uni male,female female,male",
 )
-AGE_GROUP = _choices(newborn="", infant="infants", toddler="toddlers", kids="kid", adult="adults")
+AGE_GROUP = _spellings_of(newborn="", infant="infants", toddler="toddlers", kids="kid", adult="adults")
 
 REQUIRED, RECOMMENDED = Need.REQUIRED, Need.RECOMMENDED
 
@@ -239,7 +239,7 @@ def is_known(name: str) -> bool:
     return name in BY_NAME or name.removesuffix(ORIGINAL) in BY_NAME
 
 
-def expected(name: str) -> str:
+def expected_value(name: str) -> str:
     """What an attribute, or an element of a group such as shipping.country, should contain; "" for an unknown one."""
     known = BY_NAME.get(name.partition(".")[0])
     return known.expected if known else ""

@@ -44,7 +44,7 @@ SAFE = Limits()
 
 
 def too_large_unpacked(limits: Limits) -> FeedRefused:
-    return _over(
+    return _refused_by(
         "unpacked_too_large",
         "unpacked_bytes",
         f"The unpacked file is larger than {limits.unpacked_bytes:,} bytes. Split the feed",
@@ -52,7 +52,7 @@ def too_large_unpacked(limits: Limits) -> FeedRefused:
 
 
 def too_tightly_packed(limits: Limits) -> FeedRefused:
-    return _over(
+    return _refused_by(
         "ratio",
         "ratio",
         f"The archive unpacks to more than {limits.ratio:,} times its size. No feed does that. Upload it unpacked",
@@ -60,13 +60,13 @@ def too_tightly_packed(limits: Limits) -> FeedRefused:
 
 
 def too_many_items(line: int, limits: Limits) -> FeedRefused:
-    return _over(
+    return _refused_by(
         "too_many_items", "items", f"Line {line}: the feed has more than {limits.items:,} items. Split the feed"
     )
 
 
 def item_too_large(line: int, limits: Limits) -> FeedRefused:
-    return _over(
+    return _refused_by(
         "item_too_large",
         "item_bytes",
         f"After line {line}: {limits.item_bytes:,} bytes without the end of an item. "
@@ -75,7 +75,7 @@ def item_too_large(line: int, limits: Limits) -> FeedRefused:
 
 
 def record_too_large(line: int, limits: Limits) -> FeedRefused:
-    return _over(
+    return _refused_by(
         "record_too_large",
         "item_bytes",
         f"After line {line}: {limits.item_bytes:,} characters without the end of a row. "
@@ -84,7 +84,7 @@ def record_too_large(line: int, limits: Limits) -> FeedRefused:
 
 
 def too_many_columns(limits: Limits) -> FeedRefused:
-    return _over(
+    return _refused_by(
         "too_many_attributes",
         "attributes",
         f"Line 1: the table has more than {limits.attributes:,} columns. Send fewer",
@@ -97,5 +97,5 @@ def too_deep(line: int) -> FeedRefused:
     )
 
 
-def _over(code: str, limit: str, sentence: str) -> FeedRefused:
+def _refused_by(code: str, limit: str, sentence: str) -> FeedRefused:
     return FeedRefused(f"feed.{code}", f"{sentence}, or raise {SETTINGS[limit]}.")

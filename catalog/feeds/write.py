@@ -1,8 +1,8 @@
-"""Cleaned items → a Google-Merchant XML feed: `items` and `check` the other way round.
+"""Cleaned items → a Google-Merchant XML feed: the reverse of `read_items` and `check_item`.
 
-What is written here is read there with the same values and the same `extra`. Two things that no feed can say, and only
-an edit by hand can leave in `extra`, are not written: a name that no element can have, and a value that lost its name
-to another one (`rss:title`) which is gone since.
+What is written here is read there with the same values and the same `extra`. Two things that only an edit by hand can
+leave in `extra` are not written, because no feed can say them: a name that no element can have, and a value that was
+kept beside another one (`rss:title`) that has since gone.
 """
 
 import re
@@ -22,7 +22,7 @@ xmlns:atom="http://www.w3.org/2005/Atom">
 <channel>
 """
 _FOOT = "</channel>\n</rss>\n"
-_PLAIN = frozenset({"title", "link", "description"})  # RSS has them itself, without a prefix
+_PLAIN = frozenset({"title", "link", "description"})  # RSS has these itself, without a prefix
 _TAGS = tuple((column.name, f"g:{column.name}") for column in COLUMNS)
 _NOTHING: tuple[Any, ...] = (None, "", [])
 _PREFIXES = {"": "g:", "rss": "", "atom": "atom:", "c": "c:"}
@@ -40,15 +40,15 @@ Content = Any  # a text, a group (`{"child": …, "@attribute": …, "#text": �
 
 
 PART_OF = "part-of-a-feed"
-"""The name of the element that says so. Its text is what the file is a part of."""
+"""The name of the element that says that a file is only a part. Its text names the whole."""
 
 _PART_OF = re.compile(rf"<c:{PART_OF}>([^<]*)<".encode())
 
 
-def feed(items: Iterable[str], title: str = "Products", note: str = "", part_of: str = "") -> Iterator[bytes]:
-    """A whole feed of items that `item` wrote, in pieces. `note` is a comment at its top.
+def feed_pieces(items: Iterable[str], title: str = "Products", note: str = "", part_of: str = "") -> Iterator[bytes]:
+    """A whole feed of items that `item_element` wrote, in pieces. `note` is a comment at its top.
 
-    With `part_of` it says of itself that it is only a part, so that nobody takes what is not in it for gone.
+    With `part_of` the feed says that it is only a part, so that products that are not in it do not count as missing.
     """
     mark = f"<c:{PART_OF}>{_text(part_of)}</c:{PART_OF}>\n" if part_of else ""
     yield f"{_HEAD}{_comment(note) if note else ''}{mark}<title>{_text(title)}</title>\n".encode()
@@ -62,22 +62,34 @@ def feed(items: Iterable[str], title: str = "Products", note: str = "", part_of:
 
 
 def part_of(head: bytes) -> str:
-    """What a feed that begins with `head` says it is a part of; "" when it says nothing, as all others do."""
+    """What a feed that begins with `head` says it is a part of; "" for a whole feed."""
     found = _PART_OF.search(head.replace(b"\x00", b""))  # an editor may have saved it in UTF-16
     return unescape(found[1].decode("utf-8", "replace")) if found else ""
 
 
-def item(values: Mapping[str, Any], extra: Mapping[str, Content], notes: Iterable[str] = ()) -> str:
-    """One `<item>`, an element a line, each of `notes` as a comment before them.
+def item_element(values: Mapping[str, Any], extra: Mapping[str, Content], notes: Iterable[str] = ()) -> str:
+    """One `<item>`, an element a line, with each of `notes` as a comment before them.
 
-    `values` and `extra` are those of `check.Item`; columns that hold nothing ("", None, []) are as good as absent.
+    `values` and `extra` are those of a cleaned item. Columns with nothing in them ("", None, []) count as absent.
     """
-    lines = [*map(_comment, notes), *_columns(values, extra), *_others(values, extra)]
+    lines = [*map(_comment, notes), *_column_lines(values, extra)]
+    for name in sorted(extra, key=lambda name: name.lower().endswith("applink")):  # behind the attribute that beat it
+        if name in BY_NAME and BY_NAME[name].column:
+            continue
+        tag, namespace = _tag_of(name)
+        # A value that was kept beside another value of its attribute would, alone, be read as that attribute.
+        before, _, local = name.rpartition(":")
+        lost_its_name = name != "atom:link" and (before in ("rss", "atom") or (before == "c" and local in BY_NAME))
+        if tag and (not lost_its_name or local in values or local in extra):
+            contents = _contents_of(extra[name])
+            if isinstance(extra[name], list) and len(contents) == 1:
+                contents.append("")  # a list of one is what is left of several when the others were empty
+            lines += [f"{_element(tag, content, namespace)}\n" for content in contents]
     return f"<item>\n{''.join(lines)}</item>\n"
 
 
 def with_decimals(amount: Decimal, currency: str) -> Decimal:
-    """The amount with its currency's number of decimals, 100.00 AED or 1.250 KWD, but never a rounded one."""
+    """The amount with as many decimals as its currency has, 100.00 AED or 1.250 KWD, but never rounded."""
     rounded = amount.quantize(Decimal(1).scaleb(-DECIMALS.get(currency, 2)))
     return rounded if rounded == amount else amount
 
@@ -85,8 +97,8 @@ def with_decimals(amount: Decimal, currency: str) -> Decimal:
 # --- the elements of an item --------------------------------------------------------------------------
 
 
-def _columns(values: Mapping[str, Any], extra: Mapping[str, Content]) -> Iterator[str]:
-    """Each column's value, and under the same tag what is kept of it in `extra`: of several the first is the value."""
+def _column_lines(values: Mapping[str, Any], extra: Mapping[str, Content]) -> Iterator[str]:
+    """Each column's value and, under the same tag, what `extra` keeps of it: of several the first is the value."""
     currency = values.get("currency", "")
     for name, usual in _TAGS:
         value = values.get(name)
@@ -94,20 +106,26 @@ def _columns(values: Mapping[str, Any], extra: Mapping[str, Content]) -> Iterato
             continue
         tag = usual if name not in _PLAIN else _plain_tag(name, value, extra)
         if type(value) is str and name not in extra:
-            yield f"<{tag}>{_text(value)}</{tag}>\n"  # most are such
+            yield f"<{tag}>{_text(value)}</{tag}>\n"  # most are like this
         else:
-            for content in (*_told(value, currency), *_listed(extra.get(name))):
+            for content in (*_column_texts(value, currency), *_contents_of(extra.get(name))):
                 yield f"{_element(tag, content)}\n"
 
 
 def _plain_tag(name: str, value: Any, extra: Mapping[str, Content]) -> str:
-    """RSS's own element, unless something else needs it to stay apart."""
-    if name == "link" and "atom:link" in extra and _needs_its_kind([value, *_listed(extra.get(name))], extra):
-        return "atom:link"
+    """RSS's own element, unless another value of the item needs it to be a different one."""
+    others = _contents_of(extra.get("atom:link")) if name == "link" else []
+    if all(isinstance(link, dict) and link.get("@rel", "alternate") != "alternate" for link in others):
+        # These are kept among Atom's links (`rel="self"`). Beside a plain link, one without an address, or with the
+        # address of the product's page, would mean nothing.
+        links = [value, *_contents_of(extra.get(name))]
+        addresses = [_flat_text(link) or str(link.get("@href", "")).strip() for link in others]
+        if any(not address or address in links for address in addresses):
+            return "atom:link"
     return f"g:{name}" if f"rss:{name}" in extra else name
 
 
-def _told(value: Any, currency: str) -> list[str]:
+def _column_texts(value: Any, currency: str) -> list[str]:
     """A column's value as a feed writes it."""
     if value in _NOTHING:
         return []
@@ -118,33 +136,8 @@ def _told(value: Any, currency: str) -> list[str]:
     return [f"{with_decimals(value, currency):f} {currency}".rstrip() if isinstance(value, Decimal) else str(value)]
 
 
-def _needs_its_kind(links: list[Content], extra: Mapping[str, Content]) -> bool:
-    """Whether Atom's other links (`rel="self"`) are kept only among links of their kind.
-
-    Beside a plain link one without an address, or with that of the product's page, would say nothing of its own.
-    """
-    others = _listed(extra.get("atom:link"))
-    if not all(isinstance(link, dict) and link.get("@rel", "alternate") != "alternate" for link in others):
-        return False  # these were kept beside a plain link
-    addresses = [_flat(link) or str(link.get("@href", "")).strip() for link in others]
-    return any(not address or address in links for address in addresses)
-
-
-def _others(values: Mapping[str, Any], extra: Mapping[str, Content]) -> Iterator[str]:
-    """What no column takes, under the tags it came with. An app link must follow the attribute that outranked it."""
-    for name in sorted(extra, key=lambda name: name.lower().endswith("applink")):
-        if name in BY_NAME and BY_NAME[name].column:
-            continue
-        tag, namespace = _tag(name)
-        if tag and (not _lost_its_name(name) or _winner(name) in values or _winner(name) in extra):
-            contents = _listed(extra[name])
-            if isinstance(extra[name], list) and len(contents) == 1:
-                contents.append("")  # a list of one is what is left of several, and the others were empty
-            yield from (f"{_element(tag, content, namespace)}\n" for content in contents)
-
-
-def _tag(name: str) -> tuple[str, str]:
-    """The tag of an extra name, and the namespace that it has to declare. ("", "") when there is none."""
+def _tag_of(name: str) -> tuple[str, str]:
+    """The tag of a name in `extra`, and the namespace that it must declare. ("", "") if no element can have it."""
     namespace = ""
     if name.startswith("{"):
         namespace, _, local = name[1:].rpartition("}")
@@ -157,20 +150,10 @@ def _tag(name: str) -> tuple[str, str]:
     return f"{prefix}{local}", namespace
 
 
-def _lost_its_name(name: str) -> bool:
-    """Whether the value was kept beside another one of that attribute: alone it would be read as the attribute."""
-    before, _, local = name.rpartition(":")
-    return name != "atom:link" and (before in ("rss", "atom") or (before == "c" and local in BY_NAME))
-
-
-def _winner(name: str) -> str:
-    return name.rpartition(":")[2]
-
-
-def _listed(content: Content) -> list[Content]:
-    """The elements that a name stands for. Lists in lists, of two spellings of one namespace, become one list."""
+def _contents_of(content: Content) -> list[Content]:
+    """The elements under one name. Lists in lists, from two spellings of one namespace, become one list."""
     if isinstance(content, list):
-        return [one for part in content for one in (_listed(part) if isinstance(part, list) else [part])]
+        return [one for part in content for one in (_contents_of(part) if isinstance(part, list) else [part])]
     return [] if content is None else [content]
 
 
@@ -181,27 +164,23 @@ def _element(tag: str, content: Content, namespace: str = "") -> str:
     declared = f' xmlns:n="{_attribute_text(namespace)}"' if namespace else ""
     if not isinstance(content, dict):
         return f"<{tag}{declared}>{_text(content)}</{tag}>"
-    prefix = tag[: tag.find(":") + 1]
-    return f"<{tag}{declared}{_attributes(content)}>{_inside(content, prefix)}</{tag}>"
-
-
-def _attributes(group: dict[str, Content]) -> str:
     written = []
-    for number, (key, value) in enumerate((key[1:], value) for key, value in group.items() if key.startswith("@")):
-        namespace, _, local = key[1:].rpartition("}") if key.startswith("{") else ("", "", key)
+    for number, (key, value) in enumerate((key[1:], value) for key, value in content.items() if key.startswith("@")):
+        of, _, local = key[1:].rpartition("}") if key.startswith("{") else ("", "", key)
         if not _NAME.fullmatch(local) or local == "xmlns":
             continue
-        if namespace == _XML_NAMESPACE:
+        if of == _XML_NAMESPACE:
             local = f"xml:{local}"
-        elif namespace:
-            written.append(f' xmlns:a{number}="{_attribute_text(namespace)}"')
+        elif of:
+            written.append(f' xmlns:a{number}="{_attribute_text(of)}"')
             local = f"a{number}:{local}"
         written.append(f' {local}="{_attribute_text(value)}"')
-    return "".join(written)
+    prefix = tag[: tag.find(":") + 1]
+    return f"<{tag}{declared}{''.join(written)}>{_group_content(content, prefix)}</{tag}>"
 
 
-def _inside(group: dict[str, Content], prefix: str) -> str:
-    """The elements of a group and the text around them. Its `#text` is that of its elements and its own."""
+def _group_content(group: dict[str, Content], prefix: str) -> str:
+    """The elements of a group and the text around them. `#text` is the group's own text and that of its elements."""
     text = group.get("#text", "")
     children = [
         (name, child)
@@ -213,37 +192,40 @@ def _inside(group: dict[str, Content], prefix: str) -> str:
     offset = 0
     while text and children:
         firsts = {name: index for index, (name, _child) in reversed([*enumerate(children)])}  # each name in its order
-        places = [(text.find(_flat(children[index][1]), offset), index) for index in firsts.values()]
+        places = [(text.find(_flat_text(children[index][1]), offset), index) for index in firsts.values()]
         place, index = min((place for place in places if place[0] >= 0), default=(-1, 0))
         if place < 0:
             break
         name, child = children.pop(index)
         written.append(f"{_text(text[offset:place])}{_element(f'{prefix}{name}', child)}")
-        offset = place + len(_flat(child))
+        offset = place + len(_flat_text(child))
     return "".join([*written, _text(text[offset:]), *(_element(f"{prefix}{name}", child) for name, child in children)])
 
 
-def _flat(content: Content) -> str:
-    """All text of an element, as it stands in the `#text` of the one around it."""
+def _flat_text(content: Content) -> str:
+    """All text of an element, as the `#text` of the element around it contains it."""
     if isinstance(content, list):
-        return "".join(map(_flat, content))
+        return "".join(map(_flat_text, content))
     if not isinstance(content, dict):
-        return _plain(content)
+        return _nearest_text(content)
     if "#text" in content:
-        return _plain(content["#text"])
-    return "".join(_flat(child) for name, child in content.items() if not name.startswith("@"))
+        return _nearest_text(content["#text"])
+    return "".join(_flat_text(child) for name, child in content.items() if not name.startswith("@"))
 
 
-def _plain(value: Any) -> str:
-    """A text; of what else a hand can write into `extra`, its nearest text."""
+def _nearest_text(value: Any) -> str:
+    """A value of `extra` as text. An edit by hand can put any JSON value there."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return "" if value is None else str(value)
 
 
 def _text(value: Any) -> str:
-    """Escaped; `\\r` by its number, since a parser takes a bare one for a line's end. What XML lacks becomes U+FFFD."""
-    text = value if type(value) is str else _plain(value)
+    """The value escaped. What XML does not have becomes U+FFFD.
+
+    A parser reads a bare `\\r` as the end of a line, so it is written by its number.
+    """
+    text = value if type(value) is str else _nearest_text(value)
     if _SPECIAL.search(text):
         text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")
     return text if text.isprintable() else _NOT_IN_XML.sub("\ufffd", text)
@@ -254,6 +236,6 @@ def _attribute_text(value: Any) -> str:
 
 
 def _comment(text: str) -> str:
-    """A comment of one line. Two hyphens in a row would end it."""
+    """A comment of one line. Two hyphens in a row, which would end it, are separated."""
     line = _NOT_IN_XML.sub("\ufffd", " ".join(text.split()))
     return f"<!-- {re.sub('-(?=-)', '- ', line)} -->\n"

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from catalog.feeds.attributes import expected
+from catalog.feeds.attributes import expected_value
 from catalog.feeds.issues import Severity, code_named
 from catalog.models.catalogue import CatalogVersion
 from catalog.models.feed import Feed, Mode
@@ -347,7 +347,7 @@ class RunIssue(models.Model):
 
     @property
     def expected(self) -> str:
-        return expected(self.attribute)
+        return expected_value(self.attribute)
 
 
 class ItemIssue(models.Model):

@@ -16,8 +16,7 @@ from catalog.feeds.broken.repair import Repairs
 from catalog.feeds.cleaning.check import Rules, check_item
 from catalog.feeds.issues import FOUND_MAX
 from catalog.feeds.reading.items import RawItem
-from catalog.feeds.write import feed as written_feed
-from catalog.feeds.write import item as written
+from catalog.feeds.write import feed_pieces, item_element
 from catalog.tests.routes import PACKED, READINGS, ROUTES, XML, Fields, as_item, raw_items, read_as_it_can
 
 # --- feeds --------------------------------------------------------------------------------------------
@@ -192,5 +191,5 @@ def check_what_follows(raw: RawItem) -> None:
         assert len(issue.found) <= FOUND_MAX
         assert issue.line >= 0
         assert issue.severity
-    again = b"".join(written_feed([written(item.values, item.extra)]))
+    again = b"".join(feed_pieces([item_element(item.values, item.extra)]))
     assert len(list(raw_items(again, "strict", Repairs()))) == 1

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from catalog.feeds.attributes import COLUMNS, Need, Type, expected
+from catalog.feeds.attributes import COLUMNS, Need, Type, expected_value
 from catalog.feeds.cleaning import check as check_module
 from catalog.feeds.cleaning.check import MAX_UNKNOWN_NAMES, Item, Occurring, Rules, check_item, names_of
 from catalog.feeds.issues import BY_CODE, CODES, Issue, Severity
@@ -231,11 +231,11 @@ def test_a_flawless_item_has_no_issue() -> None:
 
 
 def test_what_is_expected_is_said_of_every_attribute() -> None:
-    assert expected("title") == "Text, up to 150 characters."
-    assert expected("shipping.country") == "A group with country."
-    assert expected("condition") == "One of: new, refurbished, used."
-    assert expected("heel") == ""
-    assert all(expected(attribute.name).endswith(".") for attribute in COLUMNS)
+    assert expected_value("title") == "Text, up to 150 characters."
+    assert expected_value("shipping.country") == "A group with country."
+    assert expected_value("condition") == "One of: new, refurbished, used."
+    assert expected_value("heel") == ""
+    assert all(expected_value(attribute.name).endswith(".") for attribute in COLUMNS)
 
 
 # --- the severities -----------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ def read(content: bytes) -> list[Item]:
 
 
 def written(*items: Item) -> bytes:
-    return b"".join(write.feed(write.item(item.values, item.extra) for item in items))
+    return b"".join(write.feed_pieces(write.item_element(item.values, item.extra) for item in items))
 
 
 def told(items: list[Item]) -> list[tuple[Any, Any]]:
@@ -33,7 +33,7 @@ def told(items: list[Item]) -> list[tuple[Any, Any]]:
 
 def again(values: dict[str, Any], extra: dict[str, Any]) -> tuple[Any, Any]:
     """One item written and read."""
-    ((found),) = told(read(b"".join(write.feed([write.item(values, extra)]))))
+    ((found),) = told(read(b"".join(write.feed_pieces([write.item_element(values, extra)]))))
     return found
 
 
@@ -144,14 +144,14 @@ def test_random_items_come_back_as_they_were(seed: int) -> None:
 
 def test_columns_are_googles_elements_and_the_three_of_rss() -> None:
     values = {"id": "1", "title": "A & B", "price": Decimal("155.000"), "currency": "AED", "adult": False}
-    assert write.item(values, {"c:heel": "7", "shipping": {"country": "AE"}}, ["price -- wrong -"]) == (
+    assert write.item_element(values, {"c:heel": "7", "shipping": {"country": "AE"}}, ["price -- wrong -"]) == (
         "<item>\n<!-- price - - wrong - -->\n<g:id>1</g:id>\n<title>A &amp; B</title>\n<g:price>155.00 AED</g:price>\n"
         "<g:adult>no</g:adult>\n<c:heel>7</c:heel>\n<g:shipping><g:country>AE</g:country></g:shipping>\n</item>\n"
     )
 
 
 def test_what_holds_nothing_is_not_written() -> None:
-    assert write.item({"id": "", "quantity": None, "additional_image_link": []}, {}) == "<item>\n</item>\n"
+    assert write.item_element({"id": "", "quantity": None, "additional_image_link": []}, {}) == "<item>\n</item>\n"
 
 
 def test_what_xml_cannot_hold_is_replaced() -> None:
@@ -173,12 +173,12 @@ def test_values_that_only_a_hand_can_write_do_not_stop_it() -> None:
 
 @pytest.mark.parametrize("text", ["--", "-->", "a--->", "-" * 5, "\x00\n<!--", "]]>"])
 def test_no_note_ends_its_comment(text: str) -> None:
-    content = b"".join(write.feed([write.item({"id": "1"}, {}, [text, text])], note=text))
+    content = b"".join(write.feed_pieces([write.item_element({"id": "1"}, {}, [text, text])], note=text))
     assert [item.id for item in read(content)] == ["1"]
 
 
 def test_a_long_feed_comes_in_pieces() -> None:
-    one = write.item({"id": "1"}, {})
-    pieces = list(write.feed(one for _ in range(1000)))
+    one = write.item_element({"id": "1"}, {})
+    pieces = list(write.feed_pieces(one for _ in range(1000)))
     assert max(map(len, pieces)) < 200 * len(one)
     assert len(read(b"".join(pieces))) == 1000

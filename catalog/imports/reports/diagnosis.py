@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Subquery
 from django.utils.translation import gettext_lazy as _
 
-from catalog.feeds.attributes import expected
+from catalog.feeds.attributes import expected_value
 from catalog.feeds.issues import Code, Severity, code_named
 from catalog.models import ImportRun, RunIssue, Status
 
@@ -38,7 +38,7 @@ class Finding:
 
     @property
     def expected(self) -> str:
-        return expected(self.attribute)
+        return expected_value(self.attribute)
 
     @property
     def has_items(self) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from catalog.feeds import write
-from catalog.feeds.attributes import expected
+from catalog.feeds.attributes import expected_value
 from catalog.feeds.issues import BY_CODE, Severity, code_named, severity_of
 from catalog.imports.reports.pages import Row, first_rows, invalid_items
 from catalog.models import ImportRun, Operation, StagedItem
@@ -33,7 +33,7 @@ def invalid_xml(run: ImportRun) -> Iterator[bytes]:
         "the items and upload this file to the same feed in the mode update, which adds and changes products. "
         "This is only a part of the feed."
     )
-    return write.feed(_invalid_items_xml(run), title=run.file_name, note=note, part_of=str(run))
+    return write.feed_pieces(_invalid_items_xml(run), title=run.file_name, note=note, part_of=str(run))
 
 
 def _invalid_items_xml(run: ImportRun) -> Iterator[str]:
@@ -44,7 +44,7 @@ def _invalid_items_xml(run: ImportRun) -> Iterator[str]:
                 code, found = issue["code"], f" Found: {issue['found']}." if issue["found"] else ""
                 what = f"{issue['severity']} {code.name} ({issue['attribute']})"
                 notes.append(f"{what}: {code.title}.{found} {code.advice}")
-            yield write.item({"id": item.product_id, **_column_values(item)}, item.extra, notes)
+            yield write.item_element({"id": item.product_id, **_column_values(item)}, item.extra, notes)
 
 
 def invalid_csv(run: ImportRun) -> Iterator[str]:
@@ -72,7 +72,7 @@ def issues_of(item: StagedItem) -> list[dict[str, Any]]:
     for name, attribute, found, *line in item.issues:
         issue = {"code": code_named(name), "attribute": attribute, "found": found, "line": line[0] if line else None}
         severity = severity_of(name, attribute) if name in BY_CODE else Severity.WARNING
-        issues.append({**issue, "severity": severity, "expected": expected(attribute)})
+        issues.append({**issue, "severity": severity, "expected": expected_value(attribute)})
     return sorted(issues, key=lambda issue: issue["severity"].rank)
 
 
