@@ -239,10 +239,11 @@ class TextRepair:
             return self._repair_text(_IN_TEXT, position, markup, markup)
         if len(text) - position < _LONGEST_OPENING and not last:
             return "", position
-        for opening, closing in HIDING_ENDS.items():
-            if text.startswith(opening, position):
-                self._section_end = closing
-                return opening, position + len(opening)
+        if text.startswith(("<!", "<?"), position):  # else it is a tag, as mostly
+            for opening, closing in HIDING_ENDS.items():
+                if text.startswith(opening, position):
+                    self._section_end = closing
+                    return opening, position + len(opening)
         limit = position + MAX_TAG_CHARS
         if tag := TAG.match(text, position, limit):
             return self._repair_tag(tag), tag.end()
