@@ -11,8 +11,8 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
+from catalog.imports.local import stage_locally
 from catalog.imports.reading import chunks
-from catalog.imports.reading.stage import stage
 from catalog.imports.work.metrics import Meter, together
 from catalog.models import Feed, ImportRun
 from catalog.tests.factories import applied, feed_of, items, planned, received
@@ -41,7 +41,7 @@ def test_each_step_says_what_it_cost(feed: Feed) -> None:
 def test_a_file_in_chunks_says_what_all_of_them_cost(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "PIECE_BYTES", 50_000)
     run = received(feed, feed_of(*items(1000)))
-    stage(run)
+    stage_locally(run)
     assert run.in_chunks
     assert believable(run.metrics["stage"], 1000)
 
