@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from catalog.imports.notices import notify_outcome
 from catalog.imports.permissions import still_allowed
-from catalog.imports.sql import column_list, execute
+from catalog.imports.sql import column_list, execute, fetch_rows
 from catalog.imports.work.queue import CATALOGUE_LOCK, Task, claimed, enqueue, failing_in_words, retried, timed
 from catalog.models import CatalogState, ImportRun, Operation, Status
 from catalog.models.fields import SHARED, columns_in_file
@@ -39,7 +39,8 @@ def carry_out(
 
         @transaction.atomic
         def carry_out_once() -> None:
-            _wait_for_other_imports()
+            # One import at a time changes the catalogue: two over the same products end as one after the other.
+            execute("SELECT pg_advisory_xact_lock(%(lock)s, 0)", lock=CATALOGUE_LOCK)
             locked = ImportRun.objects.select_for_update().get(pk=run.pk)
             if locked.status != during or not still_allowed(locked):
                 return
@@ -55,18 +56,13 @@ def carry_out(
 
 def lay_over(run: ImportRun) -> dict[str, int]:
     """Execute the changes that are proposed, or that were undone: the run's new counts, and the version they made."""
-    _create_products(run)
-    _change_products(run)
-    _archive_products(run)
-    counts = _settle_conflicts(run)
+    create_products(run)
+    change_products(run)
+    archive_products(run)
+    counts = settle_conflicts(run)
     if counts["created"] or counts["changed"] or counts["archived"]:
         CatalogState.bump(run_id=run.pk)
     return {**counts, "catalog_version": CatalogState.current()}
-
-
-def _wait_for_other_imports() -> None:
-    """One import at a time changes the catalogue: two over the same products end as one after the other."""
-    execute("SELECT pg_advisory_xact_lock(%(lock)s, 0)", lock=CATALOGUE_LOCK)
 
 
 # Versions begin anew when a product was deleted and another one came by its id; that one the plan did not see.
@@ -76,7 +72,7 @@ _AS_PLANNED = "product.version = change.base_version AND product.created_at < %(
 _NOT_YET = "change.outcome NOT IN ('applied', 'conflict')"
 
 
-def _create_products(run: ImportRun) -> None:
+def create_products(run: ImportRun) -> None:
     """New products take the values of their staged items. One that somebody else created since stays as it is."""
     execute(
         f"""
@@ -101,7 +97,7 @@ def _create_products(run: ImportRun) -> None:
     )
 
 
-def _change_products(run: ImportRun) -> None:
+def change_products(run: ImportRun) -> None:
     """Lay the planned values over each product that is still the one the plan was made for."""
     columns = [*columns_in_file(run.names), "extra"]
     execute(
@@ -127,7 +123,7 @@ def _change_products(run: ImportRun) -> None:
     )
 
 
-def _archive_products(run: ImportRun) -> None:
+def archive_products(run: ImportRun) -> None:
     execute(
         f"""
         WITH done AS (
@@ -155,21 +151,21 @@ _COUNT_OF = {
 }
 
 
-def _settle_conflicts(run: ImportRun) -> dict[str, int]:
+def settle_conflicts(run: ImportRun) -> dict[str, int]:
     """What could not be applied is a conflict, and moves from its count to that of the conflicts."""
-    with connection.cursor() as cursor:
-        cursor.execute(
+    conflicts = dict(
+        fetch_rows(
             """
             WITH left_alone AS (
                 UPDATE catalog_change SET outcome = 'conflict'
-                WHERE run_id = %s AND outcome IN ('proposed', 'undone')
+                WHERE run_id = %(run)s AND outcome IN ('proposed', 'undone')
                 RETURNING operation
             )
             SELECT operation, count(*) FROM left_alone GROUP BY operation
             """,
-            [run.pk],
+            run=run.pk,
         )
-        conflicts = dict(cursor.fetchall())
+    )
     names = ("created", "changed", "archived", "conflict", "archive_conflict")
     counts = {name: getattr(run, name) for name in names}
     for operation, number in conflicts.items():

@@ -6,13 +6,11 @@ import re
 from contextlib import suppress
 from typing import Any
 
-from django.db import connection
-
 from catalog.errors import NotPossible
 from catalog.imports.notices import notify_needs_review
 from catalog.imports.permissions import require
 from catalog.imports.planning.guards import needs_reason
-from catalog.imports.sql import OF_CHANGED_PRODUCTS
+from catalog.imports.sql import OF_CHANGED_PRODUCTS, fetch_row
 from catalog.imports.work.queue import Task, enqueue
 from catalog.models import CatalogState, ImportRun, Status
 
@@ -69,17 +67,18 @@ def is_current(run: ImportRun) -> bool:
 
 def edited_since(run: ImportRun) -> int:
     """How many products of the plan are not what it was made for any more; confirming it leaves these alone."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            SELECT count(*)
-            FROM catalog_change change LEFT JOIN catalog_product product ON product.id = change.product_id
-            WHERE change.run_id = %(run)s AND {OF_CHANGED_PRODUCTS} AND CASE change.operation
-                WHEN 'create' THEN product.id IS NOT NULL
-                WHEN 'keep' THEN false
-                ELSE product.version IS DISTINCT FROM change.base_version OR product.created_at >= %(planned)s
-            END
-            """,
-            {"run": run.pk, "planned": run.planned_at, "changed_ids": run.products_changed_since()},
-        )
-        return int(cursor.fetchone()[0])
+    (number,) = fetch_row(
+        f"""
+        SELECT count(*)
+        FROM catalog_change change LEFT JOIN catalog_product product ON product.id = change.product_id
+        WHERE change.run_id = %(run)s AND {OF_CHANGED_PRODUCTS} AND CASE change.operation
+            WHEN 'create' THEN product.id IS NOT NULL
+            WHEN 'keep' THEN false
+            ELSE product.version IS DISTINCT FROM change.base_version OR product.created_at >= %(planned)s
+        END
+        """,
+        run=run.pk,
+        planned=run.planned_at,
+        changed_ids=run.products_changed_since(),
+    )
+    return int(number)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F, Model
 
 from catalog.imports.permissions import require
-from catalog.imports.sql import execute
+from catalog.imports.sql import execute, fetch_rows
 from catalog.models import CatalogState, ItemFields, Product, Word
 
 
@@ -21,7 +21,8 @@ def edit_product(product: Product, *, by: Any, fields: Iterable[str] | None = No
     added. Raises `NotAllowed` without permission.
     """
     require(by, "catalog.change_product")
-    earlier = _stored_row(product)
+    stored = "SELECT to_jsonb(product)::text FROM catalog_product product WHERE id = %(id)s FOR UPDATE"
+    earlier = next((row for (row,) in fetch_rows(stored, id=product.pk)), None)
     if not product._state.adding:
         product.version = F("version") + 1
     Model.save(product, update_fields=None if fields is None else {*fields, "version", "updated_at"})
@@ -29,14 +30,6 @@ def edit_product(product: Product, *, by: Any, fields: Iterable[str] | None = No
     execute(_ADD_TO_HISTORY, id=product.pk, earlier=earlier, actor=str(by or ""), fields=_FIELDS)
     Word.learn("product.id = %(id)s", id=product.pk)
     product.refresh_from_db(fields=["version"])
-
-
-def _stored_row(product: Product) -> str | None:
-    """The stored product as JSON, locked until the transaction ends; None when there is none."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT to_jsonb(p)::text FROM catalog_product p WHERE id = %s FOR UPDATE", [product.pk])
-        found = cursor.fetchone()
-    return found[0] if found else None
 
 
 _FIELDS = [*(field.attname for field in ItemFields._meta.local_fields), "pinned"]

@@ -1,4 +1,4 @@
-"""Take a file in."""
+"""Receive a file: store it and have it read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.core.files.base import File
 from django.core.files.storage import default_storage
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -24,6 +24,7 @@ from catalog.feeds.write import part_of
 from catalog.imports.confirm import describe
 from catalog.imports.discard import discard
 from catalog.imports.permissions import require, require_upload, require_upload_by_api, visible_imports
+from catalog.imports.sql import execute
 from catalog.imports.work.queue import Task, enqueue
 from catalog.models import Feed, ImportRun, Mode, Status
 from catalog.models.runs import OPEN
@@ -54,18 +55,28 @@ def receive(
         require_upload_by_api(by, feed=feed.slug, mode=mode)
     else:
         require_upload(by, applying=bool(auto_apply))
-    _look_at_the_start(file, feed, mode)
+    start = check_start(file, settings.FEED_LIMITS, feed.table_encoding)
+    if mode == Mode.SYNC and (whole := part_of(start.content.head)):
+        raise FeedRefused(
+            "feed.part_in_sync",
+            f"The file holds only the invalid items of {whole[:40]}: sync would archive all other products of the "
+            "feed. Import it in the mode update, which adds and changes products.",
+        )
+    file.seek(0)
     same = {"feed": feed, "mode": mode, "auto_apply": feed.auto_apply if auto_apply is None else auto_apply}
     content = _Hashed(file)
     name = f"feeds/{timezone.now():%Y/%m}/{uuid.uuid4()}"
     try:
-        name = _stored(name, content)
+        name = _store(name, content)
         with transaction.atomic():
             among = visible_imports(by) if through_api else ImportRun.objects.all()
             run = _open_run(among, content.sha256, **same)
             if run is None:
                 stored = {"file": name, "file_size": content.size_read, "sha256": content.sha256}
-                run = ImportRun.objects.create(**same, **stored, file_name=_shown_name(file), uploaded_by=by)
+                # The uploader's name is data and never a path, in one line.
+                shown = "".join(c for c in (file.name or "").replace("\\", "/").rpartition("/")[2] if c.isprintable())
+                file_name = shown[:200] or "feed.xml"
+                run = ImportRun.objects.create(**same, **stored, file_name=file_name, uploaded_by=by)
                 name = ""
             enqueue(Task.STAGE, run)
             return run
@@ -75,11 +86,12 @@ def receive(
                 default_storage.delete(name)
 
 
-def _stored(name: str, content: File[bytes]) -> str:
-    """The file's name when all of it is on the disk."""
+def _store(name: str, content: File[bytes]) -> str:
+    """Store the file, on the disk and not only in its cache, and return its name. Other storages promise that."""
     try:
         name = default_storage.save(name, content)
-        _sync_to_disk(name)
+        with suppress(NotImplementedError), Path(default_storage.path(name)).open("rb") as stored:
+            os.fsync(stored.fileno())
     except ConnectionError:
         raise  # it was the uploader's
     except OSError as error:
@@ -115,22 +127,9 @@ def plan_again(run: ImportRun, *, by: Any) -> ImportRun:
     return again
 
 
-def _look_at_the_start(file: File[bytes], feed: Feed, mode: Mode) -> None:
-    """Refuse what is no feed, and in `sync` what is only a part of one. The file is at its beginning again then."""
-    start = check_start(file, settings.FEED_LIMITS, feed.table_encoding)
-    if mode == Mode.SYNC and (whole := part_of(start.content.head)):
-        raise FeedRefused(
-            "feed.part_in_sync",
-            f"The file holds only the invalid items of {whole[:40]}: sync would archive all other products of the "
-            "feed. Import it in the mode update, which adds and changes products.",
-        )
-    file.seek(0)
-
-
 def _open_run(among: QuerySet[ImportRun], sha256: str, **settings_of_run: Any) -> ImportRun | None:
     """The open run of the same bytes with the same settings. A second upload waits for the first to be committed."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [sha256])
+    execute("SELECT pg_advisory_xact_lock(hashtextextended(%(sha256)s, 0))", sha256=sha256)
     return among.filter(sha256=sha256, status__in=OPEN, **settings_of_run).first()
 
 
@@ -154,15 +153,3 @@ class _Hashed(File):  # type: ignore[type-arg]
     @property
     def sha256(self) -> str:
         return self._digest.hexdigest()
-
-
-def _sync_to_disk(name: str) -> None:
-    """What was accepted is on the disk. Storages that are not on a disk promise it themselves."""
-    with suppress(NotImplementedError), Path(default_storage.path(name)).open("rb") as stored:
-        os.fsync(stored.fileno())
-
-
-def _shown_name(file: File[bytes]) -> str:
-    """The name the uploader knows the file by, in one line. It is data and never a path."""
-    base = (file.name or "").replace("\\", "/").rpartition("/")[2]
-    return "".join(c for c in base if c.isprintable())[:200] or "feed.xml"

@@ -34,16 +34,14 @@ def sweep() -> list[ImportRun]:
     forget_ended()
     for run in ImportRun.objects.filter(status=Status.REVIEW, changed_at__lt=Now() - WAITING_TIME):
         go_on(run)
-    begun = Attempt.objects.filter(run=OuterRef("pk"))
-    runs = ImportRun.objects.filter(status__in=_TASKS).annotate(waited=Q(changed_at__lt=Now() - WAITING_TIME))
-    lost: list[ImportRun] = [run for run in runs.filter(Q(waited=True) | Exists(begun)).order_by("pk") if _is_left(run)]
+    waited = Q(changed_at__lt=Now() - WAITING_TIME)
+    begun = Exists(Attempt.objects.filter(run=OuterRef("pk")))
+    left = []
+    for run in ImportRun.objects.filter(waited | begun, status__in=_TASKS).annotate(waited=waited).order_by("pk"):
+        is_worked_on, lost_a_worker = working_and_lost(run)
+        if not is_worked_on and (run.waited or lost_a_worker):
+            left.append(run)
     with transaction.atomic():
-        for run in lost:
+        for run in left:
             enqueue(_TASKS[Status(run.status)], run)
-    return lost
-
-
-def _is_left(run: ImportRun) -> bool:
-    """Whether nobody works on the run, and it waited long enough or a worker of it was lost."""
-    working, lost = working_and_lost(run)
-    return not working and (run.waited or lost)  # type: ignore[attr-defined]
+    return left

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection
 from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 
@@ -14,7 +13,7 @@ from catalog.imports.apply import carry_out, lay_over
 from catalog.imports.confirm import describe
 from catalog.imports.permissions import require
 from catalog.imports.planning.changed_fields import of_operation
-from catalog.imports.sql import OF_CHANGED_PRODUCTS, column_list, execute
+from catalog.imports.sql import OF_CHANGED_PRODUCTS, column_list, execute, fetch_rows
 from catalog.imports.work.queue import Task, enqueue
 from catalog.models import CatalogState, Change, ImportRun, Operation, Outcome, Status
 from catalog.models.fields import SHARED, columns_in_file
@@ -40,15 +39,17 @@ class Prospect:
 
 def prospect(run: ImportRun) -> Prospect:
     """What undoing the run would do now. Changes nothing."""
-    others = _counts(
-        f"""
-        SELECT {_VERDICT}, count(*)
-        FROM catalog_change change LEFT JOIN catalog_product product ON product.id = change.product_id
-        WHERE {_APPLIED} AND {OF_CHANGED_PRODUCTS} AND {_VERDICT} <> 'undone'
-        GROUP BY 1
-        """,
-        run,
-        changed_ids=run.products_changed_since(),
+    others = dict(
+        fetch_rows(
+            f"""
+            SELECT {_VERDICT}, count(*)
+            FROM catalog_change change LEFT JOIN catalog_product product ON product.id = change.product_id
+            WHERE {_APPLIED} AND {OF_CHANGED_PRODUCTS} AND {_VERDICT} <> 'undone'
+            GROUP BY 1
+            """,
+            run=run.pk,
+            changed_ids=run.products_changed_since(),
+        )
     )
     return Prospect(undone=run.created + run.changed + run.archived - sum(others.values()), **others)
 
@@ -111,25 +112,25 @@ def undo(run: ImportRun) -> None:
 
     A product is restored, and a new one removed, if it is as the import left it. What anybody changed since is kept.
     """
-    carry_out(run, _invert, Status.UNDOING, to=Status.UNDONE, step="undo")
+    carry_out(run, invert_changes, Status.UNDOING, to=Status.UNDONE, step="undo")
 
 
 def redo(run: ImportRun) -> None:
     """Lay the changes that were undone over the catalogue again, once. A product that changed since is a conflict."""
-    carry_out(run, _lay_over_again, Status.REDOING, to=Status.APPLIED, step="redo")
+    carry_out(run, lay_over_again, Status.REDOING, to=Status.APPLIED, step="redo")
 
 
-def _invert(run: ImportRun) -> dict[str, int]:
-    _stage_again(run)
-    _remove_created(run)
-    _restore_changed(run)
-    counts = _settle(run)
+def invert_changes(run: ImportRun) -> dict[str, int]:
+    stage_again(run)
+    remove_created(run)
+    restore_changed(run)
+    counts = settle_outcomes(run)
     if counts["undone"]:
         CatalogState.bump(run_id=run.pk)
     return counts
 
 
-def _lay_over_again(run: ImportRun) -> dict[str, int]:
+def lay_over_again(run: ImportRun) -> dict[str, int]:
     """What was kept is applied still, and has its turn at the next undo."""
     left = run.changes.filter(outcome__in=[Outcome.KEPT, Outcome.GONE]).update(outcome=Outcome.APPLIED)
     counts = {**lay_over(run), "undone": 0, "kept": 0, "gone": 0}
@@ -138,7 +139,7 @@ def _lay_over_again(run: ImportRun) -> dict[str, int]:
     return counts
 
 
-def _stage_again(run: ImportRun) -> None:
+def stage_again(run: ImportRun) -> None:
     """The values of new products go back to where they came from: from there they are created again.
 
     Before they are removed, because both in one statement would hold a million products in memory or on disk.
@@ -159,7 +160,7 @@ def _stage_again(run: ImportRun) -> None:
     )
 
 
-def _remove_created(run: ImportRun) -> None:
+def remove_created(run: ImportRun) -> None:
     execute(
         f"""
         WITH done AS (
@@ -176,7 +177,7 @@ def _remove_created(run: ImportRun) -> None:
     )
 
 
-def _restore_changed(run: ImportRun) -> None:
+def restore_changed(run: ImportRun) -> None:
     """Lay the values from before over each product; what came from the archive goes back, and the reverse.
 
     The version that this makes is the one over which the change may be laid again.
@@ -206,7 +207,7 @@ def _restore_changed(run: ImportRun) -> None:
     )
 
 
-def _settle(run: ImportRun) -> dict[str, int]:
+def settle_outcomes(run: ImportRun) -> dict[str, int]:
     """Everything that was applied is undone by now, or kept, or gone."""
     execute(
         f"""
@@ -219,11 +220,5 @@ def _settle(run: ImportRun) -> dict[str, int]:
         """,
         run=run.pk,
     )
-    counts = _counts(f"SELECT change.outcome, count(*) FROM catalog_change change WHERE {_APPLIED} GROUP BY 1", run)
-    return {"undone": 0, "kept": 0, "gone": 0, **counts}
-
-
-def _counts(sql: str, run: ImportRun, **values: Any) -> dict[str, int]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, {"run": run.pk, **values})
-        return dict(cursor.fetchall())
+    counted = f"SELECT change.outcome, count(*) FROM catalog_change change WHERE {_APPLIED} GROUP BY 1"
+    return {"undone": 0, "kept": 0, "gone": 0, **dict(fetch_rows(counted, run=run.pk))}
