@@ -171,14 +171,14 @@ def damaged(draw: st.DrawFn) -> bytes:
 @given(content=BYTES | damaged(), most=PORTIONS)
 def test_of_any_bytes_nothing_escapes_but_a_refusal(content: bytes, most: int) -> None:
     for reading in READINGS:
-        said = ""
+        message = ""
         try:
             for raw in raw_items(content, reading, Repairs(), most=most):
                 check_what_follows(raw)
         except FeedRefused as refused:
-            said = refused.message
-        assert "\n" not in said
-        assert len(said) < 1000
+            message = refused.message
+        assert "\n" not in message
+        assert len(message) < 1000
 
 
 def check_what_follows(raw: RawItem) -> None:

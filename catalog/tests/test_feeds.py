@@ -43,7 +43,7 @@ def read(content: bytes, reading: str = "strict", repairs: Repairs | None = None
 
 def outcome(content: bytes) -> dict[str, Any]:
     """What comes of a file that may be broken: its items and what was repaired, or why it is refused."""
-    told = None
+    refusal = None
     for reading in READINGS:
         repairs = Repairs()
         try:
@@ -51,11 +51,11 @@ def outcome(content: bytes) -> dict[str, Any]:
             places = {code: [f"line {line}: {found}" for line, found in at] for code, at in repairs.examples.items()}
             return {"reading": reading, "repairs": places, "items": items}
         except FeedRefused as refused:
-            told = told if told and refused.code == "feed.no_items" else refused
+            refusal = refusal if refusal and refused.code == "feed.no_items" else refused
             if refused.code not in SALVAGEABLE:
                 break
-    assert told
-    return {"refused": told.code, "message": told.message}
+    assert refusal
+    return {"refused": refusal.code, "message": refusal.message}
 
 
 def feeds_in(folder: str = "") -> list[Path]:
@@ -92,7 +92,7 @@ def test_a_broken_feed_is_read_as_written_beside_it(feed: Path) -> None:
 
 
 @pytest.mark.parametrize("feed", feeds_in("refused"), ids=lambda path: path.stem)
-def test_a_file_that_is_no_feed_is_refused_as_written_beside_it(feed: Path) -> None:
+def test_a_file_that_is_not_a_feed_is_refused_as_written_beside_it(feed: Path) -> None:
     assert outcome(feed.read_bytes()) == written_beside(feed)
 
 

@@ -129,7 +129,7 @@ def test_a_feed_can_be_written_to_standard_output(feed: Feed, capfdbinary: Any) 
     assert b"<g:id>1</g:id>" in capfdbinary.readouterr().out
 
 
-def test_an_unknown_feed_and_a_bad_place_are_said(feed: Feed, tmp_path: Path) -> None:
+def test_an_unknown_feed_and_a_bad_place_are_reported(feed: Feed, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="no feed 'nope'") as wrong:
         call_command("export_feed", "--feed", "nope", "--out", str(tmp_path / "x"))
     assert wrong.value.returncode == 2

@@ -230,7 +230,7 @@ def test_a_flawless_item_has_no_issue() -> None:
     assert codes(read_one(SHOP, link="https://www.shop.example/1")) == []
 
 
-def test_what_is_expected_is_said_of_every_attribute() -> None:
+def test_every_attribute_says_what_is_expected() -> None:
     assert expected_value("title") == "Text, up to 150 characters."
     assert expected_value("shipping.country") == "A group with country."
     assert expected_value("condition") == "One of: new, refurbished, used."
@@ -268,7 +268,7 @@ def test_a_description_of_plain_text(text: str) -> None:
     assert codes(read_one(description=text)) == []
 
 
-def test_entities_in_html_are_no_double_escaping() -> None:
+def test_entities_in_html_are_not_escaped_twice() -> None:
     assert codes(read_one(description="<p>Dolce &amp; Gabbana</p>")) == ["description.html"]
 
 
@@ -278,7 +278,7 @@ def test_a_colour(color: str) -> None:
 
 
 @pytest.mark.parametrize("color", ["123", "X", "#fff", "c0ffee", "Multicolor", "Red/Green/Blue/Gold", "x" * 41, "١٢"])
-def test_no_colour(color: str) -> None:
+def test_what_is_not_a_colour(color: str) -> None:
     assert codes(read_one(color=color)) == ["color.bad"]
 
 
@@ -288,7 +288,7 @@ def test_a_size(size: str) -> None:
 
 
 @pytest.mark.parametrize("size", ["S,M", "38, 39", "38,39,40", "ص, م"])
-def test_no_single_size(size: str) -> None:
+def test_several_sizes(size: str) -> None:
     assert codes(read_one(size=size)) == ["size.several"]
 
 
@@ -345,7 +345,7 @@ def test_a_period(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["2026-11-30/2026-11-01", "2026-11-01", "2026-13-01/2026-14-01", "٢٠٢٦-١١-٠١/2026-11-30"]
 )
-def test_no_period_is_kept_as_found(text: str) -> None:
+def test_what_is_not_a_period_is_kept_as_found(text: str) -> None:
     read_item = read_one(sale_price="9 AED", sale_price_effective_date=text)
     assert codes(read_item) == ["sale.date_format"]
     assert read_item.values["sale_price_effective_date"] == text
@@ -360,7 +360,7 @@ def test_a_measure_is_kept_as_found(text: str) -> None:
 @pytest.mark.parametrize(
     "url", ["https://e.com/noor.jpg", "https://e.com/images/1.jpg", "https://e.com/photo/no-1.jpg"]
 )
-def test_a_picture_is_no_placeholder_for_its_words(url: str) -> None:
+def test_a_picture_with_such_words_in_its_name_is_not_a_placeholder(url: str) -> None:
     assert codes(read_one(image_link=url)) == []
 
 
@@ -397,7 +397,7 @@ def test_an_address_is_completed_and_kept_as_found(text: str, url: str) -> None:
 @pytest.mark.parametrize(
     "text", ["javascript:alert(1)", "data:image/png;base64,AAAA", "www.shop.example/a", "mailto:a@b"]
 )
-def test_what_is_no_relative_address_is_not_made_one(text: str) -> None:
+def test_what_is_not_a_relative_address_is_not_completed(text: str) -> None:
     read_item = read_one(SHOP, link=text)
     assert (codes(read_item), read_item.extra, read_item.valid) == (["url.scheme"], {"link": text}, False)
 
@@ -417,7 +417,7 @@ def test_every_address_of_a_list_is_kept_as_found() -> None:
     assert read_item.extra == {"additional_image_link_orig_value": [texts[0], texts[2]]}
 
 
-def test_a_picture_glued_into_an_address_is_none() -> None:
+def test_an_address_that_contains_a_whole_picture_is_not_one() -> None:
     url = "https://shop.example/data:image/jpeg;base64," + "A" * 1000
     assert codes(read_one(image_link=url)) == ["url.format"]
 

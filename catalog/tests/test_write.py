@@ -27,27 +27,27 @@ def written(*items: Item) -> bytes:
     return b"".join(write.feed_pieces(write.item_element(item.values, item.extra) for item in items))
 
 
-def told(items: list[Item]) -> list[tuple[Any, Any]]:
+def contents_of(items: list[Item]) -> list[tuple[Any, Any]]:
     return [(item.values, item.extra) for item in items]
 
 
 def again(values: dict[str, Any], extra: dict[str, Any]) -> tuple[Any, Any]:
     """One item written and read."""
-    ((found),) = told(read(b"".join(write.feed_pieces([write.item_element(values, extra)]))))
+    ((found),) = contents_of(read(b"".join(write.feed_pieces([write.item_element(values, extra)]))))
     return found
 
 
 @pytest.mark.parametrize("path", FEEDS, ids=lambda path: path.stem)
 def test_every_feed_of_ours_comes_back_as_it_was(path: Path) -> None:
     items = read(path.read_bytes())
-    assert told(read(written(*items))) == told(items)
+    assert contents_of(read(written(*items))) == contents_of(items)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_every_generated_feed_comes_back_as_it_was(profile: str, seed: int) -> None:
     items = read(b"".join(iter_feed(items=400, seed=seed, profile=profile)))
-    assert told(read(written(*items))) == told(items)
+    assert contents_of(read(written(*items))) == contents_of(items)
 
 
 HEAD = (
@@ -90,7 +90,7 @@ ODD = {
 def test_odd_items_come_back_as_they_were(content: str) -> None:
     (item,) = read(f"{HEAD}{content}</item></channel></rss>".encode())
     assert item.values or item.extra
-    assert told(read(written(item))) == told([item])
+    assert contents_of(read(written(item))) == contents_of([item])
 
 
 TEXTS = [
@@ -139,7 +139,7 @@ def test_random_items_come_back_as_they_were(seed: int) -> None:
     content = "".join(random_element(draw, draw.choice(TAGS)) for _ in range(draw.randint(1, 12)))
     (item,) = read(f"{HEAD}{content}</item></channel></rss>".encode())
     once = read(written(item))
-    assert told(once) == told([item]), content
+    assert contents_of(once) == contents_of([item]), content
 
 
 def test_columns_are_googles_elements_and_the_three_of_rss() -> None:
