@@ -94,7 +94,7 @@ class _PackedBytes:
             yield data[:size]
             size -= len(data[:size])
 
-    def inflate(self, window: int) -> Iterator[bytes]:
+    def inflate_stream(self, window: int) -> Iterator[bytes]:
         """One compressed stream, unpacked in pieces of bounded size. What follows it is not taken."""
         unpacker = zlib.decompressobj(window)
         while not unpacker.eof:
@@ -119,7 +119,7 @@ def _unpack_gzip(packed: _PackedBytes) -> Iterator[bytes]:
     empty_members = 0
     while True:
         is_empty = True
-        for piece in packed.inflate(zlib.MAX_WBITS | 16):
+        for piece in packed.inflate_stream(zlib.MAX_WBITS | 16):
             is_empty = False
             yield piece
         empty_members += is_empty
@@ -165,7 +165,7 @@ def _unpack_zip(packed: _PackedBytes) -> Iterator[bytes]:
             )
         found = member.name if member.is_file else found
         skipped_bytes = 0
-        for piece in member.unpack(packed):
+        for piece in member.unpack_content(packed):
             if member.is_file:
                 yield piece
             elif (skipped_bytes := skipped_bytes + len(piece)) > MIB:
@@ -187,7 +187,7 @@ def _unpack_zip(packed: _PackedBytes) -> Iterator[bytes]:
 
 
 class _Member(NamedTuple):
-    """What stands before a file in a zip."""
+    """The header before a file in a zip."""
 
     name: str
     method: int
@@ -226,11 +226,11 @@ class _Member(NamedTuple):
         base = self.name.rpartition("/")[2]
         return bool(base) and not self.name.startswith("__MACOSX/") and base != ".DS_Store"
 
-    def unpack(self, packed: _PackedBytes) -> Iterator[bytes]:
+    def unpack_content(self, packed: _PackedBytes) -> Iterator[bytes]:
         """The file's content. Raises `FeedRefused` at its end when its checksum or its size is another."""
         crc = size = 0
         deflated = self.method == _DEFLATED
-        for piece in packed.inflate(-zlib.MAX_WBITS) if deflated else packed.take_in_pieces(self.size):
+        for piece in packed.inflate_stream(-zlib.MAX_WBITS) if deflated else packed.take_in_pieces(self.size):
             crc = zlib.crc32(piece, crc)
             size += len(piece)
             yield piece

@@ -215,7 +215,7 @@ def items_within(
     line = 1
     for chunk in chunks:
         bytes_read += len(chunk)
-        _parse(parser, parser.feed, chunk)
+        _run_parser(parser, parser.feed, chunk)
         for _, element in parser.read_events():
             parent = element.getparent()
             if parent is None or parent is not container:
@@ -247,7 +247,7 @@ def items_within(
         if bytes_read > limits.item_bytes:
             # libxml2 bounds one text to 10 MB but buffers comments, attributes and CDATA without a bound.
             raise item_too_large(line, limits)
-    _parse(parser, parser.close)
+    _run_parser(parser, parser.close)
 
 
 def local_name(tag: str) -> str:
@@ -406,7 +406,7 @@ def _too_many_attributes(element: Element, number: int) -> ItemLost:
 _DEPTH = "depth"  # in the parser's message on elements that are nested too deep
 
 
-def _parse(parser: Any, step: Callable[..., Any], *arguments: Any) -> None:
+def _run_parser(parser: Any, step: Callable[..., Any], *arguments: Any) -> None:
     try:
         step(*arguments)
     except etree.XMLSyntaxError as error:

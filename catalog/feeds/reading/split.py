@@ -43,14 +43,14 @@ class Shell:
 
     @property
     def layout(self) -> Layout:
-        return LAYOUTS[self._names[0].rpartition(":")[2]]
+        return LAYOUTS[self._tag_names[0].rpartition(":")[2]]
 
     @property
     def end(self) -> str:
-        return "".join(f"</{name}>" for name in reversed(self._names))
+        return "".join(f"</{name}>" for name in reversed(self._tag_names))
 
     @property
-    def _names(self) -> list[str]:
+    def _tag_names(self) -> list[str]:
         return _TAG_NAME.findall(_QUOTED.sub("", self.tags))
 
 
