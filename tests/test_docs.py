@@ -173,6 +173,16 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(aim), f"{aim.name} has no heading #{anchor}"
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/first-import.md"])
+def test_every_button_that_the_first_import_names_is_in_the_admin(page: str) -> None:
+    labels = set(
+        re.findall(r"\*\*([^*]+)\*\*", text_of(page).partition("irst import")[2].partition("\n## What else")[0])
+    )
+    templates = "".join(path.read_text() for path in (BASE_DIR / "templates" / "admin").rglob("*.html"))
+    assert labels
+    assert {label for label in labels - {"Products", "Import"} if not re.search(rf'["}}]{label}', templates)} == set()
+
+
 LINK = re.compile(r"\[([^\]]+)\]\(([^)\s#]+)")
 
 
