@@ -38,12 +38,12 @@ class Message(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    name = models.TextField(_("message"), help_text=_("Which one: a folder in templates/emails."))
-    about = models.TextField(_("about"), help_text=_("What it is about, as in catalog.importrun:12."))
+    name = models.TextField(_("message"), help_text=_("A folder in templates/emails."))
+    about = models.TextField(_("about"), help_text=_("What it is about, for example catalog.importrun:12."))
     recipient = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("recipient")
     )
-    address = models.TextField(_("address"), help_text=_("Where it goes, or went."))
+    address = models.TextField(_("address"), help_text=_("Where it is sent."))
     subject = models.TextField(_("subject"))
     text = models.TextField(_("text"))
     html = models.TextField(_("HTML"))
@@ -53,7 +53,7 @@ class Message(models.Model):
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
     next_try = models.DateTimeField(_("next attempt"), db_default=Now())
     last_error = models.TextField(_("last error"), blank=True, default="")
-    told_at = models.DateTimeField(_("told"), db_default=Now())
+    told_at = models.DateTimeField(_("written"), db_default=Now())
     sent_at = models.DateTimeField(_("sent"), null=True)
     failed_at = models.DateTimeField(_("given up"), null=True)
 

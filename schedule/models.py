@@ -28,7 +28,7 @@ class JobRun(models.Model):
     started_at = models.DateTimeField(_("started"), db_default=Now())
     seconds = models.FloatField(_("took"), null=True)
     outcome = models.TextField(_("result"), choices=Outcome, default=Outcome.RUNNING)
-    result = models.TextField(_("words"), blank=True, default="")
+    result = models.TextField(_("result in words"), blank=True, default="")
 
     class Meta:
         default_permissions = ()

@@ -38,10 +38,10 @@ class Trial(dev.Processes):
         super().__init__(lambda name, text, _colour: self.said.append((name, text.rstrip())))
         codes = {"web": WAIT, "worker": WAIT, "beat": WAIT} | code
         monkeypatch.setattr(
-            dev, "commands", lambda _: {name: [sys.executable, "-c", text] for name, text in codes.items()}
+            dev, "process_commands", lambda _: {name: [sys.executable, "-c", text] for name, text in codes.items()}
         )
-        monkeypatch.setattr(dev, "answers", lambda _: True)
-        monkeypatch.setattr(dev, "GRACE", 0.5)
+        monkeypatch.setattr(dev, "web_answers", lambda _: True)
+        monkeypatch.setattr(dev, "STOP_SECONDS", 0.5)
 
     def codes(self) -> list[int | None]:
         return [process.returncode for process in self.running.values()]
@@ -78,19 +78,19 @@ def test_a_port_that_is_none_is_refused(port: str) -> None:
 
 def test_one_process_that_ends_stops_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     trial = Trial(monkeypatch, worker="import sys; sys.exit(7)")
-    assert trial.run(8000, "Open the page") == 7
+    assert trial.run_until_one_ends(8000, "Open the page") == 7
     assert trial.codes() == [-signal.SIGTERM, 7, -signal.SIGTERM]
 
 
 def test_a_process_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     trial = Trial(monkeypatch, worker=DEAF, web="import time; time.sleep(0.5)")
-    assert trial.run(8000, "Open the page") == 1  # ending in good order was not its task
+    assert trial.run_until_one_ends(8000, "Open the page") == 1  # ending in good order was not its task
     assert trial.codes() == [0, -signal.SIGKILL, -signal.SIGTERM]
 
 
-def test_what_the_processes_print_is_told_with_their_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_processes_print_is_shown_with_their_name(monkeypatch: pytest.MonkeyPatch) -> None:
     trial = Trial(monkeypatch, beat="import time; print('tick', flush=True); time.sleep(0.5)")
-    trial.run(8000, "Open the page")
+    trial.run_until_one_ends(8000, "Open the page")
     assert ("beat", "tick") in trial.said
     assert ("dev", "Open the page") in trial.said
 
@@ -99,7 +99,7 @@ def test_the_processes_do_not_outlive_a_killed_dev() -> None:
     if not sys.platform.startswith("linux"):
         pytest.skip("only Linux tells children")
     code = "import django, time; django.setup(); from config.management.commands import dev; "
-    code += f"print(dev.start([{sys.executable!r}, '-c', {WAIT!r}]).pid, flush=True); time.sleep(60)"
+    code += f"print(dev.start_process([{sys.executable!r}, '-c', {WAIT!r}]).pid, flush=True); time.sleep(60)"
     command = [sys.executable, "-c", code]
     parent = subprocess.Popen(command, cwd=devservers.BASE_DIR, stdout=subprocess.PIPE, text=True)
     assert parent.stdout

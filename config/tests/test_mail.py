@@ -114,7 +114,7 @@ def test_make_run_says_where_mail_goes(settings: Any) -> None:
 
 def test_mail_has_a_queue_that_only_its_own_worker_serves() -> None:
     assert celery_app.amqp.router.route({}, "notifications.deliver")["queue"].name == "mail"
-    workers = {name: command for name, command in dev.commands(8000).items() if "worker" in command}
+    workers = {name: command for name, command in dev.process_commands(8000).items() if "worker" in command}
     assert {name for name, command in workers.items() if "--queues=mail" in command} == {"mail"}
     composed = (devservers.BASE_DIR / "docker-compose.yml").read_text()
     assert f"[celery, -A, config, worker, {', '.join(dev.MAIL_WORKER)}, " in composed

@@ -24,7 +24,7 @@ from django.db import connections
 import devservers
 
 HOST = "127.0.0.1"
-GRACE = 15.0  # how long a worker may go on with its task after Ctrl-C
+STOP_SECONDS = 15.0  # a worker may go on with its task for this long after Ctrl-C
 COLOURS = {"web": 36, "worker": 33, "mail": 34, "beat": 35}
 # Threads: sending is waiting, and they cost no processes.
 MAIL_WORKER = ["--queues=mail", "--hostname=mail@%h", "--pool=threads", "--concurrency=2"]
@@ -44,17 +44,17 @@ class Command(BaseCommand):
         parser.add_argument("--keep", action="store_true", help="leave PostgreSQL and Valkey up at the end")
 
     def handle(self, *, port: str, keep: bool, **_: Any) -> None:
-        """Exit with the code of the child that ended by itself, or with 0 after Ctrl-C, SIGTERM or SIGHUP."""
+        """Exit with the code of the first child that ended, or with 0 after Ctrl-C, SIGTERM or SIGHUP."""
         number = free_port(port)
         for request in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(request, signal.default_int_handler)  # one way to end, however it is asked for
         code = 0
         try:
             with contextlib.suppress(KeyboardInterrupt):
-                login = self.prepare()
+                login = self.prepare_database()
                 lines = (f"Open http://{HOST}:{number}/admin/", login, where_mail_goes(), "Ctrl-C stops everything")
                 banner = "\n".join((RULE, *lines, RULE))
-                code = Processes(self.say).run(number, banner)
+                code = Processes(self.say).run_until_one_ends(number, banner)
         finally:
             if not keep and not devservers.stop(unless_used=True):
                 self.say("dev", "another process uses PostgreSQL and Valkey: left up (`make stop` stops them)")
@@ -62,7 +62,7 @@ class Command(BaseCommand):
         if code:
             sys.exit(code)
 
-    def prepare(self) -> str:
+    def prepare_database(self) -> str:
         """Have a database with its tables, an admin user and something to look at; return how to log in."""
         self.say("dev", "starting the servers and bringing the database up to date")
         devservers.ensure()
@@ -75,7 +75,7 @@ class Command(BaseCommand):
         return login.getvalue().strip()
 
     def say(self, name: str, text: str, colour: int = GREEN) -> None:
-        """Print lines with the name of who says them in front."""
+        """Print the lines, each after the name of the process."""
         tag = f"{name:>6} |"
         if self.stdout.isatty() and not os.environ.get("NO_COLOR"):
             tag = f"\x1b[{colour}m{tag}\x1b[0m"
@@ -96,31 +96,33 @@ class Processes:
         self.running: dict[str, subprocess.Popen[str]] = {}
         self.relays: list[threading.Thread] = []
 
-    def run(self, port: int, banner: str) -> int:
+    def run_until_one_ends(self, port: int, banner: str) -> int:
         """Run them all until one ends, and return its exit code, never 0. An interrupt ends them and is passed on."""
         try:
-            for name, command in commands(port).items():
-                self.running[name] = start(command)
-            self.relays = [threading.Thread(target=self.relay, args=[name], daemon=True) for name in self.running]
+            for name, command in process_commands(port).items():
+                self.running[name] = start_process(command)
+            self.relays = [
+                threading.Thread(target=self.relay_output, args=[name], daemon=True) for name in self.running
+            ]
             for thread in self.relays:
                 thread.start()
-            return self.watch(port, banner)
+            return self.watch_processes(port, banner)
         finally:
-            self.stop()
+            self.stop_processes()
 
-    def watch(self, port: int, banner: str) -> int:
+    def watch_processes(self, port: int, banner: str) -> int:
         greeted = False
         while all(process.poll() is None for process in self.running.values()):
-            if not greeted and answers(port):
+            if not greeted and web_answers(port):
                 self.say("dev", banner, BOLD)
                 greeted = True
             time.sleep(0.2)
         name, process = next(item for item in self.running.items() if item[1].returncode is not None)
-        code = exit_code(process.returncode)
+        code = shell_exit_code(process.returncode)
         self.say(name, f"ended with code {code}; stopping the others", RED)
         return code
 
-    def stop(self) -> None:
+    def stop_processes(self) -> None:
         """Ask each main process to end, wait for the worker's tasks, then kill what is left.
 
         A second Ctrl-C skips the wait.
@@ -130,12 +132,12 @@ class Processes:
             for process in self.running.values():
                 if process.poll() is None:
                     process.terminate()
-            deadline = time.monotonic() + GRACE
+            deadline = time.monotonic() + STOP_SECONDS
             for name, process in self.running.items():
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(max(0.0, deadline - time.monotonic()))
                     continue
-                self.say(name, f"still busy after {GRACE:.0f} s: killed", RED)
+                self.say(name, f"still busy after {STOP_SECONDS:.0f} s: killed", RED)
         except KeyboardInterrupt:
             self.say("dev", "not waiting any longer", RED)
         for process in self.running.values():
@@ -145,14 +147,14 @@ class Processes:
         for thread in self.relays:
             thread.join(1)  # the last words
 
-    def relay(self, name: str) -> None:
+    def relay_output(self, name: str) -> None:
         """Print what a process prints, as it comes."""
         with contextlib.closing(self.running[name].stdout or io.StringIO()) as output:
             for line in output:
                 self.say(name, line, COLOURS[name])
 
 
-def commands(port: int) -> dict[str, list[str]]:
+def process_commands(port: int) -> dict[str, list[str]]:
     """The command lines. The empty pid file names keep Celery from leaving files that stop its next start."""
     celery = [sys.executable, "-m", "celery", "-A", "config"]
     return {
@@ -164,7 +166,7 @@ def commands(port: int) -> dict[str, list[str]]:
 
 
 def where_mail_goes() -> str:
-    """So that nobody waits for a mail that stays here, or is surprised by one that does not."""
+    """One line, so that nobody waits for a mail that stays here, or is surprised by one that does not."""
     if settings.EMAIL_BACKEND.endswith(".smtp.EmailBackend"):
         return f"Mail is sent to {settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
     folder = getattr(settings, "EMAIL_FILE_PATH", "")
@@ -172,7 +174,7 @@ def where_mail_goes() -> str:
     return f"Mail stays on this machine: read it in the admin under Messages{place}"
 
 
-def start(command: list[str]) -> subprocess.Popen[str]:
+def start_process(command: list[str]) -> subprocess.Popen[str]:
     quiet = "ignore:You're running the worker with superuser privileges"
     return subprocess.Popen(
         command,
@@ -189,7 +191,7 @@ def start(command: list[str]) -> subprocess.Popen[str]:
 
 
 def end_with_parent(parent: int) -> Callable[[], None] | None:
-    """What a child does to be told to end when this process is killed without a chance to say so. Linux only."""
+    """What a child does so that the kernel ends it when this process is killed. Linux only."""
     if not sys.platform.startswith("linux"):
         return None
     prctl = ctypes.CDLL(None).prctl  # found before the fork
@@ -203,7 +205,7 @@ def end_with_parent(parent: int) -> Callable[[], None] | None:
     return bind
 
 
-def answers(port: int) -> bool:
+def web_answers(port: int) -> bool:
     """Whether the web process serves requests."""
     connection = http.client.HTTPConnection(HOST, port, timeout=2)
     try:
@@ -215,8 +217,8 @@ def answers(port: int) -> bool:
         connection.close()
 
 
-def exit_code(returncode: int) -> int:
-    """As a shell tells it: 128 and the signal's number. A process that ended in good order was not meant to: 1."""
+def shell_exit_code(returncode: int) -> int:
+    """The code that a shell gives: 128 plus the signal's number. A process that ended well should have gone on: 1."""
     return 128 - returncode if returncode < 0 else returncode or 1
 
 
@@ -224,7 +226,7 @@ def free_port(text: str) -> int:
     """The port that `text` names; CommandError unless it can be listened on now."""
     port = int(text) if text.isascii() and text.isdigit() else 0
     if not 0 < port < 65536:
-        raise CommandError(f"PORT is {text!r}: give a number from 1 to 65535, as in `PORT=8001 make run`.")
+        raise CommandError(f"PORT is {text!r}. Use a number from 1 to 65535, for example `PORT=8001 make run`.")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as runserver does
         try:
@@ -232,7 +234,7 @@ def free_port(text: str) -> int:
         except OSError as error:
             other = port + 1 if 1024 <= port < 65535 else 8001
             raise CommandError(
-                f"Port {port} cannot be used ({error.strerror}): stop what listens there, or choose another one, as in "
+                f"Port {port} cannot be used ({error.strerror}). Stop what listens there, or use another port: "
                 f"`PORT={other} make run`."
             ) from error
     return port
