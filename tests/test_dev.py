@@ -72,7 +72,7 @@ def test_a_taken_port_is_a_sentence_before_anything_starts(taken_port: int, tmp_
 
 @pytest.mark.parametrize("port", ["http", "0", "65536", "-1", "80 80", "٨٠٠٠"])
 def test_a_port_that_is_none_is_refused(port: str) -> None:
-    with pytest.raises(CommandError, match="give a number from 1 to 65535"):
+    with pytest.raises(CommandError, match="Use a number from 1 to 65535"):
         dev.free_port(port)
 
 
