@@ -23,7 +23,7 @@ def reason_in_log(log: Path) -> str:
 def line_with_reason(text: str) -> str:
     """The line that says what went wrong: best the system's own word, else the last complaint."""
     lines = [line.strip() for line in text.splitlines() if line.strip()] or ["it said nothing"]
-    # Clients who come too early are told so in the log, which says nothing about the cause.
+    # The log also has the refusals of clients that came too early, which say nothing about the cause.
     complaints = [line for line in lines if re.search(r"FATAL|PANIC|rror|Fail", line) and "database system" not in line]
     causes = [line for line in lines if re.search(r"No space left|quota|denied|Read-only|not permitted", line)]
     return re.sub(r"^.*?(FATAL|PANIC|ERROR):\s*", "", (causes or complaints or lines)[-1]).rstrip(".")

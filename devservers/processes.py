@@ -1,4 +1,4 @@
-"""The servers' processes and tools: how one is run, found and told to end."""
+"""The servers' processes and tools: how one is run, found and ended."""
 
 import contextlib
 import os

@@ -96,7 +96,7 @@ def beats_of_a_year(chance: random.Random) -> list[datetime]:
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Counter[tuple[str, int]]]:
-    """What each person was told, and how often; instead of words."""
+    """What each person was sent, and how often; instead of the texts."""
     told: dict[str, Counter[tuple[str, int]]] = {}
 
     def listen(people: list[User], name: str, about: str, context: dict[str, Any]) -> None:
@@ -156,7 +156,7 @@ def test_an_hour_that_the_clock_leaves_out_or_has_twice_is_one_time() -> None:
         assert due(half_past, hour=2) == "Sun 2026-10-25 00:00"
 
 
-# --- what is told -------------------------------------------------------------------------------------
+# --- what it says --------------------------------------------------------------------------------------
 def later(hours: int = 48) -> datetime:
     return timezone.now() + timedelta(hours=hours)
 

@@ -1,4 +1,4 @@
-"""Every e-mail that the program has, wherever it is told."""
+"""Every e-mail that the program sends."""
 
 from pathlib import Path
 

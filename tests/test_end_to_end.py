@@ -52,7 +52,7 @@ def early(queue: str, feed: Feed) -> ImportRun:
 
 
 def test_an_import_goes_all_the_way(early: ImportRun, worker: None, feed: Feed, alice: User) -> None:
-    arrives(early, Status.REVIEW)  # nobody listened when it was rung for
+    arrives(early, Status.REVIEW)  # no worker ran when it was enqueued
     content = feed_of(*items(2500), item("free", price="free"))
     run = arrives(uploaded(feed, content, by=alice), Status.REVIEW)
     assert counts(run) == {"items": 2501, "created": 2500, "invalid": 1}

@@ -26,7 +26,7 @@ from catalog.models.runs import ENDS
 from catalog.tests.api import UPLOAD
 from catalog.tests.factories import counts, feed_of, item, items, received, uploaded, wait_until
 from notifications.models import Message
-from tests.workers import PATIENCE, arrives, running, started
+from tests.workers import MOST_SECONDS, arrives, running, started
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -57,7 +57,7 @@ def ended(run: ImportRun) -> ImportRun:
         run.refresh_from_db()
         return run.status in ENDS
 
-    wait_until(is_over, PATIENCE)
+    wait_until(is_over, MOST_SECONDS)
     return run
 
 
@@ -97,7 +97,7 @@ def test_a_worker_whose_processes_are_frozen_stops_in_time_and_gives_its_task_ba
         for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
             os.kill(int(child), signal.SIGSTOP)
         run = uploaded(feed, feed_of(item("1")))
-        wait_until(lambda: b" received" in (tmp_path / "REMAP_SIGTERM-SIGQUIT.log").read_bytes(), PATIENCE)
+        wait_until(lambda: b" received" in (tmp_path / "REMAP_SIGTERM-SIGQUIT.log").read_bytes(), MOST_SECONDS)
         process.terminate()
         process.wait(15)
     with worker():
@@ -164,7 +164,7 @@ def test_a_web_process_killed_in_an_upload_leaves_nothing_of_it(
         web = stack.enter_context(
             started(command, b"Quit the server", queue, settings, log, TMPDIR=str(tmp_path / "tmp"))
         )
-        wait_until(lambda: answers(port), PATIENCE)
+        wait_until(lambda: answers(port), MOST_SECONDS)
         with closing(http.client.HTTPConnection("127.0.0.1", port)) as whole:
             whole.request("POST", UPLOAD, form(feed_of(item("1"))), headers)
             assert whole.getresponse().status == 202

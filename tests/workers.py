@@ -15,7 +15,7 @@ from catalog.tests.factories import wait_until
 from config.settings import local
 
 WORKER = "-m celery -A {} worker -l INFO --pidfile= --without-gossip --without-mingle --without-heartbeat"
-PATIENCE = 120  # seconds, for a machine that has a lot to do
+MOST_SECONDS = 120  # on a busy machine
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def started(
             stderr=subprocess.STDOUT,
         )
     try:
-        wait_until(lambda: ready in log.read_bytes() or process.poll() is not None, PATIENCE)
+        wait_until(lambda: ready in log.read_bytes() or process.poll() is not None, MOST_SECONDS)
         assert process.poll() is None, log.read_text()
         yield process
     finally:
@@ -68,7 +68,7 @@ def end(process: "subprocess.Popen[bytes]") -> None:
 
 def arrives(run: ImportRun, status: Status) -> ImportRun:
     """The run when the worker has brought it there."""
-    wait_until(lambda: ImportRun.objects.filter(pk=run.pk, status__in=[status, Status.FAILED]).exists(), PATIENCE)
+    wait_until(lambda: ImportRun.objects.filter(pk=run.pk, status__in=[status, Status.FAILED]).exists(), MOST_SECONDS)
     run.refresh_from_db()
     assert run.status == status, run.error
     return run

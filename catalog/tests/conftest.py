@@ -71,7 +71,7 @@ class Worker:
         self._queue.clear()
 
     def work(self) -> list[str]:
-        """Run every task that waits, and those it rings for. Returns their names."""
+        """Run every task that waits, and those they enqueue. Returns their names."""
         done: list[str] = []
         while True:
             try:

@@ -39,7 +39,7 @@ def torture(options: Namespace, office: PostOffice) -> int:
     """Disturb so many imports. Returns the exit code."""
     call_command("migrate", verbosity=0)
     points.prepare()
-    # Two minutes of patience are two seconds here, so that 200 imports take minutes.
+    # What waits for two minutes waits for two seconds here, so that 200 imports take minutes.
     attempts.SILENCE, sweep.WAITING_TIME, retention.ORPHANED = 3, timedelta(seconds=2), timedelta()
     points.ARMED.mkdir()
     print(f"seed {options.seed}", flush=True)
