@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import Error, connection
 
 from catalog.connections import is_lost
+from catalog.imports.sql import execute, fetch_row, fetch_rows
 from catalog.models import ImportRun
 from catalog.models.runs import BUSY
 
@@ -37,19 +38,23 @@ def attempted(run: ImportRun, kind: int, number: int) -> Iterator[int]:
     attempt that ends, however it ends, is over, and one that the database broke off does not count. Statements may take
     as long as a task, and no longer.
     """
-    begun = _begin(run, kind, number)
-    if begun is None:
+    begun = fetch_rows(_BEGIN, run=run.pk, kind=kind, number=number)
+    if not begun:
         yield 0
         return
-    count, backend = begun
+    ((count, backend),) = begun
+    execute(f"SET statement_timeout = {int(settings.IMPORT_MAX_SECONDS * 1000)}; SET lock_timeout = 0")
     beating = threading.Event()
-    heart = threading.Thread(target=_beat, args=(beating, kind, number, backend), name="heartbeat", daemon=True)
+    heart = threading.Thread(target=_keep_beating, args=(beating, kind, number, backend), name="heartbeat", daemon=True)
     heart.start()
     try:
         yield count
     except BaseException as error:
         with suppress(Error):
-            _let_go_after(error, kind, number, backend)
+            # The lock went with a connection that is lost. When the server is away, its new start says what happened.
+            if is_lost(error) and not connection.in_atomic_block:
+                connection.close_if_unusable_or_obsolete()
+            _let_go(_GIVE_BACK if is_lost(error) else _END, kind, number, backend)
         raise
     else:
         _let_go(_END, kind, number, backend)
@@ -80,53 +85,30 @@ _GIVE_BACK = """
 _LET_GO = "; SELECT pg_advisory_unlock(%(kind)s, %(number)s); RESET statement_timeout; RESET lock_timeout"
 
 
-def _begin(run: ImportRun, kind: int, number: int) -> tuple[int, int] | None:
-    with connection.cursor() as cursor:
-        cursor.execute(_BEGIN, {"run": run.pk, "kind": kind, "number": number})
-        begun: tuple[int, int] | None = cursor.fetchone()
-        if begun:
-            cursor.execute(f"SET statement_timeout = {int(settings.IMPORT_MAX_SECONDS * 1000)}; SET lock_timeout = 0")
-    return begun
-
-
 def _let_go(of_row: str, kind: int, number: int, backend: int) -> None:
     """End the attempt or give it back, and let go of the lock."""
-    if connection.needs_rollback:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(of_row + _LET_GO, {"kind": kind, "number": number, "backend": backend})
-
-
-def _let_go_after(error: BaseException, kind: int, number: int, backend: int) -> None:
-    """On a new connection, when ours is lost: the lock went with it. When the server is away, its new start tells."""
-    if not is_lost(error):
-        _let_go(_END, kind, number, backend)
-        return
-    if not connection.in_atomic_block:
-        connection.close_if_unusable_or_obsolete()
-    _let_go(_GIVE_BACK, kind, number, backend)
+    if not connection.needs_rollback:
+        execute(of_row + _LET_GO, kind=kind, number=number, backend=backend)
 
 
 # --- the heartbeat ------------------------------------------------------------------------------------
 
 
-def _beat(over: threading.Event, kind: int, number: int, backend: int) -> None:
+def _keep_beating(over: threading.Event, kind: int, number: int, backend: int) -> None:
     """Give a sign of life now and then, over a connection of our own: the worker's may be busy for minutes."""
     try:
         while not over.wait(BEAT):
             with suppress(Error):
                 connection.close_if_unusable_or_obsolete()
-                _give_sign(kind, number, backend)
+                execute(_GIVE_SIGN, kind=kind, number=number, backend=backend)
     finally:
         connection.close()
 
 
-def _give_sign(kind: int, number: int, backend: int) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE catalog_attempt SET alive_at = clock_timestamp() WHERE kind = %s AND number = %s AND backend = %s",
-            [kind, number, backend],
-        )
+_GIVE_SIGN = """
+    UPDATE catalog_attempt SET alive_at = clock_timestamp()
+    WHERE kind = %(kind)s AND number = %(number)s AND backend = %(backend)s
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +129,13 @@ class Sign:
 
 def sign_of(run: ImportRun) -> Sign | None:
     """The last sign of life; None while nobody works on the run."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT max(count), extract(epoch FROM clock_timestamp() - max(alive_at)) FROM catalog_attempt"
-            " WHERE run_id = %s",
-            [run.pk],
-        )
-        attempt, silence = cursor.fetchone()
+    attempt, silence = fetch_row(
+        """
+        SELECT max(count), extract(epoch FROM clock_timestamp() - max(alive_at))
+        FROM catalog_attempt WHERE run_id = %(run)s
+        """,
+        run=run.pk,
+    )
     return None if attempt is None else Sign(max(attempt, 1), round(silence))
 
 
@@ -168,15 +150,13 @@ _HOLDS = """
 _FENCE = f"""
     SELECT attempt.run_id, pg_terminate_backend(attempt.backend, 5000)
     FROM catalog_attempt attempt JOIN pg_locks held ON {_HOLDS}
-    WHERE attempt.alive_at < clock_timestamp() - %s * interval '1 second'
+    WHERE attempt.alive_at < clock_timestamp() - %(silence)s * interval '1 second'
 """
 
 
 def fence_the_silent() -> list[int]:
     """End the connections of holders that were silent for too long. Returns the runs that they worked on."""
-    with connection.cursor() as cursor:
-        cursor.execute(_FENCE, [SILENCE])
-        fenced = [run_id for run_id, _ended in cursor.fetchall()]
+    fenced = [run_id for run_id, _ended in fetch_rows(_FENCE, silence=SILENCE)]
     for run_id in fenced:
         log.warning("The worker of import %s gave no sign of life for %s s and was cut off", run_id, SILENCE)
     return fenced
@@ -185,26 +165,23 @@ def fence_the_silent() -> list[int]:
 _WORKING_AND_LOST = f"""
     SELECT count(held.pid) > 0, count(held.pid) < count(*)
     FROM catalog_attempt attempt LEFT JOIN pg_locks held ON {_HOLDS}
-    WHERE attempt.run_id = %s
+    WHERE attempt.run_id = %(run)s
 """
 
 
 def working_and_lost(run: ImportRun) -> tuple[bool, bool]:
     """Whether somebody works on the run or on a chunk of it, and whether somebody did and was lost."""
-    with connection.cursor() as cursor:
-        cursor.execute(_WORKING_AND_LOST, [run.pk])
-        working, lost = cursor.fetchone()
+    working, lost = fetch_row(_WORKING_AND_LOST, run=run.pk)
     return working, lost
 
 
 _FORGET = f"""
     DELETE FROM catalog_attempt attempt USING catalog_importrun run
-    WHERE run.id = attempt.run_id AND run.status <> ALL (%s)
+    WHERE run.id = attempt.run_id AND run.status <> ALL (%(busy)s)
         AND NOT EXISTS (SELECT FROM pg_locks held WHERE {_HOLDS})
 """
 
 
 def forget_ended() -> None:
     """Delete what lost workers left of runs that have nothing to do any more."""
-    with connection.cursor() as cursor:
-        cursor.execute(_FORGET, [list(BUSY)])
+    execute(_FORGET, busy=list(BUSY))

@@ -1,18 +1,14 @@
 """`manage.py export_feed`: the catalogue as a Google-Merchant XML feed, which imported again changes nothing."""
 
-import os
-import sys
 from argparse import ArgumentParser
-from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from catalog.management.output import STDOUT, write_feed_to
 from catalog.models import Feed, Product
 from catalog.resources import feed_xml
 
-STDOUT = "-"
 USAGE_ERROR = 2
 
 
@@ -29,15 +25,4 @@ class Command(BaseCommand):
             if not Feed.objects.filter(slug=feed).exists():
                 raise CommandError(f"There is no feed {feed!r}.", returncode=USAGE_ERROR)
             products = products.filter(feed__slug=feed)
-        try:
-            with _opened(out) as stream:
-                stream.writelines(feed_xml(products))
-        except BrokenPipeError:
-            # The reader, perhaps `head`, has seen enough; without this Python complains about it at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        except OSError as error:
-            raise CommandError(f"{out} cannot be written: {error.strerror}.") from error
-
-
-def _opened(out: str) -> AbstractContextManager[BinaryIO]:
-    return nullcontext(sys.stdout.buffer) if out == STDOUT else Path(out).open("wb")
+        write_feed_to(out, feed_xml(products))

@@ -1,19 +1,14 @@
 """`manage.py generate_feed`: a sample feed of any size, for trying things out and for measuring them."""
 
-import os
-import sys
 from argparse import ArgumentParser
-from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from catalog.management.output import STDOUT, write_feed_to
 from samples import MAX_ITEMS, PROFILES, Changes, iter_feed
 
-STDOUT = "-"
 USAGE_ERROR = 2
-BUFFER = 1 << 20
 
 
 class Command(BaseCommand):
@@ -39,14 +34,9 @@ class Command(BaseCommand):
         try:
             changes = _changes(**{name: options[name] for name in ("from_seed", "changed", "added", "removed")})
             feed = iter_feed(items=items, seed=seed, profile=profile, changes=changes)
-            with _opened(out) as stream:
-                stream.writelines(feed)
+            write_feed_to(out, feed)
         except ValueError as error:
             raise CommandError(str(error), returncode=USAGE_ERROR) from error
-        except BrokenPipeError:
-            _hush_stdout()
-        except OSError as error:
-            raise CommandError(f"{out} cannot be written: {error.strerror}.") from error
 
 
 def _changes(from_seed: int | None, **shares: float | None) -> Changes | None:
@@ -57,12 +47,3 @@ def _changes(from_seed: int | None, **shares: float | None) -> Changes | None:
     if given:
         raise ValueError(f"--{next(iter(given))} needs --from-seed, the seed of the catalogue that it changes.")
     return None
-
-
-def _opened(out: str) -> AbstractContextManager[BinaryIO]:
-    return nullcontext(sys.stdout.buffer) if out == STDOUT else Path(out).open("wb", buffering=BUFFER)
-
-
-def _hush_stdout() -> None:
-    """The reader, perhaps `head`, has seen enough; without this Python complains about it at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
