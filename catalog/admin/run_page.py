@@ -68,7 +68,7 @@ class RunPage:
     """The facts of the page, each computed when the template asks for it."""
 
     reason_chars = confirm.REASON_CHARS
-    max_attempts = attempts.ATTEMPTS
+    max_attempts = attempts.MAX_ATTEMPTS
 
     def __init__(self, run: ImportRun, user: Any) -> None:
         self.run = run
@@ -94,7 +94,7 @@ class RunPage:
     @cached_property
     def sign(self) -> attempts.Sign | None:
         """The last sign of life of the worker."""
-        return attempts.sign_of(self.run) if self.run.is_busy else None
+        return attempts.last_sign(self.run) if self.run.is_busy else None
 
     @cached_property
     def early_verdict(self) -> RunIssue | None:

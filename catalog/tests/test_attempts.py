@@ -28,7 +28,7 @@ from catalog.imports.confirm import confirm
 from catalog.imports.reading.stage import stage
 from catalog.imports.sweep import sweep
 from catalog.imports.work import attempts
-from catalog.imports.work.attempts import ATTEMPTS, attempted, sign_of
+from catalog.imports.work.attempts import MAX_ATTEMPTS, attempted, last_sign
 from catalog.imports.work.queue import RUN_LOCK, claimed, fail, failing_in_words
 from catalog.models import Attempt, Feed, ImportRun, Product, Status
 from catalog.tasks import stage_run
@@ -61,7 +61,7 @@ def lose_a_worker(run: ImportRun) -> None:
 
     def begin() -> None:
         run.move(Status.RECEIVED, Status.STAGING, to=Status.STAGING)
-        assert attempts._begin(run, RUN_LOCK, run.pk)
+        assert attempts.begin_attempt(run, RUN_LOCK, run.pk)
 
     assert at_once(begin) == [None]
     wait_until(lambda: is_free(run))
@@ -96,7 +96,7 @@ def test_the_next_attempt_ends_normally_and_is_forgotten(run: ImportRun) -> None
 def test_an_import_that_costs_three_workers_fails_in_words(run: ImportRun, to: Status) -> None:
     if to == Status.APPLYING:
         confirmed(run)
-    for _ in range(ATTEMPTS):
+    for _ in range(MAX_ATTEMPTS):
         lose_a_worker(run)
     (stage if to == Status.STAGING else apply)(run)
     run.refresh_from_db()
@@ -107,10 +107,10 @@ def test_an_import_that_costs_three_workers_fails_in_words(run: ImportRun, to: S
 
 
 def test_losses_of_reading_do_not_count_for_applying(run: ImportRun) -> None:
-    for _ in range(ATTEMPTS - 1):
+    for _ in range(MAX_ATTEMPTS - 1):
         lose_a_worker(run)
     confirmed(run)
-    for _ in range(ATTEMPTS - 1):
+    for _ in range(MAX_ATTEMPTS - 1):
         lose_a_worker(run)
     apply(run)
     assert run.status == Status.APPLIED
@@ -123,7 +123,7 @@ def test_what_is_over_a_limit_of_the_database_is_not_tried_for_ever(run: ImportR
 
 
 def test_what_the_database_broke_off_does_not_count(run: ImportRun, halfway: Any) -> None:
-    for _ in range(ATTEMPTS + 1):
+    for _ in range(MAX_ATTEMPTS + 1):
         halfway(cutting_off())
         with pytest.raises(Error) as broken:
             stage(run)
@@ -134,7 +134,7 @@ def test_what_the_database_broke_off_does_not_count(run: ImportRun, halfway: Any
 
 
 def test_a_worker_that_the_database_has_no_connection_for_leaves_the_import_for_later(run: ImportRun) -> None:
-    for _ in range(ATTEMPTS + 1):
+    for _ in range(MAX_ATTEMPTS + 1):
         error = turned_away(lambda: stage_run(run.pk))
         assert "too many connections" in str(error)
         assert is_lost(error)
@@ -145,7 +145,7 @@ def test_a_worker_that_the_database_has_no_connection_for_leaves_the_import_for_
 
 
 def test_what_a_restart_of_the_database_broke_off_does_not_count(run: ImportRun) -> None:
-    for _ in range(ATTEMPTS + 1):
+    for _ in range(MAX_ATTEMPTS + 1):
         lose_a_worker(run)
         Attempt.objects.update(server_started_at="2026-01-01T00:00Z")
     stage(run)
@@ -217,7 +217,7 @@ def fall_silent(seconds: float) -> None:
 
 def test_a_frozen_worker_is_cut_off_and_writes_nothing_when_it_wakes(run: ImportRun) -> None:
     with frozen(run, lambda: run.move(Status.RECEIVED, Status.STAGING, to=Status.FAILED)) as came_of_it:
-        fall_silent(attempts.SILENCE + 1)
+        fall_silent(attempts.MAX_SILENCE_SECONDS + 1)
         assert sweep() == [run]
         stage(ImportRun.objects.get(pk=run.pk))
     assert is_lost(came_of_it[0])
@@ -229,7 +229,7 @@ def test_a_frozen_worker_is_cut_off_and_writes_nothing_when_it_wakes(run: Import
 def test_a_frozen_worker_does_not_call_its_successor_failed(run: ImportRun) -> None:
     copy = ImportRun.objects.get(pk=run.pk)
     with frozen(run, lambda: stage(copy)) as came_of_it:
-        fall_silent(attempts.SILENCE + 1)
+        fall_silent(attempts.MAX_SILENCE_SECONDS + 1)
         sweep()
         with claimed(run) as free:
             assert free
@@ -248,7 +248,7 @@ def test_a_worker_that_froze_after_its_work_keeps_nobody_from_the_next(run: Impo
         run.move(Status.RECEIVED, to=Status.REVIEW, plan_hash="0" * 64)
         sweep()
         assert at_once(is_held) == [True]
-        fall_silent(attempts.SILENCE + 1)
+        fall_silent(attempts.MAX_SILENCE_SECONDS + 1)
         sweep()
         assert at_once(is_held) == [False]
     assert is_free(run)
@@ -256,18 +256,18 @@ def test_a_worker_that_froze_after_its_work_keeps_nobody_from_the_next(run: Impo
 
 def test_a_worker_that_was_heard_of_is_left_alone(run: ImportRun) -> None:
     with frozen(run, lambda: run.move(Status.RECEIVED, to=Status.STAGING)) as came_of_it:
-        fall_silent(attempts.SILENCE - 5)
+        fall_silent(attempts.MAX_SILENCE_SECONDS - 5)
         assert sweep() == []
     assert came_of_it == [True]
 
 
 def test_the_heart_beats_while_one_statement_takes_long(run: ImportRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempts, "BEAT", 0.05)
+    monkeypatch.setattr(attempts, "BEAT_SECONDS", 0.05)
     with claimed(run):
         fall_silent(60)
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_sleep(0.4)")
-        sign = sign_of(run)
+        sign = last_sign(run)
     assert sign
     assert sign.silence < 5
 
@@ -289,7 +289,7 @@ def test_who_freezes_in_a_transaction_keeps_its_locks_from_nobody(
 
 def test_a_connection_of_another_is_not_cut_off_for_an_old_row(run: ImportRun) -> None:
     lose_a_worker(run)
-    fall_silent(attempts.SILENCE + 1)
+    fall_silent(attempts.MAX_SILENCE_SECONDS + 1)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE catalog_attempt SET backend = pg_backend_pid()")
     assert attempts.fence_the_silent() == []

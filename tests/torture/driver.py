@@ -40,7 +40,7 @@ def torture(options: Namespace, office: PostOffice) -> int:
     call_command("migrate", verbosity=0)
     points.prepare()
     # What waits for two minutes waits for two seconds here, so that 200 imports take minutes.
-    attempts.SILENCE, sweep.WAITING_TIME, retention.ORPHANED = 3, timedelta(seconds=2), timedelta()
+    attempts.MAX_SILENCE_SECONDS, sweep.WAITING_TIME, retention.ORPHANED = 3, timedelta(seconds=2), timedelta()
     points.ARMED.mkdir()
     print(f"seed {options.seed}", flush=True)
     worker = Worker()

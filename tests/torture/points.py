@@ -51,7 +51,7 @@ POINTS: dict[str, tuple[Any, str, str]] = {
 ARMED = devservers.STATE / "points"
 # Big files in small chunks, and quick hearts: an import here takes a second or two.
 PIECE_BYTES = 100_000
-BEAT = 0.5
+BEAT_SECONDS = 0.5
 IDLE = 3
 
 
@@ -60,7 +60,7 @@ def prepare() -> None:
     for owner, function, _when in POINTS.values():
         getattr(owner, function)
     vars(chunks)["PIECE_BYTES"] = PIECE_BYTES
-    attempts.BEAT = BEAT
+    attempts.BEAT_SECONDS = BEAT_SECONDS
     connections.IDLE = IDLE
     delivery.PAUSES[:] = [timedelta(seconds=1)] * len(delivery.PAUSES)
 

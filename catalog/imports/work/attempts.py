@@ -24,10 +24,10 @@ from catalog.models.runs import BUSY
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 3
-BEAT = 10.0  # seconds
-QUIET = 30  # seconds without a sign of life until people are told
-SILENCE = 90  # seconds until the holder is fenced
+MAX_ATTEMPTS = 3
+BEAT_SECONDS = 10.0
+QUIET_SECONDS = 30  # without a sign of life, until people are told
+MAX_SILENCE_SECONDS = 90  # until the holder is fenced
 
 
 @contextmanager
@@ -38,12 +38,11 @@ def attempted(run: ImportRun, kind: int, number: int) -> Iterator[int]:
     attempt that ends, however it ends, is over, and one that the database broke off does not count. Statements may take
     as long as a task, and no longer.
     """
-    begun = fetch_rows(_BEGIN, run=run.pk, kind=kind, number=number)
-    if not begun:
+    begun = begin_attempt(run, kind, number)
+    if begun is None:
         yield 0
         return
-    ((count, backend),) = begun
-    execute(f"SET statement_timeout = {int(settings.IMPORT_MAX_SECONDS * 1000)}; SET lock_timeout = 0")
+    count, backend = begun
     beating = threading.Event()
     heart = threading.Thread(target=_keep_beating, args=(beating, kind, number, backend), name="heartbeat", daemon=True)
     heart.start()
@@ -85,6 +84,14 @@ _GIVE_BACK = """
 _LET_GO = "; SELECT pg_advisory_unlock(%(kind)s, %(number)s); RESET statement_timeout; RESET lock_timeout"
 
 
+def begin_attempt(run: ImportRun, kind: int, number: int) -> tuple[int, int] | None:
+    """Take the lock: which attempt it is, and by which backend. None when another connection has the lock."""
+    for count, backend in fetch_rows(_BEGIN, run=run.pk, kind=kind, number=number):
+        execute(f"SET statement_timeout = {int(settings.IMPORT_MAX_SECONDS * 1000)}; SET lock_timeout = 0")
+        return count, backend
+    return None
+
+
 def _let_go(of_row: str, kind: int, number: int, backend: int) -> None:
     """End the attempt or give it back, and let go of the lock."""
     if not connection.needs_rollback:
@@ -97,7 +104,7 @@ def _let_go(of_row: str, kind: int, number: int, backend: int) -> None:
 def _keep_beating(over: threading.Event, kind: int, number: int, backend: int) -> None:
     """Give a sign of life now and then, over a connection of our own: the worker's may be busy for minutes."""
     try:
-        while not over.wait(BEAT):
+        while not over.wait(BEAT_SECONDS):
             with suppress(Error):
                 connection.close_if_unusable_or_obsolete()
                 execute(_GIVE_SIGN, kind=kind, number=number, backend=backend)
@@ -120,14 +127,14 @@ class Sign:
 
     @property
     def is_quiet(self) -> bool:
-        return self.silence > QUIET
+        return self.silence > QUIET_SECONDS
 
     @property
     def next_attempt(self) -> int:
         return self.attempt + 1
 
 
-def sign_of(run: ImportRun) -> Sign | None:
+def last_sign(run: ImportRun) -> Sign | None:
     """The last sign of life; None while nobody works on the run."""
     attempt, silence = fetch_row(
         """
@@ -156,9 +163,9 @@ _FENCE = f"""
 
 def fence_the_silent() -> list[int]:
     """End the connections of holders that were silent for too long. Returns the runs that they worked on."""
-    fenced = [run_id for run_id, _ended in fetch_rows(_FENCE, silence=SILENCE)]
+    fenced = [run_id for run_id, _ended in fetch_rows(_FENCE, silence=MAX_SILENCE_SECONDS)]
     for run_id in fenced:
-        log.warning("The worker of import %s gave no sign of life for %s s and was cut off", run_id, SILENCE)
+        log.warning("The worker of import %s was silent for %s s and was cut off", run_id, MAX_SILENCE_SECONDS)
     return fenced
 
 

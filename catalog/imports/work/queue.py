@@ -22,7 +22,7 @@ from kombu.exceptions import OperationalError as BrokerError
 from catalog.connections import is_lost
 from catalog.errors import CatalogError
 from catalog.imports.notices import notify_failed
-from catalog.imports.work.attempts import ATTEMPTS, attempted
+from catalog.imports.work.attempts import MAX_ATTEMPTS, attempted
 from catalog.imports.work.files import TookTooLong, forget_chunks
 from catalog.imports.work.metrics import Meter
 from catalog.models import Chunk, ImportRun, Status
@@ -88,7 +88,7 @@ def claimed(row: ImportRun | Chunk) -> Iterator[bool]:
     """
     run, kind = (row, RUN_LOCK) if isinstance(row, ImportRun) else (row.run, CHUNK_LOCK)
     with attempted(run, kind, row.pk) as attempt:
-        if attempt > ATTEMPTS:
+        if attempt > MAX_ATTEMPTS:
             fail(run, "worker_lost", lost_in_words(run))
         yield bool(attempt)
 
@@ -96,8 +96,8 @@ def claimed(row: ImportRun | Chunk) -> Iterator[bool]:
 def lost_in_words(run: ImportRun) -> str:
     """What a person can do about a run that costs every worker its life."""
     return (
-        f"{ATTEMPTS} workers were lost over this import, the last time at {run.items:,} items. No product was changed. "
-        f"Most often the worker's memory was not enough. {_more_memory(run)}."
+        f"{MAX_ATTEMPTS} workers were lost over this import, the last time at {run.items:,} items. "
+        f"No product was changed. Most often the worker's memory was not enough. {_more_memory(run)}."
     )
 
 
