@@ -226,7 +226,12 @@ class Life:
         self._apply(run, step="apply the tenth")
         self._look(run, "applied, with conflicts")
         run = self._planned("changed.xml")
-        self._take("discard", lambda run: (discard(run, by=None), clean_up(run)), run)
+
+        def discard_and_clean_up(run: ImportRun) -> None:
+            discard(run, by=None)
+            clean_up(run)
+
+        self._take("discard", discard_and_clean_up, run)
 
     def _planned(self, name: str) -> ImportRun:
         """The import of that file, up to its plan."""

@@ -19,7 +19,7 @@ from catalog.admin.tabs import key_in
 from catalog.admin.undo import undo_context
 from catalog.errors import CatalogError, NotAllowed
 from catalog.feeds import reference
-from catalog.imports import confirm
+from catalog.imports.confirm import confirm, edited_since
 from catalog.imports.discard import discard
 from catalog.imports.receive import plan_again
 from catalog.imports.reports import downloads, source
@@ -148,7 +148,7 @@ class ImportRunAdmin(ModelAdmin):
     def edited_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """How much of a plan has aged. Apart from its page, because each product of the plan is looked at for it."""
         run = self._find_run(request, pk)
-        edited = confirm.edited_since(run) if run.status == Status.REVIEW else 0
+        edited = edited_since(run) if run.status == Status.REVIEW else 0
         return self._render_part(request, run, "edited", {"edited": edited})
 
     def download_view(self, request: HttpRequest, pk: int, name: str) -> StreamingHttpResponse:
@@ -200,7 +200,7 @@ class ImportRunAdmin(ModelAdmin):
     def confirm_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         plan_hash, reason = request.POST.get("plan_hash", ""), request.POST.get("reason", "")
         return self._run_operation(
-            request, pk, lambda run: confirm.confirm(run, plan_hash=plan_hash, by=request.user, reason=reason)
+            request, pk, lambda run: confirm(run, plan_hash=plan_hash, by=request.user, reason=reason)
         )
 
     def discard_view(self, request: HttpRequest, pk: int) -> HttpResponse:

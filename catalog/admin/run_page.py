@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from catalog.admin.changes import ChangesTab, MissingTab
 from catalog.admin.tabs import AttributesTab, InvalidTab, IssuesTab, Tab
-from catalog.imports import confirm
+from catalog.imports.confirm import REASON_CHARS, is_current
 from catalog.imports.planning import supplemental
 from catalog.imports.planning.guards import SERIOUS_GUARDS, needs_reason, repairs_of
 from catalog.imports.reports import diagnosis, source
@@ -67,7 +67,7 @@ class Count:
 class RunPage:
     """The facts of the page, each computed when the template asks for it."""
 
-    reason_chars = confirm.REASON_CHARS
+    reason_chars = REASON_CHARS
     max_attempts = attempts.MAX_ATTEMPTS
 
     def __init__(self, run: ImportRun, user: Any) -> None:
@@ -182,7 +182,7 @@ class RunPage:
 
     @property
     def has_aged(self) -> bool:
-        return self.run.status == Status.REVIEW and not confirm.is_current(self.run)
+        return self.run.status == Status.REVIEW and not is_current(self.run)
 
     @property
     def has_error_line(self) -> bool:

@@ -25,7 +25,7 @@ from catalog.api.serializers import (
     IssuePageSerializer,
     IssueSerializer,
 )
-from catalog.imports import confirm
+from catalog.imports.confirm import confirm
 from catalog.imports.discard import discard
 from catalog.imports.permissions import visible_imports
 from catalog.imports.reports import downloads
@@ -119,7 +119,7 @@ class ImportViewSet(ViewSet):
         run = self.find_import(request, pk)
         body = ApplySerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        confirm.confirm(run, by=request.user, **body.validated_data)
+        confirm(run, by=request.user, **body.validated_data)
         return self.render_import(request, run, status=202)
 
     @documented("imports", "import_discard", {200: IMPORT}, errors=(400, 403, 404, 409), parameters=[IMPORT_ID])

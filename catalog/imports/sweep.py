@@ -37,9 +37,11 @@ def sweep() -> list[ImportRun]:
     waited = Q(changed_at__lt=Now() - WAITING_TIME)
     begun = Exists(Attempt.objects.filter(run=OuterRef("pk")))
     left = []
-    for run in ImportRun.objects.filter(waited | begun, status__in=_TASKS).annotate(waited=waited).order_by("pk"):
+    runs = ImportRun.objects.filter(waited | begun, status__in=_TASKS).order_by("pk")
+    waiting = {*runs.filter(waited).values_list("pk", flat=True)}
+    for run in runs:
         is_worked_on, lost_a_worker = working_and_lost(run)
-        if not is_worked_on and (run.waited or lost_a_worker):
+        if not is_worked_on and (run.pk in waiting or lost_a_worker):
             left.append(run)
     with transaction.atomic():
         for run in left:

@@ -6,17 +6,19 @@ import os
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
+from importlib import import_module
 from typing import Any
 
 import devservers
 from catalog import connections, tasks
-from catalog.imports import apply, discard, undo
 from catalog.imports.planning import plan
 from catalog.imports.reading import chunks, stage
 from catalog.imports.work import attempts
 from notifications import delivery
 from tests.torture.blows import BLOWS
 
+# The modules: of their names the package has the operations.
+apply, discard, undo = (import_module(f"catalog.imports.{name}") for name in ("apply", "discard", "undo"))
 # A point is before or after a call, by the name that its module knows it by.
 POINTS: dict[str, tuple[Any, str, str]] = {
     "reading, before the file is cut": (stage, "start_over", "after"),
