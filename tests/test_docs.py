@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import import_module
@@ -241,6 +242,12 @@ def test_every_table_is_in_the_architecture() -> None:
     models = [model for model in apps.get_models() if not model._meta.proxy]
     ours = {model.__name__ for model in models if model.__module__.partition(".")[0] in PACKAGES}
     assert {*re.findall(r"^\| ([A-Z]\w+) \|", section, re.MULTILINE)} == ours
+
+
+def test_the_layers_are_those_that_are_checked() -> None:
+    contracts = tomllib.loads(text_of("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    checked = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    assert "\n".join(["```", *checked, "```"]) in text_of("CONTRIBUTING.md")
 
 
 def test_every_page_that_code_refers_to_exists() -> None:
