@@ -36,7 +36,7 @@ def confirm(run: ImportRun, *, plan_hash: str, by: Any, reason: str = "") -> Non
             f"{run} is held by a guard. Say in words why it should be applied all the same, then confirm.",
         )
     if not run.move(Status.REVIEW, to=Status.APPLYING, by=by, reason=reason):
-        raise NotPossible("not_in_review", f"{run} cannot be confirmed: {describe(run)}")
+        raise NotPossible("not_in_review", f"{run} cannot be confirmed: {describe_status(run)}")
     enqueue(Task.APPLY, run)
 
 
@@ -52,12 +52,24 @@ def go_on(run: ImportRun) -> None:
             confirm(run, plan_hash=run.plan_hash, by=None)
 
 
-def describe(run: ImportRun) -> str:
-    """The run's state with who caused it, as a sentence: for the second person who presses the button."""
-    # The worker that applies or undoes does so for the one who asked.
-    caused = [step for step in run.history if step["status"] not in (Status.APPLIED, Status.UNDONE)]
-    by = f" by {caused[-1]['by']}" if caused and caused[-1]["by"] else ""
-    return f"it is “{run.get_status_display().lower()}”{by} already."
+_HAS_ALREADY = {
+    Status.APPLYING: "confirmed it",
+    Status.APPLIED: "applied it",
+    Status.UNDOING: "undone it",
+    Status.UNDONE: "undone it",
+    Status.REDOING: "applied it again",
+    Status.DISCARDED: "discarded it",
+}
+
+
+def describe_status(run: ImportRun) -> str:
+    """Why an operation comes too late or too early, as the end of a sentence: *alice has already confirmed it.*"""
+    # The worker that applies or undoes does so for the person who asked.
+    asked = [step for step in run.history if step["status"] not in (Status.APPLIED, Status.UNDONE)]
+    done = _HAS_ALREADY.get(Status(run.status))
+    if done and asked and asked[-1]["by"]:
+        return f"{asked[-1]['by']} has already {done}."
+    return f"its status is “{run.get_status_display().lower()}”."
 
 
 def is_current(run: ImportRun) -> bool:

@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
 from catalog.errors import NotPossible
-from catalog.imports.confirm import describe
+from catalog.imports.confirm import describe_status
 from catalog.imports.issues import forget_missing_items
 from catalog.imports.permissions import require
 from catalog.imports.reading.unchanged import runs_with_items
@@ -23,7 +23,7 @@ def discard(run: ImportRun, *, by: Any, reason: str = "") -> None:
     """
     require(by, "catalog.discard_importrun")
     if not run.move(Status.RECEIVED, Status.STAGING, Status.REVIEW, to=Status.DISCARDED, by=by, reason=reason):
-        raise NotPossible("not_discardable", f"{run} cannot be discarded: {describe(run)}")
+        raise NotPossible("not_discardable", f"{run} cannot be discarded: {describe_status(run)}")
     enqueue(Task.CLEAN_UP, run)
 
 

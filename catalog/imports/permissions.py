@@ -62,10 +62,10 @@ def still_allowed(run: ImportRun) -> bool:
     """
     if not (name := _lost_permission(run)):
         return True
-    said = f"{name}, who asked for this, may not do so any more."
+    said = f"{name} asked for this and is not allowed to any more."
     if run.status == Status.APPLYING:
         others = [hold for hold in run.holds if hold["code"] != WITHDRAWN]
-        hold = {"code": WITHDRAWN, "message": f"{said} Somebody who may has to confirm it."}
+        hold = {"code": WITHDRAWN, "message": f"{said} Another person has to confirm it."}
         run.move(Status.APPLYING, to=Status.REVIEW, holds=[*others, hold])
         notify_needs_review(run)
     else:

@@ -21,7 +21,7 @@ from django.utils import timezone
 from catalog.errors import FeedRefused, NotPossible, NotStored
 from catalog.feeds.reading.items import check_start
 from catalog.feeds.write import part_of
-from catalog.imports.confirm import describe
+from catalog.imports.confirm import describe_status
 from catalog.imports.discard import discard
 from catalog.imports.permissions import require, require_upload, require_upload_by_api, visible_imports
 from catalog.imports.sql import execute
@@ -113,7 +113,7 @@ def plan_again(run: ImportRun, *, by: Any) -> ImportRun:
     """
     require(by, "catalog.add_importrun")
     if run.is_busy:
-        raise NotPossible("busy", f"{run} cannot be planned again: {describe(run)}")
+        raise NotPossible("busy", f"{run} cannot be planned again: {describe_status(run)}")
     if not run.file:
         raise NotPossible("file_gone", f"The file of {run} was deleted after its time. Upload it again.")
     with transaction.atomic():

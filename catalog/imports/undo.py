@@ -10,7 +10,7 @@ from django.db.models.expressions import RawSQL
 
 from catalog.errors import NotPossible
 from catalog.imports.apply import carry_out, lay_over
-from catalog.imports.confirm import describe
+from catalog.imports.confirm import describe_status
 from catalog.imports.permissions import require
 from catalog.imports.planning.changed_fields import of_operation
 from catalog.imports.sql import OF_CHANGED_PRODUCTS, column_list, execute, fetch_rows
@@ -80,7 +80,7 @@ def request_undo(run: ImportRun, *, by: Any, seen: str = "") -> None:
             "prospect_changed", "Products were changed since you looked. Read the numbers again, then undo."
         )
     if not run.move(Status.APPLIED, to=Status.UNDOING, by=by, error="", error_code=""):
-        raise NotPossible("not_applied", f"{run} cannot be undone: {describe(run)}")
+        raise NotPossible("not_applied", f"{run} cannot be undone: {describe_status(run)}")
     enqueue(Task.UNDO, run)
 
 
@@ -97,7 +97,7 @@ def request_redo(run: ImportRun, *, by: Any) -> None:
             "Upload its file again.",
         )
     if not run.move(Status.UNDONE, to=Status.REDOING, by=by, error="", error_code=""):
-        raise NotPossible("not_undone", f"{run} cannot be applied again: {describe(run)}")
+        raise NotPossible("not_undone", f"{run} cannot be applied again: {describe_status(run)}")
     enqueue(Task.REDO, run)
 
 

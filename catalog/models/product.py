@@ -185,7 +185,7 @@ class Product(ItemFields):
 
     def save(self, *_: Any, **__: Any) -> None:
         """Refused: an edit has to make a new version, and a line of the product's history."""
-        raise TypeError("A product is not saved by itself. Use catalog.imports.edit.edit_product(product, by=…).")
+        raise TypeError("Save a product with its history: catalog.imports.edit.edit_product(product, by=…).")
 
     @classmethod
     def brands(cls) -> list[str]:

@@ -196,7 +196,7 @@ def test_of_fifty_in_one_instant_one_confirms_and_the_others_are_told(alice: Use
     answers = sorted(at_once(*[confirm] * 50), key=lambda answer: answer.status_code)
     assert [answer.status_code for answer in answers] == [202] + [409] * 49
     assert {answer.json()["detail"] for answer in answers[1:]} == {
-        f"Import {run.pk} cannot be confirmed: it is “applying” by alice already."
+        f"Import {run.pk} cannot be confirmed: alice has already confirmed it."
     }
     run.refresh_from_db()
     assert [step["status"] for step in run.history].count("applying") == 1

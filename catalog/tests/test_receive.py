@@ -240,7 +240,7 @@ def test_who_may_not_upload_plans_nothing_again(feed: Feed, name: str, request: 
 
 
 def test_what_is_being_read_is_not_planned_again(feed: Feed) -> None:
-    with pytest.raises(NotPossible, match="cannot be planned again: it is “waiting”"):
+    with pytest.raises(NotPossible, match="cannot be planned again: its status is “waiting”"):
         plan_again(received(feed, feed_of(item("1"))), by=None)
 
 

@@ -276,9 +276,9 @@ def test_who_may_not_undo_is_refused(run: ImportRun, name: str, request: pytest.
 def test_only_what_was_applied_is_undone(feed: Feed, made: Any) -> None:
     run = made(feed, item("1"))
     status = run.status
-    with pytest.raises(NotPossible, match="cannot be undone: it is"):
+    with pytest.raises(NotPossible, match="cannot be undone: its status is"):
         request_undo(run, by=None)
-    with pytest.raises(NotPossible, match="cannot be applied again: it is"):
+    with pytest.raises(NotPossible, match="cannot be applied again: its status is"):
         request_redo(run, by=None)
     undo(run)
     redo(run)

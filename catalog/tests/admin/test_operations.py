@@ -80,7 +80,7 @@ def test_a_second_click_on_confirm_is_harmless(alice: Client, run: ImportRun) ->
     answer = press(alice, run, "confirm")
     run.refresh_from_db()
     assert run.status == Status.APPLYING
-    assert messages(answer) == [f"Import {run.pk} cannot be confirmed: it is “applying” by alice already."]
+    assert messages(answer) == [f"Import {run.pk} cannot be confirmed: alice has already confirmed it."]
 
 
 def test_confirming_after_the_end_changes_nothing(alice: Client, run: ImportRun) -> None:
@@ -101,7 +101,7 @@ def test_ida_discards(ida: Client, run: ImportRun) -> None:
 
 def test_a_second_click_on_discard_is_harmless(ida: Client, run: ImportRun) -> None:
     press(ida, run, "discard")
-    assert "cannot be discarded: it is “discarded” by ida already." in messages(press(ida, run, "discard"))[0]
+    assert "cannot be discarded: ida has already discarded it." in messages(press(ida, run, "discard"))[0]
 
 
 def test_it_is_too_late_to_discard_what_is_applied(alice: Client, run: ImportRun) -> None:

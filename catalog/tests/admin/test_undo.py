@@ -119,7 +119,7 @@ def test_a_preview_that_is_not_true_any_more_is_shown_anew(alice: Client, run: I
 def test_a_second_click_on_undo_is_harmless(alice: Client, run: ImportRun) -> None:
     press_undo(alice, run)
     answer = alice.post(url(run, "undo"), follow=True)
-    assert messages(answer) == [f"{run} cannot be undone: it is “undoing” by alice already."]
+    assert messages(answer) == [f"{run} cannot be undone: alice has already undone it."]
 
 
 @pytest.mark.parametrize("made", [lambda feed: planned(feed, item("1")), lambda feed: undone(applied(feed, item("1")))])
