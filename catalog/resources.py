@@ -12,20 +12,20 @@ from catalog.feeds.attributes import COLUMNS
 from catalog.models import Product
 from catalog.models.fields import MONEY_NAMES
 from catalog.models.product import ProductQuerySet
-from catalog.spreadsheet import cell
+from catalog.spreadsheet import safe_cell
 
 
 class _ForSpreadsheets:
-    """Mixed into the formats that people open in a spreadsheet."""
+    """For the formats that people open in a spreadsheet."""
 
     def export_data(self, dataset: Any, **options: Any) -> Any:
         for index, row in enumerate(dataset):
-            dataset[index] = tuple(map(cell, row))
+            dataset[index] = tuple(map(safe_cell, row))
         return super().export_data(dataset, **options)  # type: ignore[misc]
 
 
 class SafeCSV(_ForSpreadsheets, CSV):
-    """CSV whose cells cannot become formulas. The mark in front tells Excel that it is UTF-8."""
+    """CSV whose cells cannot become formulas. The byte order mark tells Excel that it is UTF-8."""
 
     def export_data(self, dataset: Any, **options: Any) -> str:
         return f"\ufeff{super().export_data(dataset, **options)}"
@@ -36,7 +36,7 @@ class SafeXLSX(_ForSpreadsheets, XLSX):
 
 
 class MerchantXML(Format):
-    """A feed as Google Merchant Center reads it, and as we do: imported again it changes nothing."""
+    """A feed that Google Merchant Center can read, and that changes nothing when it is imported again."""
 
     def get_title(self) -> str:
         return "Google Merchant XML"
@@ -56,18 +56,18 @@ class MerchantXML(Format):
 
 
 EXPORT_FORMATS = [SafeCSV, SafeXLSX, JSON, MerchantXML]
-READ_AT_ONCE = 2000
+ROWS_AT_ONCE = 2000
 
 
 def feed_xml(products: ProductQuerySet) -> Iterator[bytes]:
     """The products as a feed, in pieces and in constant memory, however many they are."""
     names = (*(a.name for a in COLUMNS), "currency", "extra")
-    rows = products.order_by("id").values(*names).iterator(chunk_size=READ_AT_ONCE)
+    rows = products.order_by("id").values(*names).iterator(chunk_size=ROWS_AT_ONCE)
     yield from write.feed_pieces(write.item_element(row, row["extra"]) for row in rows)
 
 
 class FeedXML(Format):
-    """The one format that is imported. `catalog.imports` reads it; import-export only shows its name."""
+    """The only format to import. `catalog.imports` reads it; import-export only shows its name."""
 
     def get_title(self) -> str:
         return "Product feed (XML, CSV or TSV; gzip or zip)"
@@ -80,7 +80,7 @@ class FeedXML(Format):
 
 
 class ProductResource(resources.ModelResource):
-    """A product by the names of its feed attributes, in the order of the attribute table; values as they are stored."""
+    """A product under the names of its feed attributes, in the order of the attribute table. Values are as stored."""
 
     archived = Field(attribute="archived_at", column_name="archived")
     feed = Field(attribute="feed__slug", column_name="feed")

@@ -4,12 +4,12 @@ import json
 from datetime import datetime
 from typing import Any
 
-# A spreadsheet runs a cell that begins so as a formula; a leading apostrophe makes it text.
+# A spreadsheet runs a cell that starts with one of these as a formula. A leading apostrophe makes it text.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
-def cell(value: Any) -> Any:
-    """The value as one cell of a spreadsheet, which shows it and never runs it. Numbers stay numbers."""
+def safe_cell(value: Any) -> Any:
+    """The value as a cell that a spreadsheet shows and never runs. Numbers stay numbers."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):

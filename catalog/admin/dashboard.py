@@ -1,6 +1,6 @@
-"""The admin's first page: what needs a person, what goes on, what went wrong, how the catalogue and its feeds stand.
+"""The admin's first page: what needs a person, what is running, what failed, and the state of catalogue and feeds.
 
-Each part is for those who may look at what it is about, and costs the same few queries however much there is.
+Each part is for people who may look at what it shows, and costs the same few queries however much there is.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from django.utils.translation import gettext_lazy as _
 from catalog.admin.run_page import reading_progress
 from catalog.models import CatalogState, Feed, ImportRun, Product, Status
 from catalog.models.runs import BUSY, PLANNED
-from catalog.version_cache import cached, known
+from catalog.version_cache import compute_once, known_value
 
-SHOWN = 5
+SHOWN_RUNS = 5
 SHOWN_FEEDS = 8
-TREND = 10
+TREND_RUNS = 10
 FULL_BAR = 0.05  # a share of invalid items, unless one of the feed's imports had more
 RECENT = timedelta(days=7)
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """What the page shows to this person, added to the context."""
+    """Add to the context what the page shows to this person."""
     may_look = request.user.has_perm
     parts: dict[str, Any] = {}
     if may_look("catalog.view_importrun"):
-        parts["imports"] = _imports()
+        parts["imports"] = _imports_part()
     if may_look("catalog.view_product"):
-        parts["products"] = _products(counting="count" in request.GET)
+        parts["products"] = _products_part(counting="count" in request.GET)
     if may_look("catalog.view_importrun") and may_look("catalog.view_feed"):
-        parts["feeds"] = _feeds()
+        parts["feeds"] = _feeds_part()
     may = {"can_import": may_look("catalog.add_importrun"), "can_add_feed": may_look("catalog.add_feed")}
     return context | parts | may | {"has_parts": bool(parts)}
 
@@ -44,7 +44,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 # --- imports ------------------------------------------------------------------------------------------
 @dataclass
 class Group:
-    """Imports that have something in common: the first ones, how many there are, and where the others are listed."""
+    """Imports with something in common: the first ones, and the address of the list of all of them."""
 
     title: Any
     nothing: Any
@@ -56,36 +56,46 @@ class Group:
         return self.runs[0].in_all - len(self.runs) if self.runs else 0
 
 
-def _imports() -> dict[str, Any]:
+def _imports_part() -> dict[str, Any]:
     waiting = ImportRun.objects.filter(status=Status.REVIEW).order_by("changed_at", "pk")
-    running = _first(ImportRun.objects.filter(status__in=BUSY).order_by("pk"))
+    running = _first_runs(ImportRun.objects.filter(status__in=BUSY).order_by("pk"))
     failed = ImportRun.objects.filter(status=Status.FAILED, finished_at__gt=Now() - RECENT).order_by("-finished_at")
     done = ImportRun.objects.filter(status__in=(Status.APPLIED, Status.UNDONE)).order_by("-finished_at")
     for run in running:
         run.progress = reading_progress(run)
     groups = [
-        Group(_("Needs confirmation"), _("No import needs confirmation."), _first(waiting), "?status__exact=review"),
+        Group(
+            _("Needs confirmation"), _("No import needs confirmation."), _first_runs(waiting), "?status__exact=review"
+        ),
         Group(_("Running"), _("No import is running."), running),
-        Group(_("Failed in the last 7 days"), _("No import failed."), _first(failed), "?status__exact=failed"),
-        Group(_("Latest imports"), _("No import has been applied yet."), _first(done)),
+        Group(_("Failed in the last 7 days"), _("No import failed."), _first_runs(failed), "?status__exact=failed"),
+        Group(_("Latest imports"), _("No import has been applied yet."), _first_runs(done)),
     ]
     return {"groups": groups, "is_busy": bool(running)}
 
 
-def _first(runs: QuerySet[ImportRun]) -> list[Any]:
+def _first_runs(runs: QuerySet[ImportRun]) -> list[Any]:
     """The first ones, each with how many there are in all."""
     shown = runs.select_related("feed").defer("names", "coverage", "metrics", "seconds")
-    return list(shown.annotate(in_all=Window(Count("pk")))[:SHOWN])
+    return list(shown.annotate(in_all=Window(Count("pk")))[:SHOWN_RUNS])
 
 
 # --- products -----------------------------------------------------------------------------------------
-def _products(*, counting: bool) -> dict[str, Any]:
-    """Active products by availability, the most first, counted once for each version of the catalogue.
+def _products_part(*, counting: bool) -> dict[str, Any]:
+    """Active products by availability, the largest count first, counted once for each version of the catalogue.
 
-    Of a million that takes a second or more, which the page does not wait for: it asks for itself again, `counting`.
+    Counting a million takes a second or more. The page does not wait for that: it asks for itself again, `counting`.
     """
+
+    def count_products() -> dict[str, int]:
+        counted = Product.objects.active().order_by().values_list("availability").annotate(count=Count("pk"))
+        return dict(sorted(counted, key=lambda pair: -pair[1]))
+
     version = CatalogState.current()
-    numbers = cached(version, "availability", _by_availability) if counting else known(version, "availability")
+    if counting:
+        numbers = compute_once(version, "availability", count_products)
+    else:
+        numbers = known_value(version, "availability")
     if numbers is None:
         return {"is_counted": False}
     labels = dict(Product._meta.get_field("availability").choices or ())
@@ -100,34 +110,27 @@ def _products(*, counting: bool) -> dict[str, Any]:
     }
 
 
-def _by_availability() -> dict[str, int]:
-    counted = Product.objects.active().order_by().values_list("availability").annotate(count=Count("pk"))
-    return dict(sorted(counted, key=lambda pair: -pair[1]))
-
-
 # --- feeds --------------------------------------------------------------------------------------------
-def _feeds() -> list[dict[str, Any]]:
-    """The feeds that were imported last: which import was applied, and how many items of the last ones were invalid."""
+def _feeds_part() -> list[dict[str, Any]]:
+    """The feeds with the latest imports: which was applied last, and the share of invalid items in the latest ones.
+
+    Each share comes with the height of its bar, from 0 to 1; the oldest is first.
+    """
     applied = ImportRun.objects.filter(feed=OuterRef("pk"), status=Status.APPLIED).order_by("-finished_at")
     feeds: Any = Feed.objects.annotate(last=Subquery(applied.values("pk")[:1]))
     found = list(feeds.order_by(F("last").desc(nulls_last=True), "name")[:SHOWN_FEEDS])
     last = ImportRun.objects.defer("history", "names", "coverage", "metrics").in_bulk([feed.last for feed in found])
-    shares = _invalid_shares(found)
-    return [{"feed": feed, "last": last.get(feed.last), "bars": _bars(shares[feed.pk])} for feed in found]
 
-
-def _invalid_shares(feeds: list[Feed]) -> dict[int, list[float]]:
-    """By feed, the share of invalid items in its last imports, the oldest first."""
     place = Window(RowNumber(), partition_by="feed", order_by="-pk")
-    planned = ImportRun.objects.filter(feed__in=feeds, status__in=PLANNED, items__gt=0)
-    lately = planned.annotate(place=place).filter(place__lte=TREND).order_by("pk")
+    planned = ImportRun.objects.filter(feed__in=found, status__in=PLANNED, items__gt=0)
+    latest = planned.annotate(place=place).filter(place__lte=TREND_RUNS).order_by("pk")
     shares: dict[int, list[float]] = defaultdict(list)
-    for feed, items, invalid in lately.values_list("feed", "items", "invalid"):
-        shares[feed].append(invalid / items)
-    return shares
+    for feed_id, items, invalid in latest.values_list("feed", "items", "invalid"):
+        shares[feed_id].append(invalid / items)
 
-
-def _bars(shares: list[float]) -> list[tuple[float, float]]:
-    """Each share with the height of its bar, from 0 to 1."""
-    highest = max([FULL_BAR, *shares])
-    return [(share, share / highest) for share in shares]
+    rows = []
+    for feed in found:
+        highest = max([FULL_BAR, *shares[feed.pk]])
+        bars = [(share, share / highest) for share in shares[feed.pk]]
+        rows.append({"feed": feed, "last": last.get(feed.last), "bars": bars})
+    return rows

@@ -16,7 +16,7 @@ from unfold.widgets import (
     UnfoldAdminSelectWidget,
 )
 
-from catalog.admin.differences import label
+from catalog.admin.differences import field_label
 from catalog.feeds.write import with_decimals
 from catalog.models import Feed, Mode
 from catalog.models.fields import MONEY_NAMES, SHARED
@@ -57,20 +57,21 @@ class FeedImportForm(ImportForm):
         file.widget.attrs["accept"] = ACCEPTED
 
 
-# A pin on an amount keeps its currency, too.
+# A pinned amount keeps its currency too.
 PINNABLE = [name for name in (*SHARED, "extra") if name != "currency"]
 
 
 class ProductForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A product, its amounts with as many decimals as its currency has. Fields that are pinned say so.
+    """A product, its amounts with as many decimals as its currency has. Pinned fields say so.
 
-    It holds what the page showed; of another version of the product it would put all of that back, and is refused.
+    The form holds every value that the page showed. If the product has changed since, saving would bring the old values
+    back, so the form is refused.
     """
 
     pinned = forms.MultipleChoiceField(
         label=_("Pinned fields"),
         required=False,
-        choices=lambda: [(name, label(name)) for name in PINNABLE],
+        choices=lambda: [(name, field_label(name)) for name in PINNABLE],
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text=_("Imports do not change these fields. A plan shows the file's value and keeps yours."),
     )
@@ -102,7 +103,7 @@ class ProductForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class LinesField(SimpleArrayField):
-    """A list, one value a line. Web addresses may hold commas, by which lists are separated otherwise."""
+    """A list, one value per line: the usual comma may be part of a web address."""
 
     def __init__(self, base_field: forms.Field, **options: Any) -> None:
         super().__init__(base_field, **{**options, "delimiter": "\n"})

@@ -31,17 +31,17 @@ from catalog.models.runs import PLANNED
 @admin.register(ImportRun)
 class ImportRunAdmin(ModelAdmin):
     list_display = [
-        "number",
+        "shown_number",
         "feed",
         "file_name",
         "shown_status",
         "shown_items",
-        "result",
+        "shown_result",
         "shown_invalid",
         "uploaded_by",
         "created_at",
     ]
-    list_display_links = ["number", "file_name"]
+    list_display_links = ["shown_number", "file_name"]
     list_filter = ["status", "feed", "mode"]
     list_select_related = ["feed", "uploaded_by"]
     list_per_page = 50
@@ -49,7 +49,7 @@ class ImportRunAdmin(ModelAdmin):
     actions_list = ["upload"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return False  # an import begins with a file, on the products' page
+        return False  # an import starts with a file, on the products' page
 
     def has_change_permission(self, request: HttpRequest, obj: ImportRun | None = None) -> bool:
         return False  # only its operations change a run
@@ -58,28 +58,34 @@ class ImportRunAdmin(ModelAdmin):
         return False
 
     def get_urls(self) -> list[URLPattern]:
-        """What an import's page has beside Django's own pages: its parts, its files and its buttons."""
+        """The reference, and an import's parts, files and buttons."""
 
-        def own(address: str, view: Callable[..., HttpResponseBase], url_name: str, **options: str) -> URLPattern:
+        def page_path(address: str, view: Callable[..., HttpResponseBase], url_name: str, **options: str) -> URLPattern:
             page: URLPattern = path(address, self.admin_site.admin_view(view), options, name=f"catalog_{url_name}")
             return page
 
         item, example = "source/item/<int:position>/", "source/issue/<int:issue>/<int:example>/"
         return [
-            own("reference/", require_GET(self.reference_view), "reference"),
-            own("<int:pk>/live/", require_GET(self.live_view), "importrun_live"),
-            own("<int:pk>/edited/", require_GET(self.edited_view), "importrun_edited"),
-            own(f"<int:pk>/{item}", require_GET(self.source_view), "importrun_source_item"),
-            own(f"<int:pk>/{example}", require_GET(self.source_view), "importrun_source_example"),
-            own("<int:pk>/source/error/", require_GET(self.source_view), "importrun_source_error"),
-            own("<int:pk>/invalid.xml", require_GET(self.download_view), "importrun_invalid_xml", name="invalid.xml"),
-            own("<int:pk>/invalid.csv", require_GET(self.download_view), "importrun_invalid_csv", name="invalid.csv"),
-            own("<int:pk>/changes.csv", require_GET(self.download_view), "importrun_changes_csv", name="changes.csv"),
-            own("<int:pk>/confirm/", require_POST(self.confirm_view), "importrun_confirm"),
-            own("<int:pk>/again/", require_POST(self.again_view), "importrun_again"),
-            own("<int:pk>/undo/", self.undo_view, "importrun_undo"),
-            own("<int:pk>/redo/", require_POST(self.redo_view), "importrun_redo"),
-            own("<int:pk>/discard/", require_POST(self.discard_view), "importrun_discard"),
+            page_path("reference/", require_GET(self.reference_view), "reference"),
+            page_path("<int:pk>/live/", require_GET(self.live_view), "importrun_live"),
+            page_path("<int:pk>/edited/", require_GET(self.edited_view), "importrun_edited"),
+            page_path(f"<int:pk>/{item}", require_GET(self.source_view), "importrun_source_item"),
+            page_path(f"<int:pk>/{example}", require_GET(self.source_view), "importrun_source_example"),
+            page_path("<int:pk>/source/error/", require_GET(self.source_view), "importrun_source_error"),
+            page_path(
+                "<int:pk>/invalid.xml", require_GET(self.download_view), "importrun_invalid_xml", name="invalid.xml"
+            ),
+            page_path(
+                "<int:pk>/invalid.csv", require_GET(self.download_view), "importrun_invalid_csv", name="invalid.csv"
+            ),
+            page_path(
+                "<int:pk>/changes.csv", require_GET(self.download_view), "importrun_changes_csv", name="changes.csv"
+            ),
+            page_path("<int:pk>/confirm/", require_POST(self.confirm_view), "importrun_confirm"),
+            page_path("<int:pk>/again/", require_POST(self.again_view), "importrun_again"),
+            page_path("<int:pk>/undo/", self.undo_view, "importrun_undo"),
+            page_path("<int:pk>/redo/", require_POST(self.redo_view), "importrun_redo"),
+            page_path("<int:pk>/discard/", require_POST(self.discard_view), "importrun_discard"),
             *super().get_urls(),
         ]
 
@@ -93,7 +99,7 @@ class ImportRunAdmin(ModelAdmin):
         return redirect("admin:catalog_product_import")
 
     @display(description=_("import"), ordering="id")
-    def number(self, run: ImportRun) -> str:
+    def shown_number(self, run: ImportRun) -> str:
         return f"#{run.pk}"
 
     @display(description=_("status"), ordering="status", label={s.label: color for s, color in STATUS_COLORS.items()})
@@ -109,7 +115,7 @@ class ImportRunAdmin(ModelAdmin):
         return f"{run.invalid:,}"
 
     @display(description=_("result"))
-    def result(self, run: ImportRun) -> str:
+    def shown_result(self, run: ImportRun) -> str:
         if run.status not in PLANNED:
             return "–"
         marks = (("+", run.created), ("~", run.changed), ("−", run.archived))

@@ -1,6 +1,5 @@
 """Products: look at them, edit them, import and export them."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
@@ -20,6 +19,7 @@ from unfold.contrib.import_export.forms import ExportForm
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminExpandableTextareaWidget, UnfoldAdminTextInputWidget
 
+from catalog.admin.differences import thumbnail
 from catalog.admin.filters import ArchivedFilter
 from catalog.admin.forms import FeedImportForm, LinesField, ProductForm
 from catalog.admin.history import history_context
@@ -34,32 +34,31 @@ from catalog.resources import EXPORT_FORMATS, FeedXML, ProductResource
 from catalog.templatetags.catalog import DOT_IDS, product_url
 
 
-def _told(object_id: str) -> str:
-    """The id that the address tells; two go by other names there."""
-    return {name: dots for dots, name in DOT_IDS.items()}.get(object_id, object_id)
+def _id_in(address: str) -> str:
+    """The id in an address; two have other names there."""
+    return {name: dots for dots, name in DOT_IDS.items()}.get(address, address)
 
 
-def _amount(name: str) -> Callable[[Product], str]:
-    """The amount as people read it, for who may only look."""
+def _amount_column(name: str) -> Any:
+    """The amount with its currency, for people who may only look."""
 
     @display(description=Product._meta.get_field(name).verbose_name)  # type: ignore[union-attr]
-    def shown(product: Product) -> str:
+    def shown_amount(product: Product) -> str:
         amount = getattr(product, name)
         return "–" if amount is None else shown_money(amount, product.currency)
 
-    shown.__name__ = name
-    column: Callable[[Product], str] = shown
-    return column
+    shown_amount.__name__ = name
+    return shown_amount
 
 
-AMOUNTS = {name: _amount(name) for name in MONEY_NAMES}
+AMOUNT_COLUMNS = {name: _amount_column(name) for name in MONEY_NAMES}
 
 
-def _read_only(fields: Any) -> Any:
-    """The fields, one or many in rows, with amounts as they are read."""
+def _with_amounts(fields: Any) -> Any:
+    """The fields, one or rows of them, with amounts as people read them."""
     if isinstance(fields, (list, tuple)):
-        return [_read_only(field) for field in fields]
-    return AMOUNTS.get(fields, fields)
+        return [_with_amounts(field) for field in fields]
+    return AMOUNT_COLUMNS.get(fields, fields)
 
 
 class ProductList(ChangeList):
@@ -76,7 +75,7 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
     list_per_page = 50
     show_full_result_count = False
     search_fields = ["search"]  # shows the box; `get_search_results` asks the index
-    search_help_text = _("The start of words in id, title, brand, GTIN or MPN")
+    search_help_text = _("Words in id, title, brand, GTIN or MPN")
     readonly_fields = ["id", "feed", "archived_at", "created_at", "updated_at"]
     fieldsets = [
         (None, {"fields": ["id", "title", "description", "brand", "product_type", "google_product_category"]}),
@@ -118,25 +117,25 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
         return EXPORT_FORMATS
 
     def get_urls(self) -> list[URLPattern]:
-        """Without import-export's second step, which writes products past every plan."""
+        """Leave out import-export's second step, which would write products without a plan."""
         return [url for url in super().get_urls() if url.name != "catalog_product_process_import"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Product | None = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
         if self.has_change_permission(request, obj):
             return fieldsets
-        return [(name, {**options, "fields": _read_only(options["fields"])}) for name, options in fieldsets]
+        return [(name, {**options, "fields": _with_amounts(options["fields"])}) for name, options in fieldsets]
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
         return ProductList
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **options: Any) -> HttpResponse:
-        page: HttpResponse = super().change_view(request, _told(object_id), *args, **options)
+        page: HttpResponse = super().change_view(request, _id_in(object_id), *args, **options)
         return page
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        """Who or what set each field, and every change: instead of Django's log, which knows no import."""
-        product = self.get_object(request, unquote(_told(object_id)))
+        """Who or what set each field, and every change. Django's own log does not know about imports."""
+        product = self.get_object(request, unquote(_id_in(object_id)))
         if not self.has_view_permission(request, product):
             raise PermissionDenied
         if product is None:
@@ -171,12 +170,12 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
         return super().formfield_for_dbfield(db_field, request, **options)
 
     def save_model(self, request: HttpRequest, obj: Product, form: Any, change: bool) -> None:
-        """Write what the person changed, and nothing else: an import may have changed the rest meanwhile."""
+        """Write only what the person changed: an import may have changed the rest meanwhile."""
         if form.changed_data:
             edit_product(obj, by=request.user, fields=form.changed_data)
 
     def import_action(self, request: HttpRequest, **_kwargs: Any) -> HttpResponse:
-        """Receive a feed and go to its import's page, where everything else happens."""
+        """Receive a feed and go to its import's page."""
         if not self.has_import_permission(request):
             raise PermissionDenied
         form = self.create_import_form(request)
@@ -192,20 +191,7 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
                 form.add_error("import_file", refused.message)
             else:
                 return redirect("admin:catalog_importrun_change", run.pk)
-        return render(request, self.import_template_name, self._import_context(request, form))
-
-    def get_import_formats(self) -> list[type]:
-        return [FeedXML]
-
-    def get_import_form_initial(self, request: HttpRequest) -> dict[str, Any]:
-        """What the address says; else the last import's choices; before the first, the first feed's."""
-        last = ImportRun.objects.select_related("feed").first()
-        feed = last.feed if last else Feed.objects.first()
-        usual = {"feed": feed, "mode": last.mode if last else feed.mode} if feed else {}
-        return usual | {name: request.GET[name] for name in usual if request.GET.get(name)}
-
-    def _import_context(self, request: HttpRequest, form: FeedImportForm) -> dict[str, Any]:
-        return {
+        context = {
             **self.admin_site.each_context(request),
             "title": _("Import products"),
             "opts": self.model._meta,
@@ -214,14 +200,21 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
             "has_feed": Feed.objects.exists(),
             "can_add_feed": request.user.has_perm("catalog.add_feed"),
         }
+        return render(request, self.import_template_name, context)
+
+    def get_import_formats(self) -> list[type]:
+        return [FeedXML]
+
+    def get_import_form_initial(self, request: HttpRequest) -> dict[str, Any]:
+        """The choices in the address; else those of the last import; before the first one, the first feed's."""
+        last = ImportRun.objects.select_related("feed").first()
+        feed = last.feed if last else Feed.objects.first()
+        usual = {"feed": feed, "mode": last.mode if last else feed.mode} if feed else {}
+        return usual | {name: request.GET[name] for name in usual if request.GET.get(name)}
 
     @display(description="")
     def picture(self, product: Product) -> str:
-        if not product.image_link.startswith(("http://", "https://")):
-            return ""
-        return format_html(
-            '<img class="thumb" src="{}" alt="" loading="lazy" referrerpolicy="no-referrer">', product.image_link
-        )
+        return thumbnail(product.image_link)
 
     @display(description=_("product"), ordering="id", header=True)
     def product(self, product: Product) -> list[str]:

@@ -191,7 +191,7 @@ class RunPage:
     # --- its lists ----------------------------------------------------------------------------------------
     @property
     def tabs(self) -> list[tuple[Tab, int]]:
-        return [(tab, tab.count(self.run)) for tab in TABS.values() if tab.is_for(self.run)]
+        return [(tab, tab.count_rows(self.run)) for tab in TABS.values() if tab.is_for(self.run)]
 
     def tab_named(self, key: str) -> Tab:
         """The list of this name; the changes, where the run has none."""

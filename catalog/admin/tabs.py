@@ -1,4 +1,4 @@
-"""The lists of an import's page: how one is paged and filtered, and those of what is wrong with the file."""
+"""The lists of an import's page: paging and filters, and the lists of what is wrong with the file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LAST = 2**62  # beyond every key: the last page
 
 
 class Tab:
-    """One list of the page, with the filters it knows; the state is in the address."""
+    """One list of the page, with its filters. Its state is in the address."""
 
     key = ""
     label: Any = ""
@@ -28,19 +28,19 @@ class Tab:
         """Whether such a run has this list."""
         return True
 
-    def count(self, run: ImportRun) -> int:
+    def count_rows(self, run: ImportRun) -> int:
         """The number beside the tab's name."""
         raise NotImplementedError
 
     def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
         raise NotImplementedError
 
-    def chosen(self, request: HttpRequest) -> dict[str, str]:
+    def chosen_filters(self, request: HttpRequest) -> dict[str, str]:
         return {name: request.GET[name].replace("\x00", "") for name in self.filters if request.GET.get(name)}
 
-    def page(self, request: HttpRequest, rows: pages.Rows[Any], key: str) -> dict[str, Any]:
+    def page_context(self, request: HttpRequest, rows: pages.Rows[Any], key: str) -> dict[str, Any]:
         """A page of rows with the addresses of its neighbours."""
-        chosen = self.chosen(request)
+        chosen = self.chosen_filters(request)
         return {**page_of(request, rows, key, {"tab": self.key, **chosen}), "chosen": chosen}
 
 
@@ -49,38 +49,38 @@ def page_of(request: HttpRequest, rows: pages.Rows[Any], key: str, state: dict[s
     after, before = key_in(request.GET.get("after")), key_in(request.GET.get("before"))
     page = pages.read_page(rows, key, after=after, before=before)
 
-    def link(**position: int) -> str:
+    def page_link(**position: int) -> str:
         return "?" + urlencode({**state, **position})
 
-    links = {"first": link() if page.has_previous else "", "last": link(before=LAST) if page.has_next else ""}
+    links = {"first": page_link() if page.has_previous else "", "last": page_link(before=LAST) if page.has_next else ""}
     if page.rows:
-        links["previous"] = link(before=getattr(page.rows[0], key)) if page.has_previous else ""
-        links["next"] = link(after=getattr(page.rows[-1], key)) if page.has_next else ""
+        links["previous"] = page_link(before=getattr(page.rows[0], key)) if page.has_previous else ""
+        links["next"] = page_link(after=getattr(page.rows[-1], key)) if page.has_next else ""
     return {"rows": page.rows, "links": links}
 
 
 def key_in(text: str | None) -> int | None:
-    """A key from the address; what is no key is no position."""
+    """A key from the address; None when it is not a key."""
     return min(int(text), LAST) if text and text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
 class IssuesTab(Tab):
-    """What is wrong, by kind; of one kind the items that have it."""
+    """What is wrong, by kind; and for one kind, the items that have it."""
 
     key = "issues"
     label = _("Issues")
     filters = ("code", "attribute")
     template = "admin/catalog/importrun/_issues.html"
 
-    def count(self, run: ImportRun) -> int:
+    def count_rows(self, run: ImportRun) -> int:
         return run.issues.count()
 
     def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
-        chosen = self.chosen(request)
+        chosen = self.chosen_filters(request)
         if "code" not in chosen:
             return {"diagnosis": diagnosis.diagnose_run(run)}
         code, attribute = chosen["code"], chosen.get("attribute", "")
-        context = self.page(request, pages.items_with_issue(run, code, attribute), "position")
+        context = self.page_context(request, pages.items_with_issue(run, code, attribute), "position")
         items = run.staged.filter(position__in=[place.position for place in context["rows"]])
         context["rows"] = _with_issues(run, items.order_by("position"))
         context["finding"] = run.issues.filter(code=code, attribute=attribute).first()
@@ -92,11 +92,11 @@ class InvalidTab(Tab):
     label = _("Invalid items")
     template = "admin/catalog/importrun/_invalid.html"
 
-    def count(self, run: ImportRun) -> int:
+    def count_rows(self, run: ImportRun) -> int:
         return run.invalid
 
     def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
-        context = self.page(request, pages.invalid_items(run), "position")
+        context = self.page_context(request, pages.invalid_items(run), "position")
         context["rows"] = _with_issues(run, context["rows"])
         return context
 
@@ -120,7 +120,7 @@ class AttributesTab(Tab):
     label = _("Attributes")
     template = "admin/catalog/importrun/_attributes.html"
 
-    def count(self, run: ImportRun) -> int:
+    def count_rows(self, run: ImportRun) -> int:
         return 0  # a number of names says nothing
 
     def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:

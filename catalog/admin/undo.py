@@ -5,13 +5,13 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from catalog.admin.changes import with_products
+from catalog.admin.changes import rows_of
 from catalog.admin.tabs import page_of
 from catalog.imports.undo import changes_by_verdict, prospect
 from catalog.models import Change, ImportRun, Operation, Outcome
 from catalog.templatetags.catalog import undo_effect
 
-# Of each verdict: its name among the counts, and its colour.
+# The name of each verdict among the counts, and its colour.
 BUCKETS = {
     Outcome.UNDONE: (_("undone"), "good"),
     Outcome.KEPT: (_("kept: changed since"), "warn"),
@@ -51,7 +51,14 @@ def undo_context(run: ImportRun, request: HttpRequest) -> dict[str, Any]:
     if chosen == Outcome.UNDONE:
         for change in page["rows"]:
             change.before, change.after = change.after, change.before
-    rows = [_undo_row(row, Outcome(chosen)) for row in with_products(run, page["rows"])]
+    rows = rows_of(run, page["rows"])
+    for row in rows:
+        row["hint"] = _WHY_NOT.get(Outcome(chosen), "")
+        if chosen == Outcome.UNDONE:
+            row["label"], row["kind"] = _INVERSE[Operation(row["change"].operation)]
+            row["headings"] = (_("Now"), _("Then"))
+        else:
+            row["badge"] = ""
     return {
         "prospect": numbers,
         "sentence": _("Undo this import? %(what)s.") % {"what": undo_effect(numbers, "will")},
@@ -60,11 +67,3 @@ def undo_context(run: ImportRun, request: HttpRequest) -> dict[str, Any]:
         "rows": rows,
         "links": page["links"],
     }
-
-
-def _undo_row(row: dict[str, Any], verdict: Outcome) -> dict[str, Any]:
-    """What becomes of one product: its change the other way round, or why it stays."""
-    if verdict != Outcome.UNDONE:
-        return row | {"hint": _WHY_NOT[verdict], "badge": ""}
-    label, kind = _INVERSE[Operation(row["change"].operation)]
-    return row | {"label": label, "kind": kind, "headings": (_("Now"), _("Then")), "hint": ""}

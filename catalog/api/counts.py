@@ -16,7 +16,7 @@ from django.db import connection
 from django.db.models import Count
 
 from catalog.models.product import Product, ProductQuerySet
-from catalog.version_cache import cached
+from catalog.version_cache import compute_once
 
 CHOICES = ("condition", "gender", "availability")
 # Whole amounts, mostly 7 % apart, up to the largest that the column holds.
@@ -42,7 +42,7 @@ def count_products(version: int, asked: dict[str, Any], chosen: ProductQuerySet)
 def count_by_choices(version: int) -> dict[tuple[str, ...], int]:
     """How many products have these values of `CHOICES`."""
     rows = Product.objects.active().order_by().values_list(*CHOICES).annotate(number=Count("*"))
-    return cached(version, "choices", lambda: {tuple(values): number for *values, number in rows})
+    return compute_once(version, "choices", lambda: {tuple(values): number for *values, number in rows})
 
 
 def count_by_price_step() -> list[int]:
@@ -72,7 +72,7 @@ def _sum_prices(version: int, asked: dict[str, Any], chosen: ProductQuerySet) ->
         return _count_rows(version, chosen)
     before = _count_rows(version, chosen.filter(price__lt=STEPS[first - 1])) if first else 0
     after = _count_rows(version, chosen.filter(price__gte=STEPS[last])) if last < len(STEPS) else 0
-    return before + sum(cached(version, "prices", count_by_price_step)[first : last + 1]) + after
+    return before + sum(compute_once(version, "prices", count_by_price_step)[first : last + 1]) + after
 
 
 def _count_rows(version: int, products: ProductQuerySet) -> int:
@@ -80,4 +80,4 @@ def _count_rows(version: int, products: ProductQuerySet) -> int:
         sql, values = products.order_by().values("pk").query.sql_with_params()
     except EmptyResultSet:
         return 0
-    return cached(version, f"count {sql} {values}", products.count)
+    return compute_once(version, f"count {sql} {values}", products.count)

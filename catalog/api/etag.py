@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from catalog.api.queries import NoQuery, Query
 from catalog.models import CatalogState
-from catalog.version_cache import digest
+from catalog.version_cache import text_digest
 
 # A longer answer is made anew each time: answers are kept in the memory of each web process.
 KEPT_BYTES = 256 * 1024
@@ -31,12 +31,12 @@ class CatalogueView(APIView):
     def get(self, request: Request, **place: str) -> HttpResponse:
         asked = self.query.read(request.query_params)
         version = CatalogState.current()
-        tag = f'"{version}-{digest(self.form, request.build_absolute_uri())}"'
+        tag = f'"{version}-{text_digest(self.form, request.build_absolute_uri())}"'
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
         known = parse_etags(request.headers.get("If-None-Match", ""))
         if tag in [one.removeprefix("W/") for one in known]:  # a proxy that compresses makes them weak
             return HttpResponse(status=304, headers=headers)
-        kept, key = caches["answers"], digest(tag, request.accepted_media_type)
+        kept, key = caches["answers"], text_digest(tag, request.accepted_media_type)
         body = kept.get(key)
         if body is None:
             answer = self.answer(request, version, {**asked, **place})

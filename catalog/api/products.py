@@ -25,7 +25,7 @@ from catalog.api.serializers import (
 )
 from catalog.models import Product
 from catalog.models.product import ProductQuerySet
-from catalog.version_cache import cached
+from catalog.version_cache import compute_once
 
 FORM = ",".join(PRODUCT_FIELDS)
 PRODUCT = Answer(ProductSerializer, examples.PRODUCT)
@@ -112,7 +112,7 @@ class FilterOptionsView(CatalogueView):
         return {
             "conditions": sorted(conditions - {""}),
             "genders": sorted(genders - {""}),
-            "brands": cached(version, "brands", Product.brands),
+            "brands": compute_once(version, "brands", Product.brands),
         }
 
 

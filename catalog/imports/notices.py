@@ -24,7 +24,7 @@ from catalog.feeds.issues import Severity, code_named
 from catalog.imports.sql import fetch_rows
 from catalog.models import ImportRun, Operation, Outcome, Product, Status
 from catalog.models.runs import ItemState
-from catalog.spreadsheet import cell
+from catalog.spreadsheet import safe_cell
 from notifications.outbox import Attachment, tell, was_told
 from notifications.rendering import public_url
 from notifications.subscriptions import Kind, recipients_of
@@ -273,7 +273,7 @@ def _added_table(run: ImportRun) -> list[Attachment]:
     table.writerow(TABLE_COLUMNS)
     for product in _added_products(run, ATTACHED_PRODUCTS):
         values = {**product, "price": _price_of(product)}
-        table.writerow([cell(values[name]) for name in TABLE_COLUMNS])
+        table.writerow([safe_cell(values[name]) for name in TABLE_COLUMNS])
     if text.tell() > ATTACHED_CHARS:
         return []
     return [Attachment(f"import-{run.pk}-added.csv", "text/csv", f"\ufeff{text.getvalue()}")]

@@ -14,7 +14,7 @@ from catalog.models import ImportRun
 
 register = template.Library()
 
-# Browsers take these two out of an address, however they are escaped, so their pages go by other names.
+# Browsers remove these two from an address, however they are escaped, so their pages have other names.
 DOT_IDS = {".": "_2E", "..": "_2E_2E"}
 
 
@@ -26,35 +26,31 @@ def product_url(product_id: str) -> str:
 
 @register.filter
 def percent(share: float) -> str:
-    """0.034 → “3.4 %”; what is more than nothing is never shown as nothing."""
+    """0.034 → “3.4 %”; more than nothing is never shown as 0.0 %."""
     return f"{share:.1%}".replace("%", " %") if share == 0 or share >= 0.001 else "< 0.1 %"
 
 
 @register.filter
 def points(change: float) -> str:
-    """-0.021 → “−2.1”; what is less than a tenth of a point is no change."""
+    """-0.021 → “−2.1”; less than 0.05 points is not a change."""
     return f"{change * 100:+.1f}".replace("-", "−") if abs(change) >= 0.0005 else "="
+
+
+_NEW_FIELD = '<tr><th scope="row">{0}</th><td class="new">{2}{3}</td></tr>'
+_CHANGED_FIELD = '<tr><th scope="row">{0}</th><td class="old">{1}</td><td class="new">{2}{3}</td></tr>'
 
 
 @register.simple_tag
 def field_rows(fields: Iterable[Any], is_new: bool) -> SafeString:
-    """A table's rows of fields, old and new, or of a new product. Here, because a template takes ten times as long.
+    """The table rows of fields, old and new; of a new product only new.
 
-    A page of new products has some thousand of them.
+    It is not a template, which takes ten times as long, because a page of new products has a thousand rows.
     """
-    return format_html_join(
-        "",
-        _NEW_FIELD if is_new else _FIELD,
-        ((field.label, field.old, field.new, _small(field.note)) for field in fields),
+    cells = (
+        (field.label, field.old, field.new, format_html(" <small>{}</small>", field.note) if field.note else "")
+        for field in fields
     )
-
-
-_NEW_FIELD = '<tr><th scope="row">{0}</th><td class="new">{2}{3}</td></tr>'
-_FIELD = '<tr><th scope="row">{0}</th><td class="old">{1}</td><td class="new">{2}{3}</td></tr>'
-
-
-def _small(note: Any) -> str:
-    return format_html(" <small>{}</small>", note) if note else ""
+    return format_html_join("", _NEW_FIELD if is_new else _CHANGED_FIELD, cells)
 
 
 # The verbs of a plan in three sentences. The last of each is for a plan that changes nothing.
@@ -74,7 +70,7 @@ def effect(run: ImportRun, tense: str) -> str:
     if not parts:
         return f"{nothing} products"
     what = " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
-    return f"{'will ' if tense == 'will' else ''}{what} {_products(sum(numbers))}"
+    return f"{'will ' if tense == 'will' else ''}{what} {_product_word(sum(numbers))}"
 
 
 @register.filter
@@ -82,7 +78,7 @@ def undo_effect(numbers: Any, tense: str) -> str:
     """“4 products are as before the import; 1 was kept: it has changed since; …”, of a run or a prospect."""
     undone, kept, gone = numbers.undone, numbers.kept, numbers.gone
     be, keep = ("will be", "will be kept") if tense == "will" else ("are", "were kept")
-    parts = [f"{intcomma(undone)} {_products(undone)} {_agree(undone, be)} as before the import"]
+    parts = [f"{intcomma(undone)} {_product_word(undone)} {_agree(undone, be)} as before the import"]
     if kept:
         why = "it has" if kept == 1 else "they have"
         parts.append(f"{intcomma(kept)} {_agree(kept, keep)} because {why} changed since")
@@ -91,7 +87,7 @@ def undo_effect(numbers: Any, tense: str) -> str:
     return "; ".join(parts)
 
 
-def _products(number: int) -> str:
+def _product_word(number: int) -> str:
     return "product" if number == 1 else "products"
 
 

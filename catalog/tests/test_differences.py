@@ -13,14 +13,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from lxml import html
 
-from catalog.admin.differences import LONGEST_COMPARED, FieldDifference, differences, facts
+from catalog.admin.differences import LONGEST_COMPARED, FieldDifference, field_differences, product_facts
 from catalog.feeds.attributes import COLUMNS
 from catalog.models import Change
 
 
 def difference(name: str, old: Any, new: Any, currency: str = "AED") -> FieldDifference:
     """How one field's change is told, of a product with prices in that currency."""
-    (found,) = differences(Change(before={name: old}, after={name: new}), currency)
+    (found,) = field_differences(Change(before={name: old}, after={name: new}), currency)
     return found
 
 
@@ -71,7 +71,7 @@ def test_a_new_amount_says_how_much_more_or_less_it_is(old: str | None, new: str
 
 def test_amounts_in_two_currencies_are_not_compared() -> None:
     before, after = {"price": Decimal(100), "currency": "AED"}, {"price": Decimal(10), "currency": "KWD"}
-    price, currency = differences(Change(before=before, after=after), "AED")
+    price, currency = field_differences(Change(before=before, after=after), "AED")
     assert (price.old, price.new, price.note) == ("100.00 AED", "10.000 KWD", "")
     assert (currency.label, currency.old, currency.new) == ("Currency", "AED", "KWD")
 
@@ -80,7 +80,7 @@ def test_amounts_in_two_currencies_are_not_compared() -> None:
 def test_fields_stand_in_the_order_of_the_attribute_table() -> None:
     names = [attribute.name for attribute in COLUMNS if attribute.name != "id"]
     values = dict.fromkeys(reversed(names))
-    labels = [found.label for found in differences(Change(before=values, after=values), "AED")]
+    labels = [found.label for found in field_differences(Change(before=values, after=values), "AED")]
     assert labels[:3] == ["Title", "Description", "Brand"]
     assert len(labels) == len(names)
 
@@ -94,7 +94,7 @@ def test_every_column_has_a_way_to_be_shown() -> None:
 def test_other_attributes_are_compared_name_by_name() -> None:
     before = {"extra": {"same": "x", "gone": "old", "shipping": {"price": "5"}}}
     after = {"extra": {"same": "x", "new": "y", "shipping": {"price": "6"}}}
-    found = list(differences(Change(before=before, after=after), "AED"))
+    found = list(field_differences(Change(before=before, after=after), "AED"))
     assert [one.label for one in found] == ["gone", "new", "shipping"]
     assert (found[0].old, found[0].new) == ("<del>old</del>", "–")
     assert (found[1].old, found[1].new) == ("–", "<ins>y</ins>")
@@ -104,7 +104,7 @@ def test_other_attributes_are_compared_name_by_name() -> None:
 
 def test_a_new_product_shows_only_what_is_filled() -> None:
     values = {"id": "1", "title": "Silk", "price": Decimal(5), "quantity": 0, "color": "", "adult": None, "extra": {}}
-    found = [(fact.label, fact.new) for fact in facts({**values, "additional_image_link": []}, "KWD")]
+    found = [(fact.label, fact.new) for fact in product_facts({**values, "additional_image_link": []}, "KWD")]
     assert found == [("Id", "1"), ("Title", "Silk"), ("Price", "5.000 KWD"), ("Quantity", "0")]
 
 

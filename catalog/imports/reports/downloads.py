@@ -19,7 +19,7 @@ from catalog.feeds.issues import BY_CODE, Severity, code_named, severity_of
 from catalog.imports.reports.pages import Row, first_rows, invalid_items
 from catalog.models import ImportRun, Operation, StagedItem
 from catalog.models.fields import MONEY_NAMES, SHARED
-from catalog.spreadsheet import cell
+from catalog.spreadsheet import safe_cell
 
 PAGE_ROWS = 500
 ISSUE_COLUMNS = ("line", "id", "code", "severity", "attribute", "found", "advice")
@@ -148,4 +148,4 @@ def _csv_lines(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> Iterator
     writer = csv.writer(EchoWriter())
     yield f"\ufeff{writer.writerow(header)}"
     for row in rows:
-        yield writer.writerow(map(cell, row))
+        yield writer.writerow(map(safe_cell, row))

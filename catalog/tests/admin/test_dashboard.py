@@ -98,10 +98,10 @@ def test_the_last_imports_say_what_they_did_the_latest_first(bob: Client, feed: 
 
 
 def test_a_long_list_leads_to_all_of_it(bob: Client, feed: Feed) -> None:
-    for n in range(dashboard.SHOWN + 2):
+    for n in range(dashboard.SHOWN_RUNS + 2):
         failed(Feed.objects.create(name=f"Feed {n}", slug=f"feed-{n}"))
     page = bob.get(INDEX)
-    assert len(links(page, "Failed in the last 7 days")) == dashboard.SHOWN + 1
+    assert len(links(page, "Failed in the last 7 days")) == dashboard.SHOWN_RUNS + 1
     assert links(page, "Failed in the last 7 days")[-1] == f"{RUNS}?status__exact=failed"
     assert "and 2 more" in parts(page)["Failed in the last 7 days"]
 

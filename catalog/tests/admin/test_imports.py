@@ -198,7 +198,7 @@ def test_the_list_shows_every_import_with_its_result(alice: Client, feed: Feed) 
     for n, (make, _sentence) in enumerate(STATES.values()):
         make(Feed.objects.create(name=f"Feed {n}", slug=f"feed-{n}"))
     page = alice.get(RUNS)
-    results = texts(page, "//table[@id='result_list']//td[contains(@class, 'field-result')]")
+    results = texts(page, "//table[@id='result_list']//td[contains(@class, 'field-shown_result')]")
     assert len(results) == ImportRun.objects.count()
     assert {"–", "+2"} == set(results)
 
