@@ -66,7 +66,7 @@ class Style:
 
 
 class Stock(NamedTuple):
-    """Whether an item is available, and how many there are. `date` is when a preorder can be delivered, else ''."""
+    """Whether an item is available, and how many there are. `date` is when a preorder or backorder arrives, else ''."""
 
     availability: str
     quantity: int
@@ -203,6 +203,4 @@ def draw_stock(draw: Draw) -> Stock:
         return Stock("in_stock", between(1, 40, detail * detail >> 16))
     if percent(97, fortune):
         return SOLD_OUT
-    if percent(99, fortune):
-        return Stock("preorder", 0, pick(PREORDER_DATES, detail))
-    return Stock("backorder", 0)
+    return Stock("preorder" if percent(99, fortune) else "backorder", 0, pick(PREORDER_DATES, detail))

@@ -94,8 +94,11 @@ def _spellings_of(**spellings: str) -> Mapping[str, str]:
 
 
 AVAILABILITY = _spellings_of(
-    in_stock="instock available limited_availability http://schema.org/instock https://schema.org/instock 1",
-    out_of_stock="out_stock outofstock oos sold_out http://schema.org/outofstock https://schema.org/outofstock",
+    in_stock="instock available available_for_order limited_availability yes true 1 "
+    "http://schema.org/instock https://schema.org/instock",
+    out_of_stock="out_stock outofstock oos sold_out soldout discontinued no false 0 "
+    "http://schema.org/outofstock https://schema.org/outofstock http://schema.org/discontinued "
+    "https://schema.org/discontinued http://schema.org/soldout https://schema.org/soldout",
     preorder="pre_order http://schema.org/preorder https://schema.org/preorder",
     backorder="back_order http://schema.org/backorder https://schema.org/backorder",
 )
@@ -111,7 +114,7 @@ REQUIRED, RECOMMENDED = Need.REQUIRED, Need.RECOMMENDED
 
 ATTRIBUTES: tuple[Attribute, ...] = (
     # What it is
-    Attribute("id", help="The shop's own stable key.", need=REQUIRED, max_length=50, limit=500),
+    Attribute("id", help="The shop's own stable key.", need=REQUIRED, max_length=50, limit=500, aliases=("sku_id",)),
     Attribute("title", help="The name people search for.", need=REQUIRED, max_length=150),
     Attribute(
         "description",
@@ -138,6 +141,12 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("sale_price", Type.MONEY, "The reduced price; lower than the price."),
     Attribute("old_price", Type.MONEY, "The earlier price.", aliases=("oldprice",)),
     Attribute("final_price", Type.MONEY, "The price that the customer pays.", aliases=("finalprice",)),
+    Attribute(
+        "currency",
+        Type.VERBATIM,
+        "The currency of the item's amounts, where it does not stand beside them. It is kept with the amounts.",
+        column=False,
+    ),
     Attribute("discount_percent", help="The reduction as the shop shows it."),
     Attribute("sale_price_effective_date", Type.PERIOD, "When the sale price applies: start/end.", max_length=51),
     # Whether it can be had
@@ -148,10 +157,10 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         need=REQUIRED,
         choices=AVAILABILITY,
     ),
-    Attribute("availability_date", Type.DATE, "When a preorder can be delivered.", max_length=25, days_ahead=365),
+    Attribute("availability_date", Type.DATE, "When a preorder or backorder arrives.", max_length=25, days_ahead=365),
     Attribute("quantity", Type.INTEGER, "Pieces in stock."),
     # How it is identified
-    Attribute("gtin", Type.GTIN, "8, 12, 13 or 14 digits with a correct check digit.", max_length=50),
+    Attribute("gtin", Type.GTIN, "8, 12, 13 or 14 digits with a correct check digit.", max_length=50, repeated=True),
     Attribute("mpn", help="The maker's part number.", max_length=70),
     Attribute("identifier_exists", Type.BOOLEAN, "no if the maker assigns neither a GTIN nor a part number."),
     # Who wears it, and how it varies

@@ -84,7 +84,7 @@ CODES: tuple[Code, ...] = (
         "attribute.list",
         _N,
         "One element contains several values",
-        "Repeat the element for each value. The text was split at the commas and is also kept as found.",
+        "Repeat the element for each value. The text was split and is also kept as found.",
     ),
     Code(
         "attribute.two_names",
@@ -111,10 +111,16 @@ CODES: tuple[Code, ...] = (
         "Escape them or put the text into CDATA. The text was kept; the elements around it were dropped.",
     ),
     Code(
+        "text.invisible_marks",
+        _N,
+        "The value contains characters that nobody sees",
+        "Remove them in the program that writes the feed. The value was read without them.",
+    ),
+    Code(
         "text.placeholder",
         _E,
-        "A template placeholder was not filled in",
-        "Check the template that writes the feed: a variable had no value.",
+        "A template placeholder was not filled in, or a program wrote an error instead of the value",
+        "Check the program or the spreadsheet that writes the feed: a variable had no value.",
     ),
     Code(
         "text.whitespace",
@@ -125,8 +131,8 @@ CODES: tuple[Code, ...] = (
     Code(
         "text.double_escaped",
         _N,
-        "The text still contains a character reference such as &amp;",
-        "Escape the text only once. It is imported as it is.",
+        "The value still contains a character reference such as &amp;, or an address %25 before two digits",
+        "Escape the value only once. It is imported as it is.",
     ),
     Code(
         "title.all_caps",
@@ -144,7 +150,7 @@ CODES: tuple[Code, ...] = (
     Code(
         "attribute.empty",
         _N,
-        "The element is empty",
+        "The element is empty, or has a word for nothing such as NULL",
         "Leave out the element when there is no value. The product's value is cleared.",
     ),
     Code(
@@ -393,7 +399,7 @@ CODES: tuple[Code, ...] = (
     ),
     Code("price.zero", _E, "The amount is zero", "Leave out the item until it has a price."),
     Code("price.negative", _E, "The amount is negative", "Send the amount without a minus, or leave out the item."),
-    Code("price.too_large", _E, "The amount has more than nine digits before the point", "Check the amount."),
+    Code("price.too_large", _E, "The amount is larger than any price in its currency", "Check the amount."),
     Code(
         "sale.not_lower",
         _W,
@@ -415,7 +421,7 @@ CODES: tuple[Code, ...] = (
     Code(
         "availability.date_missing",
         _W,
-        "A preorder has no availability_date",
+        "A preorder or backorder has no availability_date",
         "Say when it can be delivered, for example 2026-11-22T14:30+0400.",
     ),
     Code(
@@ -445,8 +451,26 @@ CODES: tuple[Code, ...] = (
     Code("choice.lenient", _N, "The value is written in an unusual way", "Write the value as the reference lists it."),
     Code("boolean.unknown", _E, "The value is neither yes nor no", "Write yes or no."),
     Code("integer.format", _E, "The value is not a whole number", "Write digits only, for example 4."),
+    Code(
+        "integer.lenient",
+        _N,
+        "The whole number is written with decimals",
+        "Write digits only, for example 12. It was understood and imported.",
+    ),
     Code("url.scheme", _E, "The address does not begin with http:// or https://", "Write the whole address."),
     Code("url.format", _E, "The value is not a web address", "Write it as https://www.example.com/page."),
+    Code(
+        "url.list",
+        _E,
+        "The value contains several addresses, and it cannot be told where each ends",
+        "Repeat the element for each address. The text was set aside.",
+    ),
+    Code(
+        "url.two_schemes",
+        _W,
+        "The address begins with two schemes, for example http://https://",
+        "Write one of them. The address was imported as it is.",
+    ),
     Code(
         "url.space",
         _N,
@@ -501,6 +525,13 @@ CODES: tuple[Code, ...] = (
         "The GTIN does not have 8, 12, 13 or 14 digits",
         "Check whether a spreadsheet removed leading zeros.",
     ),
+    Code(
+        "gtin.upc_e",
+        _W,
+        "The GTIN is a UPC-E, the short form of eight digits",
+        "Send all 12 digits of the UPC-A, which stand beside the value. It is imported as it is.",
+    ),
+    Code("gtin.too_many", _W, "The item has more than ten GTINs", "Send up to ten. All were kept."),
     Code("gtin.checksum", _W, "The GTIN's check digit is wrong", "Copy the GTIN from the product or its maker."),
     Code(
         "gtin.restricted",

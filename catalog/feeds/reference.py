@@ -7,11 +7,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from catalog.feeds.attributes import ATTRIBUTES, Attribute, Type
+from catalog.feeds.currencies import PUBLISHED
 from catalog.feeds.issues import CODES, Code, Severity
 
 INTRODUCTION = (
     "This page lists what a feed may contain and what can be wrong with it. Names, types and limits are those of "
-    "Google's product data specification. A value under any other name is kept with the product as it was found."
+    "Google's product data specification. A value under any other name is kept with the product as it was found. "
+    f"The currencies are those of ISO 4217 as of {PUBLISHED:%Y-%m-%d}."
 )
 SEVERITIES = {
     Severity.ERROR: "The item is invalid and skipped. If the attribute is not required, only its value is set aside, "

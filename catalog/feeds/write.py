@@ -12,7 +12,7 @@ from html import unescape
 from typing import Any
 
 from catalog.feeds.attributes import BY_ALIAS, BY_NAME, COLUMNS
-from catalog.feeds.cleaning.values import DECIMALS
+from catalog.feeds.currencies import DECIMALS
 
 PIECE_ITEMS = 100
 
@@ -80,7 +80,9 @@ def item_element(values: Mapping[str, Any], extra: Mapping[str, Content], notes:
         # A value that was kept beside another value of its attribute would, alone, be read as that attribute.
         before, _, local = name.rpartition(":")
         lost_its_name = name != "atom:link" and (before in ("rss", "atom") or (before == "c" and local in BY_NAME))
-        if tag and (not lost_its_name or local in values or local in extra):
+        main = BY_ALIAS[local].name if local in BY_ALIAS else local
+        lost_its_name = lost_its_name or main != local
+        if tag and (not lost_its_name or main in values or main in extra):
             contents = _contents_of(extra[name])
             if isinstance(extra[name], list) and len(contents) == 1:
                 contents.append("")  # a list of one is what is left of several when the others were empty
@@ -145,7 +147,7 @@ def _tag_of(name: str) -> tuple[str, str]:
     else:
         before, _, local = name.rpartition(":")
         prefix = "" if local.lower() == "applink" and not before else _PREFIXES.get(before)
-    if prefix is None or not _NAME.fullmatch(local) or (local in BY_ALIAS and local not in BY_NAME):
+    if prefix is None or not _NAME.fullmatch(local):
         return "", ""
     return f"{prefix}{local}", namespace
 

@@ -22,7 +22,7 @@ def columns_in_file(names: Iterable[str]) -> list[str]:
 
     The currency belongs to the price: other amounts are only taken in the currency that the product has.
     """
-    occurring = set(names)
+    occurring = set(names) - {"currency"}
     if "price" in occurring:
         occurring.add("currency")
     return [column for column in SHARED if column in occurring]
@@ -34,7 +34,7 @@ def text_field(label: Any, **options: Any) -> "models.TextField[str, str]":
 
 
 def money_field(label: Any) -> "models.DecimalField[Any, Any]":
-    return models.DecimalField(label, max_digits=12, decimal_places=3, null=True, blank=True)
+    return models.DecimalField(label, max_digits=15, decimal_places=3, null=True, blank=True)
 
 
 def choice_field(label: Any, attribute: str) -> "models.TextField[str, str]":

@@ -47,6 +47,10 @@ CASES: dict[str, tuple[list[dict[str, Any]], tuple[str, str, str, list[tuple[int
         [{**TWINS, "brand": "Noor"}, {"item_group_id": "g", "size": "L", "brand": "Noir"}],
         ("group.brand_differs", "brand", "warning", [(1, "Noor"), (2, "Noir")]),
     ),
+    "a group in capitals": (
+        [{**TWINS}, {"item_group_id": "G", "size": "m"}],
+        ("group.no_difference", "item_group_id", "warning", [(1, "g"), (2, "G")]),
+    ),
     "two titles of a group": (
         [{**TWINS, "item_group_title": "Coat"}, {"item_group_id": "g", "size": "L", "item_group_title": "Cape"}],
         ("group.title_differs", "item_group_title", "warning", [(1, "Coat"), (2, "Cape")]),
@@ -75,6 +79,8 @@ def test_what_is_wrong_between_items_is_found(feed: Feed, case: str) -> None:
     "fields",
     [
         [{"item_group_id": "g", "size": "M"}, {"item_group_id": "g", "size": "L"}],
+        [{**TWINS, "brand": "Noor"}, {"item_group_id": "g", "size": "L", "brand": "NOOR"}],
+        [{**TWINS, "item_group_title": "Coat"}, {"item_group_id": "G", "size": "L", "item_group_title": "COAT"}],
         [{"item_group_id": "g", "size_type": "big"}, {"item_group_id": "g", "size_type": "tall"}],
         [{**TWINS, "brand": "Noor"}, {"item_group_id": "g", "size": "L", "brand": None}],
         [{"gtin": "0000000000000"}, {"gtin": "0000000000000"}],

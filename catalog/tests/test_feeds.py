@@ -219,6 +219,8 @@ def test_feeds_import_neither_django_nor_anything_that_reaches_out() -> None:
         "hashlib",
         "html",
         "io",
+        "iso4217",
+        "json",
         "lxml",
         "re",
         "types",

@@ -77,6 +77,14 @@ RULES: dict[str, tuple[str, dict[str, Any], str]] = {
     "boolean.unknown": ("adult", {"adult": "perhaps"}, "perhaps"),
     "integer.format": ("quantity", {"quantity": "4.5"}, "4.5"),
     "date.format": ("availability_date", {"availability_date": "22/11/2026"}, "22/11/2026"),
+    "integer.lenient": ("quantity", {"quantity": "4.0000"}, "4.0000"),
+    "text.invisible_marks": ("price", {"price": "\u200e12.00 AED"}, "\u200e12.00 AED"),
+    "url.two_schemes": ("link", {"link": "http://https://e.com/a"}, "http://https://e.com/a"),
+    "url.list": (
+        "mobile_link",
+        {"mobile_link": "https://e.com/?a=https://e.com/1,https://e.com/2"},
+        "https://e.com/?a=https://e.com/1,https://e.com/2",
+    ),
     "text.whitespace": ("title", {"title": "Silk\n dress"}, "Silk\n dress"),
     "measure.format": ("shipping_weight", {"shipping_weight": "heavy"}, "heavy"),
     "price.format": ("price", {"price": "12,5O AED"}, "12,5O AED"),
@@ -111,6 +119,7 @@ RULES: dict[str, tuple[str, dict[str, Any], str]] = {
     "gtin.reserved": ("gtin", {"gtin": "1400000000007"}, "1400000000007"),
     "gtin.bulk": ("gtin", {"gtin": "94006381333934"}, "94006381333934"),
     "gtin.placeholder": ("gtin", {"gtin": "0000000000000"}, "0000000000000"),
+    "gtin.upc_e": ("gtin", {"gtin": "04252614"}, "04252614, in 12 digits 042100005264"),
     "gtin.isbn10": ("gtin", {"gtin": "0-306-40615-2"}, "0-306-40615-2"),
     "color.bad": ("color", {"color": "#C0FFEE"}, "#C0FFEE"),
     "size.several": ("size", {"size": "S, M, L"}, "S, M, L"),
@@ -164,6 +173,13 @@ SPECIAL: dict[str, tuple[str, Rules, str, int, str]] = {
         ),
         13,
         "https://e.com/10",
+    ),
+    "gtin.too_many": (
+        "gtin",
+        NO_RULES,
+        item("1").replace("</item>", "".join(f"\n<g:gtin>{n}6385074</g:gtin>" for n in range(11)) + "</item>"),
+        13,
+        "106385074",
     ),
     "additional_image_link.too_long": (
         "additional_image_link",
@@ -242,7 +258,7 @@ def test_every_attribute_says_what_is_expected() -> None:
 NOTICES = (
     "description.html text.double_escaped url.space url.non_ascii url.characters availability.legacy choice.lenient "
     "attribute.empty attribute.unknown attribute.list attribute.two_names group.equals_id group.single text.markup "
-    "text.whitespace gtin.isbn10 feed.supplemental"
+    "text.whitespace text.invisible_marks integer.lenient gtin.isbn10 feed.supplemental"
 )
 
 

@@ -1,19 +1,25 @@
 """A raw item → a cleaned item and its issues. A bad item is a result, not an exception: every fault is reported."""
 
 from collections.abc import Iterable
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
-from catalog.feeds.attributes import BY_ALIAS, Need, Type
+from catalog.feeds.attributes import BY_ALIAS, BY_NAME, Attribute, Need, Type
 from catalog.feeds.cleaning import item_rules
-from catalog.feeds.cleaning.cleaned import Item, Rules, text_of
+from catalog.feeds.cleaning import values as v
+from catalog.feeds.cleaning.cleaned import Item, Rules, parts_of, text_of
 from catalog.feeds.cleaning.names import ATOM, Slot, names_in, names_of, slot_of
-from catalog.feeds.cleaning.values import UNFILLED
+from catalog.feeds.cleaning.readers import check_gtin
+from catalog.feeds.cleaning.values import UNUSUAL_WORD_MAX, UNUSUAL_WORDS
+from catalog.feeds.currencies import CURRENCIES
 from catalog.feeds.issues import FOUND_MAX, Issue
-from catalog.feeds.reading.items import RawItem, RawValue
+from catalog.feeds.reading.items import RawItem, RawValue, local_name
 
 __all__ = ["Item", "Occurring", "Rules", "check_item", "names_of"]
 
 MAX_UNKNOWN_NAMES = 200  # reported of one file; a file with more has its data in its names
+_CURRENCY_NAMES = frozenset({"currency", "currencycode", "currency_code", "currencyid"})
 UNKNOWN_NAME_MAX = 500  # characters of such a name: an index takes no more than these in any script
 
 
@@ -24,17 +30,22 @@ def check_item(raw: RawItem, rules: Rules) -> Item:
     found = zip(names.slots, raw.fields.values(), strict=True)
     if raw.lost:
         # Nothing is known about it, except perhaps its id. Nothing else is reported.
-        for slot, value in sorted(found, key=lambda pair: pair[0].rank):
+        for slot, value in sorted(found, key=lambda pair: pair[0].order):
             if slot.name == "id" and not item.id:
                 _take_text(item, slot, text_of(value), rules)
         item.issues = [Issue(code, "", text[:FOUND_MAX], raw.line) for code, text in raw.faults]
         return item
     for code, text in raw.faults:
         item.report(code, "", text)
+    if "currency" in names.tags:
+        code = v.without_marks(text_of(raw.fields[names.tags["currency"][0]])).upper()
+        rules = _in_currency(rules, code if code in CURRENCIES else "")
     if names.contested:
         _take_by_rank(item, found, rules)
     else:
         _take_all(item, found, rules)
+    if "id" not in names.tags and "guid" in names.tags:
+        _take_guid(item, raw, rules)
     item_rules.check_money(item)
     item_rules.check_presence(item)
     item_rules.check_texts(item)
@@ -44,6 +55,20 @@ def check_item(raw: RawItem, rules: Rules) -> Item:
     if rules.domain:
         item_rules.check_domain(item, rules.domain)
     return item
+
+
+@lru_cache
+def _in_currency(rules: Rules, currency: str) -> Rules:
+    """The rules for an item with a currency of its own beside its amounts."""
+    return replace(rules, own_currency=currency)
+
+
+def _take_guid(item: Item, raw: RawItem, rules: Rules) -> None:
+    """Plain RSS identifies an item by its guid."""
+    text = next(filter(None, (text_of(value) for tag, value in raw.fields.items() if local_name(tag) == "guid")), "")
+    if text:
+        item.more_names.add("id")
+        _take_text(item, slot_of("id"), text, rules)
 
 
 class Occurring:
@@ -84,36 +109,65 @@ def _take_all(item: Item, found: Iterable[tuple[Slot, RawValue]], rules: Rules) 
             _take_structured(item, slot, value, rules)
         elif text := value.strip():
             # Most values end here: this branch decides how fast items are read.
-            if len(text) <= slot.plain_text and text.isascii() and "{" not in text and text not in UNFILLED:
+            length = len(text)
+            if (
+                length <= slot.plain_text
+                and text.isascii()
+                and "{" not in text
+                and (length > UNUSUAL_WORD_MAX or text not in UNUSUAL_WORDS)
+            ):
                 values[slot.name] = text
             elif text in slot.exact:
                 values[slot.name] = slot.exact[text]
             else:
                 _take_text(item, slot, text, rules)
-        elif slot.attribute.column and slot.attribute.need is Need.OPTIONAL:  # the others are reported as missing
-            item.report("attribute.empty", slot.name)
+        else:
+            _report_empty(item, slot)
 
 
 def _take_by_rank(item: Item, found: Iterable[tuple[Slot, RawValue]], rules: Rules) -> None:
     """When two elements give one attribute, the one in Google's namespace counts; another value is kept."""
-    for slot, value in sorted(found, key=lambda pair: pair[0].rank):
+    for slot, value in sorted(found, key=lambda pair: pair[0].order):
         name = slot.name
         if name not in item.values and name not in item.extra:
             _take_all(item, [(slot, value)], rules)
             continue
         text = text_of(value)
-        if text and text != item.values.get(name, item.extra.get(name, "")):
-            if (name, slot.rank) != ("id", ATOM):  # every Atom entry has its own id beside the product's
+        if text != item.values.get(name, item.extra.get(name, "")) if text else _has_attributes(value):
+            # Every Atom entry has its own id beside the product's, and TikTok's feeds have two.
+            if text and not (name == "id" and (slot.rank == ATOM or slot.is_other_name)):
                 item.report("attribute.two_names", name, text)
             item.keep(slot.other_name, value)
             item.more_names.add(slot.other_name)
 
 
+def _report_empty(item: Item, slot: Slot, word: str = "") -> None:
+    if slot.attribute.column and slot.attribute.need is Need.OPTIONAL:  # the others are reported as missing
+        item.report("attribute.empty", slot.name, word)
+
+
 def _take_text(item: Item, slot: Slot, text: str, rules: Rules) -> None:
+    if not text.isascii():
+        visible = _without_marks(slot.attribute, text)
+        if visible != text:
+            item.report("text.invisible_marks", slot.name, text)
+            text = visible
+    if not text or (text in v.NOTHING and slot.name in BY_NAME):
+        _report_empty(item, slot, text)
+        return
     if len(text) > slot.attribute.limit and slot.attribute.column:
         item.set_aside("value.too_large", slot.name, text)
     else:
         slot.read(item, slot.attribute, text, rules)
+
+
+def _without_marks(attribute: Attribute, text: str) -> str:
+    """The text without the characters that nobody sees, where they mean nothing."""
+    if attribute.type in (Type.URL, Type.URLS):
+        return v.without_outer_marks(text)
+    if attribute.type in (Type.TEXT, Type.VERBATIM):
+        return text if v.without_outer_marks(text) else ""
+    return v.without_marks(text)
 
 
 def _take_structured(item: Item, slot: Slot, value: RawValue, rules: Rules) -> None:
@@ -129,7 +183,7 @@ def _take_structured(item: Item, slot: Slot, value: RawValue, rules: Rules) -> N
         for group in parts if attribute.parts else ():
             if isinstance(group, dict) and _has_elements(group):
                 for name in attribute.parts:
-                    if not group.get(name):
+                    if not group.get(name) or text_of(group[name]) in v.NOTHING:
                         item.report("group.subattribute_missing", f"{attribute.name}.{name}", text_of(group))
     elif attribute.type is Type.URLS:
         for text in filter(None, map(text_of, parts)):
@@ -149,15 +203,40 @@ def _take_first(item: Item, slot: Slot, parts: list[Any], rules: Rules) -> None:
                 item.more_names.add("atom:link")
     if any(isinstance(part, dict) and _has_elements(part) for part in parts):
         item.report("text.markup", slot.name, text_of(parts[0]))
+    if slot.attribute.type is Type.MONEY:
+        parts = [_with_currency(part) for part in parts]
     texts = list(filter(None, map(text_of, parts)))
+    if len(texts) < len(parts):
+        for part in parts:
+            if isinstance(part, dict) and not text_of(part):
+                item.keep(slot.name, part)  # its attributes say something, whatever it is
     if not texts:
         return
+    texts = [text for text in texts if text not in v.NOTHING] or texts[:1]
     _take_text(item, slot, texts[0], rules)
     others = [text for text in texts if text != texts[0]]
+    if others and slot.attribute.type is Type.GTIN:
+        for text in others:
+            check_gtin(item, slot.attribute, text)
     if others and not slot.attribute.repeated:
         item.report("attribute.repeated", slot.name, others[0])
     for text in others:
         item.keep(slot.name, text)
+
+
+def _with_currency(part: Any) -> Any:
+    """`<price currency="AED">12</price>` is 12 AED."""
+    if not isinstance(part, dict) or _has_elements(part):
+        return part
+    text = text_of(part)
+    for name, value in part.items():
+        if local_name(name).lstrip("@").lower() in _CURRENCY_NAMES and text[-1:].isdigit() and text[:1].isdigit():
+            return f"{text} {value.strip()}"
+    return part
+
+
+def _has_attributes(value: RawValue) -> bool:
+    return any(isinstance(part, dict) for part in parts_of(value))
 
 
 def _has_elements(group: dict[str, Any]) -> bool:

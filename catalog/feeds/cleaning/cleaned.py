@@ -17,7 +17,7 @@ class Rules:
 
     `base_url` completes relative addresses. Links must be on `domain` or below it. `aliases` are pairs of an element's
     name in this shop and its attribute. `today` is the day of the import in ISO 8601; without it no date is too far
-    ahead.
+    ahead. `own_currency` is that of one item which says it beside its amounts.
     """
 
     default_currency: str = ""
@@ -25,6 +25,7 @@ class Rules:
     domain: str = ""
     aliases: tuple[tuple[str, str], ...] = ()
     today: str = ""
+    own_currency: str = ""
 
 
 @dataclass(slots=True)

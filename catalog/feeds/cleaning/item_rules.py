@@ -8,6 +8,7 @@ from catalog.feeds.cleaning.cleaned import Item
 _MONEY_NAMES = tuple(a.name for a in MONEY)
 _NEEDED = tuple(a.name for a in COLUMNS if a.need is not Need.OPTIONAL)
 _NEEDED_AT_ALL = frozenset(_NEEDED)
+MAX_GTINS = 10
 _ONE_LINE_TEXTS = ("title", "brand", "product_type", "google_product_category")
 _APPAREL_NEEDS = ("color", "gender", "age_group")
 _SIZED_APPAREL_NEEDS = (*_APPAREL_NEEDS, "size")
@@ -29,6 +30,8 @@ def check_money(item: Item) -> None:
             item.set_aside("price.currency_differs", name, text)
     if currency:
         values["currency"] = currency
+        if str(item.extra.get("currency", "")).upper() == currency:
+            del item.extra["currency"]  # it stands in its column
     price, sale = values.get("price"), values.get("sale_price")
     if price is not None and sale is not None and sale >= price:
         item.report("sale.not_lower", "sale_price", f"{sale:f}")
@@ -70,9 +73,9 @@ def check_texts(item: Item) -> None:
 
 
 def check_dates(item: Item) -> None:
-    """A preorder says when it can be delivered, and only a sale has the dates of a sale."""
+    """What is not in stock yet says when it can be delivered, and only a sale has the dates of a sale."""
     values = item.values
-    if values.get("availability") == "preorder" and "availability_date" not in values:
+    if values.get("availability") in ("preorder", "backorder") and "availability_date" not in values:
         item.report("availability.date_missing", "availability_date")
     if "sale_price_effective_date" in values and "sale_price" not in values and "sale_price" not in item.extra:
         item.report("sale.date_without_price", "sale_price_effective_date", str(values["sale_price_effective_date"]))
@@ -85,6 +88,8 @@ def check_identifiers(item: Item) -> None:
     if "gtin" in values:
         if none_exists:
             item.report("identifiers.contradiction", "identifier_exists", "no")
+        if "gtin" in item.extra and isinstance(others := item.extra["gtin"], list) and len(others) >= MAX_GTINS:
+            item.report("gtin.too_many", "gtin", str(others[MAX_GTINS - 1]))
     elif "mpn" not in values and not none_exists and not {"gtin", "mpn"} & item.extra.keys():
         item.report("identifiers.missing", "gtin")
     group = values.get("item_group_id")

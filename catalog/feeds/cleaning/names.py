@@ -8,7 +8,7 @@ from typing import Any
 from catalog.feeds.attributes import BY_ALIAS, BY_NAME, ORIGINAL, Attribute, Type, is_known
 from catalog.feeds.cleaning.cleaned import Rules
 from catalog.feeds.cleaning.readers import READERS, Reader
-from catalog.feeds.cleaning.values import BOOLEANS
+from catalog.feeds.cleaning.values import BOOLEANS, without_marks
 
 GOOGLE, PLAIN, ATOM, CUSTOM, OTHER = range(5)
 _PREFIXES = {PLAIN: "rss:", ATOM: "atom:", CUSTOM: "c:"}
@@ -20,9 +20,12 @@ _CONTAINER_ELEMENTS = frozenset(
 )
 
 
+_KEEPING_ORIGINALS = (Type.URL, Type.URLS, Type.GTIN)
+
+
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Where an element's text goes and how it is read. The lowest `rank` wins a name.
+    """Where an element's text goes and how it is read. The lowest `order` wins a name.
 
     A text of up to `plain_text` characters needs no further check; 0 means that all do. `exact` are the texts that are
     already one of the attribute's values.
@@ -39,6 +42,16 @@ class Slot:
     alias: str = ""
 
     @property
+    def is_other_name(self) -> bool:
+        """Whether the table has the attribute under another name."""
+        return bool(self.alias) and self.rank != OTHER
+
+    @property
+    def order(self) -> tuple[bool, int]:
+        """Of several elements for one attribute, the lowest counts."""
+        return bool(self.alias), self.rank
+
+    @property
     def other_name(self) -> str:
         """Where a value goes when an element of a better namespace, or with the table's name, has the attribute."""
         return self.alias or f"{_PREFIXES.get(self.rank, '')}{self.name}"
@@ -48,6 +61,7 @@ class Slot:
 def slot_of(tag: str, aliases: tuple[tuple[str, str], ...] = ()) -> Slot:
     """The slot of a tag. An element that is not in the table becomes an attribute of its own, kept as found."""
     namespace, _, local = tag[1:].rpartition("}") if tag.startswith("{") else ("", "", tag)
+    local = without_marks(local)
     if aliased := BY_NAME.get(dict(aliases).get(local, "")):
         return Slot(aliased.name, aliased, OTHER, READERS[aliased.type], alias=local)
     # Shops write https, one more slash, even a Python dict around the address: all of it means the same.
@@ -65,9 +79,10 @@ def slot_of(tag: str, aliases: tuple[tuple[str, str], ...] = ()) -> Slot:
     plain_text = (attribute.max_length or attribute.limit) if attribute.type is Type.TEXT else 0
     exact = BOOLEANS if attribute.type is Type.BOOLEAN else {text: text for text in attribute.values}
     is_app_link = local.lower() == "applink"
+    alias = table_name if BY_ALIAS.get(table_name) is attribute and table_name != attribute.name else ""
     known = is_known(attribute.name) or rank == CUSTOM or is_app_link
     known = known or (rank in (PLAIN, ATOM) and local in _CONTAINER_ELEMENTS)
-    return Slot(attribute.name, attribute, rank, READERS[attribute.type], plain_text, exact, is_app_link, known)
+    return Slot(attribute.name, attribute, rank, READERS[attribute.type], plain_text, exact, is_app_link, known, alias)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,5 +107,5 @@ def names_of(tags: Iterable[str], rules: Rules) -> set[str]:
     """The attributes that occur in a file with these tags."""
     slots = [slot_of(tag, rules.aliases) for tag in tags]
     # A file that has an address also decides its original value, even if none of its own had to be changed.
-    originals = {slot.name + ORIGINAL for slot in slots if slot.attribute.type in (Type.URL, Type.URLS)}
+    originals = {slot.name + ORIGINAL for slot in slots if slot.attribute.type in _KEEPING_ORIGINALS}
     return {slot.name for slot in slots} | originals

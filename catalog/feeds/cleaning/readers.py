@@ -8,7 +8,6 @@ from collections.abc import Callable
 from catalog.feeds.attributes import ORIGINAL, Attribute, Type
 from catalog.feeds.cleaning import values as v
 from catalog.feeds.cleaning.cleaned import Item, Rules
-from catalog.feeds.reading.delimited import addresses_in
 
 MAX_ADDITIONAL_IMAGES = 10
 
@@ -32,23 +31,56 @@ def read_text(item: Item, attribute: Attribute, text: str, _rules: Rules) -> Non
 
 
 def read_gtin(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
-    read_text(item, attribute, text, rules)
-    if attribute.name in item.values and (code := v.gtin_issue(text)):
-        item.report(code, attribute.name, text)
+    """One GTIN, or several with commas between them: the first is the column's, the others are kept beside it."""
+    first, *others = [part.strip() for part in text.split(",") if part.strip()] or [text]
+    if v.is_placeholder(text):
+        first, others = text, []
+    if first != text:
+        item.report("attribute.list", attribute.name, text)
+        item.keep(attribute.name + ORIGINAL, text)
+    read_text(item, attribute, first, rules)
+    if attribute.name in item.values:
+        check_gtin(item, attribute, first)
+    for other in others:
+        check_gtin(item, attribute, other)
+        item.keep(attribute.name, other)
+
+
+def check_gtin(item: Item, attribute: Attribute, text: str) -> None:
+    if code := v.gtin_issue(text):
+        advice = f", in 12 digits {v.upc_a_of(v.gtin_digits(text))}" if code == "gtin.upc_e" else ""
+        item.report(code, attribute.name, text + advice)
 
 
 def read_url(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
-    code = v.url_issue(text)
-    if not code and len(text) <= (attribute.max_length or attribute.limit):
-        item.values[attribute.name] = text  # plain ASCII, and no template could be in it
-    elif url := _usable_address(item, attribute.name, text, code, rules):
-        read_text(item, attribute, url, rules)
+    """One address. Of a list, the first is used."""
+    url = text
+    if "://" in text[8:] or text.startswith(("[", '"')) or text.endswith("|"):
+        urls = v.addresses_in(text)
+        if not urls:
+            item.set_aside("url.list", attribute.name, text)
+            return
+        url = urls[0]
+        if url != text:
+            item.report("attribute.list", attribute.name, text)
+            item.keep(attribute.name + ORIGINAL, text)
+    code = v.url_issue(url)
+    if code or len(url) > (attribute.max_length or attribute.limit):
+        usable = _usable_address(item, attribute.name, url, code, rules)
+        if usable:
+            read_text(item, attribute, usable, rules)
+    else:
+        item.values[attribute.name] = url  # plain ASCII, and no template could be in it
+        _check_escapes(item, attribute.name, url)
 
 
 def read_urls(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
-    """One address, or several with commas between them, which only tables have."""
-    addresses = addresses_in(text)
-    if len(addresses) > 1:
+    """One address, or several."""
+    addresses = v.addresses_in(text)
+    if not addresses:
+        item.set_aside("url.list", attribute.name, text)
+        return
+    if addresses != [text]:
         item.report("attribute.list", attribute.name, text)
         item.keep(attribute.name + ORIGINAL, text)
     for address in addresses:
@@ -57,10 +89,17 @@ def read_urls(item: Item, attribute: Attribute, text: str, rules: Rules) -> None
         if url:
             urls = item.values.setdefault(attribute.name, [])
             urls.append(url)
+            if not code:
+                _check_escapes(item, attribute.name, url)
             if attribute.max_length and len(url) > attribute.max_length:
                 item.report(f"{attribute.name}.too_long", attribute.name, address)
             if len(urls) == MAX_ADDITIONAL_IMAGES + 1:
                 item.report("images.too_many", attribute.name, address)
+
+
+def _check_escapes(item: Item, name: str, url: str) -> None:
+    if (";" in url or "%25" in url) and v.is_escaped_twice(url):
+        item.report("text.double_escaped", name, url)
 
 
 def _usable_address(item: Item, name: str, text: str, code: str, rules: Rules) -> str:
@@ -74,6 +113,9 @@ def _usable_address(item: Item, name: str, text: str, code: str, rules: Rules) -
     if code in ("url.scheme", "url.format", "text.placeholder"):
         item.set_aside(code, name, text)
         return ""
+    if v.has_two_schemes(url):
+        code = "url.two_schemes"
+    _check_escapes(item, name, text)
     if code:
         item.report(code, name, text)
         url = v.percent_encoded(url)
@@ -138,15 +180,18 @@ def read_integer(item: Item, attribute: Attribute, text: str, _rules: Rules) -> 
         _set_unread_aside(item, "integer.format", attribute, text)
     else:
         item.values[attribute.name] = value
+        if not text.isdigit():
+            item.report("integer.lenient", attribute.name, text)
 
 
 def read_money(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
-    money = v.parse_money(text, rules.default_currency)
+    money = v.parse_money(text, rules.own_currency or rules.default_currency)
     if money.codes == ("price.format",):
         _set_unread_aside(item, "price.format", attribute, text)
         return
     for code in money.codes:
-        item.report(code, attribute.name, text)
+        if code != "price.no_currency" or not rules.own_currency:
+            item.report(code, attribute.name, text)
     if money.amount is None:
         item.keep(attribute.name, text)
     else:

@@ -4,38 +4,19 @@ Every function is pure and fast, takes text without outer white space, and match
 `int` and `Decimal` also take Arabic digits, `1_000`, `NaN` and numbers that need hours.
 """
 
+import json
 import re
-from datetime import date, timedelta
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
+from itertools import product
 from typing import NamedTuple
 from urllib.parse import urljoin
 
-# --- money ------------------------------------------------------------------------------------------
+from catalog.feeds.currencies import DECIMALS, ceiling, currency_named
 
-CURRENCIES = frozenset(
-    "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLP "
-    "CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF "
-    "IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD "
-    "MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB "
-    "RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD "
-    "UYU UZS VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWG".split()
-)
-_NO_DECIMALS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"
-_THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND"
-DECIMALS = {**dict.fromkeys(_NO_DECIMALS.split(), 0), **dict.fromkeys(_THREE_DECIMALS.split(), 3)}
-# Symbols that mean only one currency; $, ¥ and kr mean several.
-SYMBOLS = {
-    "€": "EUR",
-    "£": "GBP",
-    "₹": "INR",
-    "₴": "UAH",
-    "₪": "ILS",
-    "₺": "TRY",
-    "zł": "PLN",
-    "R$": "BRL",
-    "د.إ": "AED",
-}
+# --- money ------------------------------------------------------------------------------------------
 
 _AMOUNT = re.compile(r"([^\d\s.,'’+-][^\d\s+-]*)?\s*(\d[\d.,'’ ]*?)(\s*)([^\d\s,'’+-][^\d\s+-]*)?", re.ASCII)
 _PLAIN = re.compile(r"\d+(\.\d{1,2}|\.\d{4,20})?", re.ASCII)
@@ -43,7 +24,6 @@ _THREE_AFTER_POINT = re.compile(r"(\d+)\.\d{3}", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"(\d+),(\d{1,2})", re.ASCII)
 _GROUPED = re.compile(r"(\d{1,3}(?:([.,'’ ])\d{3})(?:\2\d{3})*)(?:([.,])(\d{1,3}))?", re.ASCII)
 _GROUPED_IN_INDIA = re.compile(r"(\d{1,2}(?:,\d{2})*,\d{3})(\.\d{1,2})", re.ASCII)
-_TOO_LARGE = Decimal(10**9)
 
 
 class Money(NamedTuple):
@@ -68,7 +48,7 @@ def parse_money(text: str, default_currency: str = "") -> Money:
     if not match or (match[1] and match[4]):
         return Money(None, codes=("price.format",))
     word = match[1] or match[4] or ""
-    currency = word.upper() if word.upper() in CURRENCIES else SYMBOLS.get(word, "")
+    currency = currency_named(word)
     if word and not currency:
         return Money(None, codes=("price.currency",))
     number, usual = _parse_number(match[2], currency or default_currency)
@@ -81,8 +61,9 @@ def parse_money(text: str, default_currency: str = "") -> Money:
     if not word:
         codes += ("price.no_currency",)
     currency = currency or default_currency
-    amount = min(number, _TOO_LARGE).quantize(Decimal(1).scaleb(-DECIMALS.get(currency, 2)), ROUND_HALF_UP)
-    if amount >= _TOO_LARGE:
+    too_large = ceiling(currency)
+    amount = min(number, too_large).quantize(Decimal(1).scaleb(-DECIMALS.get(currency, 2)), ROUND_HALF_UP)
+    if amount >= too_large:
         return Money(None, codes=("price.too_large",))
     if not amount:
         return Money(None, codes=("price.zero",))
@@ -129,15 +110,16 @@ _ISBN_10 = re.compile(r"\d{9}[\dXx]", re.ASCII)
 
 def gtin_issue(text: str) -> str:
     """The code of what is wrong with a GTIN, or "". White space and hyphens do not count."""
-    digits = text.replace(" ", "").replace("-", "")
+    digits = gtin_digits(text)
     if not (digits.isascii() and digits.isdigit()):
         return "gtin.isbn10" if _is_isbn_10(digits) else "gtin.not_digits"
     if digits.count(digits[0]) == len(digits) or digits in _FILLER_GTINS:
         return "gtin.placeholder"
     if len(digits) not in _GTIN_LENGTHS:
         return "gtin.isbn10" if _is_isbn_10(digits) else "gtin.length"
-    codes = digits.encode()
-    weighted = 3 * sum(codes[-2::-2]) + sum(codes[-1::-2]) - _ZERO * (len(codes) + 2 * (len(codes) // 2))
+    weighted = _weighted_sum(digits)
+    if len(digits) == 8 and (weighted % 10 or digits[0] == "0") and upc_a_of(digits):
+        return "gtin.upc_e"
     if weighted % 10:
         return "gtin.checksum"
     if len(digits) == 8:
@@ -150,6 +132,32 @@ def gtin_issue(text: str) -> str:
     if thirteen.startswith(_COUPON_PREFIXES):
         return "gtin.coupon"
     return "gtin.reserved" if thirteen.startswith(_RESERVED_PREFIXES) else "gtin.restricted"
+
+
+def gtin_digits(text: str) -> str:
+    return text.replace(" ", "").replace("-", "")
+
+
+def _weighted_sum(digits: str) -> int:
+    codes = digits.encode()
+    return 3 * sum(codes[-2::-2]) + sum(codes[-1::-2]) - _ZERO * (len(codes) + 2 * (len(codes) // 2))
+
+
+def upc_a_of(digits: str) -> str:
+    """The 12 digits that the 8 of a UPC-E stand for; "" when they are not one. The seventh says where zeros were."""
+    system, number, last, check = digits[0], digits[1:6], digits[6], digits[7]
+    if system not in "01":
+        return ""
+    if last in "012":
+        maker, product = f"{number[:2]}{last}00", f"00{number[2:]}"
+    elif last == "3":
+        maker, product = f"{number[:3]}00", f"000{number[3:]}"
+    elif last == "4":
+        maker, product = f"{number[:4]}0", f"0000{number[4]}"
+    else:
+        maker, product = number, f"0000{last}"
+    expanded = f"{system}{maker}{product}{check}"
+    return "" if _weighted_sum(expanded) % 10 else expanded
 
 
 def _is_isbn_10(text: str) -> bool:
@@ -165,6 +173,9 @@ _USUAL_URL = re.compile(
     r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::\d{1,5})?(?:[/?#][\w./?#=&%:;,+~!$'()*@\[\]-]*)?", re.ASCII
 )
 _HTTP = re.compile(r"https?://([^/?#]*)", re.IGNORECASE)
+_TWO_SCHEMES = re.compile(r"https?:/*https?:", re.IGNORECASE)
+_ESCAPED_PERCENT = re.compile(r"%25[0-9A-F]{2}", re.IGNORECASE)
+_BETWEEN_ADDRESSES = re.compile(r"\s*[|;,]\s*(?=https?://)|\s+(?=https?://)", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:", re.ASCII)
 _UNSAFE = re.compile(r"[^!-~]")
 _LONG_URL = 250  # characters; an address that contains a whole picture is longer
@@ -183,6 +194,43 @@ def url_issue(text: str) -> str:
     if not text.isascii():
         return "url.non_ascii"
     return "url.space" if any(c.isspace() for c in text) else "url.characters"
+
+
+def is_escaped_twice(url: str) -> bool:
+    """Whether a character reference is still in an address, or a percent-encoded percent sign before two digits."""
+    return (";" in url and has_entities(url)) or ("%25" in url and _ESCAPED_PERCENT.search(url) is not None)
+
+
+def has_two_schemes(url: str) -> bool:
+    """Whether an address begins like http://https://www.example.com."""
+    return _TWO_SCHEMES.match(url) is not None
+
+
+def addresses_in(text: str) -> list[str]:
+    """The addresses in a list, each whole; nothing when it cannot be told where one ends.
+
+    What separates them is a comma, a semicolon, a pipe, white space, or JSON. An address may contain any of these, and
+    another address too, so only a separator right before http:// or https:// counts.
+    """
+    if text.startswith(("[", '"')):
+        return _addresses_in_json(text)
+    if "://" not in text[8:] and not text.endswith("|"):
+        return [text]
+    found = _BETWEEN_ADDRESSES.split(text.strip("|;, \t\r\n") if "|" in text else text)
+    if len(found) > 1 and not all(_HTTP.match(url) and url.count("://") == 1 for url in found):
+        return []
+    return found
+
+
+def _addresses_in_json(text: str) -> list[str]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return [text]
+    found = found if isinstance(found, list) else [found]
+    if not found or not all(isinstance(url, str) and _HTTP.match(url) for url in found):
+        return [text]
+    return [url.strip() for url in found]
 
 
 def resolved_address(text: str, base: str) -> str:
@@ -289,21 +337,33 @@ def is_list_of_sizes(text: str) -> bool:
 # --- dates and measures -----------------------------------------------------------------------------
 
 _MOMENT = re.compile(
-    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
-    r"(?:T(?:[01]\d|2[0-4]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?",
+    r"(\d{4}-\d{2}-\d{2})(?:T((?:[01]\d|2[0-3]):[0-5]\d|24:00)(:[0-5]\d(?:\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?)?",
     re.ASCII,
 )
-_DAY = slice(10)  # of a moment
 _MEASURE = re.compile(
     r"\d{1,9}(?:[.,]\d{1,9})?\s*"
-    r"(?:mg|g|kg|oz|lbs?|ml|cl|l|cbm|fl\s?oz|pt|qt|gal|mm|cm|m|in|ft|yd|sqft|sqm|ct)\.?",
+    r"(?:mg|g|kg|oz|lbs?|ml|cl|l|cbm|fl\s?oz|pt|qt|gal|mm|cm|m|in|ft|yd|sqft|sqm|ct|sheets?|items?)\.?",
     re.ASCII | re.IGNORECASE,
 )
 
 
 def is_moment(text: str) -> bool:
     """An ISO 8601 date or time, for example 2026-11-22 or 2026-11-22T14:30+0400."""
-    return _MOMENT.fullmatch(text) is not None
+    return moment(text) is not None
+
+
+@lru_cache(maxsize=4096)
+def moment(text: str) -> datetime | None:
+    """The moment that a text names; a date alone is its first moment. None when it names none: 30 February."""
+    match = _MOMENT.fullmatch(text)
+    if not match:
+        return None
+    day, clock, seconds, offset = match.groups(default="")
+    try:
+        at = datetime.fromisoformat(f"{day}T{clock.replace('24:', '00:') or '00:00'}{seconds[:3]}{offset}")
+        return at + timedelta(days=clock == "24:00")
+    except (ValueError, OverflowError):
+        return None
 
 
 @lru_cache
@@ -312,10 +372,16 @@ def days_after(day: str, days: int) -> str:
     return f"{date.fromisoformat(day) + timedelta(days)}T99"
 
 
+@lru_cache(maxsize=4096)
 def is_period(text: str) -> bool:
-    """Two moments joined by a slash, the second not before the first."""
-    start, slash, end = (part.strip() for part in text.partition("/"))
-    return bool(slash) and is_moment(start) and is_moment(end) and start[_DAY] <= end[_DAY]
+    """Two moments joined by a slash, the second after the first. A date alone ends with its day."""
+    start, _, end = (part.strip() for part in text.partition("/"))
+    first, last = moment(start), moment(end)
+    if first is None or last is None:
+        return False
+    if first.tzinfo is None or last.tzinfo is None:  # a moment without an offset is in the other's
+        first, last = first.replace(tzinfo=None), last.replace(tzinfo=None)
+    return first < last or (first == last and "T" not in end)
 
 
 def is_measure(text: str) -> bool:
@@ -326,13 +392,36 @@ def is_measure(text: str) -> bool:
 # --- the rest ---------------------------------------------------------------------------------------
 
 BOOLEANS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
-_WHOLE_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
+_WHOLE_NUMBER = re.compile(
+    r"(\d{1,9})(?:\.0{1,20}|,0{1,2}|,0{4,20})?", re.ASCII
+)  # 12,000 may be a thousand times as many
 # C1 controls, private use and the replacement character are signs of a wrong decoding before the feed came here.
 # The overrides of direction make a text look like another one.
 _ODD = re.compile("[\x7f-\x9f\u202d\u202e\ue000-\uf8ff\ufffd]")
 _INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ue000-\uf8ff\ufffd]")
 _TEMPLATE = re.compile(r"\{\{.*\}\}|\{%.*%\}", re.DOTALL)
-UNFILLED = frozenset({"undefined", "null", "NaN", "[object Object]"})
+# Characters that nobody sees: they direct text, join letters, or say where a line may break.
+_MARKS = "\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff"
+_MARK = re.compile(f"[{_MARKS}]")
+_OUTER_MARKS = re.compile(rf"^[{_MARKS}\s]+|[{_MARKS}\s]+$")
+
+
+def _in_every_case(*words: str) -> Iterator[str]:
+    for word in words:
+        yield from map("".join, product(*(sorted({c.lower(), c.upper()}) for c in word)))
+
+
+NOTHING = frozenset(
+    {*_in_every_case("null", "none", "nan", "nil", "(null)", "(none)"), r"\N", "-", "--", "\u2013", "\u2014"}
+)
+"""Words that programs write where they have no value."""
+_NOT_FILLED_IN = frozenset(
+    {"undefined", "[object Object]", "Array", "Object", "Loading...", "Loading\u2026", "#N/A", "#REF!", "#VALUE!"}
+    | {"#NAME?", "#DIV/0!", "#NULL!", "#NUM!", "#ERROR!", "#SPILL!", "#CALC!"}
+)
+UNUSUAL_WORDS = NOTHING | _NOT_FILLED_IN
+UNUSUAL_WORD_MAX = max(map(len, UNUSUAL_WORDS))
+"""A longer text is none of them; looking a text up costs more than its length."""
 
 
 @lru_cache(maxsize=4096)
@@ -342,7 +431,19 @@ def choice_key(text: str) -> str:
 
 
 def whole_number(text: str) -> int | None:
-    return int(text) if _WHOLE_NUMBER.fullmatch(text) else None
+    """The number, also with a fraction of zeros, as shops write that keep stock in decimals."""
+    match = _WHOLE_NUMBER.fullmatch(text)
+    return int(match[1]) if match else None
+
+
+def without_marks(text: str) -> str:
+    """The text without characters that nobody sees."""
+    return _MARK.sub("", text).strip()
+
+
+def without_outer_marks(text: str) -> str:
+    """The text without characters that nobody sees before and after it."""
+    return _OUTER_MARKS.sub("", text)
 
 
 def has_odd_characters(text: str) -> bool:
@@ -355,7 +456,7 @@ def has_invisible_characters(text: str) -> bool:
 
 def is_placeholder(text: str) -> bool:
     """Whether a template's variable was not filled in."""
-    return text in UNFILLED or ("{" in text and _TEMPLATE.search(text) is not None)
+    return text in _NOT_FILLED_IN or ("{" in text and _TEMPLATE.search(text) is not None)
 
 
 def shown_money(amount: Decimal, currency: str) -> str:

@@ -98,18 +98,19 @@ _GTINS = """
 """
 
 # A group is one product in several variants: of one brand and one title, each member different from the others.
+# Capital and small letters are the same, as in Merchant Center.
 _GROUPS = """
     SELECT broken.code, broken.attribute, position, broken.found
     FROM (
         SELECT
             position, item_group_id, brand, group_title,
             count(*) OVER members AS members,
-            min(NULLIF(brand, '')) OVER members <> max(brand) OVER members AS brands_differ,
-            min(group_title) OVER members <> max(group_title) OVER members AS titles_differ,
-            count(*) OVER (PARTITION BY item_group_id, variant) AS alike
+            min(NULLIF(lower(brand), '')) OVER members <> max(lower(brand)) OVER members AS brands_differ,
+            min(lower(group_title)) OVER members <> max(lower(group_title)) OVER members AS titles_differ,
+            count(*) OVER (PARTITION BY lower(item_group_id), lower(variant)) AS alike
         FROM working_table
         WHERE item_group_id <> ''
-        WINDOW members AS (PARTITION BY item_group_id)
+        WINDOW members AS (PARTITION BY lower(item_group_id))
     ) AS member
     CROSS JOIN LATERAL (
         VALUES

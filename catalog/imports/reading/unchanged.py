@@ -23,6 +23,7 @@ from lxml import etree
 
 from catalog import feeds
 from catalog.feeds.cleaning.cleaned import Rules
+from catalog.feeds.currencies import PUBLISHED
 from catalog.feeds.issues import Issue
 from catalog.feeds.reading.slices import Slice, lines_of
 from catalog.feeds.reading.split import Piece, Shell
@@ -74,7 +75,7 @@ def program_digest() -> str:
     """The parts of the program that make rows of items, and the versions of what they parse with."""
     sources = [*sorted(Path(feeds.__file__).parent.rglob("*.py")), Path(copy.__file__)]
     code = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
-    return f"{code} {sys.version} {etree.LXML_VERSION} {etree.LIBXML_VERSION}"
+    return f"{code} {sys.version} {etree.LXML_VERSION} {etree.LIBXML_VERSION} {PUBLISHED}"
 
 
 def copy_unchanged(run: ImportRun, items: Sequence[DigestedItem]) -> UnchangedItems:
