@@ -11,8 +11,14 @@ from catalog.admin.differences import field_differences, field_label, product_fa
 from catalog.admin.tabs import Tab
 from catalog.errors import NotPossible
 from catalog.feeds.attributes import BY_NAME
-from catalog.imports.planning import changed_fields
-from catalog.imports.reports import pages
+from catalog.imports.reports.changes import (
+    EXTRA_PREFIX,
+    changes_with,
+    filtered_changes,
+    numbers_by_field,
+    numbers_by_operation,
+    sync_before,
+)
 from catalog.models import Change, ImportRun, Mode, Operation, Outcome, Product, Status
 
 
@@ -35,7 +41,7 @@ class ChangesTab(Tab):
         chosen = self.chosen_filters(request)
         refused = ""
         try:
-            rows = pages.filtered_changes(run, **chosen)
+            rows = filtered_changes(run, **chosen)
         except NotPossible as error:
             rows, refused = run.changes.none(), str(error)
         context = self.page_context(request, rows, "id")
@@ -60,10 +66,10 @@ class MissingTab(Tab):
         return 0 if run.status == Status.DISCARDED else run.archived + run.archive_conflict
 
     def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
-        context = self.page_context(request, pages.changes_with(run, operation=Operation.ARCHIVE), "id")
+        context = self.page_context(request, changes_with(run, operation=Operation.ARCHIVE), "id")
         context["rows"] = rows_of(run, context["rows"])
         context["missing"] = self.count_rows(run)
-        context["before"] = pages.sync_before(run)
+        context["before"] = sync_before(run)
         return context
 
 
@@ -84,7 +90,7 @@ def kind_chips(run: ImportRun, chosen: dict[str, str]) -> list[dict[str, Any]]:
     if run.status == Status.DISCARDED:
         by_operation = {}
     elif field := others.get("field"):
-        of_field = changed_fields.numbers_by_operation(run, field)
+        of_field = numbers_by_operation(run, field)
         by_operation = {operation: of_field.get(operation, 0) for operation in by_operation}
     by_outcome = {
         Outcome.CONFLICT: (_("Left alone"), run.conflict + run.archive_conflict),
@@ -115,7 +121,7 @@ def kind_chips(run: ImportRun, chosen: dict[str, str]) -> list[dict[str, Any]]:
 
 def field_choices(run: ImportRun, chosen: dict[str, str]) -> list[dict[str, Any]]:
     """The fields to choose from, those with most changes first; each has a number if it is that of the list."""
-    numbers = changed_fields.numbers_by_field(run, chosen.get("operation", ""))
+    numbers = numbers_by_field(run, chosen.get("operation", ""))
     is_exact = chosen.keys() <= {"operation", "field"}
     names = sorted(numbers, key=lambda name: (-numbers[name], name))
     if (field := chosen.get("field")) and field not in numbers:
@@ -125,7 +131,7 @@ def field_choices(run: ImportRun, chosen: dict[str, str]) -> list[dict[str, Any]
             "name": name,
             "label": field_label(name)
             if name in BY_NAME or name in ("currency", "pinned")
-            else name.removeprefix(changed_fields.EXTRA_PREFIX),
+            else name.removeprefix(EXTRA_PREFIX),
             "count": numbers.get(name, 0) if is_exact else None,
         }
         for name in names

@@ -12,7 +12,7 @@ from catalog.errors import NotPossible
 from catalog.imports.apply import carry_out, lay_over
 from catalog.imports.confirm import describe_status
 from catalog.imports.permissions import require
-from catalog.imports.planning.changed_fields import of_operation
+from catalog.imports.reports.pages import of_operation
 from catalog.imports.sql import OF_CHANGED_PRODUCTS, column_list, execute, fetch_rows
 from catalog.imports.work.queue import Task, enqueue
 from catalog.models import CatalogState, Change, ImportRun, Operation, Outcome, Status

@@ -91,7 +91,13 @@ def _search_queries(terms: list[str]) -> tuple[list[SearchQuery], list[SearchQue
     for in these few alone.
     """
     known = Word.begun_by(terms, incomplete=WORDS_DUE)
-    meant = {term if term in known or _is_somewhere(term) else Word.nearest(term) for term in terms}
+    # One letter or digit is taken as it is: many words begin so, and none is like it.
+    meant = {
+        term
+        if len(term) < 2 or term in known or Product.objects.with_words(beginning_with(term)).some_ids(1)
+        else Word.nearest(term)
+        for term in terms
+    }
     if not all(meant):
         return [], []
     if corrected := meant.difference(terms):
@@ -104,11 +110,6 @@ def _search_queries(terms: list[str]) -> tuple[list[SearchQuery], list[SearchQue
     few = ordered[0] in known and known[ordered[0]].products < MIN_INDEXED_PRODUCTS
     unindexed = [query for query in queries[1:] if few and not isinstance(query, AnyOf)]
     return [query for query in queries if query not in unindexed], unindexed
-
-
-def _is_somewhere(term: str) -> bool:
-    """Whether any product has it. One letter or digit is taken as it is: many words begin so, and none is like it."""
-    return len(term) < 2 or bool(Product.objects.with_words(beginning_with(term)).some_ids(1))
 
 
 def _list_index(field: str, *, name: str, include: Sequence[str] = ()) -> models.Index:

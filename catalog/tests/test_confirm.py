@@ -11,7 +11,8 @@ from accounts.models import User
 from catalog.errors import NotAllowed, NotPossible
 from catalog.imports.apply import apply
 from catalog.imports.confirm import confirm, edited_since, go_on
-from catalog.imports.reports.pages import PAGE_ROWS, changes_with, read_page
+from catalog.imports.reports.changes import changes_with
+from catalog.imports.reports.pages import PAGE_ROWS, read_page
 from catalog.models import CatalogVersion, Change, Feed, ImportRun, Product, Status
 from catalog.tests.conftest import Worker
 from catalog.tests.factories import (

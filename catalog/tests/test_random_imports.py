@@ -32,8 +32,9 @@ from catalog.imports.discard import clean_up
 from catalog.imports.local import import_locally
 from catalog.imports.planning import changed_fields
 from catalog.imports.reading import chunks, unchanged
+from catalog.imports.reports.changes import filtered_changes, numbers_by_field
 from catalog.imports.reports.history import product_history
-from catalog.imports.reports.pages import filtered_changes, read_page
+from catalog.imports.reports.pages import read_page
 from catalog.imports.undo import changes_by_verdict, prospect
 from catalog.models import CatalogVersion, Change, Feed, ImportRun, Mode, Product
 from catalog.models.fields import SHARED, ExactDecoder
@@ -176,7 +177,7 @@ class SideBySide(RuleBasedStateMachine):
         for id, change in sorted(expected.changes.items()):
             for name in change.spoken:
                 speaking.setdefault(name, []).append(id)
-        assert changed_fields.numbers_by_field(run) == {name: len(ids) for name, ids in speaking.items()}
+        assert numbers_by_field(run) == {name: len(ids) for name, ids in speaking.items()}
         for name, ids in speaking.items():
             assert sorted(found_by(run, field=name)) == ids
             assert {id: found_by(run, field=name, q=id) == [id] for id in IDS} == {id: id in ids for id in IDS}

@@ -1,4 +1,4 @@
-"""A plan, page by page: its changes, its invalid items and the items of an issue."""
+"""Pages of the long lists of an import."""
 
 from __future__ import annotations
 
@@ -7,18 +7,10 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from django.db.models import Model, QuerySet
 
-from catalog.errors import NotPossible
-from catalog.imports.planning import changed_fields
-from catalog.imports.planning.changed_fields import of_operation
-from catalog.models import Change, ImportRun, ItemIssue, Mode, Operation, Product, StagedItem
-from catalog.models.changes import UNUSUAL
-from catalog.models.product import SEARCH_CHARS
+from catalog.models import Change, ImportRun, ItemIssue, Operation, StagedItem
 from catalog.models.runs import ItemState
 
 PAGE_ROWS = 50
-
-MAX_FOUND_PRODUCTS = 1000  # products that a text may find
-MAX_SEARCHED_CHANGES = 5000  # a plan of so few is searched itself, whatever else in the catalogue has the words
 
 Row = TypeVar("Row", bound=Model)
 # All rows as one, or lists that are each in the order of an index.
@@ -64,51 +56,12 @@ def first_rows(rows: Rows[Row], order: str, count: int, **wanted: Any) -> list[R
     return list(parts[0].union(*parts[1:], all=True).order_by(order)[:count])
 
 
-def changes_with(run: ImportRun, *, operation: str = "", outcome: str = "", product_id: str = "") -> QuerySet[Change]:
-    """The run's changes, all or those of one operation, one outcome or one product."""
-    by_outcome = "unusual" if outcome in UNUSUAL else "outcome"
-    chosen = {name: value for name, value in ((by_outcome, outcome), ("product_id", product_id)) if value}
-    return run.changes.filter(**chosen, **(of_operation(operation) if operation else {}))
+def of_operation(operation: str) -> dict[str, Any]:
+    """A filter on one operation, as a range, so that PostgreSQL uses the index of operation and id.
 
-
-def filtered_changes(run: ImportRun, *, field: str = "", q: str = "", **chosen: str) -> Rows[Change]:
-    """As `changes_with`, also only those that concern one field, or products that a text finds.
-
-    Raises `NotPossible` when the text finds more than `MAX_FOUND_PRODUCTS`.
+    Compared with one value, the operation is dropped from the order, and the ids of all imports are gone through.
     """
-    rows = changes_with(run, **chosen)
-    if q:
-        rows = rows.filter(pk__in=_changes_of_products(run, q))
-        return [(changed_fields.with_field(rows, field) if field else rows).order_by("id")]
-    return changed_fields.changes_of_field(rows, run, field) if field else rows
-
-
-def _changes_of_products(run: ImportRun, text: str) -> list[int]:
-    """The run's changes of products whose id begins so; if there are none, of those in the catalogue with the words."""
-    text = text[:SEARCH_CHARS]
-    begun = run.changes.filter(product_id__gte=text, product_id__lt=f"{text}\U0010ffff")
-    if found := _at_most([*begun.values_list("pk", flat=True).order_by()[: MAX_FOUND_PRODUCTS + 1]]):
-        return found
-    products = Product.objects.search(text)
-    changed_ids = run.changes.values_list("product_id", flat=True).order_by()
-    size = sum((run.created, run.changed, run.archived, run.pinned, run.conflict, run.archive_conflict))
-    if size <= MAX_SEARCHED_CHANGES:
-        products = products.filter(pk__in=changed_ids)
-    ids = _at_most(products.some_ids(MAX_FOUND_PRODUCTS + 1))
-    return [*run.changes.filter(product_id__in=ids).values_list("pk", flat=True).order_by()]
-
-
-def _at_most(found: list[Any]) -> list[Any]:
-    """The list, unless it is longer than `MAX_FOUND_PRODUCTS`."""
-    if len(found) > MAX_FOUND_PRODUCTS:
-        limit = f"{MAX_FOUND_PRODUCTS:,}"
-        raise NotPossible("too_many", f"More than {limit} products match. Type more of the id, or more words.")
-    return found
-
-
-def sync_before(run: ImportRun) -> ImportRun | None:
-    """The feed's last run before this one that was planned as a sync."""
-    return ImportRun.objects.before(run).planned().filter(mode=Mode.SYNC).first()
+    return {"operation__range": (operation, operation)}
 
 
 def items_with_issue(run: ImportRun, code: str, attribute: str) -> QuerySet[ItemIssue]:

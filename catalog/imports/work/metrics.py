@@ -34,9 +34,11 @@ class Meter:
 
     def figures(self, items: int) -> dict[str, float]:
         """For people and programs, rounded."""
+        # The most that the process ever had. Looking now and then, in a thread, would take a fifth of its time.
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         return speed(self.seconds, items) | {
             "database_seconds": round(self.database, 3),
-            "peak_rss_mb": round(_memory(), 1),
+            "peak_rss_mb": round(peak, 1),
         }
 
     def _executing(self, execute: Callable[..., Any], *arguments: Any) -> Any:
@@ -61,11 +63,6 @@ def together(parts: Iterable[dict[str, float]]) -> dict[str, float]:
 
 
 def spent_in_database(seconds: float) -> None:
-    """Say so of what the connection does not tell by itself, as COPY."""
+    """Add what the connection does not measure, for example COPY."""
     if meter := _meter.get():
         meter.database += seconds
-
-
-def _memory() -> float:
-    """The most the process ever had, in MB. Looking now and then, in a thread, would take a fifth of its time."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

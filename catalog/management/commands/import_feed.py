@@ -40,8 +40,21 @@ class Command(BaseCommand):
         if slugify(feed) != feed or not 0 < len(feed) <= SLUG_CHARS:
             would_do = f"use small letters, digits, - and _, up to {SLUG_CHARS} of them"
             raise CommandError(f"{feed!r} is no short name: {would_do}.", returncode=2)
-        run, error = self._import(file, self._feed(feed), mode, dry_run)
-        error = error or (run.error if run else "")
+        belongs_to, made = Feed.objects.get_or_create(slug=feed, defaults={"name": feed.replace("-", " ").capitalize()})
+        if made:
+            self.stderr.write(f"The feed {feed!r} is new.")
+        progress = _ProgressBar() if sys.stderr.isatty() else None
+        run, error = None, ""
+        try:
+            with file.open("rb") as stream:
+                upload = File(stream, name=file.name)
+                run = import_locally(upload, feed=belongs_to, mode=mode, dry_run=dry_run, on_progress=progress)
+            error = run.error
+        except CatalogError as refused:
+            error = refused.message
+        finally:
+            if progress:
+                progress.close()
         if json:
             self.stdout.write(_as_json(run, error))
         elif run and not error:
@@ -49,25 +62,6 @@ class Command(BaseCommand):
         if error:
             # With --json the sentence is in the object; standard error repeats it for people.
             raise CommandError(error, returncode=1)
-
-    def _feed(self, slug: str) -> Feed:
-        feed, made = Feed.objects.get_or_create(slug=slug, defaults={"name": slug.replace("-", " ").capitalize()})
-        if made:
-            self.stderr.write(f"The feed {slug!r} is new.")
-        return feed
-
-    def _import(self, file: Path, feed: Feed, mode: str, dry_run: bool) -> tuple[ImportRun | None, str]:
-        progress = _ProgressBar() if sys.stderr.isatty() else None
-        try:
-            with file.open("rb") as stream:
-                upload = File(stream, name=file.name)
-                run = import_locally(upload, feed=feed, mode=mode, dry_run=dry_run, on_progress=progress)
-        except CatalogError as refused:
-            return None, refused.message
-        finally:
-            if progress:
-                progress.close()
-        return run, ""
 
 
 def _sentence(run: ImportRun) -> str:

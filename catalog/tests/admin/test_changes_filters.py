@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from catalog.imports.planning import changed_fields
 from catalog.imports.reports import pages
+from catalog.imports.reports.changes import numbers_by_field
 from catalog.models import Change, ChangedField, Feed, ImportRun
 from catalog.tests.admin.test_pages import walk
 from catalog.tests.factories import applied, discarded, edit, execute, item, items, planned
@@ -47,8 +48,8 @@ def spoken_of(change: Change) -> set[str]:
 
 def test_the_numbers_of_the_fields_are_those_of_the_changes(plan: ImportRun) -> None:
     counted = Counter(name for change in plan.changes.all() for name in spoken_of(change))
-    assert changed_fields.numbers_by_field(plan) == counted == {"price": 131, "title": 1, "extra.c:heel": 3}
-    assert changed_fields.numbers_by_field(plan, "keep") == {"price": 1}
+    assert numbers_by_field(plan) == counted == {"price": 131, "title": 1, "extra.c:heel": 3}
+    assert numbers_by_field(plan, "keep") == {"price": 1}
 
 
 @pytest.mark.parametrize("few", [0, 5, 1000])
@@ -92,7 +93,7 @@ def test_a_product_is_found_by_its_words(alice: Client, feed: Feed) -> None:
 def test_a_text_that_finds_too_many_is_answered_with_a_sentence(
     alice: Client, plan: ImportRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pages, "MAX_FOUND_PRODUCTS", 5)
+    monkeypatch.setattr("catalog.imports.reports.changes.MAX_FOUND_PRODUCTS", 5)
     page = alice.get(url(plan), {"q": "00"})
     assert "More than 5 products match." in text_of(tree(page).xpath(f"//*[{with_class('empty')}]")[0])
 
