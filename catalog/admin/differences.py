@@ -38,11 +38,15 @@ class FieldDifference:
     note: Any = ""
 
 
+# The currency of an item is shown with each of its amounts.
+_SHOWN_ALONE = [name for name in BY_NAME if name != "currency"]
+
+
 def field_differences(change: Change, currency: str) -> Iterator[FieldDifference]:
     """The fields that the change changes, in the order of the table; amounts in `currency` unless it changes too."""
     before, after = change.before, change.after
     pinned = change.pinned or {}
-    for name in [*BY_NAME, "currency", "pinned"]:
+    for name in [*_SHOWN_ALONE, "currency", "pinned"]:
         if name in after:
             old_currency, new_currency = before.get("currency", currency), after.get("currency", currency)
             yield _field_difference(name, before[name], after[name], old_currency, new_currency)
@@ -57,7 +61,7 @@ def field_differences(change: Change, currency: str) -> Iterator[FieldDifference
 
 def product_facts(values: Mapping[str, Any], currency: str) -> Iterator[FieldDifference]:
     """The filled fields of a new product."""
-    for name in BY_NAME:
+    for name in _SHOWN_ALONE:
         if values.get(name) not in (None, "", []):
             yield FieldDifference(field_label(name), "", shown_value(name, values[name], currency))
     yield from _extra_differences({}, values.get("extra") or {})

@@ -152,7 +152,8 @@ def _take_text(item: Item, slot: Slot, text: str, rules: Rules) -> None:
         if visible != text:
             item.report("text.invisible_marks", slot.name, text)
             text = visible
-    if not text or (text in v.NOTHING and slot.name in BY_NAME):
+    # An id is the shop's own and stays as it is, also where it reads like a word for nothing.
+    if not text or (text in v.NOTHING and slot.name in BY_NAME and slot.name != "id"):
         _report_empty(item, slot, text)
         return
     if len(text) > slot.attribute.limit and slot.attribute.column:
