@@ -223,6 +223,7 @@ def test_feeds_import_neither_django_nor_anything_that_reaches_out() -> None:
         "json",
         "lxml",
         "re",
+        "string",
         "types",
         "typing",
         "zlib",

@@ -11,7 +11,7 @@ from catalog.feeds.cleaning import values as v
 from catalog.feeds.cleaning.cleaned import Item, Rules, parts_of, text_of
 from catalog.feeds.cleaning.names import ATOM, Slot, names_in, names_of, slot_of
 from catalog.feeds.cleaning.readers import check_gtin
-from catalog.feeds.cleaning.values import UNUSUAL_WORD_MAX, UNUSUAL_WORDS
+from catalog.feeds.cleaning.values import NOTHING, UNUSUAL_WORDS
 from catalog.feeds.currencies import CURRENCIES
 from catalog.feeds.issues import FOUND_MAX, Issue
 from catalog.feeds.reading.items import RawItem, RawValue, local_name
@@ -37,14 +37,14 @@ def check_item(raw: RawItem, rules: Rules) -> Item:
         return item
     for code, text in raw.faults:
         item.report(code, "", text)
-    if "currency" in names.tags:
+    if names.has_currency:
         code = v.without_marks(text_of(raw.fields[names.tags["currency"][0]])).upper()
         rules = _in_currency(rules, code if code in CURRENCIES else "")
     if names.contested:
         _take_by_rank(item, found, rules)
     else:
         _take_all(item, found, rules)
-    if "id" not in names.tags and "guid" in names.tags:
+    if names.has_guid_alone:
         _take_guid(item, raw, rules)
     item_rules.check_money(item)
     item_rules.check_presence(item)
@@ -109,13 +109,7 @@ def _take_all(item: Item, found: Iterable[tuple[Slot, RawValue]], rules: Rules) 
             _take_structured(item, slot, value, rules)
         elif text := value.strip():
             # Most values end here: this branch decides how fast items are read.
-            length = len(text)
-            if (
-                length <= slot.plain_text
-                and text.isascii()
-                and "{" not in text
-                and (length > UNUSUAL_WORD_MAX or text not in UNUSUAL_WORDS)
-            ):
+            if len(text) <= slot.plain_text and text.isascii() and "{" not in text and text not in UNUSUAL_WORDS:
                 values[slot.name] = text
             elif text in slot.exact:
                 values[slot.name] = slot.exact[text]
@@ -147,16 +141,13 @@ def _report_empty(item: Item, slot: Slot, word: str = "") -> None:
 
 
 def _take_text(item: Item, slot: Slot, text: str, rules: Rules) -> None:
-    if not text.isascii():
-        visible = _without_marks(slot.attribute, text)
-        if visible != text:
-            item.report("text.invisible_marks", slot.name, text)
-            text = visible
+    if not text.isascii() and (visible := _without_marks(slot.attribute, text)) != text:
+        item.report("text.invisible_marks", slot.name, text)
+        text = visible
     # An id is the shop's own and stays as it is, also where it reads like a word for nothing.
-    if not text or (text in v.NOTHING and slot.name in BY_NAME and slot.name != "id"):
+    if text in NOTHING and ((slot.name in BY_NAME and slot.name != "id") or not text):
         _report_empty(item, slot, text)
-        return
-    if len(text) > slot.attribute.limit and slot.attribute.column:
+    elif len(text) > slot.attribute.limit and slot.attribute.column:
         item.set_aside("value.too_large", slot.name, text)
     else:
         slot.read(item, slot.attribute, text, rules)
@@ -184,7 +175,8 @@ def _take_structured(item: Item, slot: Slot, value: RawValue, rules: Rules) -> N
         for group in parts if attribute.parts else ():
             if isinstance(group, dict) and _has_elements(group):
                 for name in attribute.parts:
-                    if not group.get(name) or text_of(group[name]) in v.NOTHING:
+                    part = group.get(name)
+                    if not part or (isinstance(part, str) and part in NOTHING):
                         item.report("group.subattribute_missing", f"{attribute.name}.{name}", text_of(group))
     elif attribute.type is Type.URLS:
         for text in filter(None, map(text_of, parts)):
@@ -213,7 +205,7 @@ def _take_first(item: Item, slot: Slot, parts: list[Any], rules: Rules) -> None:
                 item.keep(slot.name, part)  # its attributes say something, whatever it is
     if not texts:
         return
-    texts = [text for text in texts if text not in v.NOTHING] or texts[:1]
+    texts = [text for text in texts if text not in NOTHING] or texts[:1]
     _take_text(item, slot, texts[0], rules)
     others = [text for text in texts if text != texts[0]]
     if others and slot.attribute.type is Type.GTIN:

@@ -87,11 +87,16 @@ def slot_of(tag: str, aliases: tuple[tuple[str, str], ...] = ()) -> Slot:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Where an item's elements go: their slots, whether two may have the same name, and the tags of each name."""
+    """Where an item's elements go: their slots, whether two may have the same name, and the tags of each name.
+
+    An item may have a currency beside its amounts, and a guid without an id.
+    """
 
     slots: tuple[Slot, ...]
     contested: bool
     tags: dict[str, list[str]]
+    has_currency: bool
+    has_guid_alone: bool
 
 
 @lru_cache(maxsize=2_000)  # the items of a feed have the same elements, give or take a few
@@ -100,7 +105,8 @@ def names_in(tags: tuple[str, ...], aliases: tuple[tuple[str, str], ...]) -> Nam
     tags_of: dict[str, list[str]] = {}
     for tag, slot in zip(tags, slots, strict=True):
         tags_of.setdefault(slot.name, []).append(tag)
-    return Names(slots, len(tags_of) < len(slots), tags_of)
+    contested = len(tags_of) < len(slots)
+    return Names(slots, contested, tags_of, "currency" in tags_of, "guid" in tags_of and "id" not in tags_of)
 
 
 def names_of(tags: Iterable[str], rules: Rules) -> set[str]:

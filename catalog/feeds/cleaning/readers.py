@@ -32,9 +32,12 @@ def read_text(item: Item, attribute: Attribute, text: str, _rules: Rules) -> Non
 
 def read_gtin(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
     """One GTIN, or several with commas between them: the first is the column's, the others are kept beside it."""
+    if "," not in text or v.is_placeholder(text):
+        read_text(item, attribute, text, rules)
+        if attribute.name in item.values:
+            check_gtin(item, attribute, text)
+        return
     first, *others = [part.strip() for part in text.split(",") if part.strip()] or [text]
-    if v.is_placeholder(text):
-        first, others = text, []
     if first != text:
         item.report("attribute.list", attribute.name, text)
         item.keep(attribute.name + ORIGINAL, text)
@@ -55,7 +58,7 @@ def check_gtin(item: Item, attribute: Attribute, text: str) -> None:
 def read_url(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
     """One address. Of a list, the first is used."""
     url = text
-    if "://" in text[8:] or text.startswith(("[", '"')) or text.endswith("|"):
+    if "://" in text[8:] or text[-1] == "|" or text[0] in '["':
         urls = v.addresses_in(text)
         if not urls:
             item.set_aside("url.list", attribute.name, text)
@@ -71,11 +74,15 @@ def read_url(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
             read_text(item, attribute, usable, rules)
     else:
         item.values[attribute.name] = url  # plain ASCII, and no template could be in it
-        _check_escapes(item, attribute.name, url)
+        if ";" in url or "%25" in url:
+            _check_escapes(item, attribute.name, url)
 
 
 def read_urls(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
     """One address, or several."""
+    if "://" not in text[8:] and text[-1] != "|" and text[0] not in '["':
+        _add_url(item, attribute, text, rules)
+        return
     addresses = v.addresses_in(text)
     if not addresses:
         item.set_aside("url.list", attribute.name, text)
@@ -84,21 +91,27 @@ def read_urls(item: Item, attribute: Attribute, text: str, rules: Rules) -> None
         item.report("attribute.list", attribute.name, text)
         item.keep(attribute.name + ORIGINAL, text)
     for address in addresses:
-        code = v.url_issue(address)
-        url = _usable_address(item, attribute.name, address, code, rules) if code else address
-        if url:
-            urls = item.values.setdefault(attribute.name, [])
-            urls.append(url)
-            if not code:
-                _check_escapes(item, attribute.name, url)
-            if attribute.max_length and len(url) > attribute.max_length:
-                item.report(f"{attribute.name}.too_long", attribute.name, address)
-            if len(urls) == MAX_ADDITIONAL_IMAGES + 1:
-                item.report("images.too_many", attribute.name, address)
+        _add_url(item, attribute, address, rules)
+
+
+def _add_url(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
+    url = text
+    if code := v.url_issue(text):
+        url = _usable_address(item, attribute.name, text, code, rules)
+        if not url:
+            return
+    elif ";" in text or "%25" in text:
+        _check_escapes(item, attribute.name, text)
+    urls = item.values.setdefault(attribute.name, [])
+    urls.append(url)
+    if attribute.max_length and len(url) > attribute.max_length:
+        item.report(f"{attribute.name}.too_long", attribute.name, text)
+    if len(urls) == MAX_ADDITIONAL_IMAGES + 1:
+        item.report("images.too_many", attribute.name, text)
 
 
 def _check_escapes(item: Item, name: str, url: str) -> None:
-    if (";" in url or "%25" in url) and v.is_escaped_twice(url):
+    if v.is_escaped_twice(url):
         item.report("text.double_escaped", name, url)
 
 

@@ -6,6 +6,7 @@ Every function is pure and fast, takes text without outer white space, and match
 
 import json
 import re
+import string
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -117,7 +118,8 @@ def gtin_issue(text: str) -> str:
         return "gtin.placeholder"
     if len(digits) not in _GTIN_LENGTHS:
         return "gtin.isbn10" if _is_isbn_10(digits) else "gtin.length"
-    weighted = _weighted_sum(digits)
+    codes = digits.encode()
+    weighted = 3 * sum(codes[-2::-2]) + sum(codes[-1::-2]) - _ZERO * (len(codes) + 2 * (len(codes) // 2))
     if len(digits) == 8 and (weighted % 10 or digits[0] == "0") and upc_a_of(digits):
         return "gtin.upc_e"
     if weighted % 10:
@@ -138,11 +140,6 @@ def gtin_digits(text: str) -> str:
     return text.replace(" ", "").replace("-", "")
 
 
-def _weighted_sum(digits: str) -> int:
-    codes = digits.encode()
-    return 3 * sum(codes[-2::-2]) + sum(codes[-1::-2]) - _ZERO * (len(codes) + 2 * (len(codes) // 2))
-
-
 def upc_a_of(digits: str) -> str:
     """The 12 digits that the 8 of a UPC-E stand for; "" when they are not one. The seventh says where zeros were."""
     system, number, last, check = digits[0], digits[1:6], digits[6], digits[7]
@@ -157,7 +154,8 @@ def upc_a_of(digits: str) -> str:
     else:
         maker, product = number, f"0000{last}"
     expanded = f"{system}{maker}{product}{check}"
-    return "" if _weighted_sum(expanded) % 10 else expanded
+    right = sum(int(digit) * weight for digit, weight in zip(expanded, (3, 1) * 6, strict=True)) % 10 == 0
+    return expanded if right else ""
 
 
 def _is_isbn_10(text: str) -> bool:
@@ -401,9 +399,8 @@ _ODD = re.compile("[\x7f-\x9f\u202d\u202e\ue000-\uf8ff\ufffd]")
 _INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ue000-\uf8ff\ufffd]")
 _TEMPLATE = re.compile(r"\{\{.*\}\}|\{%.*%\}", re.DOTALL)
 # Characters that nobody sees: they direct text, join letters, or say where a line may break.
-_MARKS = "\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff"
+_MARKS = "\u00ad\u061c\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
 _MARK = re.compile(f"[{_MARKS}]")
-_OUTER_MARKS = re.compile(rf"^[{_MARKS}\s]+|[{_MARKS}\s]+$")
 
 
 def _in_every_case(*words: str) -> Iterator[str]:
@@ -412,7 +409,7 @@ def _in_every_case(*words: str) -> Iterator[str]:
 
 
 NOTHING = frozenset(
-    {*_in_every_case("null", "none", "nan", "nil", "(null)", "(none)"), r"\N", "-", "--", "\u2013", "\u2014"}
+    {*_in_every_case("null", "none", "nan", "nil", "(null)", "(none)"), r"\N", "", "-", "--", "\u2013", "\u2014"}
 )
 """Words that programs write where they have no value."""
 _NOT_FILLED_IN = frozenset(
@@ -420,8 +417,6 @@ _NOT_FILLED_IN = frozenset(
     | {"#NAME?", "#DIV/0!", "#NULL!", "#NUM!", "#ERROR!", "#SPILL!", "#CALC!"}
 )
 UNUSUAL_WORDS = NOTHING | _NOT_FILLED_IN
-UNUSUAL_WORD_MAX = max(map(len, UNUSUAL_WORDS))
-"""A longer text is none of them; looking a text up costs more than its length."""
 
 
 @lru_cache(maxsize=4096)
@@ -443,7 +438,7 @@ def without_marks(text: str) -> str:
 
 def without_outer_marks(text: str) -> str:
     """The text without characters that nobody sees before and after it."""
-    return _OUTER_MARKS.sub("", text)
+    return text.strip(_MARKS + string.whitespace)
 
 
 def has_odd_characters(text: str) -> bool:
