@@ -294,6 +294,12 @@ CODES: tuple[Code, ...] = (
         "Remove it from the feed. It was read as a space.",
     ),
     Code(
+        "feed.repaired.surrogate_pair",
+        _W,
+        "A character is written as its two halves in UTF-16",
+        "Write the character itself, in UTF-8. The two halves were read as the one character that they are.",
+    ),
+    Code(
         "feed.repaired.foreign_bytes",
         _W,
         "These bytes are not in the file's encoding",

@@ -174,8 +174,17 @@ def _xml_start(text: str) -> int:
 # --- text into well-formed text -----------------------------------------------------------------------
 
 _STRAY = "[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\udc80-\udcff]"
-_IN_SECTIONS = re.compile(_STRAY)
-_IN_TEXT = re.compile(rf"&(?:#[0-9]{{1,40}};|#[xX][0-9A-Fa-f]{{1,40}};|[A-Za-z][A-Za-z0-9]{{1,31}};)?|{_STRAY}")
+# Some programs write an emoji as its two halves in UTF-16, each by its number or in three bytes: together it is that.
+_PAIR_OF_BYTES = "\udced[\udca0-\udcaf][\udc80-\udcbf]\udced[\udcb0-\udcbf][\udc80-\udcbf]"
+_PAIR_OF_REFERENCES = (
+    "&#(?:[xX]0{0,8}[dD][89abAB][0-9A-Fa-f]{2}|0{0,8}(?:55(?:29[6-9]|[3-9][0-9]{2})|56(?:[0-2][0-9]{2}|3[01][0-9])));"
+    "&#(?:[xX]0{0,8}[dD][c-fC-F][0-9A-Fa-f]{2}|0{0,8}(?:56(?:3[2-9]|[4-9][0-9])[0-9]|57(?:[0-2][0-9]{2}|3[0-3][0-9]|34[0-3])));"
+)
+_IN_SECTIONS = re.compile(f"{_PAIR_OF_BYTES}|{_STRAY}")
+_IN_TEXT = re.compile(
+    rf"{_PAIR_OF_BYTES}|{_PAIR_OF_REFERENCES}"
+    rf"|&(?:#[0-9]{{1,40}};|#[xX][0-9A-Fa-f]{{1,40}};|[A-Za-z][A-Za-z0-9]{{1,31}};)?|{_STRAY}"
+)
 _LONGEST_OPENING = max(map(len, HIDING_ENDS))
 # A tag holds no <, so that a quotation mark left open ends here and a broken tag costs no more than itself.
 TAG = re.compile(r"""<(/?)([^\s!?/<>"'=]++)((?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+)>""")
@@ -185,6 +194,16 @@ _XML_KNOWS = frozenset({"&amp;", "&lt;", "&gt;", "&quot;", "&apos;"})
 _ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;"})
 # A space in the middle of one of these would make another key or another amount.
 _EXACT = frozenset(name for name, a in BY_ALIAS.items() if a.name == "id" or a.type is Type.MONEY)
+
+
+def _joined(pair: str) -> str:
+    """The character whose two halves these are, in references or as invalid bytes of UTF-8."""
+    if pair.startswith("&"):
+        numbers = [part.removeprefix("&#") for part in pair.split(";")[:2]]
+        halves = "".join(chr(int(n[1:], 16) if n[0] in "xX" else int(n)) for n in numbers)
+    else:
+        halves = pair.encode("utf-8", "surrogateescape").decode("utf-8", "surrogatepass")
+    return halves.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
 
 
 class TextRepair:
@@ -280,6 +299,8 @@ class TextRepair:
 
     def _replacement_for(self, found: str) -> tuple[str, str]:
         """The kind of repair and what to write instead; no kind where nothing is wrong."""
+        if found.count("&#") == 2 or (found.startswith("\udced") and len(found) > 1):
+            return "surrogate_pair", _joined(found)
         if found == "&":
             return "bare_ampersand", "&amp;"
         if found.startswith("&#"):
