@@ -112,6 +112,30 @@ AGE_GROUP = _spellings_of(newborn="", infant="infants", toddler="toddlers", kids
 
 REQUIRED, RECOMMENDED = Need.REQUIRED, Need.RECOMMENDED
 
+VEHICLE_NAMES = (
+    "vin model trim body_style year mileage electric_range fuel_consumption fuel_consumption_discharged_battery "
+    "energy_consumption co2_emissions date_first_registered engine emissions_standard certified_pre_owned "
+    "vehicle_msrp vehicle_all_in_price vehicle_price_type vehicle_mandatory_inspection_included vehicle_expenses "
+    "vehicle_fulfillment vehicle_option"
+).split()
+PROPERTY_NAMES = (
+    "display_address latitude longitude neighborhood unit_area number_of_units property_name number_of_bedrooms "
+    "number_of_bathrooms property_type amenity_feature utilities_included pet_policy specialty_housing_type "
+    "product_fee lease_term"
+).split()
+# The Merchant API names what may be repeated in the plural; feeds use the singular.
+_MERCHANT_API_NAMES = {
+    name: (f"{name}s",)
+    for name in (
+        "lifestyle_image_link video_link document_link loyalty_program size_type product_detail product_highlight "
+        "promotion_id included_destination excluded_destination certification minimum_order_value "
+        "handling_cutoff_time display_ads_similar_id sustainability_incentive variant_option related_product return"
+    ).split()
+} | {
+    "question_and_answer": ("questions_and_answers",),
+    "shopping_ads_excluded_country": ("shopping_ads_excluded_countries",),
+}
+
 ATTRIBUTES: tuple[Attribute, ...] = (
     # What it is
     Attribute("id", help="The shop's own stable key.", need=REQUIRED, max_length=50, limit=500, aliases=("sku_id",)),
@@ -124,7 +148,9 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         limit=200_000,
     ),
     Attribute("brand", help="The maker's name as the maker writes it.", need=RECOMMENDED, max_length=70),
-    Attribute("product_type", help="The shop's own category path.", max_length=750, repeated=True),
+    Attribute(
+        "product_type", help="The shop's own category path.", max_length=750, repeated=True, aliases=("product_types",)
+    ),
     Attribute("google_product_category", help="Google's category: its number or its full path."),
     Attribute("condition", Type.CHOICE, "new, refurbished or used.", choices=CONDITION),
     Attribute("product_class", help="The shop's merchandise class."),
@@ -133,7 +159,14 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("link", Type.URL, "The product's page.", need=REQUIRED, max_length=2000),
     Attribute("mobile_link", Type.URL, "The product's page for phones.", max_length=2000),
     Attribute("image_link", Type.URL, "The main picture.", need=RECOMMENDED, max_length=2000),
-    Attribute("additional_image_link", Type.URLS, "More pictures, up to ten.", max_length=2000, repeated=True),
+    Attribute(
+        "additional_image_link",
+        Type.URLS,
+        "More pictures, up to ten.",
+        max_length=2000,
+        repeated=True,
+        aliases=("additional_image_links",),
+    ),
     Attribute("additional_images_count", Type.INTEGER, "The number of additional pictures that the shop has."),
     Attribute("icon_media_url", help="A small picture."),
     # What it costs
@@ -160,7 +193,14 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("availability_date", Type.DATE, "When a preorder or backorder arrives.", max_length=25, days_ahead=365),
     Attribute("quantity", Type.INTEGER, "Pieces in stock."),
     # How it is identified
-    Attribute("gtin", Type.GTIN, "8, 12, 13 or 14 digits with a correct check digit.", max_length=50, repeated=True),
+    Attribute(
+        "gtin",
+        Type.GTIN,
+        "8, 12, 13 or 14 digits with a correct check digit.",
+        max_length=50,
+        repeated=True,
+        aliases=("gtins",),
+    ),
     Attribute("mpn", help="The maker's part number.", max_length=70),
     Attribute("identifier_exists", Type.BOOLEAN, "no if the maker assigns neither a GTIN nor a part number."),
     # Who wears it, and how it varies
@@ -189,7 +229,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("android_app_name", help="The Android app's name."),
     # Known to Merchant Center, kept in `extra` as found
     *(
-        Attribute(name, Type.VERBATIM, column=False, parts=tuple(parts))
+        Attribute(name, Type.VERBATIM, column=False, parts=tuple(parts), aliases=_MERCHANT_API_NAMES.get(name, ()))
         for name, *parts in (
             line.split()
             for line in """
@@ -210,6 +250,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
             shipping_transit_business_days business_days
             shipping_handling_business_days business_days
             return country item_condition method shipping_fee
+            pickup_cost flat_rate
             """.strip().splitlines()
         )
     ),
@@ -222,17 +263,26 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         ).split()
     ),
     *(
-        Attribute(name, Type.VERBATIM, column=False)
+        Attribute(name, Type.VERBATIM, column=False, aliases=_MERCHANT_API_NAMES.get(name, ()))
         for name in (
             "short_title canonical_link lifestyle_image_link video_link virtual_model_link document_link "
-            "cost_of_goods_sold auto_pricing_min_price maximum_retail_price loyalty_program size_type size_system "
-            "item_group_title is_bundle multipack product_highlight popularity_rank certification "
+            "cost_of_goods_sold auto_pricing_min_price maximum_retail_price loyalty_program loyalty_points size_type "
+            "size_system item_group_title is_bundle multipack product_highlight popularity_rank disclosure_date "
+            "certification sell_on_google_quantity warranty sustainability_incentive "
+            "cloud_export_additional_properties "
+            "link_template mobile_link_template pickup_method pickup_sla store_code pickup_link_template "
+            "mobile_pickup_link_template display_ads_id display_ads_similar_id display_ads_title display_ads_link "
+            "display_ads_value "
             "energy_efficiency_class min_energy_efficiency_class max_energy_efficiency_class ads_redirect "
             "promotion_id excluded_destination included_destination shopping_ads_excluded_country pause "
             "external_seller_id shipping_label transit_time_label ships_from_country "
             "min_handling_time max_handling_time return_policy_label tax_category ads_labels adwords_redirect "
             "adwords_grouping ads_grouping android_url"
         ).split()
+    ),
+    *(
+        Attribute(name, Type.VERBATIM, "Of a vehicle." if name in VEHICLE_NAMES else "Of a home.", column=False)
+        for name in (*VEHICLE_NAMES, *PROPERTY_NAMES)
     ),
 )
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from bench.google_attributes import fields_in, further_names, missing_names
 from catalog.feeds.cleaning.check import Item, Rules, check_item
 from catalog.feeds.cleaning.values import addresses_in, is_moment, is_period
 from catalog.feeds.currencies import CURRENCIES, DECIMALS, PUBLISHED
@@ -319,3 +320,34 @@ def test_attributes_beside_a_namesake_with_a_text_are_kept() -> None:
     assert (repeated.values["color"], repeated.extra) == ("Red", {"color": {"@term": "NEW"}})
     enclosure = clean(enclosure=["a", {"@url": "https://e.com/a.mp3"}])
     assert enclosure.extra == {"enclosure": ["a", {"@url": "https://e.com/a.mp3"}]}
+
+
+# --- the table ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("found", "name"),
+    [
+        ("product_highlights", "product_highlight"),
+        ("returns", "return"),
+        ("questions_and_answers", "question_and_answer"),
+        ("certifications", "certification"),
+        ("warranty", "warranty"),
+        ("vin", "vin"),
+    ],
+)
+def test_the_names_of_the_merchant_api_are_known(found: str, name: str) -> None:
+    assert clean(**{found: "a"}).extra == {name: "a"}
+
+
+def test_the_plural_of_a_column_is_that_column() -> None:
+    assert clean(additional_image_links=[A, B]).values["additional_image_link"] == [A, B]
+    assert clean(gtins="4006381333931").values["gtin"] == "4006381333931"
+
+
+def test_what_the_table_lacks_of_googles_fields_is_found() -> None:
+    source = "class ProductAttributes(Message):\n    title: str = 1\n    gtins: list = 2\n    tomorrow: str = 3\n"
+    fields = fields_in(source)
+    assert (fields, missing_names(fields)) == (["title", "gtins", "tomorrow"], ["tomorrow"])
+    assert {"mpn", "quantity"} <= set(further_names(fields))
+    assert not {"title", "gtin"} & set(further_names(fields))
