@@ -374,6 +374,13 @@ CODES: tuple[Code, ...] = (
         "Write thousands without a separator and cents after a point, for example 1234.00 AED.",
     ),
     Code(
+        "price.separator",
+        _N,
+        "The amount has three digits after its only separator",
+        "Write thousands without a separator and cents after a point, for example 1234.00 AED. It was read as its "
+        "currency and the file's other amounts allow.",
+    ),
+    Code(
         "price.rounded",
         _W,
         "The amount has more decimals than its currency",

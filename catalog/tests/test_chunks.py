@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,19 @@ from catalog.imports.reading.stage import stage, stage_chunk
 from catalog.imports.sweep import sweep
 from catalog.models import Chunk, Feed, ImportRun, Product, Reading, Status
 from catalog.tests.conftest import Worker
-from catalog.tests.factories import at_once, counts, cutting_off, discarded, feed_of, item, items, received, uploaded
+from catalog.tests.factories import (
+    at_once,
+    counts,
+    cutting_off,
+    discarded,
+    execute,
+    feed_of,
+    item,
+    items,
+    planned,
+    received,
+    uploaded,
+)
 
 PIECE = 4_000  # bytes: some seven items
 MANY = [
@@ -277,3 +290,41 @@ def test_the_file_of_chunks_is_verified(feed: Feed) -> None:
     stage_locally(run)
     assert (run.status, run.error_code) == (Status.FAILED, "feed.file_changed")
     assert not run.staged.exists()
+
+
+@pytest.mark.parametrize(
+    ("first", "rest", "last_price", "amount", "in_chunks"),
+    [
+        ("12.500 AED", "155 AED", "155.00 AED", "12.500", False),
+        ("12.500 AED", "155 AED", "155,00 AED", "12500.000", False),
+        ("12.500 AED", "155.00 AED", "155,00 AED", None, True),
+        ("12,500 AED", "155 AED", "155,00 AED", None, False),
+        ("12,500 AED", "155.00 AED", "155.00 AED", "12500.000", True),
+    ],
+)
+def test_amounts_of_another_chunk_settle_one_as_in_one_piece(
+    first: str,
+    rest: str,
+    last_price: str,
+    amount: str | None,
+    in_chunks: bool,
+    feed: Feed,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    content = feed_of(item("first", price=first), *items(40, price=rest), item("last", price=last_price))
+    whole = in_one_piece(feed, content, monkeypatch, mode="add")
+    run = received(feed, content)
+    stage_locally(run)
+    assert (run.status, run.in_chunks) == (Status.REVIEW, in_chunks)
+    assert same(run, whole)
+    assert run.items == 42
+    staged = run.staged.get(position=1)
+    assert (staged.state, staged.price) == (("valid", Decimal(amount)) if amount else ("invalid", None))
+    assert not [name for name in run.names if name.startswith("#")]
+
+
+def test_a_recalled_item_still_shows_how_its_amount_is_written(feed: Feed) -> None:
+    usual = items(40, price="155.00 AED")
+    assert execute(planned(feed, item("first", price="12 AED"), *usual)).status == Status.APPLIED
+    run = planned(feed, item("first", price="12.500 AED"), *usual)
+    assert run.staged.get(position=1).price == Decimal("12.5")

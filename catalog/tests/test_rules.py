@@ -90,6 +90,7 @@ RULES: dict[str, tuple[str, dict[str, Any], str]] = {
     "price.format": ("price", {"price": "12,5O AED"}, "12,5O AED"),
     "price.lenient": ("price", {"price": "AED 12"}, "AED 12"),
     "price.ambiguous": ("price", {"price": "1.234 AED"}, "1.234 AED"),
+    "price.separator": ("price", {"price": "1,234 AED"}, "1,234 AED"),
     "price.rounded": ("price", {"price": "1.99999 AED"}, "1.99999 AED"),
     "price.currency": ("price", {"price": "$ 12"}, "$ 12"),
     "price.no_currency": ("price", {"price": "12.00"}, "12.00"),
@@ -258,7 +259,7 @@ def test_every_attribute_says_what_is_expected() -> None:
 NOTICES = (
     "description.html text.double_escaped url.space url.non_ascii url.characters availability.legacy choice.lenient "
     "attribute.empty attribute.unknown attribute.list attribute.two_names group.equals_id group.single text.markup "
-    "text.whitespace text.invisible_marks integer.lenient gtin.isbn10 feed.supplemental"
+    "text.whitespace text.invisible_marks integer.lenient price.separator gtin.isbn10 feed.supplemental"
 )
 
 

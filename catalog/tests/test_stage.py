@@ -249,7 +249,7 @@ TEXTS = [
     "above\n\\.\nbelow",
     r"\.",
     r"\N",
-    "NULL",
+    "NULL,",
     '"',
     'she said "yes", twice',
     "'single' and ''double''",

@@ -155,7 +155,7 @@ def _take_text(item: Item, slot: Slot, text: str, rules: Rules) -> None:
 
 def _without_marks(attribute: Attribute, text: str) -> str:
     """The text without the characters that nobody sees, where they mean nothing."""
-    if attribute.type in (Type.URL, Type.URLS):
+    if attribute.type in (Type.URL, Type.URLS, Type.CHOICE, Type.BOOLEAN):
         return v.without_outer_marks(text)
     if attribute.type in (Type.TEXT, Type.VERBATIM):
         return text if v.without_outer_marks(text) else ""

@@ -18,6 +18,7 @@ class Rules:
     `base_url` completes relative addresses. Links must be on `domain` or below it. `aliases` are pairs of an element's
     name in this shop and its attribute. `today` is the day of the import in ISO 8601; without it no date is too far
     ahead. `own_currency` is that of one item which says it beside its amounts.
+    `decimal_mark` is what the amounts of the file have shown that has to be read again: see `settled_mark`.
     """
 
     default_currency: str = ""
@@ -26,6 +27,7 @@ class Rules:
     aliases: tuple[tuple[str, str], ...] = ()
     today: str = ""
     own_currency: str = ""
+    decimal_mark: str = ""
 
 
 @dataclass(slots=True)
@@ -34,7 +36,8 @@ class Item:
 
     `values` holds the columns that have a value, by attribute name: str, Decimal, int, bool or a list of str, and the
     `currency` of all its amounts. `extra` holds everything else that was found, verbatim. `more_names` are the
-    attributes that `names_of` cannot find from the tags. `_tags` lists the tags of each attribute.
+    attributes that `names_of` cannot find from the tags, and the signs of the amounts. `_tags` lists the tags of each
+    attribute.
     """
 
     position: int

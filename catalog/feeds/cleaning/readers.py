@@ -198,7 +198,9 @@ def read_integer(item: Item, attribute: Attribute, text: str, _rules: Rules) -> 
 
 
 def read_money(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
-    money = v.parse_money(text, rules.own_currency or rules.default_currency)
+    money = v.parse_money(text, rules.own_currency or rules.default_currency, rules.decimal_mark)
+    if money.sign:
+        item.more_names.add(money.sign)
     if money.codes == ("price.format",):
         _set_unread_aside(item, "price.format", attribute, text)
         return

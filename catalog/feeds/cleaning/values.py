@@ -7,7 +7,7 @@ Every function is pure and fast, takes text without outer white space, and match
 import json
 import re
 import string
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
@@ -28,19 +28,44 @@ _GROUPED_IN_INDIA = re.compile(r"(\d{1,2}(?:,\d{2})*,\d{3})(\.\d{1,2})", re.ASCI
 
 
 class Money(NamedTuple):
-    """What an amount means. `amount` is None when it cannot be known; `codes` say what is wrong or unusual."""
+    """What an amount means. `amount` is None when it cannot be known; `codes` say what is wrong or unusual.
+
+    `sign` is one of `SIGNS`: what the amount shows about the file's other amounts, or needs to be shown by them.
+    """
 
     amount: Decimal | None
     currency: str = ""
     codes: tuple[str, ...] = ()
+    sign: str = ""
+
+
+# What the amounts of a file show together. As names of attributes these would be none: # begins no name.
+HAS_POINT, HAS_COMMA = "#decimal point", "#decimal comma"
+ONE_POINT, ONE_COMMA, ONE_COMMA_REFUSED = "#one point", "#one comma", "#one comma, refused"
+SIGNS = frozenset({HAS_POINT, HAS_COMMA, ONE_POINT, ONE_COMMA, ONE_COMMA_REFUSED})
+POINT, COMMA, BOTH = ".", ",", ".,"
+
+
+def settled_mark(signs: Collection[str]) -> str:
+    """The decimal mark that a file must be read with again, by the signs of its amounts: "." or "," or ".,".
+
+    "" when the first reading stands: nothing in it depends on the other amounts, or they settle nothing.
+    """
+    point, comma = HAS_POINT in signs, HAS_COMMA in signs
+    if point and comma:
+        return BOTH if ONE_COMMA in signs else ""
+    if comma:
+        return COMMA if {ONE_POINT, ONE_COMMA, ONE_COMMA_REFUSED} & set(signs) else ""
+    return POINT if point and {ONE_POINT, ONE_COMMA_REFUSED} & set(signs) else ""
 
 
 @lru_cache(maxsize=20_000)  # a feed repeats its prices, and reading one exactly is slow
-def parse_money(text: str, default_currency: str = "") -> Money:
+def parse_money(text: str, default_currency: str = "", decimal_mark: str = "") -> Money:
     """Read an amount with its currency: exactly, or not at all.
 
     Accepted: 155.00 AED and, reported as unusual, AED 155, 155,00 AED, 1,299.00 AED, 1.234,56 EUR, € 10.
-    An amount without a currency is in the default one, and reported.
+    An amount without a currency is in the default one, and reported. 12,500 AED has one reading, unless the
+    `decimal_mark` of the file's other amounts is a comma; 12.500 AED has one only where they have a mark.
     """
     spaced = text.replace("\u00a0", " ").replace("\u202f", " ")
     match = _AMOUNT.fullmatch(spaced)
@@ -52,47 +77,65 @@ def parse_money(text: str, default_currency: str = "") -> Money:
     currency = currency_named(word)
     if word and not currency:
         return Money(None, codes=("price.currency",))
-    number, usual = _parse_number(match[2], currency or default_currency)
+    number, usual, sign = _parse_number(match[2], currency or default_currency, decimal_mark)
     if number is None:
-        return Money(None, codes=("price.ambiguous" if usual else "price.format",))
+        return Money(None, codes=("price.ambiguous" if usual else "price.format",), sign=sign)
 
     one_blank = match[3] == " " and spaced == text
     written_as_asked = usual and not match[1] and word in ("", currency) and (one_blank or not word)
     codes: tuple[str, ...] = () if written_as_asked else ("price.lenient",)
+    if sign in (ONE_POINT, ONE_COMMA, ONE_COMMA_REFUSED):
+        codes = ("price.separator",)
     if not word:
         codes += ("price.no_currency",)
     currency = currency or default_currency
     too_large = ceiling(currency)
     amount = min(number, too_large).quantize(Decimal(1).scaleb(-DECIMALS.get(currency, 2)), ROUND_HALF_UP)
     if amount >= too_large:
-        return Money(None, codes=("price.too_large",))
+        return Money(None, codes=("price.too_large",), sign=sign)
     if not amount:
-        return Money(None, codes=("price.zero",))
+        return Money(None, codes=("price.zero",), sign=sign)
     if amount != number:
         codes += ("price.rounded",)
-    return Money(amount, currency, codes)
+    return Money(amount, currency, codes, sign)
 
 
-def _parse_number(text: str, currency: str) -> tuple[Decimal | None, bool]:
-    """The number, and whether it is written the usual way. (None, True) is ambiguous; (None, False) is not a number."""
-    if _PLAIN.fullmatch(text):
-        return Decimal(text), True
+def _parse_number(text: str, currency: str, mark: str) -> tuple[Decimal | None, bool, str]:
+    """The number, whether it is written the usual way, and its sign.
+
+    Without a number, True says that it is ambiguous, and False that it is not a number.
+    """
+    if match := _PLAIN.fullmatch(text):
+        return Decimal(text), True, HAS_POINT if match[1] else ""
     if match := _THREE_AFTER_POINT.fullmatch(text):
         # 1.234 may mean a thousand; 0.125 and 1234.500 may not.
-        sure = DECIMALS.get(currency) == 3 or match[1] == "0" or len(match[1]) > 3
-        return (Decimal(text) if sure else None), True
+        if DECIMALS.get(currency) == 3 or match[1] == "0" or len(match[1]) > 3:
+            return Decimal(text), True, HAS_POINT
+        number = {POINT: text, COMMA: text.replace(".", "")}.get(mark)
+        return (Decimal(number) if number else None), True, ONE_POINT
     if match := _DECIMAL_COMMA.fullmatch(text):
-        return Decimal(f"{match[1]}.{match[2]}"), False
+        return Decimal(f"{match[1]}.{match[2]}"), False, HAS_COMMA
     if match := _GROUPED.fullmatch(text):
         whole, separator, point, decimals = match.groups()
         if separator == point:
-            return None, False
-        if not point and separator in ".," and whole.count(separator) == 1:
-            return None, True
-        return Decimal(re.sub(r"\D", "", whole) + (f".{decimals}" if point else "")), False
+            return None, False, ""
+        if not point and separator == "," and whole.count(",") == 1:
+            return _one_comma(whole, currency, mark)
+        digits = re.sub(r"\D", "", whole) + (f".{decimals}" if point else "")
+        return Decimal(digits), False, {".": HAS_POINT, ",": HAS_COMMA}.get(point, "")
     if match := _GROUPED_IN_INDIA.fullmatch(text):
-        return Decimal(match[1].replace(",", "") + match[2]), False
-    return None, False
+        return Decimal(match[1].replace(",", "") + match[2]), False, HAS_POINT
+    return None, False, ""
+
+
+def _one_comma(text: str, currency: str, mark: str) -> tuple[Decimal | None, bool, str]:
+    """12,500 are thousands in a currency with two decimals or none: it would never be written with three."""
+    if text.startswith("0"):
+        return None, True, ONE_COMMA_REFUSED
+    if DECIMALS.get(currency, 3) < 3:
+        return (None if COMMA in mark else Decimal(text.replace(",", ""))), True, ONE_COMMA
+    number = {POINT: text.replace(",", ""), COMMA: text.replace(",", ".") if currency else ""}.get(mark)
+    return (Decimal(number) if number else None), True, ONE_COMMA_REFUSED
 
 
 # --- identifiers ------------------------------------------------------------------------------------
@@ -409,7 +452,7 @@ def _in_every_case(*words: str) -> Iterator[str]:
 
 
 NOTHING = frozenset(
-    {*_in_every_case("null", "none", "nan", "nil", "(null)", "(none)"), r"\N", "", "-", "--", "\u2013", "\u2014"}
+    {*_in_every_case("null", "none", "nan", "nil", "(null)", "(none)"), "", "-", "--", "\u2013", "\u2014"}
 )
 """Words that programs write where they have no value."""
 _NOT_FILLED_IN = frozenset(

@@ -20,6 +20,7 @@ from django.db.models import F
 
 from catalog.errors import FeedRefused
 from catalog.feeds.cleaning.check import MAX_UNKNOWN_NAMES, Occurring
+from catalog.feeds.cleaning.values import SIGNS, settled_mark
 from catalog.feeds.reading.items import Start, check_start
 from catalog.feeds.reading.slices import slices_of, without
 from catalog.feeds.reading.split import PIECE_BYTES, NotInPieces, Piece, Shell, pieces_of, read_piece, shell_of
@@ -162,6 +163,11 @@ def all_chunks_read(run: ImportRun) -> bool:
     return bool(run.in_chunks) and not run.chunks.filter(is_read=False).exists()
 
 
+def needs_other_amounts(run: ImportRun) -> bool:
+    """Whether an amount has to be read again by what those of other chunks have shown: then in one piece."""
+    return bool(settled_mark({name for names in run.chunks.values_list("names", flat=True) for name in names}))
+
+
 @transaction.atomic
 def gather_chunks(run: ImportRun) -> None:
     """Put together what the chunks say about the whole file, and forget them: both or neither, and once."""
@@ -174,7 +180,7 @@ def gather_chunks(run: ImportRun) -> None:
         names.update(chunk.names)
         unknown = chunk.unknown | unknown
         costs.append(chunk.cost)
-    run.names = sorted(names)
+    run.names = sorted(names - SIGNS)
     add_unknown_names(run, dict(islice(unknown.items(), MAX_UNKNOWN_NAMES)))
     run.metrics["stage"] = together(costs)
     run.save(update_fields=["names", "metrics"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from django.conf import settings
 from django.core.files.base import File
@@ -13,11 +14,12 @@ from catalog.errors import FeedRefused
 from catalog.feeds.broken.repair import RepairedStream, Repairs
 from catalog.feeds.broken.salvage import SALVAGEABLE, salvage_items
 from catalog.feeds.cleaning.check import Item, Occurring
+from catalog.feeds.cleaning.values import SIGNS, settled_mark
 from catalog.feeds.reading.formats import open_content
 from catalog.feeds.reading.items import read_items
 from catalog.imports.issues import add_issues, add_unknown_names, unknown_examples
 from catalog.imports.planning.plan import make_plan
-from catalog.imports.reading.chunks import all_chunks_read, cut_file, gather_chunks, read_chunk
+from catalog.imports.reading.chunks import all_chunks_read, cut_file, gather_chunks, needs_other_amounts, read_chunk
 from catalog.imports.reading.copy import ItemBatch, clean_items
 from catalog.imports.work.files import Verified, forget_chunks, opened
 from catalog.imports.work.metrics import Meter, speed
@@ -73,11 +75,17 @@ def finish_staging(run: ImportRun) -> None:
     """Plan, once, when all chunks are read. A worker that has claimed the run does so before it releases it."""
     if not all_chunks_read(run):
         return
+    again = False
     with claimed(run) as free, failing_in_words(run):
         run.refresh_from_db()
         if free and run.status == Status.STAGING:
-            gather_chunks(run)
-            _plan_staged(run)
+            if again := needs_other_amounts(run):
+                ImportRun.objects.filter(pk=run.pk, status=Status.STAGING).update(in_chunks=False)
+            else:
+                gather_chunks(run)
+                _plan_staged(run)
+    if again:
+        enqueue(Task.STAGE, run)
 
 
 def _plan_staged(run: ImportRun) -> None:
@@ -128,9 +136,12 @@ def _read_whole_file(run: ImportRun, on_progress: ProgressCallback | None) -> bo
     raise AssertionError("the last way to read a file returns or raises")
 
 
-def _read_once(run: ImportRun, on_progress: ProgressCallback | None, deadline: float) -> bool:
-    """Copy every item in, reading as `run.reading` says. False when the run was discarded meanwhile."""
-    limits, rules = settings.FEED_LIMITS, run.feed.rules
+def _read_once(run: ImportRun, on_progress: ProgressCallback | None, deadline: float, decimal_mark: str = "") -> bool:
+    """Copy every item in, reading as `run.reading` says. False when the run was discarded meanwhile.
+
+    When the file's amounts settle how others in it are to be read, all of it is read again.
+    """
+    limits, rules = settings.FEED_LIMITS, replace(run.feed.rules, decimal_mark=decimal_mark)
     occurring, repairs = Occurring(rules), Repairs()
     with opened(run) as file:
         verified = Verified(file, run.sha256, deadline)
@@ -148,7 +159,11 @@ def _read_once(run: ImportRun, on_progress: ProgressCallback | None, deadline: f
             run.refresh_from_db()
             return False
         verified.verify()
-    run.names = sorted(occurring.names)
+    mark = settled_mark(occurring.names)
+    if mark and not decimal_mark:
+        start_over(run, Reading(run.reading))
+        return _read_once(run, on_progress, deadline, mark)
+    run.names = sorted(occurring.names - SIGNS)
     repaired = {}
     for code, count in repairs.counts.items():
         places = [{"line": line, "product_id": "", "found": found} for line, found in repairs.examples[code]]
