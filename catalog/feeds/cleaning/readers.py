@@ -55,8 +55,17 @@ def check_gtin(item: Item, attribute: Attribute, text: str) -> None:
         item.report(code, attribute.name, text + advice)
 
 
+def _is_plain(text: str) -> bool:
+    """Whether it is one address in plain ASCII, with nothing in it that may be a second one or escaped twice."""
+    return text.find("://", 8) < 0 and ";" not in text and "%25" not in text and not v.url_issue(text)
+
+
 def read_url(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
     """One address. Of a list, the first is used."""
+    limit = attribute.max_length or attribute.limit
+    if _is_plain(text) and len(text) <= limit:
+        item.values[attribute.name] = text  # no template could be in it
+        return
     url = text
     if "://" in text[8:] or text[-1] == "|" or text[0] in '["':
         urls = v.addresses_in(text)
@@ -68,20 +77,20 @@ def read_url(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
             item.report("attribute.list", attribute.name, text)
             item.keep(attribute.name + ORIGINAL, text)
     code = v.url_issue(url)
-    if code or len(url) > (attribute.max_length or attribute.limit):
+    if code or len(url) > limit:
         usable = _usable_address(item, attribute.name, url, code, rules)
         if usable:
             read_text(item, attribute, usable, rules)
     else:
-        item.values[attribute.name] = url  # plain ASCII, and no template could be in it
+        item.values[attribute.name] = url
         if ";" in url or "%25" in url:
             _check_escapes(item, attribute.name, url)
 
 
 def read_urls(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
     """One address, or several."""
-    if "://" not in text[8:] and text[-1] != "|" and text[0] not in '["':
-        _add_url(item, attribute, text, rules)
+    if _is_plain(text):
+        _add_usable(item, attribute, text, text)
         return
     addresses = v.addresses_in(text)
     if not addresses:
@@ -102,6 +111,10 @@ def _add_url(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
             return
     elif ";" in text or "%25" in text:
         _check_escapes(item, attribute.name, text)
+    _add_usable(item, attribute, url, text)
+
+
+def _add_usable(item: Item, attribute: Attribute, url: str, text: str) -> None:
     urls = item.values.setdefault(attribute.name, [])
     urls.append(url)
     if attribute.max_length and len(url) > attribute.max_length:
