@@ -4,6 +4,7 @@ import http.client
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from datetime import timedelta
@@ -14,17 +15,20 @@ import pytest
 from celery import current_app
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.db.models.functions import Now
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, Client, encode_multipart
 
 from accounts.models import User
+from catalog.imports.apply import apply
+from catalog.imports.confirm import confirm
 from catalog.imports.receive import receive
 from catalog.imports.sweep import sweep
-from catalog.imports.work.queue import claimed
+from catalog.imports.work.queue import CATALOGUE_LOCK, claimed
 from catalog.models import Attempt, Feed, ImportRun, Status
 from catalog.models.runs import ENDS
 from catalog.tests.api import UPLOAD
-from catalog.tests.factories import counts, feed_of, item, items, received, uploaded, wait_until
+from catalog.tests.factories import at_once, counts, feed_of, item, items, planned, received, uploaded, wait_until
 from notifications.models import Message
 from tests.workers import MOST_SECONDS, arrives, running, started
 
@@ -195,3 +199,36 @@ def free_port() -> int:
 def answers(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_imports_behind_the_catalogue_s_lock_take_no_worker_and_are_applied_in_order(
+    queue: str, settings: Any, tmp_path: Path, feed: Feed
+) -> None:
+    first, second = (planned(feed, item(name)) for name in ("1", "2"))
+    with running(queue, settings, "--concurrency=1", log=tmp_path / "worker.log"):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s, 0)", [CATALOGUE_LOCK])
+            for run in (first, second):
+                confirm(run, plan_hash=run.plan_hash, by=None)
+            arrives(uploaded(feed, feed_of(item("3"))), Status.REVIEW)
+            time.sleep(3)
+            assert not ImportRun.objects.filter(status=Status.APPLIED).exists()
+            cursor.execute("SELECT pg_advisory_unlock(%s, 0)", [CATALOGUE_LOCK])
+            released = time.monotonic()
+        arrives(first, Status.APPLIED)
+        arrives(second, Status.APPLIED)
+    assert time.monotonic() - released < 15
+    assert first.finished_at
+    assert second.finished_at
+    assert first.finished_at < second.finished_at
+
+
+def test_a_call_that_meets_a_worker_about_to_let_go_is_not_swallowed(feed: Feed, monkeypatch: Any) -> None:
+    run = planned(feed, item("1"))
+    calls: list[tuple[str, int]] = []
+    monkeypatch.setattr("celery.current_app.send_task", lambda name, args, **_: calls.append((name, *args)))
+    with claimed(run):
+        confirm(run, plan_hash=run.plan_hash, by=None)
+        assert at_once(lambda: apply(run)) == [None]  # the call for it comes, and finds the run claimed
+        assert calls == [("catalog.apply", run.pk)]
+    assert calls == [("catalog.apply", run.pk)] * 2

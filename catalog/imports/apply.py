@@ -1,13 +1,23 @@
 """Execute a confirmed plan."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
-from django.db import transaction
+from django.db import Error, transaction
 
 from catalog.imports.notices import notify_outcome
 from catalog.imports.permissions import still_allowed
 from catalog.imports.sql import column_list, execute, fetch_rows
-from catalog.imports.work.queue import CATALOGUE_LOCK, Task, claimed, enqueue, failing_in_words, retried, timed
+from catalog.imports.work.queue import (
+    Task,
+    call_next,
+    claimed,
+    enqueue,
+    failing_in_words,
+    lock_catalogue,
+    retried,
+    timed,
+)
 from catalog.models import CatalogState, ImportRun, Operation, Status
 from catalog.models.fields import SHARED, columns_in_file
 
@@ -30,28 +40,36 @@ def carry_out(
 ) -> None:
     """Let `act` change the catalogue and return the run's new counts; with them the run goes from `during` to `to`.
 
-    One transaction under the catalogue's lock, and nothing at all when the run is in another status by then, or who
-    asked for it may not any more.
+    One transaction under the catalogue's lock. Nothing at all while another import has that, when the run is in another
+    status by then, or who asked for it may not any more.
     """
-    with claimed(run) as free, failing_in_words(run):
-        if not free:
+    had_lock = False
+
+    @transaction.atomic
+    def carry_out_once() -> None:
+        nonlocal had_lock
+        locked = ImportRun.objects.get(pk=run.pk)
+        if locked.status != during or not lock_catalogue(locked):
             return
+        had_lock = True
+        locked = ImportRun.objects.select_for_update().get(pk=run.pk)
+        if locked.status != during or not still_allowed(locked):
+            return
+        with timed(locked, step):
+            counts = act(locked)
+        locked.move(during, to=to, seconds=locked.seconds, metrics=locked.metrics, words_due=True, **counts)
+        notify_outcome(locked, step)
+        enqueue(Task.CLEAN_UP, locked)
 
-        @transaction.atomic
-        def carry_out_once() -> None:
-            # One import at a time changes the catalogue: two over the same products end as one after the other.
-            execute("SELECT pg_advisory_xact_lock(%(lock)s, 0)", lock=CATALOGUE_LOCK)
-            locked = ImportRun.objects.select_for_update().get(pk=run.pk)
-            if locked.status != during or not still_allowed(locked):
-                return
-            with timed(locked, step):
-                counts = act(locked)
-            locked.move(during, to=to, seconds=locked.seconds, metrics=locked.metrics, words_due=True, **counts)
-            notify_outcome(locked, step)
-            enqueue(Task.CLEAN_UP, locked)
-
-        retried(carry_out_once)
-        run.refresh_from_db()
+    try:
+        with claimed(run) as free, failing_in_words(run):
+            if free:
+                retried(carry_out_once)
+                run.refresh_from_db()
+    finally:
+        if had_lock:
+            with suppress(Error):  # a connection that is lost: the sweep calls
+                call_next()
 
 
 def lay_over(run: ImportRun) -> dict[str, int]:

@@ -8,19 +8,11 @@ from django.db.models.functions import Now
 
 from catalog.imports.confirm import go_on
 from catalog.imports.work.attempts import fence_the_silent, forget_ended, working_and_lost
-from catalog.imports.work.queue import Task, enqueue
+from catalog.imports.work.queue import TASKS, enqueue
 from catalog.models import Attempt, ImportRun, Status
 
 # Long enough for a message to arrive and be taken up; a second one for the same work does nothing.
 WAITING_TIME = timedelta(minutes=2)
-
-_TASKS = {
-    Status.RECEIVED: Task.STAGE,
-    Status.STAGING: Task.STAGE,
-    Status.APPLYING: Task.APPLY,
-    Status.UNDOING: Task.UNDO,
-    Status.REDOING: Task.REDO,
-}
 
 
 def sweep() -> list[ImportRun]:
@@ -34,10 +26,11 @@ def sweep() -> list[ImportRun]:
     forget_ended()
     for run in ImportRun.objects.filter(status=Status.REVIEW, changed_at__lt=Now() - WAITING_TIME):
         go_on(run)
-    waited = Q(changed_at__lt=Now() - WAITING_TIME)
+    has_waited = Q(next_try_at=None) | Q(next_try_at__lt=Now())
+    waited = Q(changed_at__lt=Now() - WAITING_TIME) & has_waited
     begun = Exists(Attempt.objects.filter(run=OuterRef("pk")))
     left = []
-    runs = ImportRun.objects.filter(waited | begun, status__in=_TASKS).order_by("pk")
+    runs = ImportRun.objects.filter(waited | begun, status__in=TASKS).order_by("pk")
     waiting = {*runs.filter(waited).values_list("pk", flat=True)}
     for run in runs:
         is_worked_on, lost_a_worker = working_and_lost(run)
@@ -45,5 +38,5 @@ def sweep() -> list[ImportRun]:
             left.append(run)
     with transaction.atomic():
         for run in left:
-            enqueue(_TASKS[Status(run.status)], run)
+            enqueue(TASKS[Status(run.status)], run)
     return left

@@ -97,6 +97,7 @@ class ImportRun(models.Model):
     created_at = models.DateTimeField(_("uploaded"), auto_now_add=True)
     changed_at = models.DateTimeField(db_default=Now(), help_text=_("When it got its status."))
     finished_at = models.DateTimeField(_("finished"), null=True)
+    next_try_at = models.DateTimeField(null=True, help_text=_("When a worker looks at it again that had to wait."))
 
     reading = models.TextField(_("reading"), choices=Reading, default=Reading.STRICT)
     holds = models.JSONField(default=list, help_text=_("Why a person has to look: code and message of each reason."))
@@ -269,6 +270,9 @@ class Attempt(models.Model):
     backend = models.IntegerField()
     server_started_at = models.DateTimeField()
     alive_at = models.DateTimeField(help_text=_("By the database's clock."))
+    called = models.BooleanField(
+        default=False, db_default=False, help_text=_("A task came meanwhile, found the lock taken and ended.")
+    )
 
     class Meta:
         default_permissions = ()

@@ -284,6 +284,8 @@ def test_two_imports_of_the_same_products_end_as_one_after_the_other(feed: Feed,
         red = confirmed(feed, *items(200, color=f"Red {n}"), news)
         blue = confirmed(other_feed, news, *reversed(items(200, color=f"Blue {n}")))
         assert at_once(lambda: apply(red), lambda: apply(blue)) == [None, None]  # noqa: B023 - called at once
+        for waiting in (red, blue):
+            apply(waiting)  # the one that found the catalogue's lock taken is called again
         winner, loser = (red, blue) if counts(red).get("changed") else (blue, red)
         assert counts(winner) == {"items": 201, "created": 1, "changed": 200}
         assert counts(loser) == {"items": 201, "conflict": 201}

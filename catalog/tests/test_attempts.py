@@ -407,7 +407,7 @@ def test_the_page_says_that_another_worker_took_over(run: ImportRun) -> None:
 
 
 def test_the_page_says_nothing_of_a_worker_that_is_well(run: ImportRun) -> None:
-    with attempted(run, RUN_LOCK, run.pk):
+    with attempted(run, RUN_LOCK, run.pk, lambda: None):
         assert told(run) == []
 
 

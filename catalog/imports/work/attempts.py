@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -25,20 +26,22 @@ from catalog.models.runs import BUSY
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3
+_MOMENTS = 50  # hundredths of a second
 BEAT_SECONDS = 10.0
 QUIET_SECONDS = 30  # without a sign of life, until people are told
 MAX_SILENCE_SECONDS = 90  # until the holder is fenced
 
 
 @contextmanager
-def attempted(run: ImportRun, kind: int, number: int) -> Iterator[int]:
+def attempted(run: ImportRun, kind: int, number: int, call_again: Callable[[], None]) -> Iterator[int]:
     """Take the lock `(kind, number)`, which stands for the run or for a part of it, and work on that.
 
     Yields which attempt this is, or 0 when another connection has the lock. Only what a lost worker began counts: an
     attempt that ends, however it ends, is over, and one that the database broke off does not count. Statements may take
-    as long as a task, and no longer.
+    as long as a task, and no longer. `call_again` is called after an attempt during which another connection came for
+    the lock: what that was to do may have come up after this one had looked.
     """
-    begun = begin_attempt(run, kind, number)
+    begun = _begin_or_call(run, kind, number)
     if begun is None:
         yield 0
         return
@@ -53,10 +56,12 @@ def attempted(run: ImportRun, kind: int, number: int) -> Iterator[int]:
             # The lock went with a connection that is lost. When the server is away, its new start says what happened.
             if is_lost(error) and not connection.in_atomic_block:
                 connection.close_if_unusable_or_obsolete()
-            _let_go(_GIVE_BACK if is_lost(error) else _END, kind, number, backend)
+            if _let_go(_GIVE_BACK if is_lost(error) else _END, kind, number, backend) and not is_lost(error):
+                call_again()
         raise
     else:
-        _let_go(_END, kind, number, backend)
+        if _let_go(_END, kind, number, backend):
+            call_again()
     finally:
         beating.set()
         heart.join()
@@ -73,15 +78,21 @@ _BEGIN = """
     FROM lock WHERE is_ours
     ON CONFLICT (kind, number) DO UPDATE SET
         count = attempt.count + (attempt.server_started_at = excluded.server_started_at)::int,
-        backend = excluded.backend, server_started_at = excluded.server_started_at, alive_at = excluded.alive_at
+        called = false, backend = excluded.backend,
+        server_started_at = excluded.server_started_at, alive_at = excluded.alive_at
     RETURNING count, backend
 """
 # Row and lock go in one message too. Another worker that took over has a backend, and so a row, of its own.
-_END = "DELETE FROM catalog_attempt WHERE kind = %(kind)s AND number = %(number)s AND backend = %(backend)s"
-_GIVE_BACK = """
-    UPDATE catalog_attempt SET count = count - 1 WHERE kind = %(kind)s AND number = %(number)s AND backend = %(backend)s
+_MINE = "WHERE kind = %(kind)s AND number = %(number)s AND backend = %(backend)s RETURNING called"
+_END = f"DELETE FROM catalog_attempt {_MINE}"
+_GIVE_BACK = f"UPDATE catalog_attempt SET count = count - 1 {_MINE}"
+_LET_GO = """
+    RESET statement_timeout; RESET lock_timeout;
+    WITH row AS ({of_row}), lock AS MATERIALIZED (SELECT pg_advisory_unlock(%(kind)s, %(number)s))
+    SELECT COALESCE((SELECT called FROM row), false) FROM lock
 """
-_LET_GO = "; SELECT pg_advisory_unlock(%(kind)s, %(number)s); RESET statement_timeout; RESET lock_timeout"
+# Waits for a holder that is just letting go: then there is no row any more, and the lock is free in a moment.
+_CALL = "UPDATE catalog_attempt SET called = true WHERE kind = %(kind)s AND number = %(number)s"
 
 
 def begin_attempt(run: ImportRun, kind: int, number: int) -> tuple[int, int] | None:
@@ -92,10 +103,23 @@ def begin_attempt(run: ImportRun, kind: int, number: int) -> tuple[int, int] | N
     return None
 
 
-def _let_go(of_row: str, kind: int, number: int, backend: int) -> None:
-    """End the attempt or give it back, and let go of the lock."""
-    if not connection.needs_rollback:
-        execute(of_row + _LET_GO, kind=kind, number=number, backend=backend)
+def _begin_or_call(run: ImportRun, kind: int, number: int) -> tuple[int, int] | None:
+    """Take the lock, or leave word with the connection that has it. Never neither: the holder sees the word."""
+    for _ in range(_MOMENTS):
+        if begun := begin_attempt(run, kind, number):
+            return begun
+        if execute(_CALL, kind=kind, number=number):
+            return None
+        time.sleep(0.01)  # the holder lets go in this moment, or has just begun
+    return None
+
+
+def _let_go(of_row: str, kind: int, number: int, backend: int) -> bool:
+    """End the attempt or give it back, and let go of the lock: whether another connection came for it meanwhile."""
+    if connection.needs_rollback:
+        return False
+    (called,) = fetch_row(_LET_GO.format(of_row=of_row), kind=kind, number=number, backend=backend)
+    return bool(called)
 
 
 # --- the heartbeat ------------------------------------------------------------------------------------

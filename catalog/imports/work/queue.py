@@ -10,18 +10,21 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import timedelta
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
+from django.db.models.functions import Now
 from kombu.exceptions import OperationalError as BrokerError
 
 from catalog.connections import is_lost
 from catalog.errors import CatalogError
 from catalog.imports.notices import notify_failed
+from catalog.imports.sql import execute, fetch_row
 from catalog.imports.work.attempts import MAX_ATTEMPTS, attempted
 from catalog.imports.work.files import TookTooLong, forget_chunks
 from catalog.imports.work.metrics import Meter
@@ -49,6 +52,15 @@ class Task(StrEnum):
     SWEEP = "catalog.sweep"
 
 
+# What is to be done with a run that waits for a worker.
+TASKS = {
+    Status.RECEIVED: Task.STAGE,
+    Status.STAGING: Task.STAGE,
+    Status.APPLYING: Task.APPLY,
+    Status.UNDOING: Task.UNDO,
+    Status.REDOING: Task.REDO,
+}
+
 Send: TypeAlias = Callable[[Task, "ImportRun | Chunk"], None]
 
 
@@ -57,10 +69,10 @@ def enqueue(task: Task, row: ImportRun | Chunk) -> None:
     _send.get()(task, row)
 
 
-def _send_to_broker(task: Task, row: ImportRun | Chunk) -> None:
+def _send_to_broker(task: Task, row: ImportRun | Chunk, **options: Any) -> None:
     def send() -> None:
         try:
-            enqueue_now(task.value, args=[row.pk])
+            enqueue_now(task.value, args=[row.pk], **options)
         except BrokerError as error:
             log.error("The broker does not answer; %s waits for the sweep: %s", row, error)
 
@@ -87,10 +99,63 @@ def claimed(row: ImportRun | Chunk) -> Iterator[bool]:
     A run over which too many workers were lost has failed by then.
     """
     run, kind = (row, RUN_LOCK) if isinstance(row, ImportRun) else (row.run, CHUNK_LOCK)
-    with attempted(run, kind, row.pk) as attempt:
+
+    def call_again() -> None:
+        now = ImportRun.objects.filter(pk=run.pk).first()
+        # The chunks of a run have tasks of their own.
+        has_to_go_on = now and (now.status != Status.STAGING or now.in_chunks is False)
+        if kind == RUN_LOCK and now and has_to_go_on and (task := TASKS.get(Status(now.status))):
+            _send_to_broker(task, now)
+
+    with attempted(run, kind, row.pk, call_again) as attempt:
         if attempt > MAX_ATTEMPTS:
             fail(run, "worker_lost", lost_in_words(run))
         yield bool(attempt)
+
+
+# --- the catalogue's lock --------------------------------------------------------------------------------
+
+LOOK_AGAIN_SECONDS = 5  # whoever lets go of the lock calls the next run; this is for holders that were lost
+
+
+def lock_catalogue(run: ImportRun) -> bool:
+    """Take the catalogue's lock until the transaction ends: one import at a time changes the catalogue.
+
+    A worker does not wait for it, because other imports need its process. False then: the run is called again when the
+    lock is free, in the order in which runs were confirmed. The shell has only this run, and waits.
+    """
+    if _send.get() is not _send_to_broker:
+        execute("SELECT pg_advisory_xact_lock(%(lock)s, 0)", lock=CATALOGUE_LOCK)
+        return True
+    (is_ours,) = fetch_row("SELECT pg_try_advisory_xact_lock(%(lock)s, 0)", lock=CATALOGUE_LOCK)
+    if is_ours:
+        first = first_waiting()
+        if first is None or first.pk == run.pk or run.status not in CHANGING:
+            return True
+        _send_to_broker(TASKS[Status(first.status)], first)
+    _look_again_later(run)
+    return False
+
+
+CHANGING = (Status.APPLYING, Status.UNDOING, Status.REDOING)
+
+
+def first_waiting() -> ImportRun | None:
+    """The run that was first asked to change the catalogue, and has not done so."""
+    return ImportRun.objects.filter(status__in=CHANGING).order_by("changed_at", "pk").first()
+
+
+def call_next() -> None:
+    """The catalogue's lock is free again: have the run that waited longest for it take it."""
+    if first := first_waiting():
+        _send_to_broker(TASKS[Status(first.status)], first)
+
+
+def _look_again_later(run: ImportRun) -> None:
+    """Once, however many of the run's tasks find the lock taken."""
+    due = ImportRun.objects.filter(Q(next_try_at=None) | Q(next_try_at__lte=Now()), pk=run.pk, status__in=CHANGING)
+    if due.update(next_try_at=Now() + timedelta(seconds=LOOK_AGAIN_SECONDS)):
+        _send_to_broker(TASKS[Status(run.status)], run, countdown=LOOK_AGAIN_SECONDS)
 
 
 def lost_in_words(run: ImportRun) -> str:
