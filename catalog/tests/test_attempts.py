@@ -69,7 +69,9 @@ def lose_a_worker(run: ImportRun) -> None:
 
 def is_free(run: ImportRun) -> bool:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 1 AND objid = %s", [run.pk])
+        own = "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        of_run = f"locktype = 'advisory' AND classid = 1 AND objid = %s AND {own}"
+        cursor.execute(f"SELECT FROM pg_locks WHERE {of_run}", [run.pk])
         return not cursor.rowcount
 
 

@@ -1,9 +1,10 @@
 """A big file is read in chunks: the same rows as in one piece, once each, whoever reads them and is lost."""
 
+import errno
 import gzip
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -15,6 +16,7 @@ from django.core.files.storage import default_storage
 from django.db import OperationalError
 from django.db.models import F
 
+from catalog.errors import FeedRefused
 from catalog.feeds.reading import split
 from catalog.imports.local import stage_locally
 from catalog.imports.reading import chunks
@@ -328,3 +330,25 @@ def test_a_recalled_item_still_shows_how_its_amount_is_written(feed: Feed) -> No
     assert execute(planned(feed, item("first", price="12 AED"), *usual)).status == Status.APPLIED
     run = planned(feed, item("first", price="12.500 AED"), *usual)
     assert run.staged.get(position=1).price == Decimal("12.5")
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["broken off", "full storage"])
+def test_an_unpacked_copy_that_fails_is_deleted(feed: Feed, full: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "TYPICAL_PACKING_RATIO", 1000)
+    failure = OSError(errno.ENOSPC, "No space left on device") if full else FeedRefused("feed.broken", "It ends.")
+
+    def break_off(_feed: chunks.UnpackedFeed, _size: int | None = None) -> Iterator[bytes]:
+        yield b"<rss>"
+        raise failure
+
+    monkeypatch.setattr(chunks.UnpackedFeed, "chunks", break_off)
+    run = received(feed, gzip.compress(feed_of(*MANY)))
+    stage(run)
+    run.refresh_from_db()
+    if full:
+        assert (run.status, run.error_code) == (Status.FAILED, "storage")
+        assert "no room left to unpack" in run.error
+    else:
+        assert run.status == Status.REVIEW  # read in one piece
+    assert not run.spool
+    assert default_storage.listdir("spools")[1] == []

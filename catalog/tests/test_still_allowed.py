@@ -84,10 +84,10 @@ def test_an_undo_and_a_redo_whose_asker_may_not_any_more_leave_the_import_as_it_
     feed: Feed, alice: User, withdraw: Callable[[User], None]
 ) -> None:
     run = applied(feed, item("1"))
-    request_undo(run, by=alice)
     other = applied(feed, item("2"))
     request_undo(other, by=None)
     undo(other)
+    request_undo(run, by=alice)
     request_redo(other, by=alice)
     withdraw(alice)
     undo(run)

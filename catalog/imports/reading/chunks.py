@@ -6,9 +6,11 @@ wrong with it.
 
 from __future__ import annotations
 
+import errno
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, fields
 from itertools import islice
 
@@ -27,7 +29,7 @@ from catalog.feeds.reading.split import PIECE_BYTES, NotInPieces, Piece, Shell, 
 from catalog.imports.issues import Example, add_issues, add_unknown_names, merge_counts, unknown_examples
 from catalog.imports.reading.copy import ItemBatch, clean_items
 from catalog.imports.reading.unchanged import copy_unchanged, digest_items
-from catalog.imports.work.files import TookTooLong, Verified, forget_chunks, opened
+from catalog.imports.work.files import NoRoomToUnpack, TookTooLong, Verified, forget_chunks, opened
 from catalog.imports.work.metrics import Meter, together
 from catalog.imports.work.queue import claimed, failing_in_words
 from catalog.models import Chunk, ImportRun, Status
@@ -66,8 +68,17 @@ def _cut_open_file(run: ImportRun) -> Iterator[Chunk]:
         elif is_worth_cutting(run):
             # A packed file can only be read from its beginning, so it is unpacked first, if it can then be cut.
             shell_of(start)
-            run.spool.name = default_storage.save(f"spools/{uuid.uuid4()}", UnpackedFeed(start))
+            # Known before it is made, so that what a failure leaves of it is deleted, here or after a lost worker.
+            run.spool.name = f"spools/{uuid.uuid4()}"
             run.save(update_fields=["spool"])
+            try:
+                default_storage.save(run.spool.name, UnpackedFeed(start))
+            except BaseException as error:
+                with suppress(OSError):
+                    default_storage.delete(run.spool.name)
+                if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise NoRoomToUnpack from error
+                raise
             verified.verify()
             with run.spool.open("rb") as spool:
                 yield from _create_chunks(run, check_start(spool, settings.FEED_LIMITS))

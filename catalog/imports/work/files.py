@@ -7,7 +7,7 @@ import time
 
 from django.core.files.base import File
 
-from catalog.errors import FeedRefused
+from catalog.errors import CatalogError, FeedRefused
 from catalog.feeds.reading.items import CHUNK_BYTES
 from catalog.models import ImportRun
 
@@ -25,6 +25,16 @@ def opened(run: ImportRun) -> File[bytes]:
             "feed.file_changed", f"The stored file has {size} bytes, not {run.file_size}. Upload it again."
         )
     return file
+
+
+class NoRoomToUnpack(CatalogError):
+    """The storage is full, and the file has to be unpacked to be read."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "storage",
+            "The storage has no room left to unpack the file. No product was changed. Make room, then upload it again.",
+        )
 
 
 class TookTooLong(Exception):
