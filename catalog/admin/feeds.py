@@ -43,7 +43,7 @@ class FeedAdmin(ModelAdmin):
     prepopulated_fields = {"slug": ["name"]}
     fieldsets = [
         (None, {"fields": ["name", "slug"]}),
-        (_("Imports"), {"fields": ["mode", "auto_apply"]}),
+        (_("Imports"), {"fields": ["mode", "auto_apply", "may_change_others"]}),
         (
             _("Limits that hold an import for review"),
             {
@@ -58,6 +58,8 @@ class FeedAdmin(ModelAdmin):
                     "guard_currency",
                     "guard_out_of_stock",
                     "guard_zero_price",
+                    "guard_lost_values",
+                    "guard_duplicates",
                     "guard_invalid",
                 ],
             },

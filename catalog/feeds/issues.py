@@ -354,6 +354,13 @@ CODES: tuple[Code, ...] = (
         "Two ids differ only in capital and small letters",
         "Check whether they are one product. Capital and small letters count as different, so both are imported.",
     ),
+    Code(
+        "id.other_feed",
+        _W,
+        "The product belongs to another feed and stays as it is",
+        "Import it into that feed, give the products ids of their own, or allow this feed to change the products of "
+        "others on its page.",
+    ),
     Code("id.control_chars", _E, "The id contains invisible characters", "Use visible characters only."),
     Code(
         "price.format",

@@ -103,9 +103,15 @@ class Feed(models.Model):
         validators=[validate_aliases],
         help_text=_('Elements that only this shop calls so, with the attribute: {"artikelnummer": "mpn"}.'),
     )
+    may_change_others = models.BooleanField(
+        _("may change other feeds' products"),
+        default=False,
+        db_default=False,
+        help_text=_("Otherwise a product that another feed brought stays as it is when this feed has its id, too."),
+    )
     guard_archived = percent(
         _("archived, in %"),
-        10,
+        20,
         _("A person has to look when an import would archive a larger share of this feed's products."),
     )
     guard_items = percent(
@@ -129,6 +135,16 @@ class Feed(models.Model):
     )
     guard_zero_price = percent(
         _("zero or negative prices, in %"), 1, _("When there are more such prices for each hundred items.")
+    )
+    guard_lost_values = percent(
+        _("lost values, in %"),
+        10,
+        _("When a larger share of the products would lose a value, for example the brand, the GTIN or the picture."),
+    )
+    guard_duplicates = percent(
+        _("duplicates that differ, in %"),
+        10,
+        _("When a larger share of the items has the id of a later item, and other values."),
     )
     guard_invalid = percent(_("invalid items, in %"), 30, _("When a larger share of the items cannot be imported."))
     created_at = models.DateTimeField(auto_now_add=True)

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
@@ -307,10 +308,14 @@ class StagedItem(ItemFields):
     issues = models.JSONField(default=list)
     digest = models.UUIDField(null=True)
     shape = models.BigIntegerField(null=True)
+    # The columns for which the item has no value that is understood: the plan fills in what is known of the product.
+    kept = ArrayField(models.TextField(), null=True)
 
     class Meta:
         default_permissions = ()
         indexes = [
+            # known_values: the items with columns to fill in
+            models.Index("run", "position", name="stageditem_kept", condition=models.Q(kept__isnull=False)),
             # one in thirty-two, which tells where the others are: with all of them, each row would go to another page
             models.Index("run", "digest", name="stageditem_probe", condition=models.Q(digest__lt=PROBES_BELOW)),
             # the invalid items of a run, page by page, and the first of them for its mail: few among a million

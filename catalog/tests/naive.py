@@ -17,6 +17,8 @@ CONSTANT = {name: FLAWLESS[name] for name in ("description", "brand", "mpn", "li
 AMOUNTS = {*MONEY_NAMES, "currency"}
 IMAGES = ["https://www.example.com/2.jpg", "https://www.example.com/3.jpg"]
 
+# What stands there is not understood: a product keeps its own value, and a new one has none.
+UNREAD = object()
 # An element, what may be written in it, and what the columns and `extra` hold of it then.
 Written = tuple[Any, dict[str, Any], dict[str, Any]]
 ELEMENTS: dict[str, list[Written]] = {
@@ -26,11 +28,16 @@ ELEMENTS: dict[str, list[Written]] = {
         ("AED 10", {"price": Decimal(10), "currency": "AED"}, {}),
         ("12.50 AED", {"price": Decimal("12.5"), "currency": "AED"}, {}),
         ("10.00 SAR", {"price": Decimal(10), "currency": "SAR"}, {}),
+        ("10.00", {"price": Decimal(10), "currency": UNREAD}, {}),
     ],
-    "sale_price": [("5.00", {"sale_price": Decimal(5)}, {}), ("6.00", {"sale_price": Decimal(6)}, {})],
+    "sale_price": [
+        ("5.00", {"sale_price": Decimal(5)}, {}),
+        ("6.00", {"sale_price": Decimal(6)}, {}),
+        ("soon", {"sale_price": UNREAD}, {}),
+    ],
     "color": [("Red", {"color": "Red"}, {}), (" Blue ", {"color": "Blue"}, {}), ("", {}, {})],
-    "gender": [("male", {"gender": "male"}, {}), ("Herren", {}, {"gender": "Herren"})],
-    "quantity": [("3", {"quantity": 3}, {}), ("0", {"quantity": 0}, {}), ("four", {}, {"quantity": "four"})],
+    "gender": [("male", {"gender": "male"}, {}), ("Herren", {"gender": UNREAD}, {})],
+    "quantity": [("3", {"quantity": 3}, {}), ("0", {"quantity": 0}, {}), ("four", {"quantity": UNREAD}, {})],
     "adult": [("yes", {"adult": True}, {}), ("no", {"adult": False}, {})],
     "additional_image_link": [
         (IMAGES, {"additional_image_link": IMAGES}, {}),
@@ -155,12 +162,15 @@ class Naive:
         """Plan one item; in which count it is."""
         row = self.rows.get(id)
         if row is None:
-            run.changes[id] = Change("create", {}, {}, None, values={**found.columns, "extra": found.extra})
+            columns = {name: BLANK[name] if value is UNREAD else value for name, value in found.columns.items()}
+            run.changes[id] = Change("create", {}, {}, None, values={**columns, "extra": found.extra})
             return "created"
-        if mode == Mode.ADD:
+        is_full = names >= {*REQUIRED}
+        if mode == Mode.ADD or (row.feed not in (None, run.feed) and (is_full or row.archived)):
             return "existing"
         spoken = names | ({"currency"} if "price" in names else set())
         new = {name: found.columns[name] for name in SHARED if name in spoken}
+        self._keep_known(row, new)
         kept = {name: value for name, value in row.values["extra"].items() if name not in names}
         new["extra"] = kept | found.extra
         differing = {name for name in new if new[name] != row.values[name]}
@@ -177,6 +187,15 @@ class Naive:
             "pinned" if operation == "keep" else "proposed",
         )
         return "unchanged" if operation == "keep" else "changed"
+
+    @staticmethod
+    def _keep_known(row: Row, new: dict[str, Any]) -> None:
+        """What is not understood stays as it is known; of a sale only as long as the price does."""
+        if new.get("currency") is UNREAD:
+            new["currency"] = row.values["currency"]
+        is_same_price = all(new[name] == row.values[name] for name in ("price", "currency") if name in new)
+        for name in [name for name, value in new.items() if value is UNREAD]:
+            new[name] = row.values[name] if name != "sale_price" or is_same_price else None
 
     @staticmethod
     def _held_amounts(row: Row, new: dict[str, Any]) -> set[str]:

@@ -35,6 +35,7 @@ def read(content: bytes, reading: str = "strict", repairs: Repairs | None = None
                     for name, value in item.values.items()
                 },
                 "extra": item.extra,
+                **({"unread": item.unread} if item.unread and item.valid else {}),
                 "issues": [f"{i.severity} {i.code} {i.attribute} {i.line}" for i in item.issues],
             }
         )

@@ -35,15 +35,15 @@ def codes(run: ImportRun) -> list[str]:
 TRIPPING: dict[str, tuple[str, str, list[str], list[str]]] = {
     "archived": (
         "guard_archived",
-        "5 of 40 (12.5 %) of this feed's products would be archived",
-        rest(5),
-        rest(4),
+        "9 of 40 (22.5 %) of this feed's products would be archived",
+        rest(9),
+        rest(8),
     ),
     "items": (
         "guard_items",
         "The file has 61 items, 52.5 % more than before",
+        [*rest(4), *[item(f"new{n}") for n in range(25)]],
         [*WAS, *[item(f"new{n}") for n in range(21)]],
-        [*WAS, *[item(f"new{n}") for n in range(20)]],
     ),
     "price_change": (
         "guard_price_products",
@@ -68,6 +68,18 @@ TRIPPING: dict[str, tuple[str, str, list[str], list[str]]] = {
         "4 prices in 40 items are zero or negative.",
         [*items(2, price="0.00 AED"), *items(4, price="-1.00 AED")[2:], item("00005", color="Red"), *rest(5)],
         [*items(3, price="0.00 AED"), item("00004", color="Red"), *rest(4)],
+    ),
+    "lost_values": (
+        "guard_lost_values",
+        "Products would lose a value: brand of 5 of 40 (12.5 %).",
+        [*items(5, price="100.00 AED", brand="", gtin="9780306406157"), *rest(5)],
+        [*items(4, price="100.00 AED", brand="", gtin="9780306406157"), *rest(4)],
+    ),
+    "duplicates": (
+        "guard_duplicates",
+        "5 of 45 (11.1 %) of the items have the id of a later item and other values, for example 00001, 00002, 00003.",
+        [*items(5, price="100.00 AED", color="Red"), *WAS[:-1], item("00040", color="Red")],
+        [*WAS[:5], *WAS[:-1], item("00040", color="Red")],
     ),
     "invalid": (
         "guard_invalid",
@@ -148,6 +160,8 @@ def test_a_feeds_first_import_trips_nothing(feed: Feed, other_feed: Feed) -> Non
 def test_a_feed_that_only_changes_the_products_of_another_is_guarded_as_well(
     catalogue_of_forty: Feed, other_feed: Feed, names: list[str], values: dict[str, str]
 ) -> None:
+    other_feed.may_change_others = True
+    other_feed.save()
     for _ in range(2):  # its first import, and every later one
         run = planned(other_feed, *items(40, **values))
         assert codes(run) == [f"guard.{name}" for name in names]

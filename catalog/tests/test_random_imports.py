@@ -358,6 +358,8 @@ def edit_each(ids: list[str], material: str) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_imports_undos_and_edits_of_the_same_products_never_lock_each_other_out(feed: Feed, other_feed: Feed) -> None:
+    other_feed.may_change_others = True
+    other_feed.save()
     ids = [f"{n:05}" for n in range(1, 101)]
     applied(feed, *items(100))
     for n in range(4):

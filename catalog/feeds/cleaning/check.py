@@ -54,6 +54,8 @@ def check_item(raw: RawItem, rules: Rules) -> Item:
     item_rules.check_category(item)
     if rules.domain:
         item_rules.check_domain(item, rules.domain)
+    if item.unread:
+        item_rules.settle_unread(item)
     return item
 
 
@@ -123,11 +125,12 @@ def _take_by_rank(item: Item, found: Iterable[tuple[Slot, RawValue]], rules: Rul
     """When two elements give one attribute, the one in Google's namespace counts; another value is kept."""
     for slot, value in sorted(found, key=lambda pair: pair[0].order):
         name = slot.name
-        if name not in item.values and name not in item.extra:
+        if not item.has(name):
             _take_all(item, [(slot, value)], rules)
             continue
         text = text_of(value)
-        if text != item.values.get(name, item.extra.get(name, "")) if text else _has_attributes(value):
+        known = item.values.get(name) or item.extra.get(name) or next(iter(item.unread.get(name, ())), "")
+        if text != known if text else _has_attributes(value):
             # Every Atom entry has its own id beside the product's, and TikTok's feeds have two.
             if text and not (name == "id" and (slot.rank == ATOM or slot.is_other_name)):
                 item.report("attribute.two_names", name, text)
@@ -148,7 +151,9 @@ def _take_text(item: Item, slot: Slot, text: str, rules: Rules) -> None:
     if text in NOTHING and ((slot.name in BY_NAME and slot.name != "id") or not text):
         _report_empty(item, slot, text)
     elif len(text) > slot.attribute.limit and slot.attribute.column:
-        item.set_aside("value.too_large", slot.name, text)
+        item.report("value.too_large", slot.name, text)
+        item.unread.setdefault(slot.name, [])
+        item.keep(slot.name, text)  # only its column is too small for it
     else:
         slot.read(item, slot.attribute, text, rules)
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
-from catalog.feeds.attributes import ATTRIBUTES
+from catalog.feeds.attributes import ATTRIBUTES, BY_NAME
 from catalog.feeds.issues import FOUND_MAX, Issue, Severity
 from catalog.feeds.reading.items import RawItem, RawValue
 
@@ -35,9 +35,9 @@ class Item:
     """One cleaned item.
 
     `values` holds the columns that have a value, by attribute name: str, Decimal, int, bool or a list of str, and the
-    `currency` of all its amounts. `extra` holds everything else that was found, verbatim. `more_names` are the
-    attributes that `names_of` cannot find from the tags, and the signs of the amounts. `_tags` lists the tags of each
-    attribute.
+    `currency` of all its amounts. `extra` holds everything else that was found, verbatim. `unread` holds the texts that
+    are not understood, by attribute name. `more_names` are the attributes that `names_of` cannot find from the tags,
+    and the signs of the amounts. `_tags` lists the tags of each attribute.
     """
 
     position: int
@@ -46,6 +46,7 @@ class Item:
     _tags: Mapping[str, list[str]] = field(repr=False, compare=False)
     values: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
+    unread: dict[str, list[str]] = field(default_factory=dict)
     issues: list[Issue] = field(default_factory=list)
     more_names: set[str] = field(default_factory=set)
 
@@ -59,8 +60,17 @@ class Item:
 
     @property
     def is_lasting(self) -> bool:
-        """Whether it reads the same on another day."""
-        return not self._raw.lost and _DATED.isdisjoint(self._tags)
+        """Whether it reads the same on another day, whatever the catalogue has by then."""
+        return not self._raw.lost and not self.kept_names and _DATED.isdisjoint(self._tags)
+
+    @property
+    def kept_names(self) -> list[str]:
+        """The columns whose known values an import keeps, since the item has no value for them that is understood.
+
+        An item without a currency is an item whose amounts do not say theirs.
+        """
+        names = [name for name in self.unread if name not in self.values] if self.unread else []
+        return names if "currency" in self.values else [*names, "currency"]
 
     @property
     def shape(self) -> int:
@@ -91,10 +101,20 @@ class Item:
         else:
             self.extra[name] = [self.extra[name], value]
 
+    def has(self, name: str) -> bool:
+        """Whether the attribute has a value, understood or not."""
+        return name in self.values or name in self.extra or name in self.unread
+
     def set_aside(self, code: str, attribute: str, found: str) -> None:
-        """Report a value that its column cannot hold, and keep it."""
+        """Report a value that is not understood. What is known of it stays: `kept_names`."""
         self.report(code, attribute, found)
-        self.keep(attribute, found)
+        self.leave_unread(attribute, found)
+
+    def leave_unread(self, name: str, found: str) -> None:
+        if name in BY_NAME and BY_NAME[name].column:
+            self.unread.setdefault(name, []).append(found)
+        else:
+            self.keep(name, found)
 
 
 _DATED = frozenset(a.name for a in ATTRIBUTES if a.days_ahead)

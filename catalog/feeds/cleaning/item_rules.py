@@ -42,7 +42,7 @@ def check_presence(item: Item) -> None:
     values = item.values
     if not values.keys() >= _NEEDED_AT_ALL:
         for name in _NEEDED:
-            if name not in values and name not in item.extra:
+            if not item.has(name):
                 item.report(f"{name}.missing", name)
     if "id" in values and v.has_invisible_characters(values["id"]):
         item.report("id.control_chars", "id", item.id)
@@ -75,9 +75,9 @@ def check_texts(item: Item) -> None:
 def check_dates(item: Item) -> None:
     """What is not in stock yet says when it can be delivered, and only a sale has the dates of a sale."""
     values = item.values
-    if values.get("availability") in ("preorder", "backorder") and "availability_date" not in values:
+    if values.get("availability") in ("preorder", "backorder") and not item.has("availability_date"):
         item.report("availability.date_missing", "availability_date")
-    if "sale_price_effective_date" in values and "sale_price" not in values and "sale_price" not in item.extra:
+    if "sale_price_effective_date" in values and not item.has("sale_price"):
         item.report("sale.date_without_price", "sale_price_effective_date", str(values["sale_price_effective_date"]))
 
 
@@ -90,7 +90,7 @@ def check_identifiers(item: Item) -> None:
             item.report("identifiers.contradiction", "identifier_exists", "no")
         if "gtin" in item.extra and isinstance(others := item.extra["gtin"], list) and len(others) >= MAX_GTINS:
             item.report("gtin.too_many", "gtin", str(others[MAX_GTINS - 1]))
-    elif "mpn" not in values and not none_exists and not {"gtin", "mpn"} & item.extra.keys():
+    elif not none_exists and not item.has("gtin") and not item.has("mpn"):
         item.report("identifiers.missing", "gtin")
     group = values.get("item_group_id")
     if group is not None and group == values.get("id"):
@@ -111,8 +111,17 @@ def check_category(item: Item) -> None:
         item.report("category.unknown", "google_product_category", values["google_product_category"])
     if apparel:
         for name in _SIZED_APPAREL_NEEDS if sized else _APPAREL_NEEDS:
-            if name not in values and name not in item.extra:
+            if not item.has(name):
                 item.report(f"apparel.{name}", name)
+
+
+def settle_unread(item: Item) -> None:
+    """Show what is not understood where nothing else does: in an invalid item, and beside addresses that are."""
+    is_valid = item.valid
+    for name, texts in item.unread.items():
+        if not is_valid or name in item.values:
+            for text in texts:
+                item.keep(name, text)
 
 
 def check_domain(item: Item, domain: str) -> None:

@@ -151,18 +151,19 @@ def _usable_address(item: Item, name: str, text: str, code: str, rules: Rules) -
 
 
 def read_date(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
-    _read_unchanged(item, attribute, text, rules)
     if not v.is_moment(text):
-        if not v.is_placeholder(text):
-            item.report("date.format", attribute.name, text)
-    elif rules.today and attribute.days_ahead and text > v.days_after(rules.today, attribute.days_ahead):
+        _set_unread_aside(item, "date.format", attribute, text)
+        return
+    _read_unchanged(item, attribute, text, rules)
+    if rules.today and attribute.days_ahead and text > v.days_after(rules.today, attribute.days_ahead):
         item.report("date.too_far", attribute.name, text)
 
 
 def read_period(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
-    _read_unchanged(item, attribute, text, rules)
-    if not v.is_period(text) and not v.is_placeholder(text):
-        item.report("sale.date_format", attribute.name, text)
+    if v.is_period(text):
+        _read_unchanged(item, attribute, text, rules)
+    else:
+        _set_unread_aside(item, "sale.date_format", attribute, text)
 
 
 def read_measure(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
@@ -221,7 +222,7 @@ def read_money(item: Item, attribute: Attribute, text: str, rules: Rules) -> Non
         if code != "price.no_currency" or not rules.own_currency:
             item.report(code, attribute.name, text)
     if money.amount is None:
-        item.keep(attribute.name, text)
+        item.leave_unread(attribute.name, text)
     else:
         item.values[attribute.name] = (money, text)  # `check_money` settles the currency of the item
 

@@ -3,12 +3,13 @@
 from catalog.feeds.issues import FOUND_MAX
 from catalog.imports.issues import count_listed
 from catalog.imports.sql import execute
-from catalog.models import ImportRun
+from catalog.models import ImportRun, Mode
 
 # The codes of the rules, and the attribute that each is about.
 BETWEEN_ITEMS = {
     "id.duplicate": "id",
     "id.case": "id",
+    "id.other_feed": "id",
     "price.currency_mixed": "price",
     "gtin.duplicate": "gtin",
     "group.single": "item_group_id",
@@ -43,8 +44,10 @@ def mark_duplicates(run: ImportRun) -> int:
 
 def compare_items(run: ImportRun) -> None:
     """List what is wrong between the items that would be imported, and count it and the duplicates."""
-    rules = {"id": _IDS_BUT_FOR_CASE, "price": _CURRENCIES, "gtin": _GTINS, "item_group_id": _GROUPS}
-    for attribute, rule in rules.items():
+    rules = [("id", _IDS_BUT_FOR_CASE), ("price", _CURRENCIES), ("gtin", _GTINS), ("item_group_id", _GROUPS)]
+    if run.mode != Mode.ADD:
+        rules.append(("id", _OF_OTHER_FEEDS))
+    for attribute, rule in rules:
         if attribute != "id" and attribute not in run.names:
             continue
         execute(
@@ -69,6 +72,13 @@ _IDS_BUT_FOR_CASE = """
         WINDOW same AS (PARTITION BY lower(product_id))
     ) AS named
     WHERE first <> last
+"""
+
+# A product belongs to one feed. Another feed with its id leaves it as it is, and says whose it is.
+_OF_OTHER_FEEDS = """
+    SELECT 'id.other_feed', 'id', position, feed.name
+    FROM working_table JOIN catalog_feed feed ON feed.id = owner
+    WHERE is_left
 """
 
 # A file should have one currency. Where it has several, the items with another than most are listed.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from django.db.models import QuerySet, Sum
+from django.db.models import F, QuerySet, Sum
 
-from catalog.imports.sql import fetch_row, fetch_rows
+from catalog.imports.planning.known_values import count_ended_sales
+from catalog.imports.sql import column_list, fetch_row, fetch_rows
 from catalog.models import ImportRun, Mode, Product, Reading, RunIssue, Status
-from catalog.models.fields import MONEY_NAMES
+from catalog.models.fields import MONEY_NAMES, SHARED
 
 # A share of a few products says nothing: a guard is only tripped by more than this many.
 MAX_PASSING_PRODUCTS = 3
@@ -16,13 +17,23 @@ MAX_PASSING_PRODUCTS = 3
 GUARD_PREFIX = "guard."
 # Confirming these changes products; the other reasons are about items that were left out or repaired.
 SERIOUS_GUARDS = frozenset(
-    f"guard.{name}" for name in ("archived", "items", "price_change", "currency", "out_of_stock")
+    f"guard.{name}"
+    for name in "archived items price_change currency out_of_stock lost_values unread_sale other_feeds".split()
 )
+# Values that come and go with a sale or a season. Products keep the others, as a rule, from one day to the next.
+_PASSING_NAMES = frozenset(
+    "sale_price sale_price_effective_date old_price final_price discount_percent availability_date product_season "
+    "custom_label_0 custom_label_1 custom_label_2 custom_label_3 custom_label_4 adwords_labels".split()
+)
+LASTING_NAMES = frozenset(SHARED) - _PASSING_NAMES
 
 
 def find_holds(run: ImportRun) -> list[dict[str, str]]:
     """The reasons to hold the plan that is being made, each a code and a sentence. `run` has the counts of the plan."""
     reasons = _reading_reason(run)
+    reasons["guard.nothing_valid"] = check_nothing_valid(run)
+    if run.has_changes:
+        reasons["guard.duplicates"] = check_duplicates(run)
     # A plan without changes can do no harm, and one that only adds products to an empty feed has nothing to be compared
     # with. A feed of prices has no products of its own, but it changes those of others.
     if run.has_changes and (run.changed or _own_products(run).exists()):
@@ -93,7 +104,9 @@ def check_items(run: ImportRun) -> str:
     if limit is None or run.mode != Mode.SYNC:
         return ""
     applied = ImportRun.objects.filter(feed=run.feed_id, mode=Mode.SYNC, status=Status.APPLIED, pk__lt=run.pk)
-    before = applied.order_by("-pk").first()
+    before = applied.exclude(invalid=F("items")).order_by("-pk").first()
+    if before and run.items > before.items and run.archived <= MAX_PASSING_PRODUCTS:
+        return ""  # a feed that grows and loses nothing
     difference = abs(run.items - before.items) if before else 0
     if not before or difference <= MAX_PASSING_PRODUCTS or not _exceeds(difference, before.items, limit):
         return ""
@@ -193,6 +206,90 @@ def check_zero_price(run: ImportRun) -> str:
     return f"{count:,} prices in {run.items:,} items are zero or negative. {_limit_of(limit)}"
 
 
+def check_lost_values(run: ImportRun) -> str:
+    """How many products would lose a value that products usually keep."""
+    limit = run.feed.guard_lost_values
+    if limit is None or run.changed <= MAX_PASSING_PRODUCTS:
+        return ""
+    compared = run.changed + run.unchanged
+    counted = run.changed_fields.filter(name__in=LASTING_NAMES).values("name").annotate(changes=Sum("number"))
+    suspects = [each["name"] for each in counted if _exceeds(each["changes"], compared, limit)]
+    if not suspects:
+        return ""
+    lost = fetch_rows(
+        """
+        SELECT name, count(*)
+        FROM catalog_change, unnest(%(names)s::text[]) AS name
+        WHERE run_id = %(run)s AND operation IN ('update', 'restore') AND after -> name IN ('null', '""', '[]')
+        GROUP BY name ORDER BY count(*) DESC, name
+        """,
+        run=run.pk,
+        names=suspects,
+    )
+    named = [
+        f"{name} of {_share_of(count, compared)}"
+        for name, count in lost
+        if count > MAX_PASSING_PRODUCTS and _exceeds(count, compared, limit)
+    ]
+    return f"Products would lose a value: {', '.join(named)}. {_limit_of(limit)}" if named else ""
+
+
+def check_unread_sale(run: ImportRun) -> str:
+    """Whether products would lose a sale, since the file's is not understood and their price is a new one."""
+    count = count_ended_sales(run)
+    if not count:
+        return ""
+    products = "One product" if count == 1 else f"{count:,} products"
+    return f"{products} would lose the sale price or its dates: the file's are not understood, and the price is new."
+
+
+def check_other_feeds(run: ImportRun) -> str:
+    """Whose products a supplemental file would change, unless the feed's settings allow it."""
+    if run.feed.may_change_others:
+        return ""
+    owners = fetch_rows(
+        """
+        SELECT feed.name, count(*) FROM working_table JOIN catalog_feed feed ON feed.id = owner
+        WHERE differs GROUP BY feed.name ORDER BY count(*) DESC, feed.name
+        """
+    )
+    if not owners:
+        return ""
+    named = ", ".join(f"{count:,} of “{name}”" for name, count in owners)
+    return f"Products of other feeds would change: {named}. Allow it on this feed's page, or confirm it this once."
+
+
+def check_nothing_valid(run: ImportRun) -> str:
+    """Whether no item at all can be imported."""
+    if not run.items or run.invalid < run.items:
+        return ""
+    return f"All items of the file are invalid: {run.items:,}. Nothing would be imported."
+
+
+def check_duplicates(run: ImportRun) -> str:
+    """How many items would be lost to another one with their id, which has other values."""
+    limit = run.feed.guard_duplicates
+    if limit is None or run.duplicate <= MAX_PASSING_PRODUCTS or not _exceeds(run.duplicate, run.items, limit):
+        return ""
+    values = (*SHARED, "extra")
+    count, ids = fetch_row(
+        f"""
+        SELECT count(*), (array_agg(DISTINCT item.product_id))[:3]
+        FROM catalog_stageditem item
+        JOIN working_table ON working_table.product_id = item.product_id
+        JOIN catalog_stageditem last ON last.run_id = item.run_id AND last.position = working_table.position
+        WHERE item.run_id = %(run)s AND item.state = 'duplicate'
+            AND ({column_list(values, "item")}) IS DISTINCT FROM ({column_list(values, "last")})
+        """,
+        run=run.pk,
+    )
+    if count <= MAX_PASSING_PRODUCTS or not _exceeds(count, run.items, limit):
+        return ""
+    share = _share_of(count, run.items)
+    which = f"have the id of a later item and other values, for example {', '.join(ids)}"
+    return f"{share} of the items {which}. Only the last one of each id would be imported. {_limit_of(limit)}"
+
+
 def check_invalid(run: ImportRun) -> str:
     """How many items are invalid."""
     limit = run.feed.guard_invalid
@@ -209,6 +306,9 @@ GUARDS: Mapping[str, Callable[[ImportRun], str]] = {
     "out_of_stock": check_out_of_stock,
     "zero_price": check_zero_price,
     "invalid": check_invalid,
+    "lost_values": check_lost_values,
+    "unread_sale": check_unread_sale,
+    "other_feeds": check_other_feeds,
 }
 
 

@@ -9,8 +9,9 @@ from catalog.imports.planning.between_items import compare_items, mark_duplicate
 from catalog.imports.planning.changed_fields import count_fields
 from catalog.imports.planning.coverage import measure_coverage
 from catalog.imports.planning.guards import find_holds
+from catalog.imports.planning.known_values import keep_known_values
 from catalog.imports.planning.supplemental import accept_items, count_remaining
-from catalog.imports.planning.working_table import MERGED_EXTRA, create_table, drop_table
+from catalog.imports.planning.working_table import MERGED_EXTRA, count_left, create_table, drop_table
 from catalog.imports.sql import execute, fetch_row
 from catalog.imports.work.queue import timed
 from catalog.models import ImportRun, Mode, Operation, Status
@@ -34,7 +35,9 @@ def make_plan(run: ImportRun) -> None:
         planned_at, version = fetch_row("SELECT statement_timestamp(), (SELECT version FROM catalog_catalogstate)")
         counts: dict[str, int] = {"items": run.items}
         with timed(run, "plan"):
+            covered = measure_coverage(run)
             counts["invalid"] = run.invalid - accept_items(run)
+            keep_known_values(run)
             create_table(run)
             counts["duplicate"] = mark_duplicates(run)
             list_items(run)
@@ -46,10 +49,11 @@ def make_plan(run: ImportRun) -> None:
             counts["pinned"] = run.changes.filter(operation=Operation.KEEP).count()
             counts["changed"] = different - counts["pinned"]
             counts["archived"] = plan_archiving(run) if run.mode == Mode.SYNC else 0
-            covered = measure_coverage(run)
+            counts["existing"] = count_left()
             plan_hash = hash_plan(run)
-        rest = counts["items"] - counts["invalid"] - counts["duplicate"] - counts["created"] - counts["changed"]
-        counts["existing" if run.mode == Mode.ADD else "unchanged"] = rest
+        counts["unchanged"] = counts["items"] - sum(
+            counts[name] for name in ("invalid", "duplicate", "created", "changed", "existing")
+        )
         for name, count in counts.items():
             setattr(run, name, count)
         facts = {

@@ -29,7 +29,7 @@ def accept_items(run: ImportRun) -> int:
         """
         WITH accepted AS (
             UPDATE catalog_stageditem item
-            SET state = 'valid', issues = COALESCE(
+            SET state = 'valid', extra = item.extra - COALESCE(item.kept, '{}'), issues = COALESCE(
                 (
                     SELECT jsonb_agg(issue ORDER BY place)
                     FROM jsonb_array_elements(item.issues) WITH ORDINALITY AS each (issue, place)
@@ -66,6 +66,11 @@ def accept_items(run: ImportRun) -> int:
             for name in absent
         )
     return int(count)
+
+
+def is_supplemental(run: ImportRun) -> bool:
+    """Whether a required attribute occurs nowhere in the file."""
+    return bool(_absent_names(run, Need.REQUIRED))
 
 
 def count_remaining(run: ImportRun) -> None:

@@ -4,7 +4,8 @@ The wide rows of items and products are joined once. The result is a tenth as wi
 it again and again: docs/decisions/0020-items-are-compared-in-the-plan.md.
 """
 
-from catalog.imports.sql import column_list, execute
+from catalog.imports.planning.supplemental import is_supplemental
+from catalog.imports.sql import column_list, execute, fetch_row
 from catalog.models import ImportRun, Mode
 from catalog.models.fields import columns_in_file
 
@@ -19,9 +20,18 @@ MERGED_EXTRA = "(product.extra - %(names)s::text[]) || item.extra"
 def create_table(run: ImportRun) -> None:
     """Make the `working_table`: a row for each valid item, whether it `is_new`, and whether its product `differs`.
 
-    Call `drop_table` in the same transaction.
+    `owner` is the feed of a product that belongs to another one. Where an item `is_left`, its product stays as it is:
+    in the mode add every one, else a product of another feed, unless this feed may change it. Call `drop_table` in the
+    same transaction.
     """
     columns = columns_in_file(run.names)
+    owner = "CASE WHEN product.feed_id <> %(feed)s THEN product.feed_id END"
+    if run.mode == Mode.ADD:
+        is_left = "product.id IS NOT NULL"
+    elif run.feed.may_change_others or is_supplemental(run):
+        is_left = "product.feed_id <> %(feed)s AND product.archived_at IS NOT NULL"
+    else:
+        is_left = "product.feed_id <> %(feed)s"
     if run.mode == Mode.ADD or not columns:  # without columns no item is valid, for a valid one has a title
         differs = "false"
     else:
@@ -42,14 +52,23 @@ def create_table(run: ImportRun) -> None:
             CASE WHEN item.item_group_id <> '' THEN {group_title} END AS group_title,
             CASE WHEN item.item_group_id <> '' THEN ROW({", ".join(varying)})::text END AS variant,
             product.id IS NULL AS is_new,
-            product.id IS NOT NULL AND ({differs}) AS differs
+            {owner} AS owner,
+            COALESCE({is_left}, false) AS is_left,
+            product.id IS NOT NULL AND ({is_left}) IS NOT TRUE AND ({differs}) AS differs
         FROM catalog_stageditem item LEFT JOIN catalog_product product ON product.id = item.product_id
         WHERE run_id = %(run)s AND state = 'valid'
         """,
         run=run.pk,
+        feed=run.feed_id,
         names=run.names,
     )
     execute("ANALYZE working_table (position, product_id, is_new, differs)")
+
+
+def count_left() -> int:
+    """How many items are left out, since their products stay as they are."""
+    (count,) = fetch_row("SELECT count(*) FROM working_table WHERE is_left")
+    return int(count)
 
 
 def drop_table() -> None:

@@ -32,11 +32,11 @@ _BLANK_VALUES: dict[str, Any] = {
     **{a.name: _NULL for a in COLUMNS if a.type in _NULLABLE_TYPES},
     **dict.fromkeys(_LIST_NAMES, "{}"),
 }
-_TABS_IN_ROW = 8 + len(SHARED)
+_TABS_IN_ROW = 9 + len(SHARED)
 
 COPY_ITEMS = f"""
     COPY catalog_stageditem
-        (run_id, position, line, state, issues, digest, shape, extra, product_id, {column_list(SHARED)})
+        (run_id, position, line, state, issues, digest, shape, kept, extra, product_id, {column_list(SHARED)})
     FROM STDIN (NULL '{_NULL}')
 """
 
@@ -54,7 +54,8 @@ def item_row(run_id: int, item: Item, digest: str = "") -> str:
     issues = _to_json(item.issues) if item.issues else "[]"
     extra = _to_json(item.extra) if item.extra else "{}"
     known_by = (digest, f"{item.shape}") if digest and item.is_lasting else (_NULL, _NULL)
-    start = (f"{run_id}", f"{item.position}", f"{item.line}", state, issues, *known_by, extra)
+    kept = f"{{{','.join(names)}}}" if (names := item.kept_names) else _NULL
+    start = (f"{run_id}", f"{item.position}", f"{item.line}", state, issues, *known_by, kept, extra)
     cells = [*start, *map(str, values.values())]
     line = "\t".join(cells)
     # Looking once at the whole line is quicker than escaping sixty values of which hardly one needs it.
