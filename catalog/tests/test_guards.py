@@ -15,7 +15,7 @@ from catalog.errors import NotPossible
 from catalog.imports.confirm import REASON_CHARS, confirm
 from catalog.models import Feed, ImportRun, Product, Status
 from catalog.tests.conftest import Worker
-from catalog.tests.factories import applied, execute, feed_of, item, items, planned, uploaded
+from catalog.tests.factories import allow_changes, applied, execute, feed_of, item, items, planned, uploaded
 from catalog.tests.pages import browser, buttons, messages, text_of, texts, tree, url, with_class
 
 WAS = items(40, price="100.00 AED")
@@ -160,8 +160,7 @@ def test_a_feeds_first_import_trips_nothing(feed: Feed, other_feed: Feed) -> Non
 def test_a_feed_that_only_changes_the_products_of_another_is_guarded_as_well(
     catalogue_of_forty: Feed, other_feed: Feed, names: list[str], values: dict[str, str]
 ) -> None:
-    other_feed.may_change_others = True
-    other_feed.save()
+    allow_changes(other_feed)
     for _ in range(2):  # its first import, and every later one
         run = planned(other_feed, *items(40, **values))
         assert codes(run) == [f"guard.{name}" for name in names]

@@ -258,7 +258,7 @@ URLS = [
     "https:///etc/passwd",
     "file:///etc/passwd",
     "https://exa mple.com/",
-    "\u202ehttps://example.com/",
+    "\u202e//example.com/",
     "//example.com/",
 ]
 

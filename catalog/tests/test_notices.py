@@ -241,7 +241,7 @@ def test_nothing_of_a_feed_gets_beyond_its_place(feed: Feed, root: User) -> None
     file = ContentFile(feed_of(item("1", title=NASTY, brand=NASTY), item("<b>2</b>", price="<i>")), name=NASTY)
     run = receive(file, feed=feed)
     stage(run)
-    confirm(run, plan_hash=run.plan_hash, by=None)
+    confirm(run, plan_hash=run.plan_hash, by=None, reason="No item is valid")
     apply(run)
     message = only("import_applied")
     assert "<img" not in message.html

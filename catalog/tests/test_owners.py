@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from catalog.models import Feed, ImportRun, Product
-from catalog.tests.factories import FLAWLESS, applied, counts, edit, item, items, planned
+from catalog.tests.factories import FLAWLESS, allow_changes, applied, counts, edit, item, items, planned
 
 pytestmark = pytest.mark.django_db
 
@@ -19,9 +19,7 @@ def holds(run: ImportRun) -> list[str]:
 
 @pytest.fixture
 def allowed(other_feed: Feed) -> Feed:
-    other_feed.may_change_others = True
-    other_feed.save()
-    return other_feed
+    return allow_changes(other_feed)
 
 
 @pytest.mark.parametrize("mode", ["update", "sync"])

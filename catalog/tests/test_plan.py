@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from catalog.models import CatalogState, Feed, ImportRun, Mode, Product, Status
 from catalog.tests.factories import (
     add_product,
+    allow_changes,
     applied,
     catalogue,
     change,
@@ -77,9 +78,7 @@ def test_ids_differ_by_every_character(feed: Feed) -> None:
 
 def test_a_product_of_another_feed_is_known_too(feed: Feed, other_feed: Feed) -> None:
     applied(other_feed, item("1"))
-    Feed.objects.filter(pk=feed.pk).update(may_change_others=True)
-    feed.refresh_from_db()
-    execute(planned(feed, item("1", color="Red"), mode=Mode.SYNC))
+    execute(planned(allow_changes(feed), item("1", color="Red"), mode=Mode.SYNC))
     product = Product.objects.get()
     assert (product.color, product.feed) == ("Red", other_feed)
 

@@ -41,6 +41,7 @@ from catalog.models.fields import SHARED, ExactDecoder
 from catalog.tests import naive
 from catalog.tests.factories import (
     add_product,
+    allow_changes,
     applied,
     at_once,
     counts,
@@ -358,8 +359,7 @@ def edit_each(ids: list[str], material: str) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_imports_undos_and_edits_of_the_same_products_never_lock_each_other_out(feed: Feed, other_feed: Feed) -> None:
-    other_feed.may_change_others = True
-    other_feed.save()
+    allow_changes(other_feed)
     ids = [f"{n:05}" for n in range(1, 101)]
     applied(feed, *items(100))
     for n in range(4):

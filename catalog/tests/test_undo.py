@@ -15,6 +15,7 @@ from catalog.models import CatalogState, Feed, ImportRun, Product, Status
 from catalog.tests.conftest import Worker
 from catalog.tests.factories import (
     add_product,
+    allow_changes,
     applied,
     at_once,
     breaking,
@@ -199,7 +200,7 @@ def test_an_import_that_added_nothing_is_applied_again_without_values(feed: Feed
 
 def test_a_plan_made_before_is_not_laid_over_another_product_by_the_same_id(feed: Feed, other_feed: Feed) -> None:
     first = applied(feed, item("1"))
-    plan = planned(other_feed, item("1", color="Red"))
+    plan = planned(allow_changes(other_feed), item("1", color="Red"))
     undone(first)
     applied(feed, item("1", title="Another"))
     execute(plan)

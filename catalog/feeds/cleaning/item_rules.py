@@ -120,7 +120,8 @@ def settle_unread(item: Item) -> None:
     is_valid = item.valid
     for name, texts in item.unread.items():
         if not is_valid or name in item.values:
-            for text in texts:
+            others = item.extra.pop(name, [])
+            for text in [*texts, *(others if isinstance(others, list) else [others])]:
                 item.keep(name, text)
 
 

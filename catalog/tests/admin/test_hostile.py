@@ -83,6 +83,6 @@ def test_nothing_from_a_feed_becomes_part_of_a_page(pages: Callable[[list[str], 
 @pytest.mark.parametrize("text", PAYLOADS[::3])
 def test_markup_in_a_feed_is_shown_as_it_was_written(alice: Client, feed: Feed, text: str) -> None:
     applied(feed, item("1", custom_label_0=text), item("2"))
-    run = planned(feed, item("1"), item("2", custom_label_0=text), item(text, price=text))
+    run = planned(feed, item("1"), item("2", c__note=text), item(text, price=text))
     shown = text_of(tree(alice.get(url(run)))) + text_of(tree(alice.get(url(run), {"tab": "invalid"})))
     assert shown.count(text) >= 3

@@ -230,13 +230,13 @@ def test_a_flawless_feed_has_no_issues(bob: Client, feed: Feed) -> None:
 
 
 def test_an_invalid_item_says_where_what_and_how_to_fix_it(bob: Client, feed: Feed) -> None:
-    run = planned(feed, *items(2), item("bad", price="1.234 AED", availability="soon", title=None))
+    run = planned(feed, *items(2, price="12,50 AED"), item("bad", price="1,234 AED", availability="soon", title=None))
     page = bob.get(url(run), {"tab": "invalid"})
     (row,) = tree(page).xpath("//ul[@class='issues']/li")
     assert text_of(row.xpath(".//summary")[0]) == "invalid – bad line 4"
     lines = {text_of(line[0]): [text_of(cell) for cell in line[1:]] for line in row.xpath(".//tbody/tr")}
     assert lines["price"][0].startswith("error The amount can be read in two ways")
-    assert lines["price"][1:3] == ["4", "1.234 AED"]
+    assert lines["price"][1:3] == ["4", "1,234 AED"]
     assert "1234.00 AED" in lines["price"][4]
     choices = "in_stock, out_of_stock, preorder, backorder."
     assert lines["availability"][1:] == ["4", "soon", f"One of: {choices}", f"Use one of: {choices}"]

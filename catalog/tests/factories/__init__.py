@@ -19,6 +19,7 @@ from catalog.tests.factories.files import (
 )
 from catalog.tests.factories.imports import (
     add_product,
+    allow_changes,
     applied,
     catalogue,
     change,
@@ -39,6 +40,7 @@ __all__ = [
     "NAMESPACES",
     "EventfulStorage",
     "add_product",
+    "allow_changes",
     "applied",
     "at_once",
     "breaking",

@@ -38,6 +38,13 @@ def planned(feed: Feed, *items: str, **options: Any) -> ImportRun:
     return run
 
 
+def allow_changes(feed: Feed) -> Feed:
+    """Let the feed change the products of others."""
+    feed.may_change_others = True
+    feed.save()
+    return feed
+
+
 def applied(feed: Feed, *items: str, **options: Any) -> ImportRun:
     return execute(planned(feed, *items, **options))
 
