@@ -195,6 +195,7 @@ MIXED = [
 def imports(feed: Feed) -> Feed:
     """Imports in every state, with every kind of count."""
     applied(feed, *items(12), *MIXED)
+    broken_off(feed)  # before others ask for the catalogue, for they come first
     with_conflicts(feed)
     with_undos(feed)
     with_pins(feed)
@@ -202,7 +203,6 @@ def imports(feed: Feed) -> Feed:
     applied(feed, *MIXED, mode="add")
     applied(feed, *(item(str(n), **dict.fromkeys(FLAWLESS), quantity="1") for n in range(3)))
     refused(feed)
-    broken_off(feed)
     discarded(planned(feed, *MIXED, item("7")))
     discarded(received(feed, feed_of(item("8"))))
     received(feed, feed_of(item("9")))

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('catalog', '0004_amounts_of_small_units'),
+        ('catalog', '0005_calls_that_wait'),
     ]
 
     operations = [
