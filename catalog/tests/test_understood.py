@@ -25,7 +25,7 @@ WHOLE: dict[str, RawValue] = {
 }
 
 
-def clean(rules: Rules = NO_RULES, **fields: Any) -> Item:
+def clean(rules: Rules = NO_RULES, /, **fields: Any) -> Item:
     return check_item(RawItem(1, 1, {**WHOLE, **fields}), rules)
 
 
