@@ -217,7 +217,7 @@ CODES: tuple[Code, ...] = (
         "size.several",
         _W,
         "One value contains several sizes",
-        "Send one item for each size, all with the same item_group_id. The text was imported as it is.",
+        "Send one item for each size, all with the same item_group_id. The known value stays.",
     ),
     *(
         Code(
@@ -409,7 +409,7 @@ CODES: tuple[Code, ...] = (
         "price.currency_differs",
         _E,
         "The amount is not in the currency of the price",
-        "Give all amounts of one item in one currency. This one was set aside.",
+        "Give all amounts of one item in one currency. This one was not taken.",
     ),
     Code(
         "price.currency_mixed",
@@ -430,7 +430,7 @@ CODES: tuple[Code, ...] = (
         "sale.date_format",
         _W,
         "The value is not two dates with a slash between them, the earlier one first",
-        "Write start/end, for example 2026-11-22T00:00+0400/2026-11-30T23:59+0400. The text was imported as it is.",
+        "Write start/end, for example 2026-11-22T00:00+0400/2026-11-30T23:59+0400. The known value stays.",
     ),
     Code(
         "sale.date_without_price",
@@ -448,7 +448,7 @@ CODES: tuple[Code, ...] = (
         "date.format",
         _W,
         "The value is not an ISO 8601 date",
-        "Write it as 2026-11-22 or 2026-11-22T14:30+0400. The text was imported as it is.",
+        "Write it as 2026-11-22 or 2026-11-22T14:30+0400. The known value stays.",
     ),
     Code(
         "date.too_far",
@@ -483,7 +483,7 @@ CODES: tuple[Code, ...] = (
         "url.list",
         _E,
         "The value contains several addresses, and it cannot be told where each ends",
-        "Repeat the element for each address. The text was set aside.",
+        "Repeat the element for each address. The text was not taken.",
     ),
     Code(
         "url.two_schemes",
