@@ -57,15 +57,25 @@ def find_header(text: str) -> Header | None:
             cells = next(filter(None, records), [])
         except csv.Error:
             continue
-        names = []
-        for number, cell in enumerate(map(str.strip, cells), start=1):
-            name = cell[2:].strip() if cell[:2].lower() in ("g:", "c:") else cell
-            folded = "_".join(re.split(r"[\s_-]+", name.lower()))
-            unknown = name if cell[:2].lower() == "g:" else cell
-            names.append(folded if folded in BY_ALIAS else unknown or f"column {number}")
-        header = Header(delimiter, tuple(names))
+        header = Header(delimiter, column_names(cells))
         best = header if header.known_names > best.known_names else best
     return best if best.known_names > 1 and "id" in best.names else None
+
+
+def column_names(cells: Iterable[str]) -> tuple[str, ...]:
+    """The names of the columns with these headings."""
+    return tuple(column_name(cell) or f"column {number}" for number, cell in enumerate(cells, start=1))
+
+
+def column_name(heading: str) -> str:
+    """An attribute's name where the heading is one, else the heading."""
+    heading = heading.strip()
+    prefix = heading[:2].lower()
+    name = heading[2:].strip() if prefix in ("g:", "c:") else heading
+    folded = "_".join(re.split(r"[\s_-]+", name.lower()))
+    if folded in BY_ALIAS:
+        return folded
+    return name if prefix == "g:" else heading
 
 
 def read_rows(chunks: Iterable[bytes], encoding: str, header: Header, limits: Limits) -> Iterator[Row]:
@@ -78,7 +88,7 @@ def read_rows(chunks: Iterable[bytes], encoding: str, header: Header, limits: Li
         raise too_many_columns(limits)
     lines = _TableLines(chunks, encoding, limits)
     reader = csv.reader(lines, delimiter=header.delimiter, strict=True)
-    fields_of = _RowFields(header.names)
+    fields_of = RowFields(header.names)
     width = len(header.names)
     header_seen = False
     while True:
@@ -113,7 +123,7 @@ def addresses_in(text: str) -> list[str]:
     return _BETWEEN_ADDRESSES.split(text) if "," in text else [text]
 
 
-class _RowFields:
+class RowFields:
     """A record's cells → its fields, as an XML item has them: a name that occurs twice has a list."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
