@@ -55,6 +55,14 @@ CASES: dict[str, tuple[list[dict[str, Any]], tuple[str, str, str, list[tuple[int
         [{**TWINS, "item_group_title": "Coat"}, {"item_group_id": "g", "size": "L", "item_group_title": "Cape"}],
         ("group.title_differs", "item_group_title", "warning", [(1, "Coat"), (2, "Cape")]),
     ),
+    "a title of a group that one member lacks": (
+        [
+            {**TWINS, "item_group_title": "Coat"},
+            {"item_group_id": "g", "size": "L", "item_group_title": "Cape"},
+            {"item_group_id": "g", "size": "XL"},
+        ],
+        ("group.title_differs", "item_group_title", "warning", [(1, "Coat"), (2, "Cape")]),
+    ),
     "two members alike": (
         [TWINS, {**TWINS, "size": "L"}, TWINS],
         ("group.no_difference", "item_group_id", "warning", [(1, "g"), (3, "g")]),

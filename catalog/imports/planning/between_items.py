@@ -126,7 +126,7 @@ _GROUPS = """
         VALUES
             ('group.single', 'item_group_id', item_group_id, members = 1),
             ('group.brand_differs', 'brand', brand, brands_differ AND brand <> ''),
-            ('group.title_differs', 'item_group_title', group_title, titles_differ),
+            ('group.title_differs', 'item_group_title', group_title, titles_differ AND group_title IS NOT NULL),
             ('group.no_difference', 'item_group_id', item_group_id, alike > 1)
     ) AS broken (code, attribute, found, is_broken)
     WHERE is_broken
