@@ -1,11 +1,17 @@
 """The columns and the formats of every export."""
 
+import re
 from collections.abc import Iterator
+from decimal import Decimal
+from io import BytesIO
 from typing import Any
 
 from import_export import resources
 from import_export.fields import Field
 from import_export.formats.base_formats import CSV, JSON, XLSX, Format
+from openpyxl import Workbook
+from openpyxl.cell import WriteOnlyCell
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from catalog.feeds import write
 from catalog.feeds.attributes import COLUMNS
@@ -15,24 +21,65 @@ from catalog.models.product import ProductQuerySet
 from catalog.spreadsheet import safe_cell
 
 
-class _ForSpreadsheets:
-    """For the formats that people open in a spreadsheet."""
-
-    def export_data(self, dataset: Any, **options: Any) -> Any:
-        for index, row in enumerate(dataset):
-            dataset[index] = tuple(map(safe_cell, row))
-        return super().export_data(dataset, **options)  # type: ignore[misc]
-
-
-class SafeCSV(_ForSpreadsheets, CSV):
+class SafeCSV(CSV):
     """CSV whose cells cannot become formulas. The byte order mark tells Excel that it is UTF-8."""
 
     def export_data(self, dataset: Any, **options: Any) -> str:
+        for index, row in enumerate(dataset):
+            dataset[index] = tuple(map(safe_cell, row))
         return f"\ufeff{super().export_data(dataset, **options)}"
 
 
-class SafeXLSX(_ForSpreadsheets, XLSX):
-    """XLSX whose cells cannot become formulas."""
+CELL_UNITS = 32_767
+"""The most that a cell of Excel holds, in the units of UTF-16."""
+_EXACT_DIGITS = 15  # of a number in Excel
+_LOOKS_ENCODED = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
+
+
+class SafeXLSX(XLSX):
+    """XLSX whose cells cannot become formulas, dates or errors."""
+
+    def export_data(self, dataset: Any, **_options: Any) -> bytes:
+        workbook = Workbook(write_only=True)
+        sheet = workbook.create_sheet("Products")
+        for row in [dataset.headers or [], *dataset]:
+            sheet.append([_workbook_cell(sheet, safe_cell(value)) for value in row])
+        content = BytesIO()
+        workbook.save(content)
+        return content.getvalue()
+
+
+def _workbook_cell(sheet: Any, value: Any) -> Any:
+    """A number, or a text that Excel takes for nothing else. openpyxl would cut a long one without a word."""
+    if isinstance(value, Decimal) and len(value.as_tuple().digits) > _EXACT_DIGITS:
+        value = str(value)
+    if not isinstance(value, str):
+        return value
+    cell = WriteOnlyCell(sheet)
+    # Excel reads _x0041_ as A, so the text of these seven characters begins with an underscore by its number.
+    cell._value = ILLEGAL_CHARACTERS_RE.sub("\ufffd", _LOOKS_ENCODED.sub("_x005F_", value))
+    cell.data_type = "s"
+    return cell
+
+
+def too_long_for_excel(dataset: Any) -> str:
+    """A sentence about the texts that Excel would cut; "" when there is none."""
+    number, example = 0, ""
+    for row in dataset:
+        for name, value in zip(dataset.headers, row, strict=True):
+            text = safe_cell(value)
+            if isinstance(text, str) and 2 * len(text) > CELL_UNITS:
+                units = len(text.encode("utf-16-le", "surrogatepass")) // 2
+                if units > CELL_UNITS:
+                    number += 1
+                    example = example or f"{name} of {row[0]} has {units:,}"
+    if not number:
+        return ""
+    longer = "1 text is" if number == 1 else f"{number:,} texts are"
+    return (
+        f"A cell of Excel holds {CELL_UNITS:,} characters, and {longer} longer: {example}. "
+        "Nothing was exported, so that nothing is cut. Choose CSV or JSON."
+    )
 
 
 class MerchantXML(Format):
@@ -70,7 +117,7 @@ class FeedXML(Format):
     """The only format to import. `catalog.imports` reads it; import-export only shows its name."""
 
     def get_title(self) -> str:
-        return "Product feed (XML, CSV or TSV; gzip or zip)"
+        return "Product feed (XML, CSV, TSV, Excel or JSON; gzip or zip)"
 
     def get_extension(self) -> str:
         return "xml"

@@ -4,8 +4,9 @@ import json
 from datetime import datetime
 from typing import Any
 
-# A spreadsheet runs a cell that starts with one of these as a formula. A leading apostrophe makes it text.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+from catalog.feeds.formulas import FORMULA_STARTS, quoted
+
+__all__ = ["FORMULA_STARTS", "safe_cell"]
 
 
 def safe_cell(value: Any) -> Any:
@@ -18,4 +19,4 @@ def safe_cell(value: Any) -> Any:
         value = json.dumps(value, ensure_ascii=False) if value else ""
     elif isinstance(value, datetime):
         value = value.isoformat()
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+    return quoted(value) if isinstance(value, str) else value

@@ -66,6 +66,6 @@ class FeedAdmin(ModelAdmin):
         ),
         (
             _("Reading files"),
-            {"fields": ["default_currency", "base_url", "domain", "aliases", "table_encoding"]},
+            {"fields": ["default_currency", "base_url", "domain", "aliases", "table_encoding", "table_sheet"]},
         ),
     ]

@@ -24,8 +24,10 @@ from catalog.models.fields import MONEY_NAMES, SHARED
 SMALLEST = Decimal("0.001")
 # What the browser offers first; what a file is, its content tells.
 ACCEPTED = (
-    ".xml,.rss,.rdf,.atom,.csv,.tsv,.txt,.gz,.zip,application/xml,text/xml,application/rss+xml,application/rdf+xml,"
-    "application/atom+xml,text/csv,text/tab-separated-values,text/plain,application/gzip,application/zip"
+    ".xml,.rss,.rdf,.atom,.csv,.tsv,.txt,.xlsx,.json,.jsonl,.ndjson,.gz,.zip,application/xml,text/xml,application/rss+xml,application/rdf+xml,"
+    "application/atom+xml,text/csv,text/tab-separated-values,text/plain,"
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet,application/json,application/x-ndjson,"
+    "application/gzip,application/zip"
 )
 
 
@@ -50,9 +52,9 @@ class FeedImportForm(ImportForm):
         file = self.fields["import_file"]
         file.label = _("File")
         file.help_text = _(
-            "XML (RSS, Atom or a list of products), or a table (CSV, TSV) with attribute names in its first line. At "
-            "most %(size)s. A gzip file, or a zip file with one feed, is unpacked. Nothing changes until you confirm "
-            "the plan."
+            "XML (RSS, Atom or a list of products), a table (CSV, TSV, Excel) with attribute names in its first line, "
+            "or JSON (a list of objects, or one in each line). At most %(size)s. A gzip file, or a zip file with one "
+            "feed, is unpacked. Nothing changes until you confirm the plan."
         ) % {"size": filesizeformat(settings.FEED_MAX_BYTES)}
         file.widget.attrs["accept"] = ACCEPTED
 

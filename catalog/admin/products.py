@@ -30,7 +30,7 @@ from catalog.imports.receive import receive
 from catalog.models import Feed, ImportRun, Product
 from catalog.models.fields import MONEY_NAMES
 from catalog.models.product import ProductQuerySet
-from catalog.resources import EXPORT_FORMATS, FeedXML, ProductResource
+from catalog.resources import EXPORT_FORMATS, FeedXML, ProductResource, SafeXLSX, too_long_for_excel
 from catalog.templatetags.catalog import DOT_IDS, product_url
 
 
@@ -115,6 +115,15 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
 
     def get_export_formats(self) -> list[type]:
         return EXPORT_FORMATS
+
+    def get_export_data(self, file_format: Any, request: HttpRequest, queryset: Any, **options: Any) -> Any:
+        """Refuse a workbook in which Excel would cut texts. import-export shows the sentence above its form."""
+        if isinstance(file_format, SafeXLSX):
+            data = self.get_data_for_export(request, queryset, **options)
+            if problem := too_long_for_excel(data):
+                raise ValueError(problem)
+            return file_format.export_data(data)
+        return super().get_export_data(file_format, request, queryset, **options)
 
     def get_urls(self) -> list[URLPattern]:
         """Leave out import-export's second step, which would write products without a plan."""

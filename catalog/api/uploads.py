@@ -141,7 +141,7 @@ class UploadView(APIView):
         sent=examples.UPLOAD,
     )
     def post(self, request: Request) -> Response:
-        """Upload a feed: XML, CSV or TSV, also in gzip or zip.
+        """Upload a feed: XML, CSV, TSV, an Excel workbook or JSON, also in gzip or zip.
 
         It is read, compared and applied in the background; `url` says how far it is. Some imports wait for a person,
         for example when the file is broken. Everybody with an account may add products; only an approver may change or

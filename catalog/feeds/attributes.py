@@ -289,6 +289,8 @@ ATTRIBUTES: tuple[Attribute, ...] = (
 BY_NAME: Mapping[str, Attribute] = MappingProxyType({a.name: a for a in ATTRIBUTES})
 BY_ALIAS: Mapping[str, Attribute] = MappingProxyType({n: a for a in ATTRIBUTES for n in (a.name, *a.aliases)})
 COLUMNS: tuple[Attribute, ...] = tuple(a for a in ATTRIBUTES if a.column)
+NAMED_ELEMENT = "custom"
+"""The element in Google's namespace whose attribute `name` says what it is, since no element can have that name."""
 ORIGINAL = "_orig_value"
 """The end of a name in `extra` that keeps an attribute's value as it was found, when the stored value differs."""
 

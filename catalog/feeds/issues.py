@@ -75,6 +75,30 @@ CODES: tuple[Code, ...] = (
         "Quote a cell that contains the delimiter or a line break. Keep the delimiters of empty cells.",
     ),
     Code(
+        "row.archived",
+        _E,
+        "The product is in the archive, as the exported table says",
+        "Nothing has to be done. To bring the product back, clear the cell archived.",
+    ),
+    Code(
+        "row.extra",
+        _E,
+        "The cell extra is not an object in JSON, as the export wrote it",
+        "Copy the cell from the exported table again, or take the column out.",
+    ),
+    Code(
+        "row.character",
+        _E,
+        "The item has a character that cannot be part of a text, or a byte that is not UTF-8",
+        "Remove the character, or export the file in UTF-8. The other items were read.",
+    ),
+    Code(
+        "row.json",
+        _E,
+        "The line or value is not an object in JSON",
+        "Write each item as one object in braces. The other items were read.",
+    ),
+    Code(
         "attribute.repeated",
         _W,
         "The attribute appears more than once but allows only one value",
@@ -341,6 +365,13 @@ CODES: tuple[Code, ...] = (
         "The attribute does not appear in this file; existing products keep their values",
         "No action is needed for a supplemental feed. A new product needs the attribute: send it in a feed that "
         "has it.",
+    ),
+    Code(
+        "feed.own_table",
+        _N,
+        "The file is a table that the catalogue exported",
+        "Nothing has to be done. Its columns feed and archived change nothing, its cells are read as they were before "
+        "the export made them safe, and changes of other feeds' products wait for a person to agree.",
     ),
     Code(
         "id.duplicate",

@@ -79,7 +79,7 @@ def record_too_large(line: int, limits: Limits) -> FeedRefused:
         "record_too_large",
         "item_bytes",
         f"After line {line}: {limits.item_bytes:,} characters without the end of a row. "
-        "Check that every quotation mark is closed and that the file is a table",
+        "Check that every quotation mark and bracket is closed and that the file is a table",
     )
 
 

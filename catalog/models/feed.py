@@ -96,6 +96,13 @@ class Feed(models.Model):
         default=UTF_8,
         help_text=_("Of CSV and TSV, which do not say it. What begins with a byte order mark is read by that."),
     )
+    table_sheet = models.TextField(
+        _("sheet of workbooks"),
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("The name of the sheet to read in an Excel workbook. Empty: the first one that is not hidden."),
+    )
     aliases = models.JSONField(
         _("names of its own"),
         blank=True,

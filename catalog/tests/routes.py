@@ -3,10 +3,15 @@
 import csv
 import gzip
 import io
+import json
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
+
+import openpyxl
+from openpyxl.cell import WriteOnlyCell
 
 from catalog.errors import FeedRefused
 from catalog.feeds.broken.repair import RepairedStream, Repairs
@@ -81,6 +86,50 @@ def as_table(items: list[dict[str, str]], delimiter: str, newline: str = "\r\n")
     return out.getvalue()
 
 
+def as_workbook(items: list[dict[str, str]], sheet: str = "Products") -> bytes:
+    """A workbook as openpyxl writes it, all of its cells texts."""
+    book = openpyxl.Workbook(write_only=True)
+    page = book.create_sheet(sheet)
+    page.append(list(items[0]))
+    for fields in items:
+        cells = []
+        for name in items[0]:
+            cells.append(WriteOnlyCell(page))
+            cells[-1]._value, cells[-1].data_type = ENCODED.sub("_x005F_", fields[name]), "s"  # else it would be cut
+        page.append(cells)
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+ENCODED = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
+
+
+def with_shared_texts(workbook: bytes) -> bytes:
+    """The workbook as Excel writes it: a text that is in several cells stands in a part of its own."""
+    parts = {name: zipfile.ZipFile(io.BytesIO(workbook)).read(name) for name in names_in(workbook)}
+    texts: list[str] = []
+
+    def share(cell: re.Match[str]) -> str:
+        texts.append(cell[2])
+        return f'<c r="{cell[1]}" t="s"><v>{texts.index(cell[2])}</v></c>'
+
+    sheet = parts["xl/worksheets/sheet1.xml"].decode()
+    sheet = re.sub(r'<c r="(\w+)" t="inlineStr"><is>(<t(?:/>|[ >].*?</t>))</is></c>', share, sheet, flags=re.DOTALL)
+    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
+    part = f'<Override PartName="/xl/sharedStrings.xml" ContentType="{kind}"/></Types>'
+    parts["[Content_Types].xml"] = parts["[Content_Types].xml"].replace(b"</Types>", part.encode())
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    shared = f'<sst xmlns="{main}">{"".join(f"<si>{text}</si>" for text in texts)}</sst>'
+    return zipped(
+        *(parts | {"xl/worksheets/sheet1.xml": sheet.encode(), "xl/sharedStrings.xml": shared.encode()}).items()
+    )
+
+
+def names_in(archive: bytes) -> list[str]:
+    return zipfile.ZipFile(io.BytesIO(archive)).namelist()
+
+
 def _declared(name: str, codec: str, errors: str = "strict") -> Callable[[list[Fields]], bytes]:
     return lambda items: f'<?xml version="1.0" encoding="{name}"?>{as_rss(items)}'.encode(codec, errors)
 
@@ -122,6 +171,15 @@ ROUTES: dict[str, Callable[[list[dict[str, str]]], bytes]] = {
     "TSV": lambda i: as_table(i, "\t", "\n").encode(),
     "semicolons": lambda i: as_table(i, ";").encode(),
     "pipes": lambda i: as_table(i, "|").encode(),
+    "JSON": lambda i: json.dumps(i).encode(),
+    "JSON in UTF-16": lambda i: json.dumps(i, ensure_ascii=False).encode("utf-16"),
+    "JSON over several lines": lambda i: json.dumps(i, ensure_ascii=False, indent=1).encode("utf-8-sig"),
+    "JSON lines": lambda i: "\r\n".join(map(json.dumps, i)).encode(),
+}
+# A workbook is packed itself.
+WORKBOOKS: dict[str, Callable[[list[dict[str, str]]], bytes]] = {
+    "XLSX": as_workbook,
+    "XLSX with shared texts": lambda i: with_shared_texts(as_workbook(i)),
 }
 
 

@@ -17,7 +17,7 @@ from catalog.feeds.cleaning.check import Rules, check_item
 from catalog.feeds.issues import FOUND_MAX
 from catalog.feeds.reading.items import RawItem
 from catalog.feeds.write import feed_pieces, item_element
-from catalog.tests.routes import PACKED, READINGS, ROUTES, XML, Fields, as_item, raw_items, read_as_it_can
+from catalog.tests.routes import PACKED, READINGS, ROUTES, WORKBOOKS, XML, Fields, as_item, raw_items, read_as_it_can
 
 # --- feeds --------------------------------------------------------------------------------------------
 # What XML may hold, but for the carriage return, which it reads as a line feed; with more of what delimits.
@@ -70,6 +70,48 @@ def test_a_table_is_the_same_by_every_route(route: str, items: list[dict[str, st
     assert [local(raw) for raw in found] == stripped(items)
     cleaned = [check_item(raw, Rules()) for raw in found]
     assert [{**item.extra, **item.values} for item in cleaned] == stripped(items)
+
+
+@pytest.mark.parametrize("route", WORKBOOKS)
+@given(items=tables())
+def test_a_table_is_the_same_in_a_workbook(route: str, items: list[dict[str, str]]) -> None:
+    found = list(raw_items(WORKBOOKS[route](items), "strict", Repairs()))
+    assert [local(raw) for raw in found] == stripped(items)
+    assert [raw.line for raw in found] == list(range(2, len(items) + 2))
+
+
+@given(items=feeds(), packing=PACKINGS, most=PORTIONS, in_lines=st.booleans())
+def test_groups_and_repeats_are_the_same_in_json(
+    items: list[Fields], packing: str, most: int, *, in_lines: bool
+) -> None:
+    text = "\n".join(map(json.dumps, items)) if in_lines else json.dumps(items)
+    content = PACKED[packing](text.encode())
+    assert [local(raw) for raw in raw_items(content, "strict", Repairs(), most=most)] == stripped(items)
+
+
+# What any program can put into a table: the csv module, openpyxl and json write it, and it is read as it was.
+ANY_TEXTS = st.text(
+    st.sampled_from("=+-@'\"_x0041,;\t|[]{}\\\n #")
+    | st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"),
+    max_size=30,
+)
+
+
+@given(
+    rows=st.lists(
+        st.fixed_dictionaries({"id": ANY_TEXTS, "title": ANY_TEXTS, "own": ANY_TEXTS}), min_size=1, max_size=5
+    )
+)
+def test_any_table_of_products_reads_back_equal(rows: list[dict[str, str]]) -> None:
+    filled = [row for row in rows if any(text.strip() for text in row.values())]
+    for write in (ROUTES["CSV"], ROUTES["TSV"], *WORKBOOKS.values(), ROUTES["JSON"], ROUTES["JSON lines"]):
+        expected = rows if write in (ROUTES["JSON"], ROUTES["JSON lines"]) else filled
+        if not expected:
+            with pytest.raises(FeedRefused, match="no items"):
+                list(raw_items(write(rows), "strict", Repairs()))
+            continue
+        found = [raw.fields for raw in raw_items(write(rows), "strict", Repairs())]
+        assert list(map(stripped, found)) == list(map(stripped, expected))
 
 
 @pytest.mark.parametrize("route", XML)
@@ -144,7 +186,7 @@ PIECES = (
     "<products>|</products>|<product |<feed>|<entry>|</entry>|<g:id>|</g:id>|<title>|</title>|1|a|&|&amp;|&nbsp;|&#0;|"
     "&#x110000;|<![CDATA[|]]>|<!--|-->|<!DOCTYPE a>|<!DOCTYPE a [<!ENTITY b 'c'>]>|&b;|id='1'| |\n|\r|>|<|/>|'|=|</|]|"
     '"|xmlns:g="http://base.google.com/ns/1.0"|\x00|\x1d|\x7f|\ufeff|é|id,title\n|id\ttitle\n|1,a\n|;|{{|}}|{|null|'
-    "12,50 AED|-1 AED|</channel></rss>"
+    '12,50 AED|-1 AED|</channel></rss>|[|{"id": "1"}|,|:|[{"id":"|"title": "|\\ud800|\\u0000|1e999|-0|true|NaN|{"a":'
 ).split("|")
 BYTES = st.lists(
     st.sampled_from([piece.encode() for piece in PIECES])
@@ -157,8 +199,9 @@ BYTES = st.lists(
 @st.composite
 def damaged(draw: st.DrawFn) -> bytes:
     """A feed that was fine, by any route, with a few bytes of it changed, lost or doubled."""
-    route = draw(st.sampled_from(sorted(ROUTES)))
-    content = bytearray(PACKED[draw(PACKINGS)](ROUTES[route](draw(tables()))))
+    route = draw(st.sampled_from(sorted({**ROUTES, **WORKBOOKS})))
+    items = draw(tables())
+    content = bytearray(WORKBOOKS[route](items) if route in WORKBOOKS else PACKED[draw(PACKINGS)](ROUTES[route](items)))
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(content) - 1))
         piece = draw(st.binary(max_size=3) | st.sampled_from([b"<", b"&", b"]]>", b"</item>", b'"', b"\x00", b"\xe9"]))

@@ -14,10 +14,14 @@ from catalog.feeds.cleaning.readers import check_gtin
 from catalog.feeds.cleaning.values import NOTHING, UNUSUAL_WORDS
 from catalog.feeds.currencies import CURRENCIES
 from catalog.feeds.issues import FOUND_MAX, Issue
+from catalog.feeds.limits import SAFE
 from catalog.feeds.reading.items import RawItem, RawValue, local_name
+from catalog.feeds.reading.json_values import ValueRefused, check_value, decoded
 
 __all__ = ["Item", "Occurring", "Rules", "check_item", "names_of"]
 
+OWN_TABLE = "own table"
+"""Among the names that occur: the file is a table that the catalogue exported."""
 MAX_UNKNOWN_NAMES = 200  # reported of one file; a file with more has its data in its names
 _CURRENCY_NAMES = frozenset({"currency", "currencycode", "currency_code", "currencyid"})
 UNKNOWN_NAME_MAX = 500  # characters of such a name: an index takes no more than these in any script
@@ -40,6 +44,8 @@ def check_item(raw: RawItem, rules: Rules) -> Item:
     if names.has_currency:
         code = v.without_marks(text_of(raw.fields[names.tags["currency"][0]])).upper()
         rules = _in_currency(rules, code if code in CURRENCIES else "")
+    if raw.own_extra is not None:
+        rules = _of_own_table(rules)
     if names.contested:
         _take_by_rank(item, found, rules)
     else:
@@ -56,6 +62,8 @@ def check_item(raw: RawItem, rules: Rules) -> Item:
         item_rules.check_domain(item, rules.domain)
     if item.unread:
         item_rules.settle_unread(item)
+    if raw.own_extra is not None:
+        _take_own_extra(item, raw.own_extra, rules)
     return item
 
 
@@ -63,6 +71,22 @@ def check_item(raw: RawItem, rules: Rules) -> Item:
 def _in_currency(rules: Rules, currency: str) -> Rules:
     """The rules for an item with a currency of its own beside its amounts."""
     return replace(rules, own_currency=currency)
+
+
+@lru_cache
+def _of_own_table(rules: Rules) -> Rules:
+    """The rules for an item of a table that the catalogue exported: its amounts have a point and a known currency."""
+    return replace(rules, default_currency="", decimal_mark=v.POINT)
+
+
+def _take_own_extra(item: Item, extra: dict[str, Any], rules: Rules) -> None:
+    """Take what the product has beside its columns as it was exported, and an empty cell for what it is."""
+    if rules.own_currency:
+        item.values["currency"] = rules.own_currency
+        item.extra.pop("currency", None)
+    item.extra |= extra
+    item.more_names |= extra.keys() | {OWN_TABLE}
+    item.issues = [issue for issue in item.issues if issue.code != "attribute.empty"]
 
 
 def _take_guid(item: Item, raw: RawItem, rules: Rules) -> None:
@@ -173,6 +197,8 @@ def _take_structured(item: Item, slot: Slot, value: RawValue, rules: Rules) -> N
     attribute = slot.attribute
     if slot.is_app_link:
         _take_app_links(item, slot, parts, rules)
+    elif slot.is_named_beside:
+        _take_named_beside(item, slot, parts)
     elif not attribute.column:
         if kept := _stripped(value):
             item.keep(slot.name, kept)
@@ -252,6 +278,22 @@ def _take_app_links(item: Item, slot: Slot, links: list[Any], rules: Rules) -> N
             item.more_names.add(attribute.name)
             if text := link.get("@content", "").strip():
                 _take_text(item, slot_of(attribute.name), text, rules)
+
+
+def _take_named_beside(item: Item, slot: Slot, parts: list[Any]) -> None:
+    """`<g:custom name="size chart">…</g:custom>` is what an export writes that has no element's name."""
+    for part in parts:
+        name, content = slot.name, part
+        if isinstance(part, dict) and "@name" in part:
+            name, content = part["@name"], part.get("#text", "")
+            if part.get("@type") == "json":
+                try:
+                    content = decoded(content)
+                    check_value(content, SAFE)
+                except (ValueError, RecursionError, ValueRefused):
+                    name, content = slot.name, part
+        item.more_names.add(name)
+        item.keep(name, content)
 
 
 def _stripped(value: RawValue) -> RawValue:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from catalog.feeds.attributes import BY_ALIAS, BY_NAME, ORIGINAL, Attribute, Type, is_known
+from catalog.feeds.attributes import BY_ALIAS, BY_NAME, NAMED_ELEMENT, ORIGINAL, Attribute, Type, is_known
 from catalog.feeds.cleaning.cleaned import Rules
 from catalog.feeds.cleaning.readers import READERS, Reader
 from catalog.feeds.cleaning.values import BOOLEANS, without_marks
@@ -38,6 +38,7 @@ class Slot:
     plain_text: int = 0
     exact: Mapping[str, Any] = field(default_factory=dict)
     is_app_link: bool = False
+    is_named_beside: bool = False
     known: bool = True
     alias: str = ""
 
@@ -80,9 +81,21 @@ def slot_of(tag: str, aliases: tuple[tuple[str, str], ...] = ()) -> Slot:
     exact = BOOLEANS if attribute.type is Type.BOOLEAN else {text: text for text in attribute.values}
     is_app_link = local.lower() == "applink"
     alias = table_name if BY_ALIAS.get(table_name) is attribute and table_name != attribute.name else ""
-    known = is_known(attribute.name) or rank == CUSTOM or is_app_link
+    is_named_beside = rank == GOOGLE and local == NAMED_ELEMENT
+    known = is_known(attribute.name) or rank == CUSTOM or is_app_link or is_named_beside
     known = known or (rank in (PLAIN, ATOM) and local in _CONTAINER_ELEMENTS)
-    return Slot(attribute.name, attribute, rank, READERS[attribute.type], plain_text, exact, is_app_link, known, alias)
+    return Slot(
+        attribute.name,
+        attribute,
+        rank,
+        READERS[attribute.type],
+        plain_text,
+        exact,
+        is_app_link,
+        is_named_beside,
+        known,
+        alias,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -457,7 +457,8 @@ NOTHING = frozenset(
 """Words that programs write where they have no value."""
 _NOT_FILLED_IN = frozenset(
     {"undefined", "[object Object]", "Array", "Object", "Loading...", "Loading\u2026", "#N/A", "#REF!", "#VALUE!"}
-    | {"#NAME?", "#DIV/0!", "#NULL!", "#NUM!", "#ERROR!", "#SPILL!", "#CALC!"}
+    | {"#NAME?", "#DIV/0!", "#NULL!", "#NUM!", "#ERROR!", "#SPILL!", "#CALC!", "#GETTING_DATA"}
+    | {"#FIELD!", "#BLOCKED!", "#CONNECT!", "#UNKNOWN!", "#BUSY!", "#PYTHON!"}
 )
 UNUSUAL_WORDS = NOTHING | _NOT_FILLED_IN
 

@@ -142,6 +142,15 @@ _ENCRYPTED, _SIZES_FOLLOW, _UTF8 = 1, 8, 0x800
 _STORED, _DEFLATED = 0, 8
 _LONG_SIZES = b"\x01\x00"
 _OFFICE = re.compile(r"\[Content_Types\]\.xml$|mimetype$|(_rels|docProps|word|xl|ppt)/")
+_OTHER_OFFICE = re.compile(rb"PK\x03\x04.{26}(?:word|ppt)/", re.DOTALL)
+
+
+def is_workbook(head: bytes) -> bool:
+    """Whether the file that begins so is an office document that may be a workbook of Excel."""
+    if not head.startswith(ZIP):
+        return False
+    name = head[30 : 30 + _little_endian(head[26:28])].decode("cp437")
+    return _OFFICE.match(name) is not None and name != "mimetype" and not _OTHER_OFFICE.search(head)
 
 
 def _unpack_zip(packed: _PackedBytes) -> Iterator[bytes]:
@@ -154,8 +163,8 @@ def _unpack_zip(packed: _PackedBytes) -> Iterator[bytes]:
         if _OFFICE.match(member.name):
             raise FeedRefused(
                 "feed.office_document",
-                "The file is an office document, for example an Excel workbook. Save the sheet as CSV in UTF-8, "
-                "with the attribute names in the first line, and upload that.",
+                "The file is an office document, but not an Excel workbook. Save the sheet as an Excel workbook "
+                "(.xlsx), with the attribute names in the first row, and upload that.",
             )
         if len(names) > MAX_MEMBERS or (found and member.is_file):
             raise FeedRefused(

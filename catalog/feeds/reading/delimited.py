@@ -40,12 +40,13 @@ class Header:
 
 
 class Row(NamedTuple):
-    """One record, with what is wrong with it as a whole: see `RawItem`. `line` is where it begins."""
+    """One record, with what is wrong with it as a whole, and what is no column of it: see `RawItem`."""
 
     line: int
     fields: dict[str, Any]
     faults: tuple[tuple[str, str], ...] = ()
     lost: bool = False
+    own_extra: dict[str, Any] | None = None
 
 
 def find_header(text: str) -> Header | None:

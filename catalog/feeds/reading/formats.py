@@ -2,13 +2,16 @@
 
 import re
 from dataclasses import dataclass
+from enum import Enum, auto
+from typing import IO, cast
 
 from catalog.errors import FeedRefused
 from catalog.feeds.limits import Limits
-from catalog.feeds.reading.archives import EMPTY_ZIP, GZIP, ZIP, Stream, UnpackedStream
+from catalog.feeds.reading.archives import EMPTY_ZIP, GZIP, ZIP, Stream, UnpackedStream, is_workbook
 from catalog.feeds.reading.delimited import Header, find_header
 from catalog.feeds.reading.encodings import UTF_8, declared_encoding, encoding_by_bytes, parser_encoding, text_encoding
 from catalog.feeds.reading.layouts import ROOT_TAG
+from catalog.feeds.reading.objects import begins_rows
 
 SNIFF_BYTES = 64 * 1024  # enough for the names of a thousand columns
 
@@ -19,7 +22,11 @@ _SIGNATURES = (
     (b"II*\x00", "image", "a TIFF picture"),
     (b"MM\x00*", "image", "a TIFF picture"),
     (b"%PDF", "pdf", "a PDF document"),
-    (b"\xd0\xcf\x11\xe0", "office_document", "an office document of an old kind, such as .xls or .doc"),
+    (
+        b"\xd0\xcf\x11\xe0",
+        "office_document",
+        "an office document of an old kind, such as .xls or .doc, or has a password",
+    ),
     (b"{\\rtf", "office_document", "a formatted text (RTF)"),
     (b"7z\xbc\xaf", "archive", "a 7z archive"),
     (b"Rar!", "archive", "a RAR archive"),
@@ -32,9 +39,10 @@ _SIGNATURES = (
 )
 _ADVICE = {
     "archive": "Upload the feed unpacked, as gzip, or as a zip with one feed in it.",
-    "office_document": "Save the sheet as CSV in UTF-8, with the attribute names in the first line, and upload that.",
+    "office_document": "Save the sheet as an Excel workbook (.xlsx) without a password, with the attribute names in "
+    "the first row, and upload that.",
 }
-_USUAL_ADVICE = "Upload the product feed itself: XML (RSS or Atom), CSV or TSV."
+_USUAL_ADVICE = "Upload the product feed itself: XML (RSS or Atom), CSV, TSV, an Excel workbook or JSON."
 
 # Text before a feed's first tag is what a server printed. The parser gives the line of it.
 _FEED_WITHIN = re.compile(rf"<\?xml\b|{ROOT_TAG.pattern}")
@@ -48,12 +56,22 @@ _COMMENTS = re.compile(r"(\s*#(?!!)[^\n]*\n)+\s*")
 _SOME_DELIMITERS = re.compile(r"[^\n]*[\t,;|]")
 
 
+class Kind(Enum):
+    """What a feed is written in."""
+
+    XML = auto()
+    TABLE = auto()
+    JSON = auto()
+    WORKBOOK = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
     """A file that may be a feed: `head` was read from it, and `stream` has the rest.
 
-    `header` is that of a table, or None for XML. `encoding` is a table's; for XML it is given only where the file's
-    bytes show another one than its declaration. `has_junk` says that there is text before the feed.
+    `header` is that of a table of text, None for all else. `encoding` is that of a table or of JSON; for XML it is
+    given only where the file's bytes show another one than its declaration. `has_junk` says that there is text before
+    the feed.
     """
 
     head: bytes
@@ -61,10 +79,16 @@ class Content:
     header: Header | None
     encoding: str | None
     has_junk: bool = False
+    kind: Kind = Kind.XML
 
     def from_the_start(self) -> Stream:
         """The unpacked file as a stream, from its first byte."""
         return _JoinedStream(self.head, self.stream)
+
+    @property
+    def seekable_stream(self) -> IO[bytes]:
+        """The stream of a workbook, which can be read from anywhere."""
+        return cast("IO[bytes]", self.stream)
 
     @property
     def is_packed(self) -> bool:
@@ -74,7 +98,7 @@ class Content:
     def is_utf8_xml(self) -> bool:
         """Whether this is XML that can be read from anywhere in it without naming an encoding to the parser."""
         is_utf8 = declared_encoding(self.head) == UTF_8 and self.encoding in (None, UTF_8)
-        return is_utf8 and self.header is None and not self.has_junk
+        return is_utf8 and self.kind is Kind.XML and not self.has_junk
 
     @property
     def text_encoding(self) -> str:
@@ -106,6 +130,8 @@ def open_content(stream: Stream, limits: Limits, table_encoding: str = UTF_8) ->
     head = _read_head(stream)
     if head.startswith(EMPTY_ZIP):
         raise FeedRefused("feed.archive_empty", "The zip has no file in it. Pack the feed again.")
+    if is_workbook(head):
+        return Content(head, stream, None, None, kind=Kind.WORKBOOK)
     if head.startswith((GZIP, ZIP)):
         stream = UnpackedStream(stream, head, limits)
         head = _read_head(stream)
@@ -129,9 +155,11 @@ def open_content(stream: Stream, limits: Limits, table_encoding: str = UTF_8) ->
         if _SCRIPT.match(text):
             raise _not_a_feed("script", "a program's source text")
         return Content(head, stream, None, parser_encoding(text, by_bytes), has_junk)
+    if begins_rows(text):
+        return Content(head, stream, None, by_bytes or UTF_8, kind=Kind.JSON)
     encoding = by_bytes or table_encoding
     if header := find_header(_head_text(head, encoding)):
-        return Content(head, stream, header, encoding)
+        return Content(head, stream, header, encoding, kind=Kind.TABLE)
     _refuse_other_text(text)
     return Content(head, stream, None, parser_encoding(text, by_bytes), has_junk=True)
 
@@ -158,8 +186,6 @@ def _refuse_other_text(text: str) -> None:
         raise _not_a_feed("script", "a program's source text")
     if _FEED_WITHIN.search(text):
         return
-    if text.startswith(("{", "[")):
-        raise _not_a_feed("json", "JSON")
     if sum(c == "\ufffd" or not (c.isprintable() or c in "\t\r\n") for c in text[:1000]) > min(len(text), 1000) // 10:
         raise _not_a_feed("binary", "of no kind that we know")
     first_line = "".join(c if c.isprintable() else " " for c in text[:200].splitlines()[0])[:100]

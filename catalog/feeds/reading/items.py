@@ -15,10 +15,13 @@ from lxml import etree
 from catalog.errors import FeedRefused
 from catalog.feeds.limits import NAME_CHARS, SAFE, Limits, item_too_large, too_deep, too_many_columns, too_many_items
 from catalog.feeds.reading.archives import Stream
-from catalog.feeds.reading.delimited import read_rows
+from catalog.feeds.reading.delimited import Header, read_rows
 from catalog.feeds.reading.encodings import UTF_8
-from catalog.feeds.reading.formats import Content, open_content
+from catalog.feeds.reading.formats import Content, Kind, open_content
 from catalog.feeds.reading.layouts import LAYOUTS, PLAIN_ROOTS, PREFIX, RSS, Layout
+from catalog.feeds.reading.objects import read_objects
+from catalog.feeds.reading.own_table import is_own, own_row
+from catalog.feeds.reading.workbooks import read_sheet
 
 __all__ = ["CHUNK_BYTES", "RawItem", "RawValue", "Stream", "check_start", "read_items"]
 
@@ -49,7 +52,8 @@ class RawItem:
     The columns of a table are like children without a namespace. `line` is the line of its start tag, or where its
     record begins, in the unpacked file; `position` counts from 1. `faults` are the codes of issues that only the
     reader sees, each with what was found. A `lost` item is not well-formed or over a limit: its `fields` only help to
-    identify it. `element` is what it was read from, None for a row.
+    identify it. `own_extra` is what a product in a table of the catalogue's own has beside its columns, None elsewhere.
+    `element` is what it was read from, None for a row.
     """
 
     position: int
@@ -57,6 +61,7 @@ class RawItem:
     fields: dict[str, RawValue]
     faults: tuple[tuple[str, str], ...] = ()
     lost: bool = False
+    own_extra: dict[str, Any] | None = None
     element: Element = field(default=None, repr=False, compare=False)
 
     def line_of(self, tag: str, occurrence: int = 0) -> int:
@@ -86,20 +91,31 @@ class Start:
             yield chunk
 
 
-def read_items(stream: Stream, limits: Limits = SAFE, table_encoding: str = UTF_8) -> Iterator[RawItem]:
+def read_items(
+    stream: Stream, limits: Limits = SAFE, table_encoding: str = UTF_8, sheet: str = ""
+) -> Iterator[RawItem]:
     """Yield the items of a feed in the order of the file.
 
-    A feed is XML (RSS 2.0, RSS 1.0, Atom, plain lists of products) or a table (CSV, TSV), plain or in gzip or zip.
+    A feed is XML (RSS 2.0, RSS 1.0, Atom, plain lists of products), a table (CSV, TSV) or JSON, plain or in gzip or
+    zip, or a `sheet` of a workbook.
     Raises `FeedRefused` for anything else, for a feed that is broken, empty or over a limit; the items that were
     yielded before must then be thrown away. After the last item the stream has been read to its end.
     """
     start = check_start(stream, limits, table_encoding)
     content = start.content
     items: Iterator[RawItem]
-    if content.header is None:
+    if content.kind is Kind.XML:
         items = items_within(start.all_chunks(), start.layout, limits, encoding=content.encoding)
     else:
-        rows = read_rows(start.all_chunks(), content.encoding or UTF_8, content.header, limits)
+        if content.kind is Kind.WORKBOOK:
+            rows = read_sheet(content.seekable_stream, limits, sheet)
+        elif content.kind is Kind.JSON:
+            rows = read_objects(start.all_chunks(), content.encoding or UTF_8, limits)
+        else:
+            header = content.header or Header("", ())
+            rows = read_rows(start.all_chunks(), content.encoding or UTF_8, header, limits)
+            if is_own(header.names):
+                rows = (own_row(row, limits) for row in rows)
         items = (RawItem(number, *row) for number, row in enumerate(rows, start=1))
     item = None
     for item in items:
@@ -142,9 +158,9 @@ def check_start(stream: Stream, limits: Limits = SAFE, table_encoding: str = UTF
     """
     content = open_content(stream, limits, table_encoding)
     start = Start(content, [content.head])
-    if content.header:
-        if len(content.header.names) > limits.attributes:
-            raise too_many_columns(limits)
+    if content.header and len(content.header.names) > limits.attributes:
+        raise too_many_columns(limits)
+    if content.kind is not Kind.XML:
         return start
     parser = etree.XMLParser(target=_Prolog(), encoding=content.encoding, **_SAFE)
     try:

@@ -12,7 +12,7 @@ from catalog.imports.issues import count_listed
 from catalog.imports.sql import fetch_row
 from catalog.models import ImportRun, RunIssue
 
-SUPPLEMENTAL_CODE = "feed.supplemental"
+SUPPLEMENTAL_CODE, OWN_TABLE_CODE = "feed.supplemental", "feed.own_table"
 
 
 def accept_items(run: ImportRun) -> int:
@@ -69,8 +69,8 @@ def accept_items(run: ImportRun) -> int:
 
 
 def is_supplemental(run: ImportRun) -> bool:
-    """Whether a required attribute occurs nowhere in the file."""
-    return bool(_absent_names(run, Need.REQUIRED))
+    """Whether a required attribute occurs nowhere in the file, or the catalogue exported it, whose products it has."""
+    return bool(_absent_names(run, Need.REQUIRED)) or run.issues.filter(code=OWN_TABLE_CODE).exists()
 
 
 def count_remaining(run: ImportRun) -> None:

@@ -13,12 +13,13 @@ from django.db import transaction
 from catalog.errors import FeedRefused
 from catalog.feeds.broken.repair import RepairedStream, Repairs
 from catalog.feeds.broken.salvage import SALVAGEABLE, salvage_items
-from catalog.feeds.cleaning.check import Item, Occurring
+from catalog.feeds.cleaning.check import OWN_TABLE, Item, Occurring
 from catalog.feeds.cleaning.values import SIGNS, settled_mark
 from catalog.feeds.reading.formats import open_content
 from catalog.feeds.reading.items import read_items
 from catalog.imports.issues import add_issues, add_unknown_names, unknown_examples
 from catalog.imports.planning.plan import make_plan
+from catalog.imports.planning.supplemental import OWN_TABLE_CODE
 from catalog.imports.reading.chunks import all_chunks_read, cut_file, gather_chunks, needs_other_amounts, read_chunk
 from catalog.imports.reading.copy import ItemBatch, clean_items
 from catalog.imports.work.files import Verified, forget_chunks, opened
@@ -146,7 +147,7 @@ def _read_once(run: ImportRun, on_progress: ProgressCallback | None, deadline: f
     with opened(run) as file:
         verified = Verified(file, run.sha256, deadline)
         if run.reading == Reading.STRICT:
-            raw_items = read_items(verified, limits, run.feed.table_encoding)
+            raw_items = read_items(verified, limits, run.feed.table_encoding, run.feed.table_sheet)
         elif run.reading == Reading.REPAIRED:
             raw_items = read_items(RepairedStream(open_content(verified, limits).from_the_start(), repairs), limits)
         else:
@@ -163,7 +164,9 @@ def _read_once(run: ImportRun, on_progress: ProgressCallback | None, deadline: f
     if mark and not decimal_mark:
         start_over(run, Reading(run.reading))
         return _read_once(run, on_progress, deadline, mark)
-    run.names = sorted(occurring.names - SIGNS)
+    run.names = sorted(occurring.names - SIGNS - {OWN_TABLE})
+    if OWN_TABLE in occurring.names:
+        add_issues(run, {(OWN_TABLE_CODE, ""): (1, [])})
     repaired = {}
     for code, count in repairs.counts.items():
         places = [{"line": line, "product_id": "", "found": found} for line, found in repairs.examples[code]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -17,8 +18,9 @@ from typing import Any
 from django.conf import settings
 
 from catalog.errors import FeedRefused
-from catalog.feeds.reading.formats import Content, open_content
+from catalog.feeds.reading.formats import Content, Kind, open_content
 from catalog.feeds.reading.layouts import ITEM_END, ITEM_START
+from catalog.feeds.reading.workbooks import sheet_rows
 from catalog.models import ImportRun, RunIssue, StagedItem
 
 MAX_SECONDS = 4.0
@@ -96,6 +98,8 @@ def read_snippet(run: ImportRun, place: Place) -> Snippet:
     try:
         with run.file.open("rb") as file:
             content = open_content(file, settings.FEED_LIMITS, run.feed.table_encoding)
+            if content.kind is Kind.WORKBOOK:
+                return _sheet_snippet(content, run.feed.table_sheet, place)
             found = _text_around(_decoded_pieces(content), place)
     except OSError:
         return Snippet([], _GONE)
@@ -150,7 +154,10 @@ def _text_from(text: str, pieces: Iterator[str], place: Place) -> str:
     """The text from the line on. When the line holds many items, it begins where the item begins."""
 
     def find_id() -> int:
-        return text.find(f">{place.id}<") if place.id else -1
+        if not place.id:
+            return -1
+        at = text.find(f">{place.id}<")
+        return at if at >= 0 else text.find(json.dumps(place.id, ensure_ascii=False))
 
     beginning = text
     for more in pieces:
@@ -194,6 +201,22 @@ def _table_lines(content: Content, after: str, place: Place) -> list[SnippetLine
         end += 1
         quotes += later[end].count('"')
     return [*header, *_numbered_lines(later[: end + 1], place.line, place)]
+
+
+def _sheet_snippet(content: Content, sheet: str, place: Place) -> Snippet:
+    """The row below the sheet's row of names, with tabs between the cells."""
+    deadline = time.monotonic() + MAX_SECONDS
+    lines: list[SnippetLine] = []
+    for number, cells in sheet_rows(content.seekable_stream, settings.FEED_LIMITS, sheet):
+        if time.monotonic() > deadline:
+            raise TooDeep
+        if number > place.line:
+            break
+        if not lines or number == place.line:
+            lines.append(_snippet_line(number, "\t".join(cells), place))
+    if not lines or lines[-1].number != place.line:
+        return Snippet([], f"The sheet has no row {place.line:,}.")
+    return Snippet(lines)
 
 
 def _numbered_lines(texts: list[str], first: int, place: Place) -> list[SnippetLine]:

@@ -42,20 +42,39 @@ class TookTooLong(Exception):
 
 
 class Verified:
-    """The stored file as a stream, hashed while it is read; after the deadline, by `time.monotonic`, `TookTooLong`."""
+    """The stored file as a stream, hashed while it is read; after the deadline, by `time.monotonic`, `TookTooLong`.
+
+    It can be read from anywhere after it was verified, which `seek` does.
+    """
 
     def __init__(self, file: File[bytes], sha256: str, deadline: float) -> None:
         self._file = file
         self._sha256 = sha256
         self._deadline = deadline
         self._digest = hashlib.sha256()
+        self._is_verified = False
 
     def read(self, size: int = -1, /) -> bytes:
         if time.monotonic() > self._deadline:
             raise TookTooLong
         chunk: bytes = self._file.read(size)
-        self._digest.update(chunk)
+        if not self._is_verified:
+            self._digest.update(chunk)
         return chunk
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        if not self._is_verified:
+            self.verify()
+            self._is_verified = True
+        position: int = self._file.seek(offset, whence)
+        return position
+
+    def tell(self) -> int:
+        position: int = self._file.tell()
+        return position
 
     def verify(self) -> None:
         """Read what stands after the last item, and raise `FeedRefused` when these are not the bytes received."""

@@ -27,7 +27,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "file",
             type=Path,
-            help="the feed: XML (RSS, Atom, a list of products), CSV or TSV, as it is, in gzip or in a zip",
+            help="the feed: XML (RSS, Atom, a list of products), CSV, TSV, XLSX or JSON, as it is, in gzip or in a zip",
         )
         parser.add_argument("--feed", default="main", metavar="SLUG", help="the feed it belongs to (default: main)")
         parser.add_argument("--mode", choices=Mode.values, default=Mode.UPDATE, help="default: update")

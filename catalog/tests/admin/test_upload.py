@@ -38,7 +38,7 @@ def test_the_form_is_complete_without_a_format(ida: Client, feed: Feed) -> None:
             "The file is an HTML page, often the login or error page of the shop.",
         ),
         (b"\x89PNG\r\n\x1a\n" * 9, "The file is a PNG picture."),
-        (b"%PDF-1.7" * 9, "Upload the product feed itself: XML (RSS or Atom), CSV or TSV."),
+        (b"%PDF-1.7" * 9, "Upload the product feed itself: XML (RSS or Atom), CSV, TSV, an Excel workbook or JSON."),
         (b"PK\x03\x04" * 9, "The archive ends too early."),
         (b"", "The submitted file is empty."),
     ],
