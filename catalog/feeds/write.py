@@ -1,17 +1,17 @@
 """Cleaned items → a Google-Merchant XML feed: the reverse of `read_items` and `check_item`.
 
-What is written here is read there with the same values and the same `extra`. Two things that only an edit by hand can
-leave in `extra` are not written, because no feed can say them: a name that no element can have, and a value that was
-kept beside another one (`rss:title`) that has since gone.
+What is written here is read there with the same values and the same `extra`. A name in `extra` that no element can
+have, such as that of a table's column, or that would be read as another one is written as `<g:custom name="…">`.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from html import unescape
 from typing import Any
 
-from catalog.feeds.attributes import BY_ALIAS, BY_NAME, COLUMNS
+from catalog.feeds.attributes import BY_ALIAS, BY_NAME, COLUMNS, NAMED_ELEMENT
 from catalog.feeds.currencies import DECIMALS
 
 PIECE_ITEMS = 100
@@ -82,7 +82,9 @@ def item_element(values: Mapping[str, Any], extra: Mapping[str, Content], notes:
         lost_its_name = name != "atom:link" and (before in ("rss", "atom") or (before == "c" and local in BY_NAME))
         main = BY_ALIAS[local].name if local in BY_ALIAS else local
         lost_its_name = lost_its_name or main != local
-        if tag and (not lost_its_name or main in values or main in extra):
+        if not tag or (lost_its_name and main not in values and main not in extra):
+            lines.append(_named_element(name, extra[name]))
+        else:
             contents = _contents_of(extra[name])
             if isinstance(extra[name], list) and len(contents) == 1:
                 contents.append("")  # a list of one is what is left of several when the others were empty
@@ -157,6 +159,13 @@ def _contents_of(content: Content) -> list[Content]:
     if isinstance(content, list):
         return [one for part in content for one in (_contents_of(part) if isinstance(part, list) else [part])]
     return [] if content is None else [content]
+
+
+def _named_element(name: str, content: Content) -> str:
+    """An element that says the name of its content beside it. What is not a text is written in JSON."""
+    is_text = isinstance(content, str) and content == content.strip()
+    text, kind = (content, "") if is_text else (json.dumps(content, ensure_ascii=False), ' type="json"')
+    return f'<g:{NAMED_ELEMENT} name="{_attribute_text(name)}"{kind}>{_text(text)}</g:{NAMED_ELEMENT}>\n'
 
 
 # --- one element --------------------------------------------------------------------------------------

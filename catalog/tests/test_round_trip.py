@@ -102,9 +102,25 @@ def test_every_kind_of_value_survives(feed: Feed, export: Export, mode: str) -> 
 @every_mode
 def test_what_people_edited_survives(feed: Feed, export: Export, mode: str) -> None:
     applied(feed, *items(3))
-    edit("00001", price=Decimal("12.5"), adult=False, quantity=0, extra={"note": "by hand", "size (EU)": "38"})
+    edit(
+        "00001",
+        price=Decimal("12.5"),
+        adult=False,
+        quantity=0,
+        extra={"note": "by hand", "size (EU)": "38", "rss:title": "x"},
+    )
     edit("00002", description="", additional_image_link=["https://www.example.com/9.jpg"])
     assert counts(imported(feed, export(feed), mode)) == {"items": 3, "unchanged": 3}
+
+
+def test_names_that_no_element_can_have_are_not_lost(feed: Feed, other_feed: Feed, export: Export) -> None:
+    extra = {"size (EU)": "38", "Größe 1": ["a", "b"], "rss:title": "x", "": {"a": "1"}}
+    applied(feed, *items(2))
+    edit("00001", extra=extra)
+    content = export(feed)
+    edit("00001", extra={})
+    execute(imported(feed, content, "update"))
+    assert Product.objects.get(pk="00001").extra == extra
 
 
 def test_archived_products_are_not_in_the_feed(feed: Feed, by_command: Export) -> None:

@@ -159,11 +159,42 @@ def test_what_xml_cannot_hold_is_replaced() -> None:
     assert (values, extra) == ({"title": "a\ufffdb\ufffdc"}, {"note": "\ufffd\ufffd", "g": {"@k": "\ufffd"}})
 
 
-@pytest.mark.parametrize(
-    "name", ["size (EU)", "", "1a", "x:y", "{}a", "{n}", "a><b", "rss:title", "c:color", "oldprice"]
-)
-def test_a_name_that_no_element_can_have_is_left_out(name: str) -> None:
-    assert again({"id": "1"}, {name: "x", "note": "y"}) == ({"id": "1"}, {"note": "y"})
+UNUSUAL_NAMES = [
+    "size (EU)",
+    "",
+    "1a",
+    "x:y",
+    "{}a",
+    "{n}",
+    "a><b",
+    "rss:title",
+    "c:color",
+    "oldprice",
+    'a"\n\tb',
+    "أ ب",
+]
+CONTENTS: list[Any] = ["x", "", " x\r\n", '{"a": 1}', ["x", "y"], [], 1.5, None, {"@name": "n", "b": [{"c": None}]}]
+
+
+@pytest.mark.parametrize("name", UNUSUAL_NAMES)
+@pytest.mark.parametrize("content", CONTENTS, ids=str)
+def test_a_name_that_no_element_can_have_stands_beside_its_content(name: str, content: Any) -> None:
+    extra = {name: content, "note": "y"}
+    assert again({"id": "1"}, extra) == ({"id": "1"}, extra)
+
+
+def test_an_element_named_beside_is_what_its_name_says() -> None:
+    content = (
+        '<g:custom name="size chart">EU</g:custom><g:custom name="size chart" type="json">["US"]</g:custom>'
+        '<g:custom name="a" type="json">{"b</g:custom><g:custom name="c" type="json">"\\u0000"</g:custom>'
+        "<g:custom>plain</g:custom>"
+    )
+    (item,) = read(f"{HEAD}{content}</item></channel></rss>".encode())
+    assert item.extra["size chart"] == ["EU", ["US"]]
+    odd = [{"@name": "a", "@type": "json", "#text": '{"b'}, {"@name": "c", "@type": "json", "#text": '"\\u0000"'}]
+    assert item.extra["custom"] == [*odd, "plain"]
+    assert item.more_names >= {"size chart", "custom"}
+    assert not [issue for issue in item.issues if issue.code == "attribute.unknown"]
 
 
 def test_values_that_only_a_hand_can_write_do_not_stop_it() -> None:
