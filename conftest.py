@@ -12,7 +12,8 @@ import devservers
 
 # A few examples of each property, the same every time; HYPOTHESIS_PROFILE=thorough tries many new ones.
 hypothesis.settings.register_profile("quick", max_examples=8, derandomize=True, deadline=None, database=None)
-hypothesis.settings.register_profile("thorough", max_examples=1000, deadline=None)
+examples = int(os.environ.get("FUZZ_EXAMPLES", "1000"))
+hypothesis.settings.register_profile("thorough", max_examples=examples, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
