@@ -99,7 +99,11 @@ def as_workbook(items: list[dict[str, str]], sheet: str = "Products") -> bytes:
         page.append(cells)
     out = io.BytesIO()
     book.save(out)
-    return out.getvalue()
+    # Without the moment of saving it is the same each time.
+    archive = zipfile.ZipFile(out)
+    parts = {name: archive.read(name) for name in archive.namelist()}
+    core = re.sub(rb"20\d\d-[\d:T-]+Z", b"2026-11-22T00:00:00Z", parts["docProps/core.xml"])
+    return zipped(*(parts | {"docProps/core.xml": core}).items())
 
 
 ENCODED = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
