@@ -20,8 +20,10 @@ COPY --from=build /venv /venv
 WORKDIR /app
 COPY . .
 # The values only let the settings load; none of them is in the image's environment.
-RUN DJANGO_SECRET_KEY=build JWT_SIGNING_KEY=for-the-build-only-and-32-bytes-long DJANGO_ALLOWED_HOSTS=build SITE_URL=http://build \
+RUN random() { python -c 'import secrets; print(secrets.token_urlsafe(50))'; }; \
+    DJANGO_SECRET_KEY=$(random) JWT_SIGNING_KEY=$(random) DJANGO_ALLOWED_HOSTS=build SITE_URL=http://build \
     DATABASE_URL=postgresql://build/build REDIS_URL=redis://build EMAIL_URL=console: DEFAULT_FROM_EMAIL=build@build PROXY_COUNT=0 \
+    ACCOUNT_SIGNUP_OPEN=0 API_UPLOAD_REVIEW=1 \
     python manage.py collectstatic --no-input
 USER app
 VOLUME /media

@@ -60,10 +60,22 @@ def test_what_is_added_through_the_api_is_applied_by_itself(api: APIClient, work
 @pytest.mark.django_db(transaction=True)
 def test_it_waits_for_staff_where_that_is_asked_for(api: APIClient, worker: Worker, settings: Any) -> None:
     settings.API_UPLOAD_REVIEW = True
-    url = upload(api, CONTENT).json()["url"]
+    response = upload(api, CONTENT)
+    assert response.status_code == 202
+    assert "waits in review" in response.json()["message"]
     worker.work()
-    assert api.get(url).json()["status"] == "review"
+    assert api.get(response.json()["url"]).json()["status"] == "review"
     assert not Product.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_waited_for_a_file_that_is_held_reads_that_it_needs_a_person(
+    api: APIClient, working: Callable[..., Any]
+) -> None:
+    repaired = CONTENT.replace(b"<channel>", b"<channel>\n<b>a & b</b>")
+    response = working(lambda: upload(api, repaired, headers={"Prefer": "wait=20"}))
+    assert (response.status_code, response.json()["status"]) == (202, "review")
+    assert "waits in review" in response.json()["message"]
 
 
 @pytest.mark.django_db(transaction=True)

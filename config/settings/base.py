@@ -5,17 +5,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from catalog.feeds.limits import Limits
+from config.environment import Environment
 from config.mail import checked_sender, mail_settings
 from config.settings.unfold import UNFOLD  # noqa: F401
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
 
-env: Any = environ.Env()
+env = Environment()
 env.read_env(BASE_DIR / ".env")
 
 
@@ -98,8 +98,8 @@ AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["accounts.backends.NameOrAddressBackend"]
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
-ACCOUNT_SIGNUP_OPEN = env.bool("ACCOUNT_SIGNUP_OPEN", default=True)
-ACCOUNT_EMAIL_VERIFICATION = env.str("ACCOUNT_EMAIL_VERIFICATION", default="none")
+ACCOUNT_SIGNUP_OPEN = env.flag("ACCOUNT_SIGNUP_OPEN", default=True)
+ACCOUNT_EMAIL_VERIFICATION = env.str("ACCOUNT_EMAIL_VERIFICATION", default="") or "none"
 if ACCOUNT_EMAIL_VERIFICATION not in ("none", "optional", "mandatory"):
     raise ImproperlyConfigured("ACCOUNT_EMAIL_VERIFICATION must be none, optional or mandatory. See .env.example.")
 # allauth's own makes a row for an address that nobody has given it, which would then wait to be confirmed.
@@ -122,9 +122,7 @@ LOGIN_REDIRECT_URL = "admin:index"
 # The address of this site for people. Links in mails use it, never the host that a request names.
 SITE_URL = env.str("SITE_URL", default=f"http://127.0.0.1:{env.int('PORT', default=8000)}")
 # How many proxies are in front of the web server: that many entries of X-Forwarded-For are true. Limits use addresses.
-PROXY_COUNT = env.int("PROXY_COUNT", default=0)
-if PROXY_COUNT < 0:
-    raise ImproperlyConfigured("PROXY_COUNT must be 0 or more. See .env.example.")
+PROXY_COUNT = env.limit("PROXY_COUNT", default=0, least=0)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.sessions.SessionAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -192,7 +190,7 @@ CORS_ALLOW_HEADERS = (
 CORS_EXPOSE_HEADERS = ("ETag", "Location", "Preference-Applied", "Retry-After")
 
 # Whether imports uploaded through the API wait for a person to confirm them.
-API_UPLOAD_REVIEW = env.bool("API_UPLOAD_REVIEW", default=False)
+API_UPLOAD_REVIEW = env.flag("API_UPLOAD_REVIEW", default=False)
 
 # --- data -----------------------------------------------------------------------------------------
 DATABASES: dict[str, dict[str, Any]] = {"default": {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}}
@@ -238,7 +236,7 @@ STORAGES = {
 }
 
 # --- background work ------------------------------------------------------------------------------
-IMPORT_MAX_SECONDS = env.int("IMPORT_MAX_SECONDS", default=3 * 60 * 60)  # for reading, and again for applying
+IMPORT_MAX_SECONDS = env.limit("IMPORT_MAX_SECONDS", default=3 * 60 * 60)  # for reading, and again for applying
 CELERY_BROKER_URL = broker_url(REDIS_URL)
 CELERY_RESULT_BACKEND = None
 CELERY_RESULT_EXPIRES = None  # else beat adds a clean-up job for results that do not exist
@@ -277,25 +275,25 @@ SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
 # --- what is kept for how long --------------------------------------------------------------------
 # Days; 0 keeps them for ever.
-RETENTION_FILES_DAYS = env.int("RETENTION_FILES_DAYS", default=90)
-RETENTION_ITEMS_DAYS = env.int("RETENTION_ITEMS_DAYS", default=90)
-RETENTION_PLANS_DAYS = env.int("RETENTION_PLANS_DAYS", default=30)
-RETENTION_MESSAGES_DAYS = env.int("RETENTION_MESSAGES_DAYS", default=90)
+RETENTION_FILES_DAYS = env.limit("RETENTION_FILES_DAYS", default=90, least=0)
+RETENTION_ITEMS_DAYS = env.limit("RETENTION_ITEMS_DAYS", default=90, least=0)
+RETENTION_PLANS_DAYS = env.limit("RETENTION_PLANS_DAYS", default=30, least=0)
+RETENTION_MESSAGES_DAYS = env.limit("RETENTION_MESSAGES_DAYS", default=90, least=0)
 
 # --- import and export ----------------------------------------------------------------------------
 IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "import"
 IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "view"
 # catalog.resources deals with formulas: the package's own setting cuts off the sign, in JSON too.
 IMPORT_EXPORT_ESCAPE_ILLEGAL_CHARS_ON_EXPORT = True  # XLSX has no control characters
-FEED_MAX_BYTES = env.int("FEED_MAX_BYTES", default=4 * 1024**3)  # like Merchant Center: 4 GB a file
+FEED_MAX_BYTES = env.limit("FEED_MAX_BYTES", default=4 * 1024**3)  # like Merchant Center: 4 GB a file
 FEED_LIMITS = Limits(
-    unpacked_bytes=env.int("FEED_MAX_UNPACKED_BYTES", default=Limits.unpacked_bytes),
-    ratio=env.int("FEED_MAX_RATIO", default=Limits.ratio),
-    items=env.int("FEED_MAX_ITEMS", default=Limits.items),
-    item_bytes=env.int("FEED_MAX_ITEM_BYTES", default=Limits.item_bytes),
-    attributes=env.int("FEED_MAX_ATTRIBUTES", default=Limits.attributes),
-    depth=env.int("FEED_MAX_DEPTH", default=Limits.depth),
-    value_chars=env.int("FEED_MAX_VALUE_CHARS", default=Limits.value_chars),
+    unpacked_bytes=env.limit("FEED_MAX_UNPACKED_BYTES", default=Limits.unpacked_bytes),
+    ratio=env.limit("FEED_MAX_RATIO", default=Limits.ratio),
+    items=env.limit("FEED_MAX_ITEMS", default=Limits.items),
+    item_bytes=env.limit("FEED_MAX_ITEM_BYTES", default=Limits.item_bytes),
+    attributes=env.limit("FEED_MAX_ATTRIBUTES", default=Limits.attributes),
+    depth=env.limit("FEED_MAX_DEPTH", default=Limits.depth),
+    value_chars=env.limit("FEED_MAX_VALUE_CHARS", default=Limits.value_chars),
 )
 
 # --- logs -----------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from django.core.exceptions import ImproperlyConfigured
 
+from config.environment import check_secret, checked_hosts
 from config.settings.base import *  # noqa: F403
 from config.settings.base import SIMPLE_JWT, STORAGES, env
 
@@ -15,6 +16,8 @@ for name in (
     "EMAIL_URL",
     "DEFAULT_FROM_EMAIL",
     "PROXY_COUNT",  # one too many lets clients choose what they are counted by, one too few counts all as one
+    "ACCOUNT_SIGNUP_OPEN",  # whether strangers make accounts, and whether what they upload waits for a person
+    "API_UPLOAD_REVIEW",
 ):
     if not env.str(name, default=""):
         raise ImproperlyConfigured(
@@ -23,16 +26,18 @@ for name in (
 
 SECRET_KEY = env.str("DJANGO_SECRET_KEY")
 JWT_SIGNING_KEY = env.str("JWT_SIGNING_KEY")
-if len(JWT_SIGNING_KEY.encode()) < 32 or JWT_SIGNING_KEY == SECRET_KEY:
-    raise ImproperlyConfigured(
-        "JWT_SIGNING_KEY must be a random text of its own: at least 32 bytes, and not DJANGO_SECRET_KEY."
-    )
+check_secret("DJANGO_SECRET_KEY", SECRET_KEY)
+check_secret("JWT_SIGNING_KEY", JWT_SIGNING_KEY)
+if JWT_SIGNING_KEY == SECRET_KEY:
+    raise ImproperlyConfigured("JWT_SIGNING_KEY must be a random text of its own, and not DJANGO_SECRET_KEY.")
 SIMPLE_JWT = {**SIMPLE_JWT, "SIGNING_KEY": JWT_SIGNING_KEY}
-ALLOWED_HOSTS = env.list("DJANGO_ALLOWED_HOSTS")
+# Else sign-up says which addresses have an account.
+ACCOUNT_EMAIL_VERIFICATION = env.str("ACCOUNT_EMAIL_VERIFICATION", default="") or "mandatory"
+ALLOWED_HOSTS = checked_hosts(env.list("DJANGO_ALLOWED_HOSTS"))
 CSRF_TRUSTED_ORIGINS = env.list("DJANGO_CSRF_TRUSTED_ORIGINS", default=[])
 
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-SECURE_SSL_REDIRECT = env.bool("DJANGO_SSL_REDIRECT", default=True)
+SECURE_SSL_REDIRECT = env.flag("DJANGO_SSL_REDIRECT", default=True)
 SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_HSTS_PRELOAD = True

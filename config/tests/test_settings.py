@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from config.settings import base
+from config.settings import base, local
 from devservers import BASE_DIR
 
 PRODUCTION = {
@@ -18,6 +18,8 @@ PRODUCTION = {
     "REDIS_URL": "redis://localhost",
     "EMAIL_URL": "smtp://localhost",
     "DEFAULT_FROM_EMAIL": "catalogue@example.com",
+    "ACCOUNT_SIGNUP_OPEN": "0",
+    "API_UPLOAD_REVIEW": "1",
     "PROXY_COUNT": "1",
 }
 SHOW = (
@@ -34,6 +36,13 @@ def start(*command: str, **changed: str | None) -> subprocess.CompletedProcess[s
     )
 
 
+def refusal(**changed: str | None) -> str:
+    """The sentence with which production refuses to start."""
+    refused = start(**changed)
+    assert refused.returncode == 1, refused.stdout
+    return refused.stderr.splitlines()[-1]
+
+
 def test_production_starts_with_keys_of_its_own_behind_one_proxy() -> None:
     assert start().stdout.split(maxsplit=1) == ["1", PRODUCTION["JWT_SIGNING_KEY"] + "\n"]
 
@@ -46,19 +55,59 @@ def test_production_leaves_django_nothing_to_warn_of() -> None:
     assert checked.returncode == 0, checked.stderr
 
 
-@pytest.mark.parametrize(("count", "said"), [(None, "Set PROXY_COUNT in the environment"), ("-1", "must be 0 or more")])
+@pytest.mark.parametrize(
+    ("count", "said"), [(None, "Set PROXY_COUNT in the environment"), ("-1", "must be a whole number")]
+)
 def test_production_does_not_guess_how_many_proxies_there_are(count: str | None, said: str) -> None:
     """A wrong guess lets clients choose the address that their tries are counted by."""
-    refused = start(PROXY_COUNT=count)
-    assert refused.returncode == 1
-    assert said in refused.stderr.splitlines()[-1]
+    assert said in refusal(PROXY_COUNT=count)
 
 
-@pytest.mark.parametrize("key", ["", "short", PRODUCTION["DJANGO_SECRET_KEY"]])
-def test_production_refuses_a_weak_or_borrowed_key_for_tokens(key: str) -> None:
-    refused = start(JWT_SIGNING_KEY=key)
-    assert refused.returncode == 1
-    assert "JWT_SIGNING_KEY" in refused.stderr.splitlines()[-1]
+WEAK = ["", "short", "x" * 60, "django-insecure-" + "abcdefghijklmnopqrstuvwxyz" * 2, local.SECRET_KEY]
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("JWT_SIGNING_KEY", PRODUCTION["DJANGO_SECRET_KEY"]),
+        ("JWT_SIGNING_KEY", local.SIMPLE_JWT["SIGNING_KEY"]),
+        *((name, key) for name in ("JWT_SIGNING_KEY", "DJANGO_SECRET_KEY") for key in WEAK),
+    ],
+)
+def test_production_refuses_a_weak_or_borrowed_key(name: str, key: str) -> None:
+    assert name in refusal(**{name: key})
+
+
+@pytest.mark.parametrize("hosts", ["*", "catalogue.example.com,*", "*.example.com", ",", " "])
+def test_production_refuses_to_answer_to_every_host(hosts: str) -> None:
+    assert "DJANGO_ALLOWED_HOSTS" in refusal(DJANGO_ALLOWED_HOSTS=hosts)
+
+
+@pytest.mark.parametrize("name", ["ACCOUNT_SIGNUP_OPEN", "API_UPLOAD_REVIEW"])
+def test_production_does_not_guess_what_strangers_may_do(name: str) -> None:
+    assert f"Set {name} in the environment" in refusal(**{name: None})
+
+
+@pytest.mark.parametrize("name", ["ACCOUNT_SIGNUP_OPEN", "API_UPLOAD_REVIEW", "DJANGO_SSL_REDIRECT"])
+def test_a_misspelt_yes_is_not_taken_for_a_no(name: str) -> None:
+    assert f"{name} must be 1 or 0" in refusal(**{name: "ture"})
+
+
+@pytest.mark.parametrize("value", ["0", "-5", "1e6", "many", "٣"])
+@pytest.mark.parametrize("name", ["FEED_MAX_BYTES", "IMPORT_MAX_SECONDS", "FEED_MAX_RATIO"])
+def test_a_limit_that_limits_nothing_stops_the_start(name: str, value: str) -> None:
+    assert f"{name} must be a whole number of 1 or more" in refusal(**{name: value})
+
+
+@pytest.mark.parametrize(("given", "used"), [(None, "mandatory"), ("", "mandatory"), ("none", "none")])
+def test_in_production_sign_up_does_not_say_which_addresses_are_known(given: str | None, used: str) -> None:
+    show = "from config.settings import production as p; print(p.ACCOUNT_EMAIL_VERIFICATION)"
+    assert start("-c", show, ACCOUNT_EMAIL_VERIFICATION=given).stdout.strip() == used
+
+
+def test_a_checkout_takes_strangers_and_applies_what_they_add() -> None:
+    show = "from config.settings import local as s; print(s.ACCOUNT_SIGNUP_OPEN, s.API_UPLOAD_REVIEW)"
+    assert start("-c", show, ACCOUNT_SIGNUP_OPEN=None, API_UPLOAD_REVIEW=None).stdout.split() == ["True", "False"]
 
 
 def test_a_refusal_never_shows_the_value() -> None:
@@ -66,8 +115,7 @@ def test_a_refusal_never_shows_the_value() -> None:
 
 
 def test_an_unknown_kind_of_verification_stops_the_start() -> None:
-    refused = start(ACCOUNT_EMAIL_VERIFICATION="sometimes")
-    assert "none, optional or mandatory" in refused.stderr.splitlines()[-1]
+    assert "none, optional or mandatory" in refusal(ACCOUNT_EMAIL_VERIFICATION="sometimes")
 
 
 def test_every_process_counts_tries_in_the_same_place() -> None:

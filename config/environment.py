@@ -1,0 +1,50 @@
+"""What the environment says. A value that is not understood stops the start with a sentence: a guess may be unsafe."""
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+YES, NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+KNOWN_BEGINNINGS = ("only-for-a-checkout", "django-insecure-")
+MIN_SECRET_CHARS, MIN_DIFFERENT_CHARS = 50, 10
+
+
+class Environment(environ.Env):
+    """django-environ's, with the kinds of values that it guesses at."""
+
+    def flag(self, name: str, default: bool) -> bool:
+        """1 or 0. django-environ takes every misspelt yes for a no."""
+        text = str(self.str(name, default="")).strip().lower()
+        if text not in (*YES, *NO, ""):
+            raise ImproperlyConfigured(f"{name} must be 1 or 0. See .env.example.")
+        return text in YES if text else default
+
+    def limit(self, name: str, default: int, least: int = 1) -> int:
+        """A whole number, at least so large. A limit of 0 would be none, or refuse everything."""
+        text = str(self.str(name, default="")).strip()
+        if text and not (text.isascii() and text.isdecimal() and least <= int(text)):
+            raise ImproperlyConfigured(f"{name} must be a whole number of {least} or more. See .env.example.")
+        return int(text) if text else default
+
+
+def check_secret(name: str, value: str) -> None:
+    """Refuse a secret that can be guessed. The sentence does not show it."""
+    if (
+        len(value.encode()) < MIN_SECRET_CHARS
+        or len(set(value)) < MIN_DIFFERENT_CHARS
+        or value.startswith(KNOWN_BEGINNINGS)
+    ):
+        raise ImproperlyConfigured(
+            f"{name} is weak. Use a random text of your own with {MIN_SECRET_CHARS} or more characters, for example "
+            "what python3 -c 'import secrets; print(secrets.token_urlsafe(50))' prints."
+        )
+
+
+def checked_hosts(hosts: list[str]) -> list[str]:
+    """The hosts that the site answers to, by name: a wildcard lets a request choose the host of links."""
+    named = [host for host in map(str.strip, hosts) if host]
+    if not named or any("*" in host for host in named):
+        raise ImproperlyConfigured(
+            "DJANGO_ALLOWED_HOSTS must name the hosts that the site answers to, without *. "
+            "Write .example.com for example.com and every host below it."
+        )
+    return named
