@@ -38,6 +38,5 @@ class NameOrAddressBackend(ModelBackend):
             return None
         if not user.check_password(password) or not self.user_can_authenticate(user):
             return None
-        for one in tries:
-            give_back(one)
+        give_back(*tries)
         return user

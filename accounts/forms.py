@@ -9,7 +9,7 @@ from django.forms import ModelMultipleChoiceField
 from django.utils.translation import gettext_lazy as _
 from unfold.forms import AuthenticationForm, UserCreationForm
 
-from accounts.limits import TooManyTries
+from accounts.limits import NotCounted, TooManyTries
 from accounts.models import User
 from accounts.roles import description_of
 
@@ -27,14 +27,14 @@ class LoginForm(AuthenticationForm):
         username = self.fields["username"]
         username.label = _("Username or e-mail address")
         username.widget.attrs["maxlength"] = User._meta.get_field("email").max_length
-        self.wait = 0  # seconds, after too many tries
+        self.refused: TooManyTries | NotCounted | None = None  # before the password was looked at
 
     def clean(self) -> dict[str, Any]:
         try:
             return dict(super().clean())
-        except TooManyTries as error:
-            self.wait = error.wait
-            raise ValidationError(str(error.detail), code="too_many_tries") from error
+        except (TooManyTries, NotCounted) as error:
+            self.refused = error
+            raise ValidationError(str(error.detail), code=error.default_code) from error
 
 
 class NewUserForm(UserCreationForm):

@@ -5,13 +5,14 @@ import ipaddress
 import logging
 import math
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
 from django.core.cache import cache
 from django.http import HttpRequest
 from redis.exceptions import RedisError
-from rest_framework.exceptions import Throttled
+from rest_framework.exceptions import APIException, Throttled
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
@@ -25,6 +26,14 @@ class TooManyTries(Throttled):
     extra_detail_plural = "Try again in {wait} seconds."
 
 
+class NotCounted(APIException):
+    """The cache that counts tries does not answer. Trying without end meanwhile would be a gift to whoever guesses."""
+
+    status_code = 503
+    default_detail = "Tries cannot be counted at the moment, so none is allowed. Try again in half a minute."
+    wait = 30
+
+
 @dataclass(frozen=True)
 class Limit:
     """At most `times` tries within `seconds` of the first one. A refused try does not prolong the wait."""
@@ -36,7 +45,7 @@ class Limit:
     def take(self, *who: object) -> str:
         """Count one try, before it is made, so that parallel ones count too. Returns what `give_back` takes.
 
-        Raises `TooManyTries`. While the cache is away nothing is counted, so nobody is locked out by that.
+        Raises `TooManyTries`, or `NotCounted` while the cache does not answer, which takes a second to notice.
         """
         key = f"limit:{self.name}:{hashlib.sha256(repr(who).encode()).hexdigest()}"
         now = time.time()
@@ -46,19 +55,20 @@ class Limit:
             cache.add(count, 0, self.seconds + 1)
             if cache.incr(count) > self.times:
                 raise TooManyTries(max(1, math.ceil(until - now)))
-        except (RedisError, OSError):
-            log.exception("The cache does not answer; tries of %s are not counted", self.name)
-            return ""
+        except (RedisError, OSError) as error:
+            log.error("The cache does not answer; tries of %s are refused", self.name, exc_info=error)
+            raise NotCounted from error
         return count
 
 
-def give_back(count: str) -> None:
-    """Uncount a try that succeeded."""
+def give_back(*counts: str) -> None:
+    """Uncount tries that succeeded."""
     try:
-        if count:
-            cache.decr(count)
-    except (ValueError, RedisError, OSError):
-        log.info("A try was not given back: its time was over, or the cache is away")
+        for count in counts:
+            with suppress(ValueError):  # its time is over
+                cache.decr(count)
+    except (RedisError, OSError):
+        log.info("Tries were not given back: the cache is away")
 
 
 # Only the pair refuses at the sixth try, and only from that address, so a stranger does not lock the owner out. The

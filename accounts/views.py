@@ -7,10 +7,10 @@ from accounts.forms import LoginForm
 
 
 def admin_login(request: HttpRequest) -> HttpResponse:
-    """Django's own page, with status 429 after too many tries."""
+    """Django's own page, with status 429 after too many tries, and 503 while tries cannot be counted."""
     response = admin.site.login(request)
     form = (getattr(response, "context_data", None) or {}).get("form")
-    if isinstance(form, LoginForm) and form.wait:
-        response.status_code = 429
-        response["Retry-After"] = str(form.wait)
+    if isinstance(form, LoginForm) and form.refused:
+        response.status_code = form.refused.status_code
+        response["Retry-After"] = str(form.refused.wait)
     return response

@@ -1,6 +1,8 @@
 """The door of the API: who gets in, what strangers learn, and how often they may try."""
 
-from collections.abc import Callable
+import socket
+import time
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -8,22 +10,23 @@ import pytest
 import time_machine
 from django.conf import settings
 from django.contrib.auth.hashers import MD5PasswordHasher
-from django.core.cache import cache
 from django.db import connection
 from django.test import Client
+from django.test.client import MULTIPART_CONTENT
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
-from redis.exceptions import ConnectionError as CacheAway
 from rest_framework.settings import api_settings
 
 from accounts.api.urls import urlpatterns
 from accounts.limits import LOGIN_ACCOUNT, LOGIN_ADDRESS, LOGIN_PAIR
 from accounts.models import LoginSession, User
-from accounts.tests.conftest import PASSWORD, bearer, log_in, make_person, post
+from accounts.tests.conftest import PASSWORD, bearer, check, log_in, make_person, post
+from config.settings import base
 
 WRONG = "not the password"
 ADMIN_LOGIN = reverse("admin:login")
+FORMS = {"/login/": "application/json", ADMIN_LOGIN: MULTIPART_CONTENT}
 
 
 def attempt(username: str = "carl", password: str = WRONG, **headers: Any) -> Any:
@@ -260,12 +263,40 @@ def test_the_admin_has_the_same_limit_and_says_it_on_its_page(olga: User) -> Non
     assert attempt("olga", PASSWORD).status_code == 429, "admin and API are counted together"
 
 
-def test_nobody_is_locked_out_because_the_cache_is_away(carl: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(*_: Any, **__: Any) -> None:
-        raise CacheAway("no route")
+@pytest.fixture
+def silent_cache(settings: Any) -> Iterator[None]:
+    """A cache that accepts connections, and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=20) as silence:
+        address = f"redis://127.0.0.1:{silence.getsockname()[1]}/0"
+        settings.CACHES = {**settings.CACHES, "default": {**base.CACHES["default"], "LOCATION": address}}
+        yield
 
-    monkeypatch.setattr(cache, "get_or_set", away)
-    assert attempt(password=PASSWORD).status_code == 200
+
+@pytest.mark.parametrize("path", ["/login/", ADMIN_LOGIN])
+def test_while_tries_cannot_be_counted_none_is_allowed_and_nobody_waits(
+    olga: User, silent_cache: None, path: str
+) -> None:
+    """Also the right password: else who guesses would guess without end."""
+    started = time.monotonic()
+    answer = Client().post(path, {"username": "olga", "password": PASSWORD}, content_type=FORMS[path])
+    assert time.monotonic() - started < 2
+    assert answer.status_code == 503
+    assert answer["Retry-After"] == "30"
+    assert "Tries cannot be counted at the moment" in answer.content.decode()
+
+
+def test_nobody_waits_for_a_silent_cache_to_be_told_to_come_back(carl: User, silent_cache: None) -> None:
+    for path, body in [("/password/reset/", {"email": "carl@example.com"}), ("/signup/", {})]:
+        started = time.monotonic()
+        assert post(path, body).status_code == 503
+        assert time.monotonic() - started < 2
+
+
+def test_who_is_logged_in_stays_so_without_the_cache(carl: User, settings: Any, request: Any) -> None:
+    tokens = log_in()
+    request.getfixturevalue("silent_cache")
+    assert check(tokens["access"]) == 200
+    assert post("/token/refresh/", {"refresh": tokens["refresh"]}).status_code == 200
 
 
 def test_nobody_reads_a_password_out_of_the_answer(carl: User) -> None:

@@ -203,6 +203,8 @@ CACHES: dict[str, Any] = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "ounass",
+        # The client would wait five seconds for each of several commands, and hold a login for a quarter of a minute.
+        "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},
     },
     # Answers of the API, kept in each web process for the next time: quicker than a socket, and bounded.
     "answers": {
