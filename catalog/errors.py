@@ -24,6 +24,14 @@ class NotAllowed(CatalogError):
     """The person lacks the permission."""
 
 
+class QuotaReached(CatalogError):
+    """The account has taken as much as one may. It can try again after `wait` seconds."""
+
+    def __init__(self, code: str, message: str, *, wait: int) -> None:
+        super().__init__(code, message)
+        self.wait = wait
+
+
 class NotStored(CatalogError):
     """The server could not keep a file."""
 

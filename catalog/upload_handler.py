@@ -1,8 +1,8 @@
-"""How uploaded files arrive on the disk."""
+"""How uploaded files arrive, and on the disk."""
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
@@ -13,6 +13,22 @@ from django.core.files.uploadhandler import FileUploadHandler
 from catalog.errors import NotStored
 
 log = logging.getLogger(__name__)
+
+# What a form may have around its file: names, other fields and boundaries.
+FORM_BYTES = 64 * 1024
+
+
+def length_of(meta: Mapping[str, Any]) -> int:
+    """How long the body is, as Django reads it."""
+    try:
+        return int(meta.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        return 0
+
+
+def file_size(body_size: int) -> int:
+    """The least that a file has whose form is so long."""
+    return max(0, body_size - FORM_BYTES)
 
 
 class NamelessFileUploadHandler(FileUploadHandler):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
 from django.views import defaults
 from rest_framework.exceptions import APIException
 from rest_framework.response import Response
@@ -12,12 +13,12 @@ from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
 from catalog.connections import is_lost
-from catalog.errors import CatalogError, FeedRefused, NotAllowed, NotPossible, NotStored
-from catalog.imports.receive import TOO_LARGE
+from catalog.errors import CatalogError, FeedRefused, NotAllowed, NotPossible, NotStored, QuotaReached
+from catalog.imports.quotas import TOO_LARGE
 
 log = logging.getLogger(__name__)
 
-STATUS = {FeedRefused: 400, NotAllowed: 403, NotPossible: 409, NotStored: 507}
+STATUS = {FeedRefused: 400, NotAllowed: 403, NotPossible: 409, QuotaReached: 429, NotStored: 507}
 
 
 class Unavailable(APIException):
@@ -31,8 +32,7 @@ class Unavailable(APIException):
 def answer_for(error: Exception, context: dict[str, Any]) -> Response | None:
     """The answer to an error that a view raised; None for an unexpected one, which becomes a 500."""
     if isinstance(error, CatalogError):
-        kinds = (status for kind, status in STATUS.items() if isinstance(error, kind))
-        return Response({"detail": error.message}, status=413 if error.code == TOO_LARGE else next(kinds))
+        return Response({"detail": error.message}, status=status_of(error), headers=retry_after(error))
     if is_lost(error):
         log.error("The database does not answer", exc_info=error)
         error = Unavailable()
@@ -40,6 +40,15 @@ def answer_for(error: Exception, context: dict[str, Any]) -> Response | None:
     if answer is not None:
         answer.data = shape_errors(answer.data)
     return answer
+
+
+def status_of(error: CatalogError) -> int:
+    kinds = (status for kind, status in STATUS.items() if isinstance(error, kind))
+    return 413 if error.code == TOO_LARGE else next(kinds)
+
+
+def retry_after(error: CatalogError) -> dict[str, str]:
+    return {"Retry-After": str(error.wait)} if isinstance(error, QuotaReached) else {}
 
 
 def shape_errors(data: Any) -> dict[str, Any]:
@@ -78,6 +87,16 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     detail = "Something went wrong here. It is not your fault, and it has been logged."
     return page_or_json(request, 500, detail, lambda: defaults.server_error(request))
+
+
+def refused(request: HttpRequest, error: CatalogError) -> HttpResponse:
+    """The answer to a request that is refused before any view sees it."""
+    status = status_of(error)
+    shown = {"sentence": error.message}
+    answer = page_or_json(request, status, error.message, lambda: render(request, "refused.html", shown, status=status))
+    for name, value in retry_after(error).items():
+        answer.headers[name] = value
+    return answer
 
 
 def page_or_json(request: HttpRequest, status: int, detail: str, page: Callable[[], HttpResponse]) -> HttpResponse:

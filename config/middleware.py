@@ -1,8 +1,10 @@
 """Rules for every request."""
 
+import json
 import logging
 import re
 from collections.abc import Callable, Iterable
+from threading import BoundedSemaphore
 from typing import Any
 
 from django.db.backends.signals import connection_created
@@ -10,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonR
 from django.template.loader import render_to_string
 
 from catalog.connections import is_lost
+from catalog.upload_handler import length_of
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +22,12 @@ RETRY_AFTER_SECONDS = 30
 NUL = "The address contains a NUL character. Remove %00 from it."
 LENGTH = "The length of the body is missing. Send it with a Content-Length: from a file, not from a pipe."
 CHARSET = re.compile(r";\s*charset\s*=\s*(\"[^\"]*\"|[^;]*)", re.IGNORECASE)
+
+
+# Half of the web server's threads, which the Dockerfile names: bodies that hardly arrive leave the others to pages.
+MAX_BODIES = 12
+MAX_SILENCE_SECONDS = 30
+BUSY = "Too many requests are being received at the moment. Try again in some seconds."
 
 
 def in_utf8(application: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
@@ -33,6 +42,53 @@ def in_utf8(application: Callable[..., Iterable[bytes]]) -> Callable[..., Iterab
         return application(request, start_response)
 
     return serve
+
+
+def limit_reading(application: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    """Read so many bodies at a time, each while it arrives; others are asked to come again."""
+    slots = BoundedSemaphore(MAX_BODIES)
+
+    def serve(request: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if connection := request.get("gunicorn.socket"):
+            connection.settimeout(MAX_SILENCE_SECONDS)  # it waits for ever
+        if (size := length_of(request)) <= 0:
+            return application(request, start_response)
+        if not slots.acquire(blocking=False):
+            headers = [("Content-Type", "application/json"), ("Retry-After", "5")]
+            start_response("503 Service Unavailable", headers)
+            return [json.dumps({"detail": BUSY}).encode()]
+        body = request["wsgi.input"] = _Arriving(request["wsgi.input"], size, slots.release)
+        try:
+            return application(request, start_response)
+        finally:
+            body.end()
+
+    return serve
+
+
+class _Arriving:
+    """A body that says once that nothing more of it is awaited."""
+
+    def __init__(self, body: Any, size: int, on_end: Callable[[], None]) -> None:
+        self._body, self._awaited, self._on_end = body, size, on_end
+        self._has_ended = False
+
+    def read(self, size: int = -1) -> bytes:
+        return self._count(self._body.read(size))
+
+    def readline(self, size: int = -1) -> bytes:
+        return self._count(self._body.readline(size))
+
+    def _count(self, data: bytes) -> bytes:
+        self._awaited -= len(data)
+        if self._awaited <= 0 or not data:
+            self.end()
+        return data
+
+    def end(self) -> None:
+        if not self._has_ended:
+            self._has_ended = True
+            self._on_end()
 
 
 # What pages may load. The admin's Alpine evaluates expressions and sets styles; products show pictures of any shop.

@@ -7,6 +7,7 @@ import re
 import time
 from contextlib import ExitStack
 from functools import partial
+from threading import BoundedSemaphore
 from typing import IO, Any, cast
 
 from django.conf import settings
@@ -27,17 +28,19 @@ from catalog.api.queries import NoQuery
 from catalog.api.serializers import ReceivedSerializer, UploadSerializer
 from catalog.errors import FeedRefused
 from catalog.imports.permissions import API_FEED, require
-from catalog.imports.receive import TOO_LARGE, receive, too_large
-from catalog.models import Feed, ImportRun, Mode, Status
-from catalog.upload_handler import NamelessFileUploadHandler
+from catalog.imports.quotas import TOO_LARGE, require_quota
+from catalog.imports.receive import receive, too_large
+from catalog.models import Feed, ImportRun, Mode, Status, UploadKey
+from catalog.upload_handler import NamelessFileUploadHandler, file_size, length_of
 
-# What a form may have around its file: names, other fields and boundaries.
-FORM_BYTES = 64 * 1024
 LONGEST_WAIT_SECONDS = 30
+# Each holds a thread of the web server, of which the Dockerfile says how many there are.
+MAX_WAITING = 4
 POLL_SECONDS, LONGEST_POLL_SECONDS = 0.05, 0.5
-WHOLE_LENGTH = re.compile(r"[0-9]{1,15}", re.ASCII)
 WAIT = re.compile(r"\bwait\s*=\s*\"?([0-9]{1,6})\b", re.ASCII)
 KEY = re.compile(r"[!-~]{1,200}")
+
+WAITING = BoundedSemaphore(MAX_WAITING)
 
 HEADERS = [
     OpenApiParameter(
@@ -45,7 +48,7 @@ HEADERS = [
         str,
         OpenApiParameter.HEADER,
         description="`wait=10` waits at most 10 seconds for the import to be applied. "
-        f"The longest wait is {LONGEST_WAIT_SECONDS} seconds.",
+        f"The longest wait is {LONGEST_WAIT_SECONDS} seconds. While many wait, the answer comes at once.",
     ),
     OpenApiParameter(
         "Idempotency-Key",
@@ -95,16 +98,13 @@ class _CountedBody:
 
 
 class UploadParser(MultiPartParser):
-    """A form with a file, which goes to the disk while it arrives. A body that is too large is not read to its end."""
+    """A form with a file, which goes to the disk while it arrives. A file that is too large is not read to its end."""
 
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None
     ) -> DataAndFiles[Any, Any]:
         request = parser_context["request"]
-        claimed = request.META.get("CONTENT_LENGTH", "")
-        length = int(claimed) if WHOLE_LENGTH.fullmatch(claimed) else 0
-        if length > settings.FEED_MAX_BYTES + FORM_BYTES:
-            raise too_large()
+        length = length_of(request.META)
         on_its_way = _LimitedFile(request._request)
         request.upload_handlers = [on_its_way]
         body = _CountedBody(stream)
@@ -128,6 +128,13 @@ class UploadView(APIView):
     parser_classes = [UploadParser]
     query = NoQuery()
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """As the package's, before the body is read. An upload that was taken already needs no more quota."""
+        super().initial(request, *args, **kwargs)
+        key = request.headers.get("Idempotency-Key", "")
+        if not (KEY.fullmatch(key) and UploadKey.objects.filter(user_id=request.user.pk, key=key).exists()):
+            require_quota(request.user, file_size(length_of(request.META)))
+
     @documented(
         "imports",
         "upload_products",
@@ -135,7 +142,7 @@ class UploadView(APIView):
             202: Answer(ReceivedSerializer, examples.RECEIVED, "It is accepted, and a worker goes on."),
             201: Answer(ReceivedSerializer, {**examples.RECEIVED, "status": "applied"}, "It is applied."),
         },
-        errors=(400, 403, 409, 422, 507),
+        errors=(400, 403, 409, 422, 429, 507),
         parameters=HEADERS,
         request={"multipart/form-data": UploadSerializer},
         sent=examples.UPLOAD,
@@ -198,16 +205,29 @@ def take_upload(user: Any, upload: dict[str, Any]) -> ImportRun:
 
 
 def render_run(request: Request, run: ImportRun, *, wait: int = 0) -> Response:
-    """The answer about the import, after waiting at most so many seconds while work on it goes on."""
-    end, pause = time.monotonic() + wait, POLL_SECONDS
-    while goes_on(run) and time.monotonic() + pause < end:
-        time.sleep(pause)
-        pause = min(pause * 2, LONGEST_POLL_SECONDS)
-        run.refresh_from_db()
+    """The answer about the import, after waiting at most so many seconds while work on it goes on.
+
+    When as many others wait already, it does not wait.
+    """
+    if wait and not WAITING.acquire(blocking=False):
+        wait = 0
+    elif wait:
+        try:
+            wait_for_work(run, wait)
+        finally:
+            WAITING.release()
     data = ReceivedSerializer(run, context={"request": request}).data
     # A server takes a plain text only, not the serializer's hyperlink.
     headers = {"Location": str(data["url"])} | ({"Preference-Applied": f"wait={wait}"} if wait else {})
     return Response(data, status=201 if run.status == Status.APPLIED else 202, headers=headers)
+
+
+def wait_for_work(run: ImportRun, seconds: int) -> None:
+    end, pause = time.monotonic() + seconds, POLL_SECONDS
+    while goes_on(run) and time.monotonic() + pause < end:
+        time.sleep(pause)
+        pause = min(pause * 2, LONGEST_POLL_SECONDS)
+        run.refresh_from_db()
 
 
 def goes_on(run: ImportRun) -> bool:

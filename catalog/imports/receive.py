@@ -24,14 +24,13 @@ from catalog.feeds.write import part_of
 from catalog.imports.confirm import describe_status
 from catalog.imports.discard import discard
 from catalog.imports.permissions import require, require_upload, require_upload_by_api, visible_imports
+from catalog.imports.quotas import TOO_LARGE, require_quota, take_quota
 from catalog.imports.sql import execute
 from catalog.imports.work.queue import Task, enqueue
 from catalog.models import Feed, ImportRun, Mode, Status
 from catalog.models.runs import OPEN
 
 log = logging.getLogger(__name__)
-
-TOO_LARGE = "feed.too_large"
 
 
 def receive(
@@ -48,13 +47,14 @@ def receive(
     `mode` and `auto_apply` are the feed's unless given. The same bytes with the same settings while an earlier run is
     open give that run, not a second one. Raises `FeedRefused` when a look at the first bytes is enough to refuse it,
     `NotAllowed` when `by` may not upload, or asks for `auto_apply` and may not confirm; `through_api` has a rule of
-    its own.
+    its own. Raises `QuotaReached` when `by` has uploaded as much as an account may.
     """
     mode = Mode(mode or feed.mode)
     if through_api:
         require_upload_by_api(by, feed=feed.slug, mode=mode)
     else:
         require_upload(by, applying=bool(auto_apply))
+    require_quota(by)
     start = check_start(file, settings.FEED_LIMITS, feed.table_encoding)
     if mode == Mode.SYNC and (whole := part_of(start.content.head)):
         raise FeedRefused(
@@ -72,6 +72,7 @@ def receive(
             among = visible_imports(by) if through_api else ImportRun.objects.all()
             run = _open_run(among, content.sha256, **same)
             if run is None:
+                take_quota(by, content.size_read)
                 stored = {"file": name, "file_size": content.size_read, "sha256": content.sha256}
                 # The uploader's name is data and never a path, in one line.
                 shown = "".join(c for c in (file.name or "").replace("\\", "/").rpartition("/")[2] if c.isprintable())
@@ -109,7 +110,7 @@ def plan_again(run: ImportRun, *, by: Any) -> ImportRun:
     """Compare the run's file with the catalogue as it is now: a new import of the stored file, for a person to confirm.
 
     A plan that waits for confirmation is thrown away for it. Raises `NotPossible` while something works on the run,
-    `NotAllowed` when `by` may not upload, or may not discard the plan that waits.
+    `NotAllowed` when `by` may not upload, or may not discard the plan that waits, `QuotaReached` as `receive` does.
     """
     require(by, "catalog.add_importrun")
     if run.is_busy:
@@ -121,6 +122,7 @@ def plan_again(run: ImportRun, *, by: Any) -> ImportRun:
             discard(run, by=by)
         again = _open_run(ImportRun.objects.all(), run.sha256, feed=run.feed, mode=run.mode, auto_apply=False)
         if again is None:
+            take_quota(by)
             same = {name: getattr(run, name) for name in ("feed", "mode", "file", "file_name", "file_size", "sha256")}
             again = ImportRun.objects.create(**same, auto_apply=False, uploaded_by=by)
         enqueue(Task.STAGE, again)

@@ -93,7 +93,12 @@ class ImportRun(models.Model):
     file_size = models.BigIntegerField(_("size"))
     sha256 = models.CharField(max_length=64)
     uploaded_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("uploaded by")
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        related_name="+",
+        verbose_name=_("uploaded by"),
+        db_index=False,  # an index below begins with it
     )
     created_at = models.DateTimeField(_("uploaded"), auto_now_add=True)
     changed_at = models.DateTimeField(db_default=Now(), help_text=_("When it got its status."))
@@ -147,6 +152,9 @@ class ImportRun(models.Model):
         indexes = [
             # receive: the same bytes while an earlier run with the same settings is open
             models.Index("sha256", name="importrun_open_file", condition=models.Q(status__in=OPEN)),
+            # quotas: what an account uploaded lately, and what of it is open
+            models.Index("uploaded_by", "created_at", name="importrun_uploaded"),
+            models.Index("uploaded_by", name="importrun_open_of_account", condition=models.Q(status__in=OPEN)),
             # Word.begun_by: whether any word may be missing
             models.Index("id", name="importrun_words_due", condition=models.Q(words_due=True)),
         ]

@@ -14,7 +14,8 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from catalog.api.examples import UPLOAD as UPLOAD_EXAMPLE
-from catalog.imports.receive import TOO_LARGE
+from catalog.api.uploads import MAX_WAITING, WAITING
+from catalog.imports.quotas import TOO_LARGE
 from catalog.models import Feed, ImportRun, Mode, Product, Status, UploadKey
 from catalog.tests.api import UPLOAD, client, upload
 from catalog.tests.conftest import Worker
@@ -292,6 +293,26 @@ def test_nobody_waits_longer_than_asked(api: APIClient) -> None:
     response = upload(api, CONTENT, headers={"Prefer": "wait=1"})
     assert (response.status_code, response.json()["status"]) == (202, "received")
     assert time.monotonic() - start < 5
+
+
+def test_so_many_wait_and_the_others_are_answered_at_once(api: APIClient) -> None:
+    """Else who waits takes every thread of the web server."""
+    for _ in range(MAX_WAITING):
+        WAITING.acquire()
+    try:
+        start = time.monotonic()
+        response = upload(api, CONTENT, headers={"Prefer": "wait=20"})
+        assert time.monotonic() - start < 5
+    finally:
+        WAITING.release(MAX_WAITING)
+    assert response.status_code == 202
+    assert "Preference-Applied" not in response
+
+
+def test_who_has_waited_makes_room_for_the_next_one(api: APIClient) -> None:
+    for number in range(MAX_WAITING + 1):
+        response = upload(api, feed_of(item(f"{number}")), headers={"Prefer": "wait=1"})
+        assert response["Preference-Applied"] == "wait=1"
 
 
 @pytest.mark.parametrize("odd", ["wait", "wait=-1", "wait=soon", "waiting=5", "", "wait=1e9", "wait=٣"])

@@ -70,6 +70,7 @@ MIDDLEWARE = [
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "config.bodies.LimitBodies",  # before the next, which reads forms
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -288,6 +289,10 @@ IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "view"
 # catalog.resources deals with formulas: the package's own setting cuts off the sign, in JSON too.
 IMPORT_EXPORT_ESCAPE_ILLEGAL_CHARS_ON_EXPORT = True  # XLSX has no control characters
 FEED_MAX_BYTES = env.limit("FEED_MAX_BYTES", default=4 * 1024**3)  # like Merchant Center: 4 GB a file
+# For one account: imports that are not finished, bytes of new files within a day, and uploads within a minute.
+UPLOAD_MAX_OPEN = env.limit("UPLOAD_MAX_OPEN", default=50)
+UPLOAD_MAX_BYTES_PER_DAY = env.limit("UPLOAD_MAX_BYTES_PER_DAY", default=20 * 1024**3)
+UPLOAD_MAX_PER_MINUTE = env.limit("UPLOAD_MAX_PER_MINUTE", default=60)
 FEED_LIMITS = Limits(
     unpacked_bytes=env.limit("FEED_MAX_UNPACKED_BYTES", default=Limits.unpacked_bytes),
     ratio=env.limit("FEED_MAX_RATIO", default=Limits.ratio),
