@@ -131,9 +131,10 @@ class UploadView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """As the package's, before the body is read. An upload that was taken already needs no more quota."""
         super().initial(request, *args, **kwargs)
+        user: Any = request.user
         key = request.headers.get("Idempotency-Key", "")
-        if not (KEY.fullmatch(key) and UploadKey.objects.filter(user_id=request.user.pk, key=key).exists()):
-            require_quota(request.user, file_size(length_of(request.META)))
+        if not (KEY.fullmatch(key) and UploadKey.objects.filter(user=user, key=key).exists()):
+            require_quota(user, file_size(length_of(request.META)))
 
     @documented(
         "imports",
