@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.shortcuts import render
 from django.views import defaults
 from rest_framework.exceptions import APIException
@@ -29,6 +29,13 @@ class Unavailable(APIException):
     wait = 30
 
 
+class BodyNotReceived(APIException):
+    """The client fell silent, or there are too many that hardly send."""
+
+    status_code = 408
+    default_detail = "The body did not arrive. Send it again."
+
+
 def answer_for(error: Exception, context: dict[str, Any]) -> Response | None:
     """The answer to an error that a view raised; None for an unexpected one, which becomes a 500."""
     if isinstance(error, CatalogError):
@@ -36,6 +43,8 @@ def answer_for(error: Exception, context: dict[str, Any]) -> Response | None:
     if is_lost(error):
         log.error("The database does not answer", exc_info=error)
         error = Unavailable()
+    if isinstance(error, UnreadablePostError):
+        error = BodyNotReceived()
     answer = exception_handler(error, context)
     if answer is not None:
         answer.data = shape_errors(answer.data)

@@ -25,7 +25,7 @@ CHARSET = re.compile(r";\s*charset\s*=\s*(\"[^\"]*\"|[^;]*)", re.IGNORECASE)
 
 
 # Half of the web server's threads, which the Dockerfile names: bodies that hardly arrive leave the others to pages.
-MAX_BODIES = 12
+MAX_BODIES = 16
 MAX_SILENCE_SECONDS = 30
 BUSY = "Too many requests are being received at the moment. Try again in some seconds."
 
@@ -45,50 +45,58 @@ def in_utf8(application: Callable[..., Iterable[bytes]]) -> Callable[..., Iterab
 
 
 def limit_reading(application: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
-    """Read so many bodies at a time, each while it arrives; others are asked to come again."""
+    """Read so many bodies at a time, from the first byte to the last; others are asked to come again."""
     slots = BoundedSemaphore(MAX_BODIES)
 
     def serve(request: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         if connection := request.get("gunicorn.socket"):
             connection.settimeout(MAX_SILENCE_SECONDS)  # it waits for ever
-        if (size := length_of(request)) <= 0:
+        if length_of(request) <= 0:
             return application(request, start_response)
-        if not slots.acquire(blocking=False):
-            headers = [("Content-Type", "application/json"), ("Retry-After", "5")]
-            start_response("503 Service Unavailable", headers)
-            return [json.dumps({"detail": BUSY}).encode()]
-        body = request["wsgi.input"] = _Arriving(request["wsgi.input"], size, slots.release)
+        body = request["wsgi.input"] = _LimitedBody(request["wsgi.input"], length_of(request), slots)
+        begun: list[Any] = []
         try:
-            return application(request, start_response)
+            answer = application(request, lambda *status_and_headers: begun.extend(status_and_headers))
         finally:
-            body.end()
+            body.release()
+        if body.is_refused:  # whatever the application made of it
+            begun = ["503 Service Unavailable", [("Content-Type", "application/json"), ("Retry-After", "5")]]
+            answer = [json.dumps({"detail": BUSY}).encode()]
+        start_response(*begun)
+        return answer
 
     return serve
 
 
-class _Arriving:
-    """A body that says once that nothing more of it is awaited."""
+class _LimitedBody:
+    """A body that takes a slot when it is read, and gives it back when nothing more of it is awaited."""
 
-    def __init__(self, body: Any, size: int, on_end: Callable[[], None]) -> None:
-        self._body, self._awaited, self._on_end = body, size, on_end
-        self._has_ended = False
+    def __init__(self, body: Any, size: int, slots: BoundedSemaphore) -> None:
+        self._body, self._awaited, self._slots = body, size, slots
+        self._holds_slot = self.is_refused = False
 
     def read(self, size: int = -1) -> bytes:
-        return self._count(self._body.read(size))
+        return self._read_with(self._body.read, size)
 
     def readline(self, size: int = -1) -> bytes:
-        return self._count(self._body.readline(size))
+        return self._read_with(self._body.readline, size)
 
-    def _count(self, data: bytes) -> bytes:
-        self._awaited -= len(data)
-        if self._awaited <= 0 or not data:
-            self.end()
+    def _read_with(self, read: Callable[[int], bytes], size: int) -> bytes:
+        if self._awaited > 0 and not self._holds_slot:
+            self._holds_slot = self._slots.acquire(blocking=False)
+            self.is_refused = not self._holds_slot
+            if self.is_refused:
+                raise OSError(BUSY)
+        data = read(size)
+        self._awaited -= len(data) or self._awaited
+        if self._awaited <= 0:
+            self.release()
         return data
 
-    def end(self) -> None:
-        if not self._has_ended:
-            self._has_ended = True
-            self._on_end()
+    def release(self) -> None:
+        if self._holds_slot:
+            self._holds_slot = False
+            self._slots.release()
 
 
 # What pages may load. The admin's Alpine evaluates expressions and sets styles; products show pictures of any shop.

@@ -2,7 +2,6 @@
 
 import re
 import threading
-from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
@@ -103,70 +102,70 @@ def test_an_odd_length_is_that_of_no_body(db: None, length: str) -> None:
 
 
 # --- how many at a time -------------------------------------------------------------------------------
-class Server:
-    """An application that reads its body when it is let go on."""
+class Arriving:
+    """A body of which the last byte comes when it is let go on."""
 
-    def __init__(self) -> None:
-        self.go_on = threading.Event()
-        self.begun = threading.Semaphore(0)
-        self.serve = limit_reading(self._application)
-
-    def _application(self, environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
-        self.begun.release()
-        self.go_on.wait(10)
-        environ["wsgi.input"].read()
-        start_response("200 OK", [])
-        return iter([b""])
-
-    def send(self, size: int, **more: Any) -> str:
-        answers: list[str] = []
-        environ = {"CONTENT_LENGTH": str(size), "wsgi.input": Unhurried(size), **more}
-        self.serve(environ, lambda status, _headers: answers.append(status))
-        return answers[0]
-
-
-class Unhurried:
-    def __init__(self, size: int) -> None:
-        self.size = size
+    def __init__(self, size: int, go_on: threading.Event) -> None:
+        self.size, self.go_on = size, go_on
+        self.is_awaited = threading.Event()
 
     def read(self, _size: int = -1) -> bytes:
+        self.is_awaited.set()
+        self.go_on.wait(10)
         return b"x" * self.size
 
 
+def echo(request: dict[str, Any], start_response: Any) -> list[bytes]:
+    """As Django does when a body cannot be read, it answers nevertheless."""
+    try:
+        request["wsgi.input"].read()
+    except OSError:
+        start_response("500 Internal Server Error", [])
+        return []
+    start_response("200 OK", [])
+    return []
+
+
+def send(serve: Any, body: Arriving, **more: Any) -> str:
+    answers: list[str] = []
+    request = {"CONTENT_LENGTH": str(body.size), "wsgi.input": body, **more}
+    serve(request, lambda status, _headers: answers.append(status))
+    return answers[0]
+
+
+def whole(size: int = 5) -> Arriving:
+    come = threading.Event()
+    come.set()
+    return Arriving(size, come)
+
+
 def test_bodies_that_hardly_arrive_leave_threads_for_pages() -> None:
-    server = Server()
-    slow = [threading.Thread(target=server.send, args=[5]) for _ in range(MAX_BODIES)]
-    for thread in slow:
+    serve, go_on = limit_reading(echo), threading.Event()
+    bodies = [Arriving(5, go_on) for _ in range(MAX_BODIES)]
+    slow = [threading.Thread(target=send, args=[serve, body]) for body in bodies]
+    for thread, body in zip(slow, bodies, strict=True):
         thread.start()
-    for _ in slow:
-        server.begun.acquire(timeout=10)
-    assert server.send(5) == "503 Service Unavailable"
-    server.go_on.set()
-    assert server.send(0) == "200 OK", "what has no body is always served"
+        assert body.is_awaited.wait(10)
+    assert send(serve, whole()) == "503 Service Unavailable"
+    assert send(serve, whole(0)) == "200 OK", "what has no body is always served"
+    go_on.set()
     for thread in slow:
         thread.join(10)
-    assert [server.send(5) for _ in range(MAX_BODIES + 1)] == ["200 OK"] * (MAX_BODIES + 1)
+    assert [send(serve, whole()) for _ in range(MAX_BODIES + 1)] == ["200 OK"] * (MAX_BODIES + 1)
 
 
 def test_a_body_that_came_whole_makes_room_for_the_next_one() -> None:
     """An upload that waits for its import holds up no other body."""
     release, begun = threading.Event(), threading.Semaphore(0)
 
-    def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        environ["wsgi.input"].read()
+    def application(request: dict[str, Any], start_response: Any) -> list[bytes]:
+        answer = echo(request, start_response)
         begun.release()
         release.wait(10)
-        start_response("200 OK", [])
-        return []
+        return answer
 
-    serve = limit_reading(application)
-    answers: list[str] = []
-
-    def send() -> None:
-        environ = {"CONTENT_LENGTH": "5", "wsgi.input": Unhurried(5)}
-        serve(environ, lambda status, _headers: answers.append(status))
-
-    threads = [threading.Thread(target=send) for _ in range(MAX_BODIES + 3)]
+    serve, answers = limit_reading(application), list[str]()
+    threads = [threading.Thread(target=lambda: answers.append(send(serve, whole()))) for _ in range(MAX_BODIES + 3)]
     for thread in threads:
         thread.start()
         assert begun.acquire(timeout=10)
@@ -176,6 +175,30 @@ def test_a_body_that_came_whole_makes_room_for_the_next_one() -> None:
     assert answers == ["200 OK"] * len(threads)
 
 
+def test_a_body_that_is_not_read_takes_no_room() -> None:
+    def application(_request: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("401 Unauthorized", [])
+        return []
+
+    serve = limit_reading(application)
+    assert {send(serve, whole()) for _ in range(MAX_BODIES + 1)} == {"401 Unauthorized"}
+
+
+@pytest.mark.parametrize("path", ["/login/", api.UPLOAD])
+def test_a_body_that_stops_arriving_is_refused_in_words(db: None, path: str) -> None:
+    class Silent:
+        def read(self, *_: object) -> bytes:
+            raise TimeoutError("timed out")
+
+        readline = read
+
+    client = api.client(make_person("carl"))
+    kind = MULTIPART_CONTENT if path == api.UPLOAD else "application/json"
+    answer = client.generic("POST", path, cast(Any, "x"), content_type=kind, **cast(Any, {"wsgi.input": Silent()}))
+    assert answer.status_code == 408
+    assert answer.json() == {"detail": "The body did not arrive. Send it again."}
+
+
 def test_a_client_that_falls_silent_is_not_waited_for() -> None:
     class Connection:
         timeout: float | None = None
@@ -183,9 +206,8 @@ def test_a_client_that_falls_silent_is_not_waited_for() -> None:
         def settimeout(self, seconds: float) -> None:
             self.timeout = seconds
 
-    connection, server = Connection(), Server()
-    server.go_on.set()
-    server.send(5, **{"gunicorn.socket": connection})
+    connection = Connection()
+    send(limit_reading(echo), whole(), **{"gunicorn.socket": connection})
     assert connection.timeout == MAX_SILENCE_SECONDS
 
 
