@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('catalog', '0006_known_values_and_owners'),
+        ('catalog', '0007_table_sheet'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
