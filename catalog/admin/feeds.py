@@ -66,6 +66,16 @@ class FeedAdmin(ModelAdmin):
         ),
         (
             _("Reading files"),
-            {"fields": ["default_currency", "base_url", "domain", "aliases", "table_encoding", "table_sheet"]},
+            {
+                "fields": [
+                    "default_currency",
+                    "base_url",
+                    "domain",
+                    "aliases",
+                    "table_encoding",
+                    "item_element",
+                    "table_sheet",
+                ]
+            },
         ),
     ]

@@ -55,7 +55,7 @@ def receive(
     else:
         require_upload(by, applying=bool(auto_apply))
     require_quota(by)
-    start = check_start(file, settings.FEED_LIMITS, feed.table_encoding)
+    start = check_start(file, settings.FEED_LIMITS, feed.file_settings)
     if mode == Mode.SYNC and (whole := part_of(start.content.head)):
         raise FeedRefused(
             "feed.part_in_sync",

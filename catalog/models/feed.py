@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from catalog.feeds.attributes import BY_ALIAS, BY_NAME
 from catalog.feeds.cleaning.check import Rules
 from catalog.feeds.reading.encodings import TABLE_ENCODINGS, UTF_8
+from catalog.feeds.reading.settings import FileSettings
 
 
 class Mode(models.TextChoices):
@@ -91,10 +92,13 @@ class Feed(models.Model):
         help_text=_("A link that is neither on it nor below it gets a warning, as example.com."),
     )
     table_encoding = models.TextField(
-        _("encoding of tables"),
+        _("encoding"),
         choices=[(name, name.upper() if name == UTF_8 else name) for name in TABLE_ENCODINGS],
         default=UTF_8,
-        help_text=_("Of CSV and TSV, which do not say it. What begins with a byte order mark is read by that."),
+        help_text=_(
+            "Of CSV and TSV, which do not say it, and of bytes in XML that are not in UTF-8 as it says. What begins "
+            "with a byte order mark is read by that."
+        ),
     )
     table_sheet = models.TextField(
         _("sheet of workbooks"),
@@ -102,6 +106,16 @@ class Feed(models.Model):
         default="",
         db_default="",
         help_text=_("The name of the sheet to read in an Excel workbook. Empty: the first one that is not hidden."),
+    )
+    item_element = models.TextField(
+        _("item element"),
+        blank=True,
+        default="",
+        db_default="",
+        validators=[
+            RegexValidator(r"\A[^\s<>&/:{}]{1,100}\Z", _("Only the element's name, without prefix, as SHOPITEM."))
+        ],
+        help_text=_("In XML of another kind: the element that is an item, as in SHOPITEM. Empty: it is found."),
     )
     aliases = models.JSONField(
         _("names of its own"),
@@ -170,7 +184,15 @@ class Feed(models.Model):
 
     @property
     def rules(self) -> Rules:
-        """How its files are read."""
-        aliases = tuple(sorted(self.aliases.items()))
+        """How its items are read."""
         today = timezone.localdate().isoformat()
-        return Rules(self.default_currency, self.base_url, self.domain.lower(), aliases, today)
+        return Rules(self.default_currency, self.base_url, self.domain.lower(), self._alias_pairs, today)
+
+    @property
+    def file_settings(self) -> FileSettings:
+        """How its files are read."""
+        return FileSettings(self.table_encoding, self.table_sheet, self.item_element, self._alias_pairs)
+
+    @property
+    def _alias_pairs(self) -> tuple[tuple[str, str], ...]:
+        return tuple(sorted(self.aliases.items()))

@@ -7,6 +7,7 @@ import random
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable
 from dataclasses import fields as fields_of
 from dataclasses import replace
 from pathlib import Path
@@ -21,11 +22,13 @@ from catalog.feeds.broken.salvage import SALVAGEABLE, salvage_items
 from catalog.feeds.cleaning.check import Rules, check_item
 from catalog.feeds.issues import BY_CODE
 from catalog.feeds.limits import SAFE, SETTINGS, Limits
+from catalog.feeds.reading.encodings import TABLE_ENCODINGS, UTF_8
 from catalog.feeds.reading.items import RawItem, check_start, read_items
+from catalog.feeds.reading.settings import FileSettings
 from catalog.imports.reading.stage import stage
 from catalog.models import Feed, Status
 from catalog.tests.factories import received
-from catalog.tests.routes import PACKED, Slow, as_rss, zipped, zipped_in_one_go
+from catalog.tests.routes import PACKED, Slow, as_rss, raw_items, zipped, zipped_in_one_go
 
 MIB = 1024**2
 RSS = b'<rss xmlns:g="http://base.google.com/ns/1.0"><channel><item><g:id>1</g:id></item></channel></rss>'
@@ -164,18 +167,48 @@ def test_a_table_is_never_guessed_to_be_in_another_encoding() -> None:
     assert refusal(broken).message.startswith("Line 3: the byte 0xE9 is not UTF-8.")
 
 
-@pytest.mark.parametrize("encoding", ["windows-1252", "windows-1256", "iso-8859-1"])
+LETTERS = {
+    "windows-1250": "Żółty šál ő",
+    "windows-1251": "Жёлтый шарф",
+    "windows-1252": "été €",
+    "windows-1254": "Sarı eşarp €",
+    "windows-1255": "צעיף",
+    "windows-1256": "وشاح",
+    "iso-8859-1": "été",
+    "iso-8859-2": "Żółty šál ő",
+    "iso-8859-9": "Sarı eşarp",
+    "iso-8859-15": "Žena œuvre €",
+}
+
+
+def test_every_encoding_has_letters_here() -> None:
+    assert {UTF_8, *LETTERS} == set(TABLE_ENCODINGS)
+
+
+@pytest.mark.parametrize("encoding", LETTERS)
+@pytest.mark.parametrize("spelling", [str.upper, lambda name: name.replace("windows-", "cp").replace("iso-", "ISO_")])
+def test_xml_is_in_the_encoding_that_it_declares(encoding: str, spelling: Callable[[str], str]) -> None:
+    text = LETTERS[encoding]
+    head = f'<?xml version="1.0" encoding="{spelling(encoding)}"?>'
+    content = f"{head}<rss><channel><item><id>1</id><title>{text}</title></item></channel></rss>".encode(encoding)
+    (item,) = read(content)
+    assert item.fields["title"] == text
+    (repaired,) = raw_items(content.replace(b"<id>", b"<link>a&b</link><id>"), "repaired", Repairs())
+    assert repaired.fields["title"] == text
+
+
+@pytest.mark.parametrize("encoding", LETTERS)
 @pytest.mark.parametrize("packing", ["as it is", "gzip"])
 def test_a_table_is_in_the_encoding_that_is_told(encoding: str, packing: str) -> None:
-    letters = "وشاح" if encoding == "windows-1256" else "été"
+    letters = LETTERS[encoding]
     table = PACKED[packing](f"id,title,{letters}\n1,{letters},x\n".encode(encoding))
-    (item,) = read_items(io.BytesIO(table), SAFE, encoding)
+    (item,) = read_items(io.BytesIO(table), SAFE, FileSettings(encoding))
     assert item.fields == {"id": "1", "title": letters, letters: "x"}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_a_table_that_tells_its_encoding_is_believed(encoding: str) -> None:
-    (item,) = read_items(io.BytesIO("id,title\n1,été\n".encode(encoding)), SAFE, "windows-1256")
+    (item,) = read_items(io.BytesIO("id,title\n1,été\n".encode(encoding)), SAFE, FileSettings("windows-1256"))
     assert item.fields["title"] == "été"
 
 
@@ -343,8 +376,8 @@ def test_an_item_over_a_limit_costs_itself_and_is_told_which(
 ) -> None:
     content = BEGIN + ITEM + b"\n" + ITEM.replace(b"</item>", inside + b"</item>") + ITEM + END
     limits = replace(SAFE, **{limit: value})
-    for raw_items in (read(content, limits), list(salvage_items(io.BytesIO(content), Repairs(), limits))):
-        first, second, third = (check_item(raw, Rules()) for raw in raw_items)
+    for items in (read(content, limits), list(salvage_items(io.BytesIO(content), Repairs(), limits))):
+        first, second, third = (check_item(raw, Rules()) for raw in items)
         (issue,) = second.issues
         assert (issue.code, issue.attribute, issue.found, issue.line) == (f"item.{code}", "", found, 2)
         assert (second.id, second.valid) == ("1", False)

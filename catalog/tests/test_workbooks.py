@@ -19,6 +19,7 @@ from catalog.feeds.limits import MIB, SAFE, Limits
 from catalog.feeds.reading import workbooks
 from catalog.feeds.reading.items import RawItem, read_items
 from catalog.feeds.reading.number_formats import shown_date, shown_number
+from catalog.feeds.reading.settings import FileSettings
 from catalog.imports.local import stage_locally
 from catalog.imports.reports.source import Place, read_snippet
 from catalog.models import Feed, Status
@@ -52,7 +53,7 @@ def changed(content: bytes, **texts: Callable[[str], str]) -> bytes:
 
 
 def read(content: bytes, limits: Limits = SAFE, sheet: str = "") -> list[RawItem]:
-    return list(read_items(io.BytesIO(content), limits, sheet=sheet))
+    return list(read_items(io.BytesIO(content), limits, FileSettings(sheet=sheet)))
 
 
 def refusal(content: bytes, limits: Limits = SAFE, sheet: str = "") -> FeedRefused:

@@ -6,11 +6,14 @@ import re
 from catalog.errors import FeedRefused
 from catalog.feeds.reading.layouts import ROOT_TAG
 
+# Each is read alike by the XML parser and by Python, up to a Hebrew point that nobody types.
 # UTF-7 and the ISO-2022 family turn harmless bytes into markup while decoding, so this lists what is allowed.
-ENCODINGS = frozenset({"utf-8", "utf-16", "iso-8859-1", "windows-1252", "windows-1256", "us-ascii"})
 UTF_8 = "utf-8"
-TABLE_ENCODINGS = (UTF_8, "windows-1252", "windows-1256", "iso-8859-1")
+WINDOWS_ENCODINGS = tuple(f"windows-{number}" for number in (1252, 1256, 1250, 1251, 1254, 1255))
+ISO_ENCODINGS = tuple(f"iso-8859-{number}" for number in (1, 2, 9, 15))
+TABLE_ENCODINGS = (UTF_8, *WINDOWS_ENCODINGS, *ISO_ENCODINGS)
 """What a table may be in, which declares nothing. UTF-16 and a byte order mark are seen in its bytes."""
+ENCODINGS = frozenset({*TABLE_ENCODINGS, "utf-16", "us-ascii"})
 
 DECLARATION = re.compile(r"<\?xml\s[^<>]*?\?>")
 DECLARED_ENCODING = re.compile(r"""<\?xml\s[^<>]*?\bencoding\s*=\s*["'](?P<name>[^"']+)["']""")
@@ -20,12 +23,26 @@ _OTHER_NAMES = {
     "utf16": "utf-16",
     "utf-16le": "utf-16",
     "utf-16be": "utf-16",
-    "latin1": "iso-8859-1",
-    "latin-1": "iso-8859-1",
-    "iso8859-1": "iso-8859-1",
-    "cp1252": "windows-1252",
-    "cp1256": "windows-1256",
     "ascii": "us-ascii",
+    **{
+        name: encoding
+        for encoding in WINDOWS_ENCODINGS
+        for number in [encoding[-4:]]
+        for name in (
+            f"cp{number}",
+            f"cp-{number}",
+            f"x-cp{number}",
+            f"win{number}",
+            f"win-{number}",
+            f"windows{number}",
+        )
+    },
+    **{
+        name: encoding
+        for encoding, latin in zip(ISO_ENCODINGS, (1, 2, 5, 9), strict=True)
+        for part in [encoding[9:]]
+        for name in (f"iso8859-{part}", f"iso_8859-{part}", f"iso8859_{part}", f"latin{latin}", f"latin-{latin}")
+    },
 }
 _PARSER_NAMES = {"utf-16-le": "UTF-16LE", "utf-16-be": "UTF-16BE"}
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))

@@ -12,6 +12,7 @@ from catalog.feeds.reading.delimited import Header, find_header
 from catalog.feeds.reading.encodings import UTF_8, declared_encoding, encoding_by_bytes, parser_encoding, text_encoding
 from catalog.feeds.reading.layouts import ROOT_TAG
 from catalog.feeds.reading.objects import begins_rows
+from catalog.feeds.reading.settings import UNSET, FileSettings
 
 SNIFF_BYTES = 64 * 1024  # enough for the names of a thousand columns
 
@@ -121,11 +122,10 @@ class _JoinedStream:
         return piece
 
 
-def open_content(stream: Stream, limits: Limits, table_encoding: str = UTF_8) -> Content:
+def open_content(stream: Stream, limits: Limits, settings: FileSettings = UNSET) -> Content:
     """Unpack a packed file, and recognise it by its first bytes.
 
-    A table is in the `table_encoding` unless its bytes show another one. Raises `FeedRefused` for a file that cannot be
-    a feed, with what it is and what to upload instead.
+    Raises `FeedRefused` for a file that cannot be a feed, with what it is and what to upload instead.
     """
     head = _read_head(stream)
     if head.startswith(EMPTY_ZIP):
@@ -157,7 +157,7 @@ def open_content(stream: Stream, limits: Limits, table_encoding: str = UTF_8) ->
         return Content(head, stream, None, parser_encoding(text, by_bytes), has_junk)
     if begins_rows(text):
         return Content(head, stream, None, by_bytes or UTF_8, kind=Kind.JSON)
-    encoding = by_bytes or table_encoding
+    encoding = by_bytes or settings.encoding
     if header := find_header(_head_text(head, encoding)):
         return Content(head, stream, header, encoding, kind=Kind.TABLE)
     _refuse_other_text(text)

@@ -21,6 +21,7 @@ from catalog.feeds.reading.formats import Content, Kind, open_content
 from catalog.feeds.reading.layouts import LAYOUTS, PLAIN_ROOTS, PREFIX, RSS, Layout
 from catalog.feeds.reading.objects import read_objects
 from catalog.feeds.reading.own_table import is_own, own_row
+from catalog.feeds.reading.settings import UNSET, FileSettings
 from catalog.feeds.reading.workbooks import read_sheet
 
 __all__ = ["CHUNK_BYTES", "RawItem", "RawValue", "Stream", "check_start", "read_items"]
@@ -91,24 +92,22 @@ class Start:
             yield chunk
 
 
-def read_items(
-    stream: Stream, limits: Limits = SAFE, table_encoding: str = UTF_8, sheet: str = ""
-) -> Iterator[RawItem]:
+def read_items(stream: Stream, limits: Limits = SAFE, settings: FileSettings = UNSET) -> Iterator[RawItem]:
     """Yield the items of a feed in the order of the file.
 
     A feed is XML (RSS 2.0, RSS 1.0, Atom, plain lists of products), a table (CSV, TSV) or JSON, plain or in gzip or
-    zip, or a `sheet` of a workbook.
+    zip, or a sheet of a workbook.
     Raises `FeedRefused` for anything else, for a feed that is broken, empty or over a limit; the items that were
     yielded before must then be thrown away. After the last item the stream has been read to its end.
     """
-    start = check_start(stream, limits, table_encoding)
+    start = check_start(stream, limits, settings)
     content = start.content
     items: Iterator[RawItem]
     if content.kind is Kind.XML:
         items = items_within(start.all_chunks(), start.layout, limits, encoding=content.encoding)
     else:
         if content.kind is Kind.WORKBOOK:
-            rows = read_sheet(content.seekable_stream, limits, sheet)
+            rows = read_sheet(content.seekable_stream, limits, settings.sheet)
         elif content.kind is Kind.JSON:
             rows = read_objects(start.all_chunks(), content.encoding or UTF_8, limits)
         else:
@@ -151,12 +150,12 @@ class _Prolog:
         """Called by lxml at the end of input."""
 
 
-def check_start(stream: Stream, limits: Limits = SAFE, table_encoding: str = UTF_8) -> Start:
+def check_start(stream: Stream, limits: Limits = SAFE, settings: FileSettings = UNSET) -> Start:
     """Read a file up to its outermost element or a table's header, and refuse it when these are not a feed's.
 
     The real parse begins at the first byte again, with the chunks that were read.
     """
-    content = open_content(stream, limits, table_encoding)
+    content = open_content(stream, limits, settings)
     start = Start(content, [content.head])
     if content.header and len(content.header.names) > limits.attributes:
         raise too_many_columns(limits)

@@ -147,7 +147,7 @@ def _read_once(run: ImportRun, on_progress: ProgressCallback | None, deadline: f
     with opened(run) as file:
         verified = Verified(file, run.sha256, deadline)
         if run.reading == Reading.STRICT:
-            raw_items = read_items(verified, limits, run.feed.table_encoding, run.feed.table_sheet)
+            raw_items = read_items(verified, limits, run.feed.file_settings)
         elif run.reading == Reading.REPAIRED:
             raw_items = read_items(RepairedStream(open_content(verified, limits).from_the_start(), repairs), limits)
         else:

@@ -97,7 +97,7 @@ def read_snippet(run: ImportRun, place: Place) -> Snippet:
         return Snippet([], _GONE)
     try:
         with run.file.open("rb") as file:
-            content = open_content(file, settings.FEED_LIMITS, run.feed.table_encoding)
+            content = open_content(file, settings.FEED_LIMITS, run.feed.file_settings)
             if content.kind is Kind.WORKBOOK:
                 return _sheet_snippet(content, run.feed.table_sheet, place)
             found = _text_around(_decoded_pieces(content), place)
