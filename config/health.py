@@ -18,6 +18,7 @@ from django_celery_beat.models import PeriodicTask
 from kombu import Connection
 from kombu.exceptions import OperationalError as BrokerError
 
+from catalog.imports.sweep import imports_stand_still
 from schedule.models import Outcome
 from schedule.tasks import CANARY
 
@@ -41,7 +42,8 @@ def ready(_request: HttpRequest) -> JsonResponse:
     """Whether everything works that an import needs: 200, or 503 with the names of what is missing.
 
     A worker works if it ran the canary's task in the last minutes; a process that answers may have stopped taking
-    tasks. Without beat no canary is enqueued, so then the worker's state is unknown.
+    tasks. Without beat no canary is enqueued, so then the worker's state is unknown. The canary has a worker that
+    imports cannot keep busy, so these are looked at themselves.
     """
     parts = {"broker": broker_state(), "storage": STORAGE.current_state(), **database_and_worker_states()}
     works = set(parts.values()) == {OK}
@@ -93,8 +95,9 @@ def database_and_worker_states() -> dict[str, str]:
     try:
         was_run = canary.filter(runs__outcome=Outcome.DONE, runs__started_at__gt=recent).exists()
         was_enqueued = canary.filter(last_run_at__gt=recent).exists()
+        imports = MISSING if imports_stand_still() else OK
     except (DatabaseError, InterfaceError):
-        return {"database": MISSING, "worker": UNKNOWN, "beat": UNKNOWN}
+        return {"database": MISSING, "worker": UNKNOWN, "beat": UNKNOWN, "imports": UNKNOWN}
     if was_run or was_enqueued:
-        return {"database": OK, "worker": OK if was_run else MISSING, "beat": OK}
-    return {"database": OK, "worker": UNKNOWN, "beat": MISSING}
+        return {"database": OK, "worker": OK if was_run else MISSING, "beat": OK, "imports": imports}
+    return {"database": OK, "worker": UNKNOWN, "beat": MISSING, "imports": imports}

@@ -4,6 +4,11 @@ import os
 import subprocess
 import sys
 
+import devservers
+from catalog.imports.work.queue import Task
+from config import celery_app
+from config.management.commands import dev
+
 IN_A_THREAD = """
 from threading import Thread
 from celery import current_app
@@ -21,3 +26,15 @@ def test_every_thread_enqueues_at_our_broker() -> None:
         [sys.executable, "-c", IN_A_THREAD], env=environment, capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "config"
+
+
+def test_neither_imports_nor_mail_keep_a_periodic_task_waiting() -> None:
+    celery_app.loader.import_default_modules()
+    of_imports = {task.value for task in Task} - {Task.SWEEP, Task.FORGET_OLD}
+    ours = [name for name in celery_app.tasks if not name.startswith(("celery.", "tests.", "tidy."))]
+    queues = {name: celery_app.amqp.router.route({}, name)["queue"].name for name in ours}
+    assert {name for name, queue in queues.items() if queue == "celery"} == of_imports
+    upkeep = {name for name, command in dev.process_commands(8000).items() if "--queues=upkeep" in command}
+    assert upkeep == {"upkeep"}
+    composed = (devservers.BASE_DIR / "docker-compose.yml").read_text()
+    assert f"[celery, -A, config, worker, {', '.join(dev.UPKEEP_WORKER)}, " in composed

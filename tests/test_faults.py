@@ -42,7 +42,17 @@ def worker(queue: str, settings: Any, tmp_path: Path) -> Callable[..., Any]:
     def run(**faults: str) -> Any:
         name = "-".join([*faults, *faults.values()])
         return running(
-            queue, settings, "-c", "2", "-n", name, log=tmp_path / f"{name}.log", app="tests.faulty", **faults
+            queue,
+            settings,
+            "-c",
+            "2",
+            "-n",
+            name,
+            "-Q",
+            "celery,upkeep",
+            log=tmp_path / f"{name}.log",
+            app="tests.faulty",
+            **faults,
         )
 
     return run

@@ -1,5 +1,6 @@
 """Find work that nobody does."""
 
+import time
 from datetime import timedelta
 
 from django.db import transaction
@@ -7,8 +8,8 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from catalog.imports.confirm import go_on
-from catalog.imports.work.attempts import fence_the_silent, forget_ended, working_and_lost
-from catalog.imports.work.queue import TASKS, enqueue
+from catalog.imports.work.attempts import fence_the_silent, forget_ended, is_anyone_working, working_and_lost
+from catalog.imports.work.queue import CHANGING, TASKS, enqueue
 from catalog.models import Attempt, ImportRun, Status
 
 # Long enough for a message to arrive and be taken up; a second one for the same work does nothing.
@@ -40,3 +41,23 @@ def sweep() -> list[ImportRun]:
         for run in left:
             enqueue(TASKS[Status(run.status)], run)
     return left
+
+
+STANDSTILL_TIME = timedelta(minutes=3)
+LOOKS = 5
+
+
+def imports_stand_still() -> bool:
+    """Whether a run has waited for minutes while no worker has any.
+
+    One that waits for the catalogue's lock does not count while workers look at it again and again. Looked at several
+    times, because a worker that goes from one chunk to the next has none for a moment.
+    """
+    long_ago = Now() - STANDSTILL_TIME
+    waiting = ImportRun.objects.filter(status__in=TASKS, changed_at__lt=long_ago)
+    waiting = waiting.exclude(status__in=CHANGING, next_try_at__gt=long_ago)
+    for _ in range(LOOKS):
+        if not waiting.exists() or is_anyone_working():
+            return False
+        time.sleep(0.1)
+    return True

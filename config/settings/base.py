@@ -264,8 +264,18 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_BEAT_SYNC_EVERY = 1  # beat saves at once what it enqueued, because the readiness check looks for it
 CELERY_BEAT_SCHEDULER = "schedule.beat:Scheduler"
 
-# Mail has its own worker: a mail server that does not answer must not delay imports.
-CELERY_TASK_ROUTES = {"notifications.deliver": {"queue": "mail"}, "accounts.mail_*": {"queue": "mail"}}
+# Three workers. A mail server that does not answer must not delay imports. Neither of the two may delay the periodic
+# tasks, which find lost work and show that all is well.
+CELERY_TASK_ROUTES = {
+    "notifications.deliver": {"queue": "mail"},
+    "accounts.mail_*": {"queue": "mail"},
+    "accounts.forget_*": {"queue": "upkeep"},
+    "catalog.forget_old": {"queue": "upkeep"},
+    "catalog.sweep": {"queue": "upkeep"},
+    "notifications.digest": {"queue": "upkeep"},
+    "notifications.forget_old": {"queue": "upkeep"},
+    "schedule.*": {"queue": "upkeep"},
+}
 
 # --- mail -----------------------------------------------------------------------------------------
 if env.str("EMAIL_URL", default=""):

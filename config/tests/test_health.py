@@ -7,15 +7,24 @@ from typing import Any
 import pytest
 from celery import current_app
 from django.db import OperationalError
+from django.db.models.functions import Now
 from django.test import Client
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
+from catalog.imports.work.queue import claimed
+from catalog.models import Feed, ImportRun, Status
+from catalog.tests.factories import feed_of, item, received
 from config.health import Storage
 from schedule.models import JobRun, Outcome
 from schedule.tasks import CANARY
 
 READY = "/health-check/ready/"
+
+
+@pytest.fixture
+def feed(db: None) -> Feed:
+    return Feed.objects.create(name="Ounass", slug="ounass")
 
 
 def beat_sent(ago: timedelta = timedelta()) -> PeriodicTask:
@@ -41,10 +50,10 @@ def test_being_alive_touches_nothing() -> None:
     assert Client().get("/health-check/").json() == {"status": "ok"}
 
 
-WELL = {"status": "ok", "broker": "ok", "storage": "ok", "database": "ok", "worker": "ok", "beat": "ok"}
+WELL = dict.fromkeys(("status", "broker", "storage", "database", "worker", "beat", "imports"), "ok")
 
 
-def test_it_is_ready_when_all_five_work(db: None, settings: Any) -> None:
+def test_it_is_ready_when_everything_works(db: None, settings: Any) -> None:
     beat_sent()
     worker_sang()
     assert ready() == (200, WELL)
@@ -103,6 +112,30 @@ def test_a_storage_that_does_not_answer_is_missing_and_asked_once(monkeypatch: p
     assert [storage.current_state() for _ in range(3)] == ["missing"] * 3
     over.set()
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("status", [Status.RECEIVED, Status.STAGING, Status.APPLYING, Status.UNDOING])
+def test_imports_that_wait_while_no_worker_has_any_are_missing(feed: Feed, status: Status) -> None:
+    beat_sent()
+    worker_sang()
+    run = received(feed, feed_of(item("1")))
+    for minutes, expected in ((2, 200), (4, 503)):
+        ImportRun.objects.filter(pk=run.pk).update(status=status, changed_at=Now() - timedelta(minutes=minutes))
+        assert ready()[0] == expected
+    assert ready()[1] == {**WELL, "status": "unavailable", "imports": "missing"}
+
+
+def test_imports_that_wait_for_a_busy_worker_or_for_the_catalogue_are_well(feed: Feed) -> None:
+    beat_sent()
+    worker_sang()
+    run = received(feed, feed_of(item("1")))
+    ImportRun.objects.update(changed_at=Now() - timedelta(hours=1))
+    with claimed(received(feed, feed_of(item("2")))):
+        assert ready() == (200, WELL)
+    ImportRun.objects.filter(pk=run.pk).update(status=Status.APPLYING, next_try_at=Now() - timedelta(seconds=9))
+    assert ready() == (200, WELL)
+    ImportRun.objects.filter(pk=run.pk).update(next_try_at=Now() - timedelta(minutes=4))
+    assert ready()[1]["imports"] == "missing"
 
 
 def test_a_database_that_does_not_answer_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ POINTS: dict[str, tuple[Any, str, str]] = {
     "a chunk, before its first row": (chunks, "stage_items", "before"),
     "a chunk, before the commit": (chunks, "add_issues", "after"),
     "a chunk, after the commit": (chunks, "stage_items", "after"),
-    "gathering, before": (chunks, "gather_chunks", "before"),
+    "gathering, before": (stage, "gather_chunks", "before"),
     "gathering, before the commit": (chunks, "forget_chunks", "after"),
     "the plan, before": (stage, "make_plan", "before"),
     "the plan, before the commit": (plan, "find_holds", "after"),

@@ -206,6 +206,12 @@ def working_and_lost(run: ImportRun) -> tuple[bool, bool]:
     return working, lost
 
 
+def is_anyone_working() -> bool:
+    """Whether a worker that is alive has any run."""
+    (works,) = fetch_row(f"SELECT EXISTS (SELECT FROM catalog_attempt attempt JOIN pg_locks held ON {_HOLDS})")
+    return bool(works)
+
+
 _FORGET = f"""
     DELETE FROM catalog_attempt attempt USING catalog_importrun run
     WHERE run.id = attempt.run_id AND run.status <> ALL (%(busy)s)

@@ -25,17 +25,18 @@ import devservers
 
 HOST = "127.0.0.1"
 STOP_SECONDS = 15.0  # a worker may go on with its task for this long after Ctrl-C
-COLOURS = {"web": 36, "worker": 33, "mail": 34, "beat": 35}
-# Threads: sending is waiting, and they cost no processes.
+COLOURS = {"web": 36, "worker": 33, "mail": 34, "upkeep": 32, "beat": 35}
+# Threads: these two wait for a mail server and for the database, and threads cost no processes.
 MAIL_WORKER = ["--queues=mail", "--hostname=mail@%h", "--pool=threads", "--concurrency=2"]
+UPKEEP_WORKER = ["--queues=upkeep", "--hostname=upkeep@%h", "--pool=threads", "--concurrency=4"]
 GREEN, RED, BOLD = 32, 31, 1
 RULE = "-" * 60
 
 
 class Command(BaseCommand):
-    """Prepares the database, runs web, worker, mail and beat until Ctrl-C, then stops the servers it used."""
+    """Prepares the database, runs web, workers and beat until Ctrl-C, then stops the servers it used."""
 
-    help = "Run everything for development: PostgreSQL, Valkey, web, worker, mail and beat. Ctrl-C stops it all."
+    help = "Run everything for development: PostgreSQL, Valkey, web, workers and beat. Ctrl-C stops it all."
     # The checks and the migrations need the servers, which are not up before handle().
     requires_system_checks = []
 
@@ -85,7 +86,7 @@ class Command(BaseCommand):
 
 
 class Processes:
-    """Web, worker, mail and beat.
+    """Web, the workers and beat.
 
     Each has a session of its own, so that Ctrl-C reaches only this process: a worker whose children get the signal too
     loses the task that it should finish.
@@ -161,6 +162,7 @@ def process_commands(port: int) -> dict[str, list[str]]:
         "web": [sys.executable, "manage.py", "runserver", f"{HOST}:{port}"],
         "worker": [*celery, "worker", "--loglevel=INFO", "--concurrency=2", "--pidfile="],
         "mail": [*celery, "worker", *MAIL_WORKER, "--loglevel=INFO", "--pidfile="],
+        "upkeep": [*celery, "worker", *UPKEEP_WORKER, "--loglevel=INFO", "--pidfile="],
         "beat": [*celery, "beat", "--loglevel=INFO", "--pidfile="],
     }
 
