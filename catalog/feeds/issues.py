@@ -342,6 +342,12 @@ CODES: tuple[Code, ...] = (
         "Begin the feed with <?xml or its outermost element. What came before was dropped.",
     ),
     Code(
+        "feed.repaired.junk_after",
+        _W,
+        "Other content comes after the XML",
+        "End the feed with the end of its outermost element. What came after was dropped.",
+    ),
+    Code(
         "feed.repaired.namespace_undeclared",
         _W,
         "A prefix is used but not declared",

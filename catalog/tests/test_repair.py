@@ -96,6 +96,23 @@ BROKEN: dict[str, tuple[bytes, str, dict[str, int]]] = {
         "a",
         {"junk_before": 1},
     ),
+    **{
+        f"{name} after": (rss("<title>a</title>") + after, "a", {"junk_after": 1})
+        for name, after in {
+            "a notice": b"\n<br />\n<b>Notice</b>: Undefined index: price in <b>feed.php</b> on line <b>41</b><br />\n",
+            "a text": b"\nWarning: mysqli_close() expects 1 parameter, 0 given",
+            "a script": b"<script>if (a < b && c) { document.write('<p>') }</script>\n<!-- x -->",
+            "an end tag too much": b"</rss>\n",
+            "a page": b"<!DOCTYPE html><html><body>&nbsp;</body></html>",
+            "a declaration": b'\n<?xml version="1.0"?>\n',
+            "a comment left open": b"<!-- served in 0.2 s",
+            "a comment with hyphens": b"<!-- cached -- by a plugin -->",
+            "zeros": bytes(300),
+            "bytes of another encoding": b"<p>caf\xe9</p>",
+            "something behind a comment": b"<!-- cached --> x",
+            "a long text": b"x <b>y</b>\n" * 20_000,
+        }.items()
+    },
     "an undeclared prefix": (rss("<g:title>a</g:title><c:x>1</c:x>", root=""), "a", {"namespace_undeclared": 2}),
     "a namespace declared twice": (rss("<g:title>a</g:title>", root=f"{NS} {NS}"), "a", {"attribute_twice": 1}),
     "a namespace in a Python dict": (
@@ -227,9 +244,12 @@ def test_a_key_or_an_amount_is_never_repaired_into_another(name: str, value: str
         rss("<title>a</title>", root='xmlns:g="a" xmlns:g="b"'),
         rss("<title>a</title><x:y>1</x:y>"),
         rss("<title>%s</title>").replace(b"%s", b"\x81"),
-        rss("<title>a</title>") + b"</xml>",
+        rss("<title>a</title>") * 2,
+        rss("<title>a</title>") + b"Notice: x\n" * 9_000 + b"<item><title>b</title></item>",
+        rss("<title>a</title>").replace(b"</rss>", b"</rss><rss></rss></rss>"),
     ],
-    ids=["crossed tags", "a bare <", "two namespaces", "an unknown prefix", "a byte that is nothing", "two roots"],
+    ids=["crossed tags", "a bare <", "two namespaces", "an unknown prefix", "a byte that is nothing"]
+    + ["two roots", "an item after the end", "a root after the end"],
 )
 def test_what_would_be_a_guess_is_left_to_the_parser(content: bytes) -> None:
     with pytest.raises(FeedRefused) as refused:
@@ -264,9 +284,9 @@ def test_the_first_places_are_told_with_their_lines() -> None:
 
 
 def test_what_was_found_can_be_shown() -> None:
-    _bytes, repairs = repaired(LATIN + b"\x1d")
+    _bytes, repairs = repaired(LATIN.replace(b"</channel>", b"\x1d</channel>"))
     assert repairs.examples["feed.repaired.foreign_bytes"][0] == (3, "é &#233;té")
-    assert repairs.examples["feed.repaired.control_character"] == [(5, "U+001D")]
+    assert repairs.examples["feed.repaired.control_character"] == [(4, "U+001D")]
 
 
 def test_every_kind_is_an_issue_with_advice() -> None:

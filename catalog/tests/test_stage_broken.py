@@ -152,6 +152,21 @@ def test_a_file_with_something_before_it_may_be_uploaded(feed: Feed) -> None:
     assert (run.reading, run.staged.get().line) == (Reading.REPAIRED, 3)
 
 
+@pytest.mark.parametrize(
+    "after",
+    [b"\n<br />\n<b>Notice</b>: x in y.php<br />\n", b"<script>a && b</script>", b"</rss>", b"<!-- cached -- x -->"],
+)
+def test_what_stands_after_the_end_is_dropped_and_a_sync_is_possible(feed: Feed, after: bytes) -> None:
+    applied(feed, item("1"), item("2"))
+    run = staged(feed, feed_of(item("1")).rstrip() + after, mode="sync")
+    assert (run.status, run.reading) == (Status.REVIEW, Reading.REPAIRED)
+    assert counts(run) == {"items": 1, "unchanged": 1, "archived": 1}
+    issue = run.issues.get()
+    assert (issue.code, issue.count) == ("feed.repaired.junk_after", 1)
+    assert issue.examples[0]["found"] in after.decode()
+    assert "Other content comes after the XML" in run.holds[0]["message"]
+
+
 # --- who decides --------------------------------------------------------------------------------------
 @pytest.mark.parametrize("broken", [repaired, salvaged])
 def test_it_never_applies_by_itself(feed: Feed, broken: object) -> None:

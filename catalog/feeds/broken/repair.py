@@ -22,7 +22,7 @@ from catalog.feeds.reading.encodings import (
     text_encoding,
 )
 from catalog.feeds.reading.items import CHUNK_BYTES, Stream
-from catalog.feeds.reading.layouts import HIDING_ENDS, ROOT_TAG
+from catalog.feeds.reading.layouts import HIDING_ENDS, ITEM_START, ROOT_TAG
 
 HEAD_BYTES = 64 * 1024  # the XML has to begin within these
 MAX_TAG_CHARS = 64 * 1024  # a longer tag is left as it is
@@ -185,6 +185,9 @@ _IN_TEXT = re.compile(
     rf"{_PAIR_OF_BYTES}|{_PAIR_OF_REFERENCES}"
     rf"|&(?:#[0-9]{{1,40}};|#[xX][0-9A-Fa-f]{{1,40}};|[A-Za-z][A-Za-z0-9]{{1,31}};)?|{_STRAY}"
 )
+# What may stand after the outermost element, and what shows that the feed goes on there.
+_MISCELLANEOUS = re.compile(r"\s++|<!--(?:(?!--).)*+-->|<\?(?!xml\s)(?:(?!\?>).)*+\?>", re.DOTALL)
+_GOES_ON = re.compile(f"{ROOT_TAG.pattern}|{ITEM_START.pattern}".replace("?P<root>", "?:"))
 _LONGEST_OPENING = max(map(len, HIDING_ENDS))
 # A tag holds no <, so that a quotation mark left open ends here and a broken tag costs no more than itself.
 TAG = re.compile(r"""<(/?)([^\s!?/<>"'=]++)((?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+)>""")
@@ -209,8 +212,8 @@ def _joined(pair: str) -> str:
 class TextRepair:
     """Repairs text that is fed to it in pieces of any size. `line` is where it begins.
 
-    The first start tag gets the well-known namespaces that it lacks. When an earlier `TextRepair` has seen it,
-    `undeclared` are the prefixes that were added there and not used yet.
+    The first start tag gets the well-known namespaces that it lacks, and what stands after its element is dropped. When
+    an earlier `TextRepair` has seen it, `undeclared` are the prefixes that were added there and not used yet.
     """
 
     def __init__(self, repairs: Repairs, *, line: int = 1, undeclared: set[str] | None = None) -> None:
@@ -221,6 +224,9 @@ class TextRepair:
         self._section_end = ""
         self._element = ""
         self._in_vain = False
+        self._root = ""
+        self._depth = 0
+        self._has_ended = self._has_junk = False
 
     def feed(self, text: str, *, last: bool) -> str:
         """The repaired text as far as it is certain; all that is left with the `last` piece."""
@@ -243,6 +249,8 @@ class TextRepair:
     def _repair_next(self, position: int, last: bool) -> tuple[str, int]:
         """The next text, tag or part of a section, repaired, and where it ends: where it begins when more is needed."""
         text = self._text
+        if self._has_ended:
+            return self._drop_junk(position, last)
         certain = len(text) if last else len(text) - _HELD_CHARS  # what is still to come can change the rest
         if self._section_end:
             found = text.find(self._section_end, position)
@@ -319,6 +327,23 @@ class TextRepair:
             return ("foreign_bytes", _FOREIGN_BYTES[found]) if found in _FOREIGN_BYTES else ("", found)
         return ("", found) if self._element in _EXACT else ("control_character", " ")
 
+    def _drop_junk(self, position: int, last: bool) -> tuple[str, int]:
+        """Drop what stands after the outermost element, unless the feed goes on there."""
+        text = self._text
+        if not self._has_junk:
+            if kept := _MISCELLANEOUS.match(text, position, position + MAX_TAG_CHARS):
+                return kept[0], kept.end()
+            needed = MAX_TAG_CHARS if text.startswith(("<!--", "<?"), position) else FOUND_MAX
+            if not last and len(text) - position < needed:
+                return "", position
+            self._has_junk = True
+            if self._repairs.count_repair("junk_after"):
+                self._repairs.add_example("junk_after", self._line, text[position : position + FOUND_MAX])
+        if _GOES_ON.search(text, position):
+            self._in_vain = True
+            return "", position
+        return "", len(text) if last else max(position, len(text) - _HELD_CHARS)
+
     # --- tags ---
 
     def _repair_tag(self, tag: re.Match[str]) -> str:
@@ -326,8 +351,11 @@ class TextRepair:
         prefix, _, local = name.rpartition(":")
         if closing:
             self._element = ""
+            self._depth -= 1
+            self._has_ended = not self._depth and name == self._root
             return tag[0]
         self._element = "" if body.endswith("/") else local
+        self._depth += not body.endswith("/")
         repaired = tag[0]
         if "&" in body or not body.isprintable():
             repaired, _end = self._repair_text(_IN_TEXT, tag.start(), tag.end(), tag.end())
@@ -336,6 +364,7 @@ class TextRepair:
         if "xmlns" in body and "{" in body:
             repaired = _NAMESPACE.sub(self._corrected_namespace, repaired)
         if self.undeclared is None:
+            self._root = name
             # The root declares the well-known namespaces that it lacks; one counts as a repair once it is used.
             self.undeclared = {known for known in NAMESPACES if not re.search(rf"\sxmlns:{known}\s*=", repaired)}
             added = "".join(f' xmlns:{p}="{uri}"' for p, uri in NAMESPACES.items() if p in self.undeclared)
