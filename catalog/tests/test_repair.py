@@ -248,8 +248,16 @@ def test_a_key_or_an_amount_is_never_repaired_into_another(name: str, value: str
         rss("<title>a</title>") + b"Notice: x\n" * 9_000 + b"<item><title>b</title></item>",
         rss("<title>a</title>").replace(b"</rss>", b"</rss><rss></rss></rss>"),
     ],
-    ids=["crossed tags", "a bare <", "two namespaces", "an unknown prefix", "a byte that is nothing"]
-    + ["two roots", "an item after the end", "a root after the end"],
+    ids=[
+        "crossed tags",
+        "a bare <",
+        "two namespaces",
+        "an unknown prefix",
+        "a byte that is nothing",
+        "two roots",
+        "an item after the end",
+        "a root after the end",
+    ],
 )
 def test_what_would_be_a_guess_is_left_to_the_parser(content: bytes) -> None:
     with pytest.raises(FeedRefused) as refused:
