@@ -27,13 +27,15 @@ FAILURE_DIGEST = "failure_digest"
 class Kind:
     """A message by the name of its folder, in the words that people choose by.
 
-    Nobody gets a message about what they may not look at: `permission` is what one needs to get it.
+    Nobody gets a message about what they may not look at: `permission` is what one needs to get it. Until a person
+    chooses, their choice about the message `like` holds.
     """
 
     name: str
     label: Any
     help: Any
     permission: str
+    like: str = ""
 
 
 KINDS: dict[str, Kind] = {}  # each app registers its own
@@ -73,7 +75,9 @@ def recipients_of(name: str, also: AbstractUser | None = None) -> list[Any]:
 def wants_message(person: Any, name: str) -> bool:
     """What a member of staff chose. Without a choice, superusers want every message and others none."""
     preference = getattr(person, "mail_preference", None)
-    return bool((preference.choices if preference else {}).get(name, person.is_superuser))
+    choices = preference.choices if preference else {}
+    like = KINDS[name].like if name in KINDS else ""
+    return bool(choices.get(name, choices.get(like, person.is_superuser)))
 
 
 def has_declined(person: Any, name: str) -> bool:

@@ -15,7 +15,7 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
 
 from accounts.models import LoginSession, RoleGroup, User
-from catalog.models import Feed, ImportRun
+from catalog.models import Feed, ImportRun, RefusedFile
 from catalog.tests.factories import add_product
 from notifications.models import Message
 
@@ -43,6 +43,7 @@ SAMPLES: dict[str, Callable[[], Model]] = {
     ),
     "catalog.Feed": sample_feed,
     "catalog.ImportRun": lambda: ImportRun.objects.create(feed=sample_feed(), mode="update", file_size=1),
+    "catalog.RefusedFile": lambda: RefusedFile.objects.create(file_name="page.xml", file_size=1, sentence="A page."),
     "catalog.Product": lambda: add_product(id="205042570_242", title="Silk dress"),
     "notifications.Message": lambda: Message.objects.create(name="greeting", about="dress:1", subject="A", html="<p>A"),
     "accounts.RoleGroup": lambda: RoleGroup.objects.create(name="auditors"),

@@ -1,5 +1,5 @@
 """The catalogue in the admin."""
 
-from catalog.admin import feeds, imports, products
+from catalog.admin import feeds, imports, products, refused
 
-__all__ = ["feeds", "imports", "products"]
+__all__ = ["feeds", "imports", "products", "refused"]

@@ -51,6 +51,7 @@ class FeedImportForm(ImportForm):
         self.fields["format"].required = False
         file = self.fields["import_file"]
         file.label = _("File")
+        file.allow_empty_file = True  # it is refused as a feed, which leaves a trace
         file.help_text = _(
             "XML (RSS, Atom or a list of products), a table (CSV, TSV, Excel) with attribute names in its first line, "
             "or JSON (a list of objects, or one in each line). At most %(size)s. A gzip file, or a zip file with one "

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
+from catalog.admin.refused import count_refused
 from catalog.admin.run_page import STATUS_COLORS, RunPage
 from catalog.admin.tabs import key_in
 from catalog.admin.undo import undo_context
@@ -46,6 +47,7 @@ class ImportRunAdmin(ModelAdmin):
     list_select_related = ["feed", "uploaded_by"]
     list_per_page = 50
     search_fields = ["file_name", "sha256"]
+    list_before_template = "admin/catalog/importrun/_lists.html"
     actions_list = ["upload"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -90,6 +92,9 @@ class ImportRunAdmin(ModelAdmin):
         ]
 
     # --- the list ---------------------------------------------------------------------------------
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        return super().changelist_view(request, {**(extra_context or {}), "refused_count": count_refused()})
 
     def has_upload_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("catalog.add_importrun"))

@@ -9,9 +9,10 @@ from typing import Any, Protocol
 
 from django.db import connection, transaction
 from django.db.models.functions import Now
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.response import Response
 
+from catalog.errors import FeedRefused
 from catalog.models import ImportRun, UploadKey
 
 KEPT = timedelta(days=1)
@@ -39,7 +40,8 @@ def answer_once(
 ) -> Response:
     """The answer to the user's upload with this key: the one given before, if the fingerprint is the same.
 
-    The import and the memory of its key are one transaction: after a crash there are both, or neither.
+    The import and the memory of its key are one transaction: after a crash there are both, or neither. What a refused
+    file leaves is committed, and its key is not remembered.
     """
     with _hold_alone(f"{user.pk} {key}"):
         UploadKey.objects.filter(created_at__lt=Now() - KEPT).delete()
@@ -48,15 +50,22 @@ def answer_once(
             raise OtherUpload
         if known:
             return Response(known.answer, status=known.status, headers={"Location": known.answer["url"]})
+        refusal: Exception | None = None
         with transaction.atomic():
-            run = take_upload()
-            answer = render_run(run)
-            known = UploadKey.objects.create(
-                user=user, key=key, fingerprint=fingerprint, status=answer.status_code, answer=answer.data
-            )
+            try:
+                run = take_upload()
+            except (FeedRefused, ValidationError) as error:
+                refusal = error
+            else:
+                answer = render_run(run)
+                UploadKey.objects.create(
+                    user=user, key=key, fingerprint=fingerprint, status=answer.status_code, answer=answer.data
+                )
+        if refusal:
+            raise refusal
         if wait:
             answer = render_run(run, wait=wait)
-            UploadKey.objects.filter(pk=known.pk).update(status=answer.status_code, answer=answer.data)
+            UploadKey.objects.filter(user=user, key=key).update(status=answer.status_code, answer=answer.data)
         return answer
 
 

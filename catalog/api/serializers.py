@@ -102,7 +102,7 @@ class SlugAsSent(AsSent, serializers.SlugField):
 
 class UploadSerializer(serializers.Serializer[Any]):
     file = serializers.FileField(
-        max_length=1000, help_text="The feed: XML, CSV, TSV, XLSX or JSON, also in gzip or zip."
+        max_length=1000, allow_empty_file=True, help_text="The feed: XML, CSV, TSV, XLSX or JSON, also in gzip or zip."
     )
     mode = ChoiceAsSent(Mode.choices, default=Mode.ADD, help_text="What the import may do. Everybody may use `add`.")
     feed = SlugAsSent(

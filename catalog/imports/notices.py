@@ -16,13 +16,14 @@ from typing import Any
 
 from django.db import transaction
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from catalog.connections import is_lost
 from catalog.feeds import write
 from catalog.feeds.issues import Severity, code_named
 from catalog.imports.sql import fetch_rows
-from catalog.models import ImportRun, Operation, Outcome, Product, Status
+from catalog.models import ImportRun, Operation, Outcome, Product, RefusedFile, Status
 from catalog.models.runs import ItemState
 from catalog.spreadsheet import safe_cell
 from notifications.outbox import Attachment, tell, was_told
@@ -44,6 +45,13 @@ PERMISSION = "catalog.view_importrun"
 KINDS = (
     Kind("import_applied", _("Import applied"), _("What an import added, changed and archived."), PERMISSION),
     Kind("import_failed", _("Import failed"), _("Why an import ended without changing anything."), PERMISSION),
+    Kind(
+        "file_refused",
+        _("File refused"),
+        _("Why an uploaded file was no import at all."),
+        PERMISSION,
+        like="import_failed",
+    ),
     Kind("import_undone", _("Import undone"), _("What an undo took back, and what it had to leave."), PERMISSION),
     Kind(
         "import_needs_review",
@@ -82,6 +90,28 @@ def notify_needs_review(run: ImportRun) -> None:
     """For a plan that is held for a person, once. The sweep calls this each minute while the plan waits."""
     if not was_told("import_needs_review", _occasion_of(run)):
         _notify(run, "import_needs_review", lambda run: {"holds": run.holds})
+
+
+def notify_refused(file: RefusedFile, earlier: int) -> bool:
+    """For a file that was refused when it was uploaded: whether there was anybody to notify.
+
+    The uploader has the answer already. `earlier` counts the person's files that nobody got a mail about.
+    """
+    people = recipients_of("file_refused")
+    context = {
+        "file": one_line(file.file_name),
+        "size": file.file_size,
+        "feed": one_line(file.feed.name) if file.feed else "",
+        "by": one_line(str(file.uploaded_by or "")),
+        "refused_at": timezone.now(),
+        "sentence": one_line(file.sentence, 500),
+        "code": file.code,
+        "start": one_line(file.start, 200),
+        "earlier": earlier,
+        "url": public_url(reverse("admin:catalog_refusedfile_changelist")),
+    }
+    tell(people, "file_refused", file, context)
+    return bool(people)
 
 
 def _notify(

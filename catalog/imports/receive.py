@@ -25,6 +25,7 @@ from catalog.imports.confirm import describe_status
 from catalog.imports.discard import discard
 from catalog.imports.permissions import require, require_upload, require_upload_by_api, visible_imports
 from catalog.imports.quotas import TOO_LARGE, require_quota, take_quota
+from catalog.imports.refused import record_refusal, shown_name
 from catalog.imports.sql import execute
 from catalog.imports.work.queue import Task, enqueue
 from catalog.models import Feed, ImportRun, Mode, Status
@@ -46,8 +47,9 @@ def receive(
 
     `mode` and `auto_apply` are the feed's unless given. The same bytes with the same settings while an earlier run is
     open give that run, not a second one. Raises `FeedRefused` when a look at the first bytes is enough to refuse it,
-    `NotAllowed` when `by` may not upload, or asks for `auto_apply` and may not confirm; `through_api` has a rule of
-    its own. Raises `QuotaReached` when `by` has uploaded as much as an account may.
+    which leaves a `RefusedFile`: roll no transaction back for it. Raises `NotAllowed` when `by` may not upload, or asks
+    for `auto_apply` and may not confirm; `through_api` has a rule of its own. Raises `QuotaReached` when `by` has
+    uploaded as much as an account may.
     """
     mode = Mode(mode or feed.mode)
     if through_api:
@@ -55,6 +57,19 @@ def receive(
     else:
         require_upload(by, applying=bool(auto_apply))
     require_quota(by)
+    try:
+        auto_apply = feed.auto_apply if auto_apply is None else auto_apply
+        visible = visible_imports(by) if through_api else ImportRun.objects.all()
+        return _take_file(file, by, visible, feed=feed, mode=mode, auto_apply=auto_apply)
+    except FeedRefused as refused:
+        record_refusal(file, feed=feed, by=by, refused=refused)
+        raise
+
+
+def _take_file(
+    file: File[bytes], by: Any, visible: QuerySet[ImportRun], *, feed: Feed, mode: Mode, auto_apply: bool
+) -> ImportRun:
+    """Look at the file and store it: its run, which is the open one of `visible` if there is one like it."""
     start = check_start(file, settings.FEED_LIMITS, feed.file_settings)
     if mode == Mode.SYNC and (whole := part_of(start.content.head)):
         raise FeedRefused(
@@ -63,21 +78,17 @@ def receive(
             "feed. Import it in the mode update, which adds and changes products.",
         )
     file.seek(0)
-    same = {"feed": feed, "mode": mode, "auto_apply": feed.auto_apply if auto_apply is None else auto_apply}
+    same = {"feed": feed, "mode": mode, "auto_apply": auto_apply}
     content = _Hashed(file)
     name = f"feeds/{timezone.now():%Y/%m}/{uuid.uuid4()}"
     try:
         name = _store(name, content)
         with transaction.atomic():
-            among = visible_imports(by) if through_api else ImportRun.objects.all()
-            run = _open_run(among, content.sha256, **same)
+            run = _open_run(visible, content.sha256, **same)
             if run is None:
                 take_quota(by, content.size_read)
                 stored = {"file": name, "file_size": content.size_read, "sha256": content.sha256}
-                # The uploader's name is data and never a path, in one line.
-                shown = "".join(c for c in (file.name or "").replace("\\", "/").rpartition("/")[2] if c.isprintable())
-                file_name = shown[:200] or "feed.xml"
-                run = ImportRun.objects.create(**same, **stored, file_name=file_name, uploaded_by=by)
+                run = ImportRun.objects.create(**same, **stored, file_name=shown_name(file), uploaded_by=by)
                 name = ""
             enqueue(Task.STAGE, run)
             return run

@@ -15,7 +15,7 @@ from catalog.errors import NotPossible
 from catalog.imports.discard import clean_up, discard, with_valid_items
 from catalog.imports.issues import forget_missing_items
 from catalog.imports.reading.unchanged import runs_with_items
-from catalog.models import Change, Feed, ImportRun, Outcome, StagedItem, Status, Word
+from catalog.models import Change, Feed, ImportRun, Outcome, RefusedFile, StagedItem, Status, Word
 from catalog.models.runs import ENDS
 
 FOLDERS = ("feeds", "spools")
@@ -30,6 +30,7 @@ def forget_old() -> dict[str, int]:
         "lists of items": _forget_items(),
         "files": _forget_files(),
         "orphaned files": _forget_orphans(),
+        "refused files": _forget_refused_files(),
         "words": Word.renew(),
     }
 
@@ -113,6 +114,12 @@ def _forget_orphans() -> int:
     for name in orphans:
         default_storage.delete(name)
     return len(orphans)
+
+
+def _forget_refused_files() -> int:
+    """Their rows: the files themselves were never kept."""
+    days = settings.RETENTION_FILES_DAYS
+    return RefusedFile.objects.filter(refused_at__lt=_before(days)).delete()[0] if days else 0
 
 
 def _files_in(folder: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ from catalog.models.feed import Feed, Mode
 from catalog.models.fields import ItemFields
 from catalog.models.idempotency import UploadKey
 from catalog.models.product import Product
+from catalog.models.refused import RefusedFile
 from catalog.models.runs import (
     Attempt,
     Chunk,
@@ -34,6 +35,7 @@ __all__ = [
     "Outcome",
     "Product",
     "Reading",
+    "RefusedFile",
     "RunIssue",
     "StagedItem",
     "Status",

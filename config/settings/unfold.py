@@ -46,8 +46,11 @@ UNFOLD = {
                         "link": reverse_lazy("admin:catalog_importrun_changelist"),
                         # Else it would be lit on the reference too, whose address is below its own.
                         "active": lambda request: (
-                            _is_below("admin:catalog_importrun_changelist", request)
-                            and not _is_below("admin:catalog_reference", request)
+                            _is_below("admin:catalog_refusedfile_changelist", request)
+                            or (
+                                _is_below("admin:catalog_importrun_changelist", request)
+                                and not _is_below("admin:catalog_reference", request)
+                            )
                         ),
                         "permission": lambda request: request.user.has_perm("catalog.view_importrun"),
                     },

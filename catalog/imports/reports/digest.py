@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet, Sum
+from django.urls import reverse
 
 from catalog.feeds.issues import Severity, code_named
 from catalog.imports.notices import one_line, run_url
 from catalog.imports.reports.diagnosis import TRENDS
-from catalog.models import ImportRun, RunIssue, Status
+from catalog.models import ImportRun, RefusedFile, RunIssue, Status
 from catalog.models.runs import BUSY
+from notifications.rendering import public_url
 
 # An import should not take longer than this for one step; the largest ones need minutes.
 STUCK_AFTER = timedelta(hours=1)
@@ -48,7 +50,46 @@ def find_failures(since: datetime, until: datetime) -> dict[str, Any]:
             if since <= at < until:
                 lists[kind].add(run)
     feeds = _feeds_with_errors(since, until)
-    return {**lists, "feeds": feeds[:SHOWN_FEEDS], "more_feeds": max(len(feeds) - SHOWN_FEEDS, 0)}
+    refused_files = _refused_files(since, until)
+    return {
+        **lists,
+        "refused_files": refused_files,
+        "feeds": feeds[:SHOWN_FEEDS],
+        "more_feeds": max(len(feeds) - SHOWN_FEEDS, 0),
+    }
+
+
+@dataclass
+class RefusedFiles:
+    """Files that were refused when they were uploaded: the last ones, and how many. False when there are none."""
+
+    shown: list[dict[str, Any]]
+    count: int
+    url: str
+
+    def __len__(self) -> int:
+        return self.count
+
+    @property
+    def more(self) -> int:
+        return self.count - len(self.shown)
+
+
+def _refused_files(since: datetime, until: datetime) -> RefusedFiles:
+    files = RefusedFile.objects.filter(refused_at__gte=since, refused_at__lt=until)
+    total = files.aggregate(rows=Count("pk"), more=Sum("more", default=0))
+    shown = [
+        {
+            "file": one_line(file.file_name),
+            "feed": one_line(file.feed.name) if file.feed else "",
+            "by": one_line(str(file.uploaded_by or "")),
+            "refused_at": file.refused_at,
+            "why": one_line(file.sentence, 200),
+        }
+        for file in files.select_related("feed", "uploaded_by")[:SHOWN_RUNS]
+    ]
+    url = public_url(reverse("admin:catalog_refusedfile_changelist"))
+    return RefusedFiles(shown, total["rows"] + total["more"], url)
 
 
 @dataclass

@@ -40,7 +40,7 @@ def test_the_form_is_complete_without_a_format(ida: Client, feed: Feed) -> None:
         (b"\x89PNG\r\n\x1a\n" * 9, "The file is a PNG picture."),
         (b"%PDF-1.7" * 9, "Upload the product feed itself: XML (RSS or Atom), CSV, TSV, an Excel workbook or JSON."),
         (b"PK\x03\x04" * 9, "The archive ends too early."),
-        (b"", "The submitted file is empty."),
+        (b"", "The file is empty."),
     ],
 )
 def test_a_refusal_stands_beside_the_file_and_leaves_nothing(
