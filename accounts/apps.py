@@ -1,14 +1,31 @@
+from datetime import timedelta
+
 from django.apps import AppConfig, apps
 from django.core import checks
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
+from schedule.jobs import Job
+
 
 class AccountsConfig(AppConfig):
-    """People and what they may do. It imports no other app."""
+    """People and what they may do. It knows no other app but `schedule`."""
 
     name = "accounts"
     verbose_name = _("People")
+    jobs = (
+        Job(
+            "accounts.forget_old_logins",
+            "Forget old API logins",
+            "Deletes the logins through the API that nobody can refresh any more.",
+            every=timedelta(days=1),
+        ),
+        Job(
+            "accounts.forget_old_sessions",
+            "Forget old sessions",
+            "Deletes the sessions of browsers whose time is over.",
+        ),
+    )
 
     def ready(self) -> None:
         import accounts.api.schema  # noqa: F401

@@ -5,6 +5,7 @@ from smtplib import SMTPException
 from typing import Any
 
 from celery import shared_task
+from django.core.management import call_command
 from kombu.exceptions import OperationalError as BrokerError
 
 from accounts import mails, sessions
@@ -50,3 +51,8 @@ def mail_password_changed(user_id: str) -> None:
 @shared_task(name="accounts.forget_old_logins")
 def forget_old_logins() -> None:
     sessions.forget_old_logins()
+
+
+@shared_task(name="accounts.forget_old_sessions")
+def forget_old_sessions() -> None:
+    call_command("clearsessions")

@@ -1,5 +1,9 @@
+from datetime import timedelta
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
+
+from schedule.jobs import Job
 
 
 class CatalogConfig(AppConfig):
@@ -7,6 +11,19 @@ class CatalogConfig(AppConfig):
 
     name = "catalog"
     verbose_name = _("Catalogue")
+    jobs = (
+        Job(
+            "catalog.sweep",
+            "Take up interrupted imports",
+            "Enqueues imports again that wait while no worker has claimed them.",
+            every=timedelta(minutes=1),
+        ),
+        Job(
+            "catalog.forget_old",
+            "Forget what is old",
+            "Deletes old files, invalid items and plans, and what killed processes left.",
+        ),
+    )
 
     def ready(self) -> None:
         from catalog.connections import end_idle_transactions

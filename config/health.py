@@ -19,6 +19,7 @@ from kombu import Connection
 from kombu.exceptions import OperationalError as BrokerError
 
 from catalog.imports.sweep import imports_stand_still
+from schedule.healing import CLOCK_TOLERANCE, missing_jobs
 from schedule.models import Outcome
 from schedule.tasks import CANARY
 
@@ -45,9 +46,11 @@ def ready(_request: HttpRequest) -> JsonResponse:
     tasks. Without beat no canary is enqueued, so then the worker's state is unknown. The canary has a worker that
     imports cannot keep busy, so these are looked at themselves.
     """
-    parts = {"broker": broker_state(), "storage": STORAGE.current_state(), **database_and_worker_states()}
+    states, missing = database_states()
+    parts = {"broker": broker_state(), "storage": STORAGE.current_state(), **states}
     works = set(parts.values()) == {OK}
-    return JsonResponse({"status": OK if works else "unavailable", **parts}, status=200 if works else 503)
+    answer = {"status": OK if works else "unavailable", **parts} | ({"missing_jobs": missing} if missing else {})
+    return JsonResponse(answer, status=200 if works else 503)
 
 
 def broker_state() -> str:
@@ -89,15 +92,24 @@ class Storage:
 STORAGE = Storage()
 
 
-def database_and_worker_states() -> dict[str, str]:
-    canary = PeriodicTask.objects.filter(task=CANARY, enabled=True)
+def database_states() -> tuple[dict[str, str], list[str]]:
+    """What the database tells, of itself and of all that leaves traces there; and the jobs that are missing."""
     recent = Now() - CANARY_MISSING_AFTER
+    canary = PeriodicTask.objects.filter(task=CANARY)
     try:
         was_run = canary.filter(runs__outcome=Outcome.DONE, runs__started_at__gt=recent).exists()
-        was_enqueued = canary.filter(last_run_at__gt=recent).exists()
+        # A time in the future says that a clock is wrong, and nothing about beat.
+        was_enqueued = canary.filter(last_run_at__range=(recent, Now() + CLOCK_TOLERANCE)).exists()
+        missing = [job.task for job in missing_jobs()]
         imports = MISSING if imports_stand_still() else OK
     except (DatabaseError, InterfaceError):
-        return {"database": MISSING, "worker": UNKNOWN, "beat": UNKNOWN, "imports": UNKNOWN}
-    if was_run or was_enqueued:
-        return {"database": OK, "worker": OK if was_run else MISSING, "beat": OK, "imports": imports}
-    return {"database": OK, "worker": UNKNOWN, "beat": MISSING, "imports": imports}
+        unknown = dict.fromkeys(("worker", "beat", "schedule", "imports"), UNKNOWN)
+        return {"database": MISSING, **unknown}, []
+    if CANARY in missing:
+        beat = worker = UNKNOWN
+    elif was_run or was_enqueued:
+        beat, worker = OK, OK if was_run else MISSING
+    else:
+        beat, worker = MISSING, UNKNOWN
+    schedule = MISSING if missing else OK
+    return {"database": OK, "worker": worker, "beat": beat, "schedule": schedule, "imports": imports}, missing

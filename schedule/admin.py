@@ -22,6 +22,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget
 
+from schedule.healing import restore_jobs
 from schedule.models import JobRun, Outcome
 from schedule.running import run_now
 
@@ -85,7 +86,12 @@ class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, ModelAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         run = self.admin_site.admin_view(require_POST(self.run_view))
-        return [path("<int:pk>/run/", run, name="schedule_run_now"), *super().get_urls()]
+        restore = self.admin_site.admin_view(require_POST(self.restore_view))
+        return [
+            path("<int:pk>/run/", run, name="schedule_run_now"),
+            path("restore/", restore, name="schedule_restore"),
+            *super().get_urls(),
+        ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PeriodicTask]:
         last = JobRun.objects.filter(job=OuterRef("pk")).order_by("-started_at")
@@ -153,6 +159,15 @@ class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, ModelAdmin):
         else:
             text = _("“%(job)s” was started. Its result will be here in a moment.")
             self.message_user(request, text % {"job": job.name})
+        return redirect("admin:django_celery_beat_periodictask_changelist")
+
+    # --- required jobs ----------------------------------------------------------------------------
+
+    def restore_view(self, request: HttpRequest) -> HttpResponse:
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        for job in restore_jobs():
+            self.message_user(request, _("“%(job)s” runs again.") % {"job": job.name})
         return redirect("admin:django_celery_beat_periodictask_changelist")
 
 

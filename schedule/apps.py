@@ -1,5 +1,11 @@
+from datetime import timedelta
+
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
+
+from schedule.jobs import Job
+from schedule.tasks import CANARY
 
 
 class ScheduleConfig(AppConfig):
@@ -7,3 +13,16 @@ class ScheduleConfig(AppConfig):
 
     name = "schedule"
     verbose_name = _("Schedule")
+    jobs = (
+        Job(
+            CANARY,
+            "Show that a worker works",
+            "Does nothing. The readiness check fails when no worker has done it for three minutes.",
+            every=timedelta(minutes=1),
+        ),
+    )
+
+    def ready(self) -> None:
+        from schedule.healing import restore_after_migrating
+
+        post_migrate.connect(restore_after_migrating, sender=self, dispatch_uid="schedule.jobs")

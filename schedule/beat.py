@@ -7,10 +7,12 @@ from typing import Any
 
 from celery.schedules import crontab
 from celery.utils.time import maybe_make_aware
+from django.db import DatabaseError, InterfaceError
 from django.db.models import QuerySet
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
+from schedule.healing import bring_back_from_future
 from schedule.running import headers_for
 
 
@@ -21,6 +23,17 @@ class Scheduler(DatabaseScheduler):
         """Every job. The package leaves out crontabs of other hours, and so never catches up on one it missed."""
         jobs: QuerySet[PeriodicTask] = PeriodicTask.objects.enabled()
         return jobs
+
+    def schedule_changed(self) -> bool:
+        """Asked every few seconds. True also when the clock was ahead and came back: then beat reads all jobs again."""
+        changed = bool(super().schedule_changed())
+        try:
+            was_ahead = bring_back_from_future()
+        except (DatabaseError, InterfaceError):
+            return changed  # which the package has logged
+        if was_ahead:
+            self._dirty.clear()  # times in the future that are not saved yet
+        return changed or was_ahead
 
     def apply_async(self, entry: ModelEntry, producer: Any = None, advance: bool = True, **options: Any) -> Any:
         now = datetime.now(UTC)

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django_celery_beat.models import PeriodicTask
 
+from schedule.healing import jobs_in_future, missing_jobs
 from schedule.models import JobRun, Outcome
 from schedule.tasks import CANARY
 
@@ -15,13 +16,22 @@ BEAT_SILENT_AFTER = timedelta(minutes=10)  # beat enqueues the canary each minut
 
 
 def schedule_warnings() -> list[str]:
-    """What is wrong now; empty while beat runs and the last run of every task ended well."""
+    """What is wrong now; empty while beat runs with every required task, and the last run of each ended well."""
     warnings = []
+    if missing := [f"“{job.name}”" for job in missing_jobs()]:
+        text = ngettext("%s is switched off or gone.", "These are switched off or gone: %s.", len(missing))
+        warnings.append(text % ", ".join(missing))
+
     silent_since = timezone.now() - BEAT_SILENT_AFTER
     canary = PeriodicTask.objects.filter(task=CANARY, enabled=True, last_run_at__lt=silent_since).first()
     if canary is not None:
         last = formats.date_format(timezone.localtime(canary.last_run_at), "j M, H:i")
         warnings.append(_("No task was started since %s. Check that beat runs.") % last)
+
+    for job in jobs_in_future().filter(enabled=True).order_by("-last_run_at")[:1]:
+        last = formats.date_format(timezone.localtime(job.last_run_at), "j M, H:i")
+        text = _("“%(job)s” ran last at %(last)s, which is in the future: a clock is wrong. Beat puts it right.")
+        warnings.append(text % {"job": job.name, "last": last})
 
     ended = JobRun.objects.filter(job=OuterRef("pk")).exclude(outcome=Outcome.RUNNING).order_by("-started_at")
     jobs = PeriodicTask.objects.filter(enabled=True).annotate(ended=Subquery(ended.values("outcome")[:1]))

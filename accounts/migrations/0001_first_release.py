@@ -1,4 +1,4 @@
-"""Accounts, roles and logins, as of the first release, and their periodic work."""
+"""Accounts, roles and logins, as of the first release."""
 
 import django.contrib.auth.models
 import django.contrib.auth.validators
@@ -8,21 +8,6 @@ import django.utils.timezone
 import uuid
 from django.conf import settings
 from django.db import migrations, models
-
-
-def schedule_forgetting(apps, _schema_editor):
-    """Made once: what staff change afterwards stays as they left it."""
-    every_day, _made = apps.get_model("django_celery_beat", "IntervalSchedule").objects.get_or_create(
-        every=1, period="days"
-    )
-    apps.get_model("django_celery_beat", "PeriodicTask").objects.get_or_create(
-        name="Forget old API logins",
-        defaults={
-            "task": "accounts.forget_old_logins",
-            "interval": every_day,
-            "description": "Deletes the logins through the API that nobody can refresh any more.",
-        },
-    )
 
 
 class Migration(migrations.Migration):
@@ -190,5 +175,4 @@ class Migration(migrations.Migration):
                 "indexes": [models.Index(fields=["refreshed_at"], name="login_session_refreshed")],
             },
         ),
-        migrations.RunPython(schedule_forgetting, migrations.RunPython.noop),
     ]

@@ -14,6 +14,8 @@ import pytest
 import time_machine
 from django.conf import settings
 from django.contrib.auth.models import Group
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
 from django.db import connection
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
@@ -21,6 +23,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import LoginSession, User
 from accounts.sessions import SessionRefreshToken, forget_old_logins
+from accounts.tasks import forget_old_sessions
 from accounts.tests.conftest import PASSWORD, bearer, check, log_in, make_person, post
 
 CHECK = "/auth-protected-check/"
@@ -298,3 +301,12 @@ def test_an_old_token_keeps_nobody_from_a_new_login(carl: User) -> None:
 def test_the_tokens_key_is_their_own() -> None:
     assert settings.SECRET_KEY != KEY
     assert len(KEY.encode()) >= 32
+
+
+def test_the_sessions_of_browsers_go_when_their_time_is_over(db: None) -> None:
+    over, valid = SessionStore(), SessionStore()
+    over.set_expiry(-1)
+    for session in (over, valid):
+        session.save()
+    forget_old_sessions()
+    assert [*Session.objects.values_list("session_key", flat=True)] == [valid.session_key]

@@ -1,4 +1,4 @@
-"""The catalogue and its imports, as of the first release, and their periodic work."""
+"""The catalogue and its imports, as of the first release."""
 
 import catalog.models.feed
 import catalog.models.fields
@@ -15,33 +15,6 @@ import django.db.models.functions.text
 import uuid
 from django.conf import settings
 from django.db import migrations, models
-
-
-def schedule_work(apps, _schema_editor):
-    """Made once: what staff change afterwards stays as they left it."""
-    every_minute, _made = apps.get_model("django_celery_beat", "IntervalSchedule").objects.get_or_create(
-        every=1, period="minutes"
-    )
-    at_night, _made = apps.get_model("django_celery_beat", "CrontabSchedule").objects.get_or_create(
-        minute="20", hour="3", day_of_week="*", day_of_month="*", month_of_year="*", timezone=settings.TIME_ZONE
-    )
-    tasks = apps.get_model("django_celery_beat", "PeriodicTask").objects
-    tasks.get_or_create(
-        name="Take up interrupted imports",
-        defaults={
-            "task": "catalog.sweep",
-            "interval": every_minute,
-            "description": "Enqueues imports again that wait while no worker has claimed them.",
-        },
-    )
-    tasks.get_or_create(
-        name="Forget what is old",
-        defaults={
-            "task": "catalog.forget_old",
-            "crontab": at_night,
-            "description": "Deletes old files, invalid items and plans, and what killed processes left.",
-        },
-    )
 
 
 class Migration(migrations.Migration):
@@ -1364,5 +1337,4 @@ class Migration(migrations.Migration):
                 "default_permissions": (),
             },
         ),
-        migrations.RunPython(schedule_work, migrations.RunPython.noop),
     ]

@@ -50,7 +50,7 @@ def test_being_alive_touches_nothing() -> None:
     assert Client().get("/health-check/").json() == {"status": "ok"}
 
 
-WELL = dict.fromkeys(("status", "broker", "storage", "database", "worker", "beat", "imports"), "ok")
+WELL = dict.fromkeys(("status", "broker", "storage", "database", "worker", "beat", "schedule", "imports"), "ok")
 
 
 def test_it_is_ready_when_everything_works(db: None, settings: Any) -> None:
@@ -81,6 +81,25 @@ def test_without_beat_nobody_asks_the_workers(db: None) -> None:
     worker_sang(ago=timedelta(minutes=4))
     status, said = ready()
     assert (status, said["beat"], said["worker"]) == (503, "missing", "unknown")
+
+
+def test_a_beat_of_the_future_is_not_taken_for_one_that_runs(db: None) -> None:
+    beat_sent(ago=-timedelta(hours=2))
+    assert ready()[1]["beat"] == "missing"
+    worker_sang()
+    assert ready() == (200, WELL)
+
+
+@pytest.mark.parametrize("task", [CANARY, "catalog.sweep", "notifications.deliver"])
+@pytest.mark.parametrize("is_deleted", [True, False])
+def test_a_required_job_that_is_gone_or_switched_off_is_named(db: None, task: str, is_deleted: bool) -> None:
+    beat_sent()
+    worker_sang()
+    job = PeriodicTask.objects.filter(task=task)
+    job.delete() if is_deleted else job.update(enabled=False)
+    status, said = ready()
+    assert (status, said["schedule"], said["missing_jobs"]) == (503, "missing", [task])
+    assert said["beat"] == ("unknown" if task == CANARY else "ok")
 
 
 @pytest.mark.parametrize("address", ["redis://127.0.0.1:1/0", "redis+socket:///nowhere/broker.sock"])

@@ -1,45 +1,10 @@
-"""Messages and who wants which, as of the first release, and the periodic work of sending them."""
+"""Messages and who wants which, as of the first release."""
 
 import django.db.models.deletion
 import django.db.models.functions.datetime
 import uuid
 from django.conf import settings
 from django.db import migrations, models
-
-
-def schedule_work(apps, _schema_editor):
-    """Made once: what staff change afterwards stays as they left it."""
-    intervals = apps.get_model("django_celery_beat", "IntervalSchedule").objects
-    every_minute, _made = intervals.get_or_create(every=1, period="minutes")
-    every_five_minutes, _made = intervals.get_or_create(every=5, period="minutes")
-    at_night, _made = apps.get_model("django_celery_beat", "CrontabSchedule").objects.get_or_create(
-        minute="20", hour="3", day_of_week="*", day_of_month="*", month_of_year="*", timezone=settings.TIME_ZONE
-    )
-    tasks = apps.get_model("django_celery_beat", "PeriodicTask").objects
-    tasks.get_or_create(
-        name="Send waiting messages",
-        defaults={
-            "task": "notifications.deliver",
-            "interval": every_minute,
-            "description": "Sends what has to be tried again, and what no worker was asked to send.",
-        },
-    )
-    tasks.get_or_create(
-        name="Send digests",
-        defaults={
-            "task": "notifications.digest",
-            "interval": every_five_minutes,
-            "description": "Sends each person what went wrong, at the hour that the person chose.",
-        },
-    )
-    tasks.get_or_create(
-        name="Forget old messages",
-        defaults={
-            "task": "notifications.forget_old",
-            "crontab": at_night,
-            "description": "Deletes old messages with their attachments.",
-        },
-    )
 
 
 class Migration(migrations.Migration):
@@ -221,5 +186,4 @@ class Migration(migrations.Migration):
                 "permissions": [("resend_message", "Can send a message again")],
             },
         ),
-        migrations.RunPython(schedule_work, migrations.RunPython.noop),
     ]

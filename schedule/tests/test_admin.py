@@ -19,9 +19,8 @@ TASKS = reverse("admin:django_celery_beat_periodictask_changelist")
 
 @pytest.fixture
 def job() -> PeriodicTask:
-    PeriodicTask.objects.all().delete()
-    every_minute, _ = IntervalSchedule.objects.get_or_create(every=1, period="minutes")
-    return PeriodicTask.objects.create(name="Sweep up", task="catalog.sweep", interval=every_minute)
+    PeriodicTask.objects.filter(task="catalog.sweep").update(name="Sweep up")
+    return PeriodicTask.objects.get(task="catalog.sweep")
 
 
 @pytest.fixture
@@ -123,7 +122,7 @@ def test_the_first_page_names_tasks_that_failed_until_they_end_well(admin_client
 def test_the_first_page_says_when_beat_starts_nothing(admin_client: Client, job: PeriodicTask) -> None:
     for minutes, silent in ((5, False), (15, True)):
         last = timezone.now() - timedelta(minutes=minutes)
-        PeriodicTask.objects.filter(pk=job.pk).update(task="schedule.canary", last_run_at=last)
+        PeriodicTask.objects.filter(task="schedule.canary").update(last_run_at=last)
         assert ("Check that beat runs." in admin_client.get(INDEX).content.decode()) == silent
 
 
@@ -131,3 +130,42 @@ def test_the_first_page_says_when_beat_starts_nothing(admin_client: Client, job:
 def test_who_may_look_at_tasks_is_warned(role: str, warned: bool, job: PeriodicTask) -> None:
     ended(job, Outcome.FAILED, at=1)
     assert (WARNING in browser(role).get(INDEX).content.decode()) == warned
+
+
+def test_the_first_page_says_when_a_clock_was_ahead(admin_client: Client, job: PeriodicTask) -> None:
+    for ahead, told in ((timedelta(seconds=20), False), (timedelta(hours=2), True)):
+        PeriodicTask.objects.filter(pk=job.pk).update(last_run_at=timezone.now() + ahead)
+        assert ("which is in the future" in admin_client.get(INDEX).content.decode()) == told
+
+
+# --- required jobs ------------------------------------------------------------------------------------
+RESTORE = reverse("admin:schedule_restore")
+
+
+@pytest.fixture
+def silenced(job: PeriodicTask) -> None:
+    PeriodicTask.objects.filter(task="schedule.canary").delete()
+    PeriodicTask.objects.filter(pk=job.pk).update(enabled=False)
+
+
+def test_the_first_page_names_what_is_missing_and_a_manager_restores_it(silenced: None) -> None:
+    manager = browser("manager")
+    page = manager.get(INDEX).content.decode()
+    assert "“Show that a worker works”" in page
+    assert f'action="{RESTORE}"' in page
+    answer = manager.post(RESTORE, follow=True)
+    assert len(list(answer.context["messages"])) == 2
+    assert PeriodicTask.objects.filter(enabled=True, task__in=["schedule.canary", "catalog.sweep"]).count() == 2
+    assert WARNING not in manager.get(INDEX).content.decode()
+
+
+@pytest.mark.parametrize("role", ["", "viewer", "approver"])
+def test_nobody_else_restores_a_job(role: str, silenced: None) -> None:
+    client = browser(role)
+    assert f'action="{RESTORE}"' not in client.get(INDEX).content.decode()
+    assert client.post(RESTORE).status_code == 403
+    assert not PeriodicTask.objects.filter(task="schedule.canary").exists()
+
+
+def test_a_look_restores_nothing(admin_client: Client, silenced: None) -> None:
+    assert admin_client.get(RESTORE).status_code == 405

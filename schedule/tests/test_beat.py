@@ -11,6 +11,7 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule, Periodi
 
 from config import celery_app
 from schedule.beat import Scheduler, due_period
+from schedule.healing import bring_back_from_future, jobs_in_future
 from schedule.models import JobRun, Outcome
 from schedule.running import headers_for, run_now
 
@@ -143,6 +144,37 @@ def test_a_call_that_nobody_took_in_its_period_is_worth_nothing(job: PeriodicTas
     last_ran(job, START - timedelta(minutes=5))
     run_for([beat()], START, minutes=1)
     assert sent[0]["expires"] == 60
+
+
+# --- a clock that was ahead -----------------------------------------------------------------------------
+def test_a_clock_that_jumped_ahead_and_came_back_silences_nobody(
+    job: PeriodicTask, sent: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    last_ran(job, START - timedelta(minutes=1))
+    beats = [beat()]
+    run_for(beats, START, minutes=1)
+    run_for(beats, START + timedelta(hours=2), minutes=3)
+    work(sent)
+    done, sent[:] = len(DONE), []
+    run_for(beats, START + timedelta(minutes=1), minutes=10)
+    work(sent)
+    assert len(DONE) - done in (9, 10)
+    assert "The clock was ahead: the last run of Count was in the future" in caplog.text
+    assert not JobRun.objects.filter(period__gt=START + timedelta(minutes=11)).exists()
+    with time_machine.travel(START + timedelta(minutes=11)):
+        assert not jobs_in_future().exists()
+
+
+def test_a_beat_that_starts_after_the_clock_came_back_is_not_silent(job: PeriodicTask, sent: list[Any]) -> None:
+    last_ran(job, START + timedelta(hours=2))
+    run_for([beat()], START, minutes=3)
+    assert len(sent) in (2, 3)
+
+
+def test_clocks_that_differ_a_little_are_left_alone(job: PeriodicTask, sent: list[Any]) -> None:
+    last_ran(job, START + timedelta(seconds=20))
+    with time_machine.travel(START):
+        assert not bring_back_from_future()
 
 
 # --- a run --------------------------------------------------------------------------------------------
