@@ -9,7 +9,7 @@ from schedule.jobs import Job
 
 
 class AccountsConfig(AppConfig):
-    """People and what they may do. It knows no other app but `schedule`."""
+    """People and what they may do. Knows no other app but `notifications` and `schedule`."""
 
     name = "accounts"
     verbose_name = _("People")
@@ -30,8 +30,10 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         import accounts.api.schema  # noqa: F401
         from accounts.checks import roles_name_real_permissions
+        from accounts.mails import register_mails
         from accounts.roles import sync_role_groups
 
+        register_mails()
         checks.register(roles_name_real_permissions)
         # post_migrate is sent for each app in turn; after the last one all permissions exist.
         last = [config for config in apps.get_app_configs() if config.models_module][-1]

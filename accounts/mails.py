@@ -1,49 +1,95 @@
-"""Mails about one's own account. They hold what opens it, so each is written when it is sent and kept nowhere."""
+"""Mails about one's own account. Each says what call to make; its secret is made when it is sent, and is in no row."""
 
 import json
 import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import uuid4
 
 from allauth.account.forms import default_token_generator
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from django.conf import settings
-from django.core.mail import EmailMessage
-from django.template.loader import render_to_string
+from django.db import transaction
 
-from accounts.models import User
-
-
-def send_password_reset(address: str) -> None:
-    """Say how to set a new password to the active person with that address, if there is one who has a password."""
-    user = User.objects.filter(email=address, is_active=True).first()
-    if user and user.has_usable_password():
-        call = {"uid": str(user.pk), "token": default_token_generator.make_token(user)}
-        passwords = {"new_password1": "your new password", "new_password2": "your new password"}
-        _send("password_reset", user, call | passwords)
+from accounts.models import MailRequest, User
+from notifications.outbox import about_key, enqueue_delivery, register_writer, tell
+from notifications.rendering import HIDDEN
+from notifications.subscriptions import register_necessary
 
 
-def send_confirmation(address: str) -> None:
-    """Say how to confirm the address, if it waits for that."""
-    waiting = EmailAddress.objects.filter(email=address, verified=False, user__is_active=True).select_related("user")
-    for email_address in waiting:
-        key = EmailConfirmationHMAC.create(email_address).key
-        _send("confirm_address", email_address.user, {"key": key})
+@dataclass(frozen=True)
+class AccountMail:
+    """The call that a mail says to make, and what makes its secret: None for a person who does not need the mail."""
+
+    path: str
+    body: Callable[[User], dict[str, str]]
+    secret: Callable[[User], str | None] = lambda _person: ""
 
 
-def send_already_known(address: str) -> None:
-    """Say that there is an account already, to the person with that address."""
-    user = User.objects.filter(email=address, is_active=True).first()
-    if user:
-        _send("already_known", user, {"email": user.email})
+def reset_body(person: User) -> dict[str, str]:
+    passwords = {"new_password1": "your new password", "new_password2": "your new password"}
+    return {"uid": str(person.pk), "token": HIDDEN, **passwords}
 
 
-def send_password_changed(user: User) -> None:
-    """Warn the owner, in case somebody else changed it."""
-    _send("password_changed", user, {"email": user.email})
+def reset_token(person: User) -> str | None:
+    return str(default_token_generator.make_token(person)) if person.has_usable_password() else None
 
 
-def _send(name: str, user: User, call: dict[str, str]) -> None:
-    """A stranger may have given the address, so the username is all that a stranger contributes to the text."""
-    site, body = settings.SITE_URL.rstrip("/"), shlex.quote(json.dumps(call))
-    text = render_to_string(f"accounts/mails/{name}.txt", {"site": site, "user": user, "body": body})
-    subject, _, rest = text.partition("\n")
-    EmailMessage(subject, rest.strip() + "\n", to=[user.email], headers={"Auto-Submitted": "auto-generated"}).send()
+def confirmation_body(_person: User) -> dict[str, str]:
+    return {"key": HIDDEN}
+
+
+def confirmation_key(person: User) -> str | None:
+    unconfirmed = EmailAddress.objects.filter(user=person, email=person.email, verified=False).first()
+    return str(EmailConfirmationHMAC.create(unconfirmed).key) if unconfirmed else None
+
+
+def address_body(person: User) -> dict[str, str]:
+    return {"email": person.email}
+
+
+MAILS = {
+    "password_reset": AccountMail("/password/reset/confirm/", reset_body, reset_token),
+    "confirm_address": AccountMail("/signup/verify-email/", confirmation_body, confirmation_key),
+    "already_known": AccountMail("/password/reset/", address_body),
+    "password_changed": AccountMail("/password/reset/", address_body),
+}
+
+
+def register_mails() -> None:
+    """Let the outbox know these mails. Call it when the app is ready."""
+    register_writer(write_requested)
+    for name, mail in MAILS.items():
+        register_necessary(name, mail.secret)
+
+
+def request_mail(name: str, address: str) -> None:
+    """Have a mail sent to the active person who has the address and needs it.
+
+    What this does, and how long it takes, is the same when there is no such person: the worker that sends mails finds
+    out. The request is a row, so it is not lost with the broker.
+    """
+    MailRequest.objects.create(name=name, address=address)
+    transaction.on_commit(enqueue_delivery)
+
+
+def write_requested() -> None:
+    """Write the mails that were asked for. Each request ends in the transaction that writes its mail."""
+    for pk in MailRequest.objects.order_by("pk").values_list("pk", flat=True):
+        with transaction.atomic():
+            request = MailRequest.objects.select_for_update(skip_locked=True).filter(pk=pk).first()
+            if request is None:
+                continue  # another worker has it
+            person = User.objects.filter(email=request.address, is_active=True).first()
+            if person and MAILS[request.name].secret(person) is not None:
+                write_mail(request.name, person)
+            request.delete()
+
+
+def write_mail(name: str, person: User) -> None:
+    """Write the mail to the person, in the caller's transaction."""
+    site, mail = settings.SITE_URL.rstrip("/"), MAILS[name]
+    body = shlex.quote(json.dumps(mail.body(person)))
+    call = f"curl {site}{mail.path} \\\n    -H 'Content-Type: application/json' \\\n    -d {body}"
+    # A stranger may have given the address, so the username is all that a stranger contributes to the text.
+    tell([person], name, f"{about_key(person)}#{uuid4()}", {"site": site, "call": call})

@@ -114,6 +114,19 @@ class LoginSession(models.Model):
         LoginSession.objects.filter(pk=self.pk, ended_at=None).update(ended_at=timezone.now())
 
 
+class MailRequest(models.Model):
+    """Somebody asked for a mail to an address. A worker finds out who has it, so that the answer tells nobody."""
+
+    name = models.TextField()
+    address = models.TextField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class RoleGroup(Group):
     """Django's groups under the name that people know, with the same rows and permissions as `auth.Group`."""
 

@@ -17,6 +17,7 @@ from unfold.decorators import display
 
 from notifications.models import Message, Status
 from notifications.outbox import send_again
+from notifications.rendering import HIDDEN
 
 STATUS_COLORS = {
     Status.WAITING: "info",
@@ -114,6 +115,7 @@ class MessageAdmin(ModelAdmin):
             "message": message,
             "status_color": STATUS_COLORS[Status(message.status)],
             "address_now": message.recipient.email if message.recipient else message.address,
+            "has_secret": HIDDEN in message.text,
             "can_resend": self.has_resend_permission(request) and message.html,
         }
         return render(request, "admin/notifications/message/message.html", context)

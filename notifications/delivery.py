@@ -20,7 +20,8 @@ from django.db.models.functions import Now
 
 from notifications.models import Message, Outage, Status
 from notifications.refusals import Meaning, Refusal, message_refusal, server_refusal
-from notifications.subscriptions import has_declined, stop_headers
+from notifications.rendering import HIDDEN
+from notifications.subscriptions import NECESSARY, has_declined, secret_of, stop_headers
 
 log = logging.getLogger(__name__)
 
@@ -153,27 +154,31 @@ def reason_to_withdraw(message: Message) -> str:
         return "The recipient's account is no longer active."
     if has_declined(message.recipient, message.name):
         return "The recipient no longer wants messages of this kind."
+    if secret_of(message.recipient, message.name) is None:
+        return "The message is no longer needed."
     return ""
 
 
 def mail_of(message: Message) -> EmailMultiAlternatives:
-    """The mail, the same at every attempt, to the recipient's present address."""
+    """The mail, the same at every attempt but for its secret, to the recipient's present address."""
+    secret = ""
     if message.recipient is not None:
         message.address = message.recipient.email
+        secret = secret_of(message.recipient, message.name) or ""
     domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]
     mail = EmailMultiAlternatives(
         message.subject,
-        message.text,
+        message.text.replace(HIDDEN, secret),
         to=[message.address],
         headers={
             "Message-ID": f"<{message.pk}@{domain}>",
             "X-Idempotency-Key": str(message.pk),
             "Date": format_datetime(message.told_at),
             "Auto-Submitted": "auto-generated",
-            **(stop_headers(message.recipient, message.name) if message.recipient else {}),
+            **(stop_headers(secret) if message.name not in NECESSARY else {}),
         },
     )
-    mail.attach_alternative(message.html, "text/html")
+    mail.attach_alternative(message.html.replace(HIDDEN, secret), "text/html")
     for file in message.attachments:
         mail.attach(file["name"], file["text"], file["type"])
     return mail

@@ -33,6 +33,8 @@ class MessageQuerySet(models.QuerySet["Message"]):
 class Message(models.Model):
     """One e-mail to one person, rendered when it was written: it says what was true then, however late it is sent.
 
+    Only its secrets are in no row: they are made for each attempt, and stand in the text as `rendering.HIDDEN`.
+
     The row waits for a sender, and stays as the record. Its id is in the mail's Message-ID, so that a mail that had to
     be sent twice is recognised as the same one.
     """

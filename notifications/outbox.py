@@ -4,7 +4,7 @@ The row is the job, as for imports: when its task is lost, the next sweep finds 
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
@@ -72,6 +72,22 @@ def _rendered_fields(name: str, context: Mapping[str, Any]) -> dict[str, Any]:
         reason = f"The message could not be written: {type(error).__name__}: {error}"
         failed = {"status": Status.FAILED, "failed_at": Now(), "last_error": clean_text(reason)}
         return {**Rendered(f"({name})", "", "")._asdict(), **failed}
+
+
+WRITERS: list[Callable[[], None]] = []
+
+
+def register_writer(write: Callable[[], None]) -> None:
+    """Have `write` called before messages are sent, to write those that wait for it. Call it when the app is ready."""
+    WRITERS.append(write)
+
+
+def write_waiting() -> None:
+    for write in WRITERS:
+        try:
+            write()
+        except Exception:
+            log.exception("Messages could not be written; the next sweep tries again")
 
 
 def was_told(name: str, about: models.Model | str) -> bool:

@@ -10,6 +10,8 @@ from django.template import Context
 from django.template.loader import get_template
 
 SUBJECT_CHARS = 150
+# Stands in a stored text where the mail has a secret: whoever looks at messages must not be able to use it.
+HIDDEN = "~hidden~"
 
 # What neither a mail nor the database can hold, or what would turn the direction of the words around it.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")

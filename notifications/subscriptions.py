@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -49,6 +50,21 @@ def register_kinds(*kinds: Kind) -> None:
 def kinds_for(person: AbstractUser) -> list[Kind]:
     """What the person may choose from, apart from the digest."""
     return [kind for kind in KINDS.values() if person.has_perm(kind.permission)]
+
+
+# Messages about a person's own account: nobody chooses or stops them. Each with what makes its secret, when it is sent.
+# None says that the message is no longer needed.
+NECESSARY: dict[str, Callable[[Any], str | None]] = {}
+
+
+def register_necessary(name: str, make_secret: Callable[[Any], str | None] = lambda _person: "") -> None:
+    """Let this message be sent to people about their own account. Call it when the app is ready."""
+    NECESSARY[name] = make_secret
+
+
+def secret_of(person: AbstractUser, name: str) -> str | None:
+    """What a mail says where its stored text has `HIDDEN`. None when nobody needs the mail any more."""
+    return NECESSARY[name](person) if name in NECESSARY else stop_token(person, name)
 
 
 def label_of(name: str) -> Any:
@@ -119,27 +135,34 @@ def preference_of(person: Any) -> Preference:
 
 # --- stopping it from a mail ----------------------------------------------------------------------
 _SALT = "notifications.stop"
+STOP_TOKEN_LIFETIME = timedelta(days=90)  # laws ask for 30 days at least
 
 
-def stop_url(person: AbstractUser, name: str) -> str:
-    """Where the person, and anyone the mail was passed on to, can stop `name`. It does not expire: mails do not."""
-    token = signing.dumps([str(person.pk), name], salt=_SALT, compress=True)
-    return public_url(reverse("stop-mail", args=[token]))
+def stop_token(person: AbstractUser, name: str) -> str:
+    return signing.dumps([str(person.pk), name], salt=_SALT, compress=True)
+
+
+def stop_url(token: str) -> str:
+    """Where the person, and anyone the mail was passed on to, can stop a message.
+
+    The token is in the query, which no log of ours has. A fragment would not reach us: mail programs post here, too.
+    """
+    return f"{public_url(reverse('stop-mail'))}?token={token}"
 
 
 def read_stop_token(token: str) -> tuple[AbstractUser, str] | None:
-    """The person and the message to stop; None when the token is not ours, or the person is gone."""
+    """The person and the message to stop; None when the token is not ours or has expired, or the person is gone."""
     try:
-        pk, name = signing.loads(token, salt=_SALT)
+        pk, name = signing.loads(token, salt=_SALT, max_age=STOP_TOKEN_LIFETIME)
     except signing.BadSignature:
         return None
     person = get_user_model()._default_manager.filter(pk=pk).first()
     return (person, name) if person else None
 
 
-def stop_headers(person: AbstractUser, name: str) -> dict[str, str]:
+def stop_headers(token: str) -> dict[str, str]:
     """Headers that let a mail program offer the same with one click (RFC 8058)."""
     return {
-        "List-Unsubscribe": f"<{stop_url(person, name)}>",
+        "List-Unsubscribe": f"<{stop_url(token)}>",
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
     }

@@ -4,12 +4,13 @@ from celery import shared_task
 
 from notifications.delivery import deliver
 from notifications.digests import send_due
-from notifications.outbox import forget_old
+from notifications.outbox import forget_old, write_waiting
 
 
 @shared_task(name="notifications.deliver")
 def deliver_messages() -> str | None:
     """How many were sent, for the page of periodic tasks."""
+    write_waiting()
     return _sent_text(deliver())
 
 

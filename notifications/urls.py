@@ -2,4 +2,4 @@ from django.urls import path
 
 from notifications.views import stop_mail
 
-urlpatterns = [path("stop/<str:token>/", stop_mail, name="stop-mail")]
+urlpatterns = [path("stop/", stop_mail, name="stop-mail")]

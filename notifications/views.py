@@ -41,13 +41,16 @@ def my_mail(request: HttpRequest) -> HttpResponse:
 @csrf_exempt  # a mail program posts here, and the token says whom it is for (RFC 8058)
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-def stop_mail(request: HttpRequest, token: str) -> HttpResponse:
+def stop_mail(request: HttpRequest) -> HttpResponse:
     """Stop one kind of mail to one person, with one click and no login. GET changes nothing: scanners look too."""
-    found = read_stop_token(token)
+    found = read_stop_token(request.GET.get("token", ""))
     if found is None:
-        return render(request, "notifications/stop.html", {"unknown": True}, status=404)
-    person, name = found
-    if request.method == "POST":
-        decline_message(person, name)
-    context = {"person": person, "label": label_of(name), "stopped": has_declined(person, name)}
-    return render(request, "notifications/stop.html", context)
+        page = render(request, "notifications/stop.html", {"unknown": True}, status=404)
+    else:
+        person, name = found
+        if request.method == "POST":
+            decline_message(person, name)
+        context = {"person": person, "label": label_of(name), "stopped": has_declined(person, name)}
+        page = render(request, "notifications/stop.html", context)
+    page.headers["Referrer-Policy"] = "no-referrer"  # the page's address has the token
+    return page

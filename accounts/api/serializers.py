@@ -21,9 +21,9 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
 
 from accounts.limits import OLD_PASSWORD, give_back
+from accounts.mails import request_mail, write_mail
 from accounts.models import User
 from accounts.sessions import SessionRefreshToken
-from accounts.tasks import enqueue_mail
 
 PASSWORD_CHARS = 128
 HIDDEN = {"input_type": "password"}
@@ -142,6 +142,7 @@ class SignupSerializer(ModelSerializer):
                 raise DjangoValidationError(problems) from error
         return attrs
 
+    @transaction.atomic  # there is no account without its mail
     def create(self, validated_data: dict[str, Any]) -> User:
         address = validated_data["email"]
         if must_confirm() and User.objects.filter(email=address).exists():
@@ -153,11 +154,11 @@ class SignupSerializer(ModelSerializer):
                 make_password(password)
             else:
                 create_account(username=username, email=f"{uuid4()}@known.invalid", password=password, is_active=False)
-            enqueue_mail("mail_already_known", address)
+            request_mail("already_known", address)
             return User(**validated_data)
         person = create_account(**validated_data)
         if settings.ACCOUNT_EMAIL_VERIFICATION != "none":
-            enqueue_mail("mail_confirmation", address)
+            request_mail("confirm_address", address)
         return person
 
 
@@ -256,8 +257,9 @@ class PasswordChangeSerializer(StockPasswordChangeSerializer):
 def save_password(form: "SetPasswordForm[Any]") -> None:
     """Save the password alone, since rights may have changed while it was hashed, and warn the owner."""
     person = form.save(commit=False)
-    person.save(update_fields=["password"])
-    enqueue_mail("mail_password_changed", str(person.pk))
+    with transaction.atomic():
+        person.save(update_fields=["password"])
+        write_mail("password_changed", person)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from django.contrib.auth.models import update_last_login
 from drf_spectacular.utils import extend_schema_view
 from rest_framework import generics
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import APIException, PermissionDenied
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,9 +19,9 @@ from rest_framework.views import APIView
 from accounts.api import serializers
 from accounts.api.schema import PASSWORD, PERSON, TOKENS, Answer, documented
 from accounts.limits import MAILS_FROM, MAILS_TO, SIGNUP, same_name
+from accounts.mails import request_mail
 from accounts.models import User
 from accounts.sessions import SessionAccessToken, SessionAuthentication
-from accounts.tasks import enqueue_mail
 
 PERSON_ANSWER = {200: Answer(serializers.PersonSerializer, PERSON)}
 NEW_PASSWORDS = {"new_password1": "a better horse battery", "new_password2": "a better horse battery"}
@@ -34,12 +34,6 @@ ADDRESS = {"email": PERSON["email"]}
 
 def detail_answer(sentence: str) -> dict[int, Answer]:
     return {200: Answer(serializers.DetailSerializer, {"detail": sentence})}
-
-
-class MailNotPossible(APIException):
-    status_code = 503
-    default_detail = "No e-mail can be sent at the moment. Try again in half a minute."
-    wait = 30
 
 
 class OpenToStrangers:
@@ -83,17 +77,16 @@ class VerifyEmailView(OpenToStrangers, generics.GenericAPIView[Any]):
 
 
 class MailView(OpenToStrangers, generics.GenericAPIView[Any]):
-    """Has a worker send a mail to an address if an account needs it. The answer and its time are the same if not."""
+    """Have a mail sent to an address if an account needs it. The answer and its time are the same if not."""
 
     serializer_class = serializers.AddressSerializer
     limit = MAILS_FROM
-    task: str
+    mail: str
 
     def post(self, request: Request) -> Response:
         address = validated_body(self, request)["email"]
-        MAILS_TO.take(self.task, same_name(address))
-        if not enqueue_mail(self.task, address):
-            raise MailNotPossible
+        MAILS_TO.take(self.mail, same_name(address))
+        request_mail(self.mail, address)
         return Response({"detail": ON_ITS_WAY})
 
 
@@ -103,7 +96,7 @@ class MailView(OpenToStrangers, generics.GenericAPIView[Any]):
 class ResendEmailView(MailView):
     """Send the confirmation e-mail of a new account again."""
 
-    task = "mail_confirmation"
+    mail = "confirm_address"
 
 
 @extend_schema_view(
@@ -112,7 +105,7 @@ class ResendEmailView(MailView):
 class PasswordResetView(MailView):
     """Send an e-mail that says how to set a new password."""
 
-    task = "mail_password_reset"
+    mail = "password_reset"
 
 
 @extend_schema_view(

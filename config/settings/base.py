@@ -268,7 +268,6 @@ CELERY_BEAT_SCHEDULER = "schedule.beat:Scheduler"
 # tasks, which find lost work and show that all is well.
 CELERY_TASK_ROUTES = {
     "notifications.deliver": {"queue": "mail"},
-    "accounts.mail_*": {"queue": "mail"},
     "accounts.forget_*": {"queue": "upkeep"},
     "catalog.forget_old": {"queue": "upkeep"},
     "catalog.sweep": {"queue": "upkeep"},

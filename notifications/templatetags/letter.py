@@ -1,19 +1,17 @@
 """What every e-mail's templates need."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from django import template
 
+from notifications.rendering import HIDDEN
 from notifications.subscriptions import stop_url
 
 register = template.Library()
 
 
-@register.simple_tag(takes_context=True)
-def stop_link(context: Mapping[str, Any], name: str) -> str:
-    """The address where the recipient stops mails of this name."""
-    return stop_url(context["person"], name)
+@register.simple_tag
+def stop_link() -> str:
+    """The address where the recipient stops these mails. Its token is filled in when the mail is sent."""
+    return stop_url(HIDDEN)
 
 
 @register.filter

@@ -1,24 +1,31 @@
 """Who is told what is each person's own choice, in the admin or by one click in a mail."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractUser, Permission
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from notifications import subscriptions
 from notifications.delivery import mail_of, reason_to_withdraw
 from notifications.digests import send_due
 from notifications.models import Digest, Message, Preference
+from notifications.outbox import tell
+from notifications.rendering import HIDDEN
 from notifications.subscriptions import (
     FAILURE_DIGEST,
+    STOP_TOKEN_LIFETIME,
     Kind,
     decline_message,
     has_declined,
     preference_of,
     recipients_of,
+    stop_token,
     stop_url,
 )
 
@@ -142,7 +149,7 @@ def test_the_page_needs_its_token(sam: Any) -> None:
 
 # --- one click ----------------------------------------------------------------------------------------
 def path(person: AbstractUser, name: str = "greeting") -> str:
-    return stop_url(person, name).removeprefix("http://127.0.0.1:8000")
+    return stop_url(stop_token(person, name)).removeprefix("http://127.0.0.1:8000")
 
 
 def test_every_mail_can_be_stopped_with_one_click(told: Any, alice: Any) -> None:
@@ -180,10 +187,40 @@ def test_a_digest_is_stopped_as_any_other_mail(client: Client, root: Any) -> Non
 
 
 def test_a_link_that_somebody_made_up_stops_nothing(client: Client, alice: Any) -> None:
-    for token in ("x", path(alice).split("/")[-2][:-2] + "zz"):
-        for response in (client.get(f"/mail/stop/{token}/"), client.post(f"/mail/stop/{token}/")):
+    for token in ("", "x", HIDDEN, stop_token(alice, "greeting")[:-2] + "zz"):
+        for response in (client.get(stop_url(token)), client.post(stop_url(token))):
             assert response.status_code == 404
+    assert client.post("/mail/stop/").status_code == 404
     assert not has_declined(alice, "greeting")
+
+
+def test_a_link_expires(client: Client, alice: Any) -> None:
+    address = path(alice)
+    with time_machine.travel(timezone.localtime() + STOP_TOKEN_LIFETIME - timedelta(minutes=1)):
+        assert client.get(address).status_code == 200
+    with time_machine.travel(timezone.localtime() + STOP_TOKEN_LIFETIME + timedelta(minutes=1)):
+        page = client.post(address)
+    assert (page.status_code, "has expired" in page.content.decode()) == (404, True)
+    assert not has_declined(alice, "greeting")
+
+
+def test_the_page_of_the_link_gives_it_to_no_other(client: Client, alice: Any) -> None:
+    for page in (client.get(path(alice)), client.post(path(alice)), client.get("/mail/stop/?token=x")):
+        assert page["Referrer-Policy"] == "no-referrer"
+
+
+def test_no_row_has_the_link_that_stops_a_mail(root: Any, alice: Any) -> None:
+    tell([alice], "failure_digest", "a day", {"since": timezone.now(), "until": timezone.now()})
+    message = Message.objects.get()
+    mail = mail_of(message)
+    token = mail.extra_headers["List-Unsubscribe"].partition("token=")[2].strip("<>")
+    html = mail.alternatives[0].content  # type: ignore[attr-defined]
+    for sent, stored in ((mail.body, message.text), (html, message.html)):
+        assert (token in sent, HIDDEN in sent) == (True, False)
+        assert (token in stored, HIDDEN in stored) == (False, True)
+    shown = browser(root).get(reverse("admin:notifications_message_change", args=[message.pk])).content.decode()
+    assert HIDDEN in shown
+    assert token not in shown
 
 
 def test_what_was_declined_after_it_was_told_is_not_sent(told: Any, alice: Any) -> None:
