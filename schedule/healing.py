@@ -45,7 +45,7 @@ def restore_jobs() -> list[Job]:
         row.enabled, row.one_off, row.start_time, row.expires = True, False, None, None
         row.save()  # which has beat read the schedule again
     if missing:
-        log.warning("Restored the periodic tasks %s", ", ".join(job.task for job in missing))
+        log.info("Restored the periodic tasks %s", ", ".join(job.task for job in missing))
     return missing
 
 

@@ -10,9 +10,7 @@ from typing import Any
 
 import pytest
 from django.core.files.storage import default_storage
-from django.core.management import call_command
 from django.utils import timezone
-from django_celery_beat.models import PeriodicTask
 
 from catalog.errors import NotPossible
 from catalog.imports.discard import clean_up
@@ -189,11 +187,3 @@ def test_the_job_says_what_it_did(feed: Feed) -> None:
     aged(run, 100)
     assert forget_what_is_old() == "files: 1"
     assert forget_what_is_old() == ""
-
-
-def test_the_job_is_scheduled_once_and_stays_as_staff_left_it() -> None:
-    task = PeriodicTask.objects.get(task="catalog.forget_old")
-    task.enabled = False
-    task.save()
-    call_command("migrate", verbosity=0)
-    assert list(PeriodicTask.objects.filter(task="catalog.forget_old").values_list("enabled", flat=True)) == [False]

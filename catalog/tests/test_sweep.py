@@ -4,9 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 from django.utils import timezone
-from django_celery_beat.models import PeriodicTask
 
 from catalog.imports.sweep import sweep
 from catalog.imports.work.queue import claimed
@@ -63,15 +61,6 @@ def test_an_import_that_a_worker_holds_is_left_alone(feed: Feed) -> None:
     with claimed(run):
         assert at_once(sweep) == [[]]
     assert [found.pk for found in sweep()] == [run.pk]
-
-
-@pytest.mark.django_db
-def test_the_sweep_is_scheduled_once_and_stays_as_staff_left_it() -> None:
-    task = PeriodicTask.objects.get(task="catalog.sweep")
-    task.enabled = False
-    task.save()
-    call_command("migrate", verbosity=0)
-    assert list(PeriodicTask.objects.filter(task="catalog.sweep").values_list("enabled", flat=True)) == [False]
 
 
 def test_a_plan_that_needs_no_person_goes_on(feed: Feed, rung: Any) -> None:
