@@ -3,13 +3,13 @@
 from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
-from django.db.models import Q, Value
+from django.db.models import Exists, OuterRef, Q, Value
 from django.db.models.functions import Lower
 from django.db.models.lookups import Exact
 from django.http import HttpRequest
 
 from accounts.limits import LOGIN_ACCOUNT, LOGIN_ADDRESS, LOGIN_PAIR, address_of, give_back, same_name
-from accounts.models import User
+from accounts.models import KnownAddress, User
 
 
 class NameOrAddressBackend(ModelBackend):
@@ -25,18 +25,24 @@ class NameOrAddressBackend(ModelBackend):
         if not username or not password:
             return None
         name, tries = same_name(username), list[str]()
+        address = address_of(request) if request else ""
         if request:
-            address = address_of(request)
-            tries = [LOGIN_PAIR.take(address, name), LOGIN_ADDRESS.take(address), LOGIN_ACCOUNT.take(name)]
+            tries = [LOGIN_PAIR.take(address, name), LOGIN_ADDRESS.take(address)]
         # Python and PostgreSQL make different small letters of some capitals, for example İ.
         as_written = Q(username=username.strip())
         in_any_case = Q(Exact(Lower("username"), Value(name))) | Q(Exact(Lower("email"), Value(name)))
         # Never two people: the database forbids a username that is somebody else's address.
-        user = User.objects.filter(as_written | in_any_case).first()
+        at_home = Exists(KnownAddress.matching(address).filter(user=OuterRef("pk")))
+        user = User.objects.filter(as_written | in_any_case).annotate(at_home=at_home).first()
+        if request:
+            # What strangers try on the account counts together; at each address of its owner, tries count alone.
+            tries.append(LOGIN_ACCOUNT.take(name, address if user and user.at_home else ""))
         if user is None:
             User().set_password(password)  # takes as long as checking one
             return None
         if not user.check_password(password) or not self.user_can_authenticate(user):
             return None
         give_back(*tries)
+        if request:
+            KnownAddress.remember(user, address)
         return user

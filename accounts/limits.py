@@ -72,7 +72,8 @@ def give_back(*counts: str) -> None:
 
 
 # Only the pair refuses at the sixth try, and only from that address, so a stranger does not lock the owner out. The
-# other two limit what one address tries on many accounts, and many addresses on one.
+# other two limit what one address tries on many accounts, and many addresses on one. The last one does not count tries
+# from addresses that the account's owner logged in from.
 LOGIN_PAIR = Limit("login-pair", 5, 300)
 LOGIN_ADDRESS = Limit("login-address", 50, 300)
 LOGIN_ACCOUNT = Limit("login-account", 20, 300)

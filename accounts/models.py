@@ -3,6 +3,7 @@
 import uuid
 from collections import defaultdict
 from collections.abc import Collection
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser, Group
@@ -12,6 +13,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 FIELD_OF_ERROR = {
@@ -112,6 +114,41 @@ class LoginSession(models.Model):
     def end(self) -> None:
         """Invalidate every token of this login from now on, in every process."""
         LoginSession.objects.filter(pk=self.pk, ended_at=None).update(ended_at=timezone.now())
+
+
+class KnownAddress(models.Model):
+    """An address from which a person logged in, as a hash. What strangers try elsewhere locks nobody out there."""
+
+    MAX_ADDRESSES = 10  # for one person
+    LIFETIME = timedelta(days=90)
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="known_addresses")
+    digest = models.CharField(max_length=64)
+    used_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["user", "digest"], name="known_address_once")]
+
+    def __str__(self) -> str:
+        return self.digest
+
+    @staticmethod
+    def digest_of(address: str) -> str:
+        return salted_hmac("accounts.KnownAddress", address, algorithm="sha256").hexdigest()
+
+    @classmethod
+    def matching(cls, address: str) -> "models.QuerySet[KnownAddress]":
+        """The rows of everybody who logged in from the address in the last 90 days."""
+        return cls.objects.filter(digest=cls.digest_of(address), used_at__gt=timezone.now() - cls.LIFETIME)
+
+    @classmethod
+    def remember(cls, person: User, address: str) -> None:
+        """The person has just proved who they are, from this address."""
+        now, digest = timezone.now(), cls.digest_of(address)
+        cls.objects.update_or_create(user=person, digest=digest, defaults={"used_at": now})
+        latest_first = cls.objects.filter(user=person).order_by("-used_at").values("pk")
+        cls.objects.filter(pk__in=latest_first[cls.MAX_ADDRESSES :]).delete()
 
 
 class MailRequest(models.Model):

@@ -10,7 +10,7 @@ from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
 
-from accounts.models import LoginSession, User
+from accounts.models import KnownAddress, LoginSession, User
 
 CLOSED = "This login has ended. Log in again."
 USED = "This refresh token was used before, so its login has ended: somebody else may have a copy. Log in again."
@@ -99,6 +99,7 @@ class SessionAuthentication(JWTAuthentication):
 
 
 def forget_old_logins(lifetime: timedelta = SessionRefreshToken.lifetime) -> int:
-    """Delete the logins whose last refresh token has expired. Returns how many."""
+    """Delete the logins whose last refresh token has expired, and old addresses. Returns how many logins."""
+    KnownAddress.objects.filter(used_at__lt=timezone.now() - KnownAddress.LIFETIME).delete()
     deleted, _by_model = LoginSession.objects.filter(refreshed_at__lt=timezone.now() - lifetime).delete()
     return deleted

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import time_machine
@@ -17,7 +18,7 @@ from django.urls import reverse
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
-from accounts.limits import MAILS_FROM
+from accounts.limits import LOGIN_ACCOUNT, MAILS_FROM
 from accounts.mails import write_requested
 from accounts.models import User
 from accounts.tests.conftest import PASSWORD, bearer, check, log_in, logged_in, post
@@ -103,6 +104,27 @@ def test_what_the_mail_says_works_for_an_hour(asked: None) -> None:
 def test_what_the_mail_says_is_void_after_a_login(asked: None) -> None:
     log_in()
     assert confirm().status_code == 400
+
+
+@pytest.mark.parametrize("who", ["olga", "unknown", "deactivated"])
+def test_an_id_that_is_somebody_s_is_refused_like_any_other(asked: None, olga: User, who: str) -> None:
+    """Else strangers learn which ids there are."""
+    User.objects.filter(pk=olga.pk).update(is_active=who != "deactivated")
+    uid = str(uuid4() if who == "unknown" else olga.pk)
+    with CaptureQueriesContext(connection) as queries:
+        answer = confirm(uid=uid, new_password1="short")
+    assert answer.status_code == 400
+    assert answer.json() == {"token": ["This e-mail is not valid, or no longer. Ask for a new one."]}
+    assert len(queries) == 1
+
+
+def test_a_reset_makes_the_address_known_and_opens_it_in_an_attack(asked: None) -> None:
+    body = {"username": "carl", "password": "wrong"}
+    for number in range(LOGIN_ACCOUNT.times + 1):
+        post("/login/", body, REMOTE_ADDR=f"198.51.100.{number}")
+    assert post("/login/", {**body, "password": PASSWORD}).status_code == 429
+    assert confirm().status_code == 200
+    log_in(password=NEW)
 
 
 def test_what_the_mail_says_is_for_one_person(asked: None, olga: User) -> None:

@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable
 from statistics import median
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from allauth.account.forms import default_token_generator
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.core.cache import cache
 from django.test import Client
@@ -100,6 +102,16 @@ def test_signing_up_with_a_known_address_takes_as_long(carl: User, settings: Any
         return way
 
     assert_alike(sign_up("carl@example.com"), sign_up("nina{}@example.com"))
+
+
+def test_confirming_a_reset_with_any_id_takes_as_long(carl: User) -> None:
+    token = default_token_generator.make_token(User())
+
+    def confirm(uid: object) -> Way:
+        body = {"uid": str(uid), "token": token, "new_password1": PASSWORD, "new_password2": PASSWORD}
+        return lambda: post("/password/reset/confirm/", body)
+
+    assert_alike(confirm(carl.pk), confirm(uuid4()), tries=MANY_TRIES, tolerance=MORE_TOLERANCE)
 
 
 @pytest.mark.parametrize("path", ["/password/reset/", "/signup/resend-email/"])
