@@ -103,9 +103,9 @@ def write_digest(pk: int, settled: datetime) -> bool:
             found |= source.collect(since, until)
     if not any(found.values()):
         return False
-    zone = ZoneInfo(preference.time_zone)
-    context = {**found, "since": since.astimezone(zone), "until": until.astimezone(zone), "zone": preference.time_zone}
-    tell([person], FAILURE_DIGEST, f"{FAILURE_DIGEST}:{until.isoformat()}", context)
+    context = {**found, "since": since, "until": until, "zone": preference.time_zone}
+    with timezone.override(ZoneInfo(preference.time_zone)):  # a template shows each time in the zone that is active
+        tell([person], FAILURE_DIGEST, f"{FAILURE_DIGEST}:{until.isoformat()}", context)
     return True
 
 

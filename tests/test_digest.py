@@ -5,6 +5,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
@@ -17,7 +18,7 @@ from accounts.models import User
 from catalog.imports.reading.stage import stage
 from catalog.imports.reports.digest import find_failures
 from catalog.imports.work.queue import fail
-from catalog.models import Feed, ImportRun, RunIssue, Status
+from catalog.models import Feed, ImportRun, RefusedFile, RunIssue, Status
 from catalog.tests.factories import (
     applied,
     at_once,
@@ -231,10 +232,12 @@ def test_a_bad_day_is_still_a_mail_that_no_program_cuts_off(feed: Feed, root: Us
         for run in runs[2::4]
         for n in range(20)
     )
+    names = {"file_name": "n" * 200, "file_size": 1, "sentence": "s" * 1000, "refused_at": START}
+    RefusedFile.objects.bulk_create(RefusedFile(feed=feed, uploaded_by=root, **names) for feed in feeds * 10)
     Preference.objects.filter(pk=preference_of(root).pk).update(digested_until=START)
     message = digest_of(root, timezone.now())
     assert len(message.html.encode()) + len(message.text.encode()) < 100_000
-    assert message.subject.startswith("[Catalogue] 30 failed, 30 refused, 30 held, 30 stuck, 30 feeds with issues")
+    assert message.subject.startswith("[Catalogue] 30 failed, 330 refused, 30 held, 30 stuck, 30 feeds with issues")
     assert f"And 22 more: imports {runs[32].pk}, {runs[36].pk}" in message.text
     assert "And 22 more feeds with invalid items." in message.text
 
@@ -317,3 +320,32 @@ def test_who_saves_while_a_digest_is_on_its_way_does_not_bring_it_again(root: Us
         transaction.on_commit(lambda: saving.result(timeout=10))
     preference.refresh_from_db()
     assert (preference.digest, preference.digested_until) == (Digest.WEEKLY, moved)
+
+
+# --- in the reader's zone -----------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("zone", "day", "hour"),
+    [
+        ("America/New_York", "2025-03-04", 8),
+        ("Pacific/Kiritimati", "2025-03-04", 1),
+        ("Asia/Kathmandu", "2025-03-04", 0),
+    ],
+)
+def test_every_time_of_a_digest_is_the_readers(feed: Feed, zone: str, day: str, hour: int) -> None:
+    at = datetime.fromisoformat(f"{day}T{hour:02}:00").replace(tzinfo=ZoneInfo(zone))
+    reader("root", time_zone=zone, hour=hour, digested_until=at - timedelta(days=1))
+    happened = (at - timedelta(minutes=90)).astimezone(UTC)
+    failed = {"status": Status.FAILED, "error": "x", "finished_at": happened}
+    run = ImportRun.objects.create(feed=feed, mode="update", file="x", file_name="x", file_size=1, **failed)
+    ImportRun.objects.filter(pk=run.pk).update(created_at=happened)
+    RefusedFile.objects.create(file_name="page.xml", file_size=1, refused_at=happened)
+    Message.objects.create(name="x", about="x", address="x", subject="S", status=MailStatus.FAILED, failed_at=happened)
+    with time_machine.travel(at + timedelta(minutes=1), tick=False):
+        assert send_due(at + timedelta(seconds=1)) == 1
+    mail = Message.objects.get(name="failure_digest")
+    until, since = f"4 Mar, {hour:02}:00", f"3 Mar, {hour:02}:00"
+    assert mail.subject.endswith(f"until {until}")
+    assert f"From {since} to {until}" in mail.html
+    for part in (mail.text, mail.html):
+        assert f"March 2025, {hour:02}:00 until before" in part
+        assert part.count(f"{at - timedelta(minutes=90):%-d %b, %H:%M}") == 3

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.postgres.fields import ArrayField
@@ -115,6 +116,18 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
 
     def get_export_formats(self) -> list[type]:
         return EXPORT_FORMATS
+
+    def export_action(self, request: HttpRequest) -> HttpResponse:
+        """Export what the list shows. A filter that the list does not have is no error of ours, and exports nothing."""
+        try:
+            page: HttpResponse = super().export_action(request)
+        except IncorrectLookupParameters:
+            messages.error(
+                request,
+                _("The address of the export asks for a filter that this list does not have. Choose the filters here."),
+            )
+            return redirect("admin:catalog_product_changelist")
+        return page
 
     def get_export_data(self, file_format: Any, request: HttpRequest, queryset: Any, **options: Any) -> Any:
         """Refuse a workbook in which Excel would cut texts. import-export shows the sentence above its form."""

@@ -18,7 +18,7 @@ from catalog.feeds.attributes import COLUMNS
 from catalog.models import Feed, Product
 from catalog.spreadsheet import FORMULA_STARTS
 from catalog.tests.factories import add_product, applied, edit, item, items
-from catalog.tests.pages import EXPORT, PRODUCTS, browser, tree
+from catalog.tests.pages import EXPORT, PRODUCTS, browser, messages, tree
 
 pytestmark = pytest.mark.django_db
 
@@ -233,3 +233,14 @@ def test_a_long_export_asks_no_more_often_than_a_short_one(bob: Client, feed: Fe
     short = queries()
     applied(feed, *items(60))
     assert queries() == short
+
+
+@pytest.mark.parametrize("query", ["archived=all", "price=abc", "feed__id__exact=x", "brand__near=1"])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_an_export_by_a_filter_that_is_none_leads_back_to_the_list(feed: Feed, query: str, method: str) -> None:
+    form = {"format": "0", "resource": "0"} if method == "post" else {}
+    answer = getattr(browser("bob"), method)(f"{EXPORT}?{query}", form, follow=True)
+    assert answer.redirect_chain == [(PRODUCTS, 302)]
+    assert messages(answer) == [
+        "The address of the export asks for a filter that this list does not have. Choose the filters here."
+    ]

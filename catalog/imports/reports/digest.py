@@ -24,6 +24,7 @@ STUCK_AFTER = timedelta(hours=1)
 # Some mail programs cut a mail off at 100 kB: the imports that do not fit are listed by number, and then only counted.
 SHOWN_RUNS = 8
 NUMBERED_RUNS = 500
+SHOWN_FILES = 4
 SHOWN_FEEDS = 8
 SHOWN_ISSUES = 5
 
@@ -86,7 +87,7 @@ def _refused_files(since: datetime, until: datetime) -> RefusedFiles:
             "refused_at": file.refused_at,
             "why": one_line(file.sentence, 200),
         }
-        for file in files.select_related("feed", "uploaded_by")[:SHOWN_RUNS]
+        for file in files.select_related("feed", "uploaded_by")[:SHOWN_FILES]
     ]
     url = public_url(reverse("admin:catalog_refusedfile_changelist"))
     return RefusedFiles(shown, total["rows"] + total["more"], url)
