@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpRespons
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path
+from django.utils.http import content_disposition_header
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 from unfold.admin import ModelAdmin
@@ -25,6 +26,7 @@ from catalog.imports.discard import discard
 from catalog.imports.receive import plan_again
 from catalog.imports.reports import downloads, source
 from catalog.imports.undo import request_redo, request_undo
+from catalog.imports.work.files import opened
 from catalog.models import ImportRun, Status
 from catalog.models.runs import PLANNED
 
@@ -83,6 +85,7 @@ class ImportRunAdmin(ModelAdmin):
             page_path(
                 "<int:pk>/changes.csv", require_GET(self.download_view), "importrun_changes_csv", name="changes.csv"
             ),
+            page_path("<int:pk>/file/", require_GET(self.file_view), "importrun_file"),
             page_path("<int:pk>/confirm/", require_POST(self.confirm_view), "importrun_confirm"),
             page_path("<int:pk>/again/", require_POST(self.again_view), "importrun_again"),
             page_path("<int:pk>/undo/", self.undo_view, "importrun_undo"),
@@ -170,6 +173,21 @@ class ImportRunAdmin(ModelAdmin):
         response["Content-Disposition"] = f'attachment; filename="import-{run.pk}-{name}"'
         response["X-Content-Type-Options"] = "nosniff"
         return response
+
+    def file_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        """The file as it was uploaded, to be saved: whatever it is, no browser shows or runs it here."""
+        run = self._find_run(request, pk)
+        try:
+            opened(run).close()
+        except CatalogError as gone:
+            messages.warning(request, gone.message)
+            return redirect("admin:catalog_importrun_change", run.pk)
+        headers = {
+            "Content-Disposition": content_disposition_header(True, run.file_name) or "attachment",
+            "Content-Length": str(run.file_size),
+            "X-Content-Type-Options": "nosniff",
+        }
+        return StreamingHttpResponse(downloads.original(run), content_type="application/octet-stream", headers=headers)
 
     def source_view(self, request: HttpRequest, pk: int, **where: int) -> HttpResponse:
         """An item, an issue's example or an error where it stands in the file: as a part of the page, or by itself."""

@@ -249,7 +249,9 @@ class RunPage:
 
 def reading_progress(run: ImportRun) -> dict[str, Any]:
     """How far the reading is: percent, items a second, seconds left; empty while nothing is read."""
-    started = next((h["at"] for h in reversed(run.history) if h["status"] == Status.STAGING), None)
+    # What a lost worker read of a file in one piece is read again; of one in chunks, it counts.
+    steps = run.history if run.in_chunks else reversed(run.history)
+    started = next((h["at"] for h in steps if h["status"] == Status.STAGING), None)
     if not run.is_busy or not started:
         return {}
     seconds = max((timezone.now() - (parse_datetime(started) or timezone.now())).total_seconds(), 0.001)

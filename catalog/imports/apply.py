@@ -8,6 +8,7 @@ from django.db import Error, transaction
 from catalog.imports.notices import notify_outcome
 from catalog.imports.permissions import still_allowed
 from catalog.imports.sql import column_list, execute, fetch_rows
+from catalog.imports.work.attempts import lost_seconds
 from catalog.imports.work.queue import (
     Task,
     call_next,
@@ -55,7 +56,7 @@ def carry_out(
         locked = ImportRun.objects.select_for_update().get(pk=run.pk)
         if locked.status != during or not still_allowed(locked):
             return
-        with timed(locked, step):
+        with timed(locked, step, lost_seconds(locked)):
             counts = act(locked)
         locked.move(during, to=to, seconds=locked.seconds, metrics=locked.metrics, words_due=True, **counts)
         notify_outcome(locked, step)

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 
 from catalog.feeds.attributes import expected_value
@@ -215,6 +216,12 @@ class ImportRun(models.Model):
         (passed,) = ImportRun.objects.filter(pk=self.pk).values_list(Now() - models.F("changed_at"), flat=True)
         return float(passed.total_seconds())
 
+    def seconds_since_first(self, status: Status) -> float:
+        """Since it had the status for the first time, by the database's clock. A lost worker's time is in it."""
+        first = parse_datetime(next(step["at"] for step in self.history if step["status"] == status))
+        (now,) = ImportRun.objects.filter(pk=self.pk).values_list(Now(), flat=True)
+        return float((now - (first or now)).total_seconds())
+
     def products_changed_since(self) -> list[str] | None:
         """The products that others changed since the plan was begun, or applied; None when too many to list."""
         return CatalogVersion.products_changed_since(self.catalog_version, except_by_run=self.pk)
@@ -278,6 +285,7 @@ class Attempt(models.Model):
     count = models.PositiveSmallIntegerField(help_text=_("This one, and those before it whose workers were lost."))
     backend = models.IntegerField()
     server_started_at = models.DateTimeField()
+    begun_at = models.DateTimeField(db_default=Now(), help_text=_("The first of them."))
     alive_at = models.DateTimeField(help_text=_("By the database's clock."))
     called = models.BooleanField(
         default=False, db_default=False, help_text=_("A task came meanwhile, found the lock taken and ended.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from threading import Event, Thread
 from typing import Any
 
@@ -20,13 +21,18 @@ from django.db import (
     connection,
     transaction,
 )
+from django.db.models.functions import Now
 
 from catalog import connections
+from catalog.admin.run_page import reading_progress
 from catalog.connections import is_lost
 from catalog.imports.apply import apply
 from catalog.imports.confirm import confirm
+from catalog.imports.local import stage_locally
+from catalog.imports.reading import chunks
 from catalog.imports.reading.stage import stage
 from catalog.imports.sweep import sweep
+from catalog.imports.undo import request_undo, undo
 from catalog.imports.work import attempts
 from catalog.imports.work.attempts import MAX_ATTEMPTS, attempted, last_sign
 from catalog.imports.work.queue import RUN_LOCK, claimed, fail, failing_in_words
@@ -67,6 +73,14 @@ def lose_a_worker(run: ImportRun) -> None:
     wait_until(lambda: is_free(run))
 
 
+def age_history(run: ImportRun, seconds: int) -> None:
+    """Everything that happened to the run was so many seconds earlier."""
+    run.refresh_from_db()
+    for step in run.history:
+        step["at"] = (datetime.fromisoformat(step["at"]) - timedelta(seconds=seconds)).isoformat()
+    run.save(update_fields=["history"])
+
+
 def is_free(run: ImportRun) -> bool:
     with connection.cursor() as cursor:
         own = "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -82,6 +96,46 @@ def confirmed(run: ImportRun) -> ImportRun:
 
 
 # --- lost ---------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("piece_bytes", [100, 10**6])
+def test_what_reading_took_has_the_time_of_lost_workers_in_it(
+    run: ImportRun, piece_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunks, "PIECE_BYTES", piece_bytes)
+    lose_a_worker(run)
+    age_history(run, 100)
+    lose_a_worker(run)
+    stage_locally(run)
+    figures = run.metrics["stage"]
+    assert 100 < figures["seconds"] < 160
+    assert figures["seconds"] == run.seconds["stage"]
+    assert figures["items_per_second"] == 0
+    assert run.metrics["plan"]["seconds"] < 60
+
+
+def test_what_changing_the_catalogue_took_has_the_time_of_lost_workers_in_it(run: ImportRun) -> None:
+    confirmed(run)
+    lose_a_worker(run)
+    Attempt.objects.filter(run=run).update(begun_at=Now() - timedelta(seconds=100))
+    apply(run)
+    request_undo(run, by=None)
+    undo(run)
+    assert run.status == Status.UNDONE
+    assert 100 < run.metrics["apply"]["seconds"] < 160
+    assert run.metrics["undo"]["seconds"] < 60
+
+
+def test_the_progress_of_chunks_counts_from_the_first_attempt(run: ImportRun) -> None:
+    lose_a_worker(run)
+    age_history(run, 100)
+    lose_a_worker(run)
+    run.refresh_from_db()
+    run.items = 1000
+    run.in_chunks = True
+    assert reading_progress(run)["per_second"] in (9, 10)
+    run.in_chunks = False
+    assert reading_progress(run)["per_second"] > 10
+
+
 def test_what_a_lost_worker_left_is_rung_for_without_delay(run: ImportRun) -> None:
     lose_a_worker(run)
     assert sweep() == [run]

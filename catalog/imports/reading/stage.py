@@ -90,7 +90,7 @@ def finish_staging(run: ImportRun) -> None:
 
 
 def _plan_staged(run: ImportRun) -> None:
-    run.metrics["stage"] = run.metrics.get("stage", {}) | speed(run.seconds_in_status(), run.items)
+    run.metrics["stage"] = run.metrics.get("stage", {}) | speed(run.seconds_since_first(Status.STAGING), run.items)
     run.seconds["stage"] = run.metrics["stage"]["seconds"]
     make_plan(run)
 

@@ -17,6 +17,7 @@ from catalog.feeds import write
 from catalog.feeds.attributes import expected_value
 from catalog.feeds.issues import BY_CODE, Severity, code_named, severity_of
 from catalog.imports.reports.pages import Row, first_rows, invalid_items
+from catalog.imports.work.files import opened
 from catalog.models import ImportRun, Operation, StagedItem
 from catalog.models.fields import MONEY_NAMES, SHARED
 from catalog.spreadsheet import safe_cell
@@ -24,6 +25,12 @@ from catalog.spreadsheet import safe_cell
 PAGE_ROWS = 500
 ISSUE_COLUMNS = ("line", "id", "code", "severity", "attribute", "found", "advice")
 CHANGE_COLUMNS = ("id", "operation", "field", "old", "new")
+
+
+def original(run: ImportRun) -> Iterator[bytes]:
+    """The file as it was uploaded."""
+    with opened(run) as file:
+        yield from file.chunks()
 
 
 def invalid_xml(run: ImportRun) -> Iterator[bytes]:

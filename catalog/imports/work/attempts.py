@@ -170,6 +170,18 @@ def last_sign(run: ImportRun) -> Sign | None:
     return None if attempt is None else Sign(max(attempt, 1), round(silence))
 
 
+def lost_seconds(run: ImportRun) -> float:
+    """For how long lost workers had the run before the attempt of this connection."""
+    (seconds,) = fetch_row(
+        """
+        SELECT COALESCE(max(extract(epoch FROM statement_timestamp() - begun_at)) FILTER (WHERE count > 1), 0)::float
+        FROM catalog_attempt WHERE run_id = %(run)s AND backend = pg_backend_pid()
+        """,
+        run=run.pk,
+    )
+    return float(seconds)
+
+
 # --- the sweep's side -----------------------------------------------------------------------------------
 
 # The row's backend must be the one that has the lock: a number may by now be another connection's.

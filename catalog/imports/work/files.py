@@ -17,7 +17,7 @@ def opened(run: ImportRun) -> File[bytes]:
     try:
         size = run.file.size
         file = run.file.open("rb")
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: it was deleted after its time
         raise FeedRefused("feed.file_missing", "The stored file is gone. Upload it again.") from error
     if size != run.file_size:
         file.close()

@@ -15,10 +15,14 @@ _meter: ContextVar[Meter | None] = ContextVar("meter", default=None)
 
 
 class Meter:
-    """Measures what is done in its `with` block: `seconds` of it, and those that the `database` took."""
+    """Measures what is done in its `with` block: `seconds` of it, and those that the `database` took.
 
-    def __init__(self) -> None:
+    `lost` seconds were spent on the same work before, by workers that were lost.
+    """
+
+    def __init__(self, lost: float = 0.0) -> None:
         self.seconds = self.database = 0.0
+        self._lost = lost
 
     def __enter__(self) -> Meter:
         self._begun = time.monotonic()
@@ -30,7 +34,7 @@ class Meter:
     def __exit__(self, *failure: Any) -> None:
         _meter.reset(self._outer)
         self._stack.close()
-        self.seconds = time.monotonic() - self._begun
+        self.seconds = time.monotonic() - self._begun + self._lost
 
     def figures(self, items: int) -> dict[str, float]:
         """For people and programs, rounded."""

@@ -272,9 +272,9 @@ def retried(call: Callable[[], None]) -> None:
 
 
 @contextmanager
-def timed(run: ImportRun, step: str) -> Iterator[None]:
-    """Note what a step took on the instance; the step's own update saves it."""
-    with Meter() as meter:
+def timed(run: ImportRun, step: str, lost: float = 0.0) -> Iterator[None]:
+    """Note what a step took on the instance; the step's own update saves it. Lost workers' seconds are in it."""
+    with Meter(lost) as meter:
         yield
     run.metrics[step] = meter.figures(run.items)
     run.seconds[step] = run.metrics[step]["seconds"]

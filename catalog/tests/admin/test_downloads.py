@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.core.files.base import ContentFile
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -17,13 +18,15 @@ from django.urls import reverse
 from catalog.errors import FeedRefused
 from catalog.feeds.cleaning.check import Rules, check_item
 from catalog.feeds.reading.items import read_items
+from catalog.imports.local import local_queue
 from catalog.imports.reading.stage import stage
+from catalog.imports.receive import receive
 from catalog.imports.reports import downloads
 from catalog.models import Feed, ImportRun, Product, StagedItem
 from catalog.resources import feed_xml
 from catalog.spreadsheet import FORMULA_STARTS
-from catalog.tests.factories import applied, counts, execute, item, items, planned, received
-from catalog.tests.pages import browser, tree, upload, url
+from catalog.tests.factories import applied, counts, execute, feed_of, item, items, planned, received
+from catalog.tests.pages import browser, messages, tree, upload, url
 
 pytestmark = pytest.mark.django_db
 
@@ -267,3 +270,48 @@ def test_the_buttons_are_on_the_tabs(bob: Client, feed: Feed) -> None:
         return {page for page in PAGES if url(run, page) in tree(bob.get(url(run), {"tab": tab})).xpath("//a/@href")}
 
     assert (links("invalid"), links("changes")) == ({"invalid_xml", "invalid_csv"}, {"changes_csv"})
+
+
+# --- the file itself ----------------------------------------------------------------------------------
+def named(feed: Feed, name: str, content: bytes = feed_of(item("1"))) -> ImportRun:
+    """An import of a file that its uploader calls so."""
+    with local_queue():
+        return receive(ContentFile(content, name), feed=feed)
+
+
+@pytest.mark.parametrize("content", [feed_of(item("1")), gzip.compress(feed_of(item("1"))), b"id,title\n1,<script>"])
+def test_the_file_comes_back_as_it_was_uploaded(bob: Client, feed: Feed, content: bytes) -> None:
+    run = named(feed, "feed.html", content)
+    answer: Any = bob.get(url(run, "file"))
+    assert b"".join(answer.streaming_content) == content
+    assert answer["Content-Type"] == "application/octet-stream"
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer["Content-Disposition"] == 'attachment; filename="feed.html"'
+    assert url(run, "file") in bob.get(url(run)).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [
+        ('a";\r\nSet-Cookie: x=1.xml', 'attachment; filename="a\\";Set-Cookie: x=1.xml"'),
+        ("../../etc/passwd", 'attachment; filename="passwd"'),
+        ("عطور.xml", "attachment; filename*=utf-8''%D8%B9%D8%B7%D9%88%D8%B1.xml"),
+    ],
+)
+def test_the_name_of_the_file_is_only_a_name(bob: Client, feed: Feed, name: str, header: str) -> None:
+    assert bob.get(url(named(feed, name), "file"))["Content-Disposition"] == header
+
+
+def test_only_who_may_look_at_imports_gets_the_file(feed: Feed) -> None:
+    run = received(feed, feed_of(item("1")))
+    answers = {name: browser(name).get(url(run, "file")).status_code for name in ("bob", "ida", "charlie")}
+    assert answers == {"bob": 200, "ida": 200, "charlie": 403}
+    assert Client().get(url(run, "file")).status_code == 302
+
+
+@pytest.mark.parametrize("lose", [lambda run: run.file.delete(), lambda run: run.file.storage.delete(run.file.name)])
+def test_a_file_that_is_gone_is_said_to_be(bob: Client, feed: Feed, lose: Callable[[ImportRun], None]) -> None:
+    run = planned(feed, item("1"))
+    lose(run)
+    answer = bob.get(url(run, "file"), follow=True)
+    assert messages(answer) == ["The stored file is gone. Upload it again."]
