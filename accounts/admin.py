@@ -92,6 +92,11 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return super().has_delete_permission(request, obj) and _may_touch(request, obj)
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """A person's logins go with the person. Otherwise nobody deletes one: it is ended."""
+        deleted, counts, not_allowed, protected = super().get_deleted_objects(objs, request)
+        return deleted, counts, not_allowed - {LoginSession._meta.verbose_name}, protected
+
     def formfield_for_manytomany(
         self, db_field: "ManyToManyField[Any, Any]", request: HttpRequest, **kwargs: Any
     ) -> Any:
@@ -123,6 +128,10 @@ class LoginSessionAdmin(ModelAdmin):
     ordering = ("-created_at",)
     fields = ("user", "created_at", "refreshed_at", "ended_at")
     actions = ("end_logins",)
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """Nobody guesses what a token is made of, letter by letter."""
+        return not lookup.startswith(("auth_hash", "refresh_id")) and super().lookup_allowed(lookup, value, request)
 
     @display(description=_("state"), label={"open": "success"})
     def state(self, session: LoginSession) -> tuple[str, str]:

@@ -244,10 +244,10 @@ class PasswordResetConfirmSerializer(serializers.Serializer[Any]):
             raise serializers.ValidationError({"token": [INVALID_RESET]})
         form = SetPasswordForm(person, attrs)
         if not form.is_valid():
-            raise serializers.ValidationError(form.errors)
+            raise DjangoValidationError(form.errors.as_data())
         return {"form": form}
 
-    def save(self) -> None:
+    def save(self, **_: Any) -> None:
         form = self.validated_data["form"]
         EmailAddress.objects.filter(user=form.user, email=form.user.email).update(verified=True)
         save_password(form)

@@ -5,14 +5,19 @@ from uuid import uuid4
 
 import pytest
 from allauth.account.models import EmailAddress
+from django.contrib.admin.models import ADDITION, LogEntry
 from django.contrib.auth.models import Group, Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from accounts.models import User
-from accounts.tests.conftest import PASSWORD, logged_in, make_person
+from accounts.models import LoginSession, User
+from accounts.tests.conftest import PASSWORD, log_in, logged_in, make_person, post
+from catalog.models import Feed, ImportRun, UploadKey
+from notifications.models import Preference
+from notifications.outbox import tell
 
 LIST = reverse("admin:accounts_user_changelist")
 ADD = reverse("admin:accounts_user_add")
@@ -142,6 +147,44 @@ def test_a_bulk_delete_with_one_superuser_in_it_deletes_nobody(mona: User, carl:
     chosen = {"action": "delete_selected", "_selected_action": [str(carl.pk), str(olga.pk)], "post": "yes"}
     assert logged_in(mona).post(LIST, chosen).status_code == 403
     assert User.objects.filter(pk__in=[carl.pk, olga.pk]).count() == 2
+
+
+def everything_of(person: User) -> None:
+    """A row in each table that can name a person."""
+    log_in(person.username)
+    post("/password/reset/", {"email": person.email})
+    EmailAddress.objects.create(user=person, email=person.email)
+    Preference.objects.create(person=person, time_zone="UTC", digested_until=timezone.now())
+    tell([person], "password_changed", "x", {})
+    feed = Feed.objects.create(name="Ounass", slug="ounass")
+    ImportRun.objects.create(feed=feed, mode="update", file_size=1, uploaded_by=person)
+    UploadKey.objects.create(user=person, key="x", fingerprint="x", status=202, answer={})
+    LogEntry.objects.create(user=person, action_flag=ADDITION, object_repr="x")
+
+
+@pytest.mark.parametrize("way", ["page", "list"])
+def test_a_superuser_deletes_a_person_with_all_that_is_theirs(olga: User, carl: User, way: str) -> None:
+    everything_of(carl)
+    client = logged_in(olga)
+    chosen = {"action": "delete_selected", "_selected_action": [str(carl.pk)]}
+    address, form = (page(carl, "delete"), {}) if way == "page" else (LIST, chosen)
+    asked = client.get(address) if way == "page" else client.post(address, form)
+    assert "Login through the API" in asked.content.decode()
+    assert "Are you sure" in asked.content.decode()
+    assert client.post(address, {**form, "post": "yes"}).status_code == 302
+    assert not User.objects.filter(pk=carl.pk).exists()
+    assert not LoginSession.objects.exists()
+    assert ImportRun.objects.get().uploaded_by is None
+
+
+def test_nobody_deletes_a_login_with_the_right_to_delete_people(mona: User, carl: User) -> None:
+    mona.user_permissions.add(permission("delete_user"))
+    log_in()
+    session = LoginSession.objects.get()
+    delete = reverse("admin:accounts_loginsession_delete", args=[session.pk])
+    assert logged_in(mona).post(delete, {"post": "yes"}).status_code == 403
+    assert logged_in(mona).post(page(carl, "delete"), {"post": "yes"}).status_code == 302
+    assert not LoginSession.objects.exists()
 
 
 def test_a_manager_sets_a_colleagues_password(mona: User, vera: User) -> None:
