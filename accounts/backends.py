@@ -1,5 +1,6 @@
 """Log in by name and password. The admin and the API both ask here, so failed tries are counted for both together."""
 
+import logging
 from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
@@ -8,8 +9,19 @@ from django.db.models.functions import Lower
 from django.db.models.lookups import Exact
 from django.http import HttpRequest
 
-from accounts.limits import LOGIN_ACCOUNT, LOGIN_ADDRESS, LOGIN_PAIR, address_of, give_back, same_name
+from accounts.limits import (
+    LOGIN_ACCOUNT,
+    LOGIN_ADDRESS,
+    LOGIN_PAIR,
+    Limit,
+    NotCounted,
+    TooManyTries,
+    address_of,
+    give_back,
+    same_name,
+)
 from accounts.models import KnownAddress, User
+from events.log import log_event
 
 
 class NameOrAddressBackend(ModelBackend):
@@ -27,7 +39,7 @@ class NameOrAddressBackend(ModelBackend):
         name, tries = same_name(username), list[str]()
         address = address_of(request) if request else ""
         if request:
-            tries = [LOGIN_PAIR.take(address, name), LOGIN_ADDRESS.take(address)]
+            tries = [take_try(LOGIN_PAIR, address, name), take_try(LOGIN_ADDRESS, address)]
         # Python and PostgreSQL make different small letters of some capitals, for example İ.
         as_written = Q(username=username.strip())
         in_any_case = Q(Exact(Lower("username"), Value(name))) | Q(Exact(Lower("email"), Value(name)))
@@ -36,13 +48,29 @@ class NameOrAddressBackend(ModelBackend):
         user = User.objects.filter(as_written | in_any_case).annotate(at_home=at_home).first()
         if request:
             # What strangers try on the account counts together; at each address of its owner, tries count alone.
-            tries.append(LOGIN_ACCOUNT.take(name, address if user and user.at_home else ""))
+            home = address if user and user.at_home else ""
+            tries.append(take_try(LOGIN_ACCOUNT, name, home, user=user))
         if user is None:
             User().set_password(password)  # takes as long as checking one
+            log_refusal("unknown")
             return None
         if not user.check_password(password) or not self.user_can_authenticate(user):
+            log_refusal("wrong_password" if user.is_active else "deactivated", user)
             return None
         give_back(*tries)
         if request:
             KnownAddress.remember(user, address)
         return user
+
+
+def take_try(limit: Limit, *who: object, user: User | None = None) -> str:
+    try:
+        return limit.take(*who)
+    except (TooManyTries, NotCounted) as error:
+        log_refusal("too_many_tries" if isinstance(error, TooManyTries) else "not_counted", user)
+        raise
+
+
+def log_refusal(reason: str, user: User | None = None) -> None:
+    """Never the name that was typed: people type passwords there, too."""
+    log_event("login_refused", by=user, level=logging.WARNING, reason=reason)

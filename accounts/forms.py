@@ -1,7 +1,8 @@
 """The forms of the admin: log in, make a person, choose roles."""
 
-from typing import Any
+from typing import Any, cast
 
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.forms import UsernameField
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
@@ -9,6 +10,7 @@ from django.forms import ModelMultipleChoiceField
 from django.utils.translation import gettext_lazy as _
 from unfold.forms import AuthenticationForm, UserCreationForm
 
+from accounts.backends import log_refusal
 from accounts.limits import NotCounted, TooManyTries
 from accounts.models import User
 from accounts.roles import description_of
@@ -28,6 +30,13 @@ class LoginForm(AuthenticationForm):
         username.label = _("Username or e-mail address")
         username.widget.attrs["maxlength"] = User._meta.get_field("email").max_length
         self.refused: TooManyTries | NotCounted | None = None  # before the password was looked at
+
+    def confirm_login_allowed(self, user: AbstractBaseUser) -> None:
+        try:
+            super().confirm_login_allowed(user)
+        except ValidationError:
+            log_refusal("not_staff", cast("User", user))
+            raise
 
     def clean(self) -> dict[str, Any]:
         try:

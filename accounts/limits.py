@@ -88,13 +88,18 @@ def same_name(typed: str) -> str:
     return typed.strip().lower()
 
 
+def client_address(request: HttpRequest) -> str:
+    """Where a request comes from: behind proxies, what our outermost one saw."""
+    return (BaseThrottle().get_ident(cast("Request", request)) or "")[:64]
+
+
 def address_of(request: HttpRequest) -> str:
-    """Where a request comes from: behind proxies, what our outermost one saw; for IPv6, the customer's whole net."""
-    address = BaseThrottle().get_ident(cast("Request", request))
+    """As `client_address`, to count by: for IPv6, the customer's whole net."""
+    address = client_address(request)
     try:
-        parsed = ipaddress.ip_address(address or "")
+        parsed = ipaddress.ip_address(address)
     except ValueError:
-        return str(address)
+        return address
     if isinstance(parsed, ipaddress.IPv4Address) or parsed.ipv4_mapped:
         return str(getattr(parsed, "ipv4_mapped", None) or parsed)
     return str(ipaddress.ip_network((parsed, 64), strict=False))

@@ -2,9 +2,14 @@
 
 import os
 import sys
+from logging.config import dictConfig
 from pathlib import Path
+from typing import Any
 
 from celery import Celery, signals
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from events.log import REQUEST_ID
 
 # For `celery -A config …` in a checkout. Every other entry point names its settings before it imports this.
 if "celery" in Path(sys.argv[0]).parts[-2:]:
@@ -14,6 +19,27 @@ app = Celery("config", task_cls="schedule.running:ScheduledTask")
 app.set_default()  # else only this thread knows it, and the threads of a web server enqueue at a broker that nobody has
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@signals.setup_logging.connect
+def set_up_logging(**_: object) -> None:
+    """The program's own lines, instead of Celery's."""
+    from django.conf import settings
+
+    dictConfig(settings.LOGGING)
+
+
+@signals.task_prerun.connect
+def remember_request(task: Any, **_: object) -> None:
+    """What the task logs has the id of the request that it comes from."""
+    clear_contextvars()
+    if request_id := (task.request.headers or {}).get(REQUEST_ID):
+        bind_contextvars(request_id=request_id)
+
+
+@signals.task_postrun.connect
+def forget_request(**_: object) -> None:
+    clear_contextvars()
 
 
 @signals.worker_ready.connect

@@ -1,12 +1,10 @@
 """Errors of the API in one shape: `{"detail": "…"}`, or `{"field": ["…"]}` for each wrong field."""
 
 import logging
-from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
-from django.shortcuts import render
-from django.views import defaults
+from django.template.loader import render_to_string
 from rest_framework.exceptions import APIException
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
@@ -15,6 +13,7 @@ from rest_framework.views import exception_handler
 from catalog.connections import is_lost
 from catalog.errors import CatalogError, FeedRefused, NotAllowed, NotPossible, NotStored, QuotaReached
 from catalog.imports.quotas import TOO_LARGE
+from events.log import current_request_id
 
 log = logging.getLogger(__name__)
 
@@ -81,35 +80,43 @@ def sentences_in(problems: Any) -> list[str]:
 
 # --- errors outside the views of the API ------------------------------------------------------------------
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return page_or_json(request, 400, "The request cannot be read.", lambda: defaults.bad_request(request, exception))
+    return page_or_json(request, 400, "The request cannot be read.")
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return page_or_json(request, 403, "You may not do this.", lambda: defaults.permission_denied(request, exception))
+    return page_or_json(request, 403, "You may not do this.")
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return page_or_json(
+        request, 403, "This form is too old, or your browser keeps no cookies. Load the page again, then send it."
+    )
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     detail = "There is nothing at this address. /docs/ lists the addresses of the API."
-    return page_or_json(request, 404, detail, lambda: defaults.page_not_found(request, exception))
+    return page_or_json(request, 404, detail, "404.html")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    detail = "Something went wrong here. It is not your fault, and it has been logged."
-    return page_or_json(request, 500, detail, lambda: defaults.server_error(request))
+    detail = f"Something went wrong here. It is not your fault, and it has been logged. Request {current_request_id()}."
+    return page_or_json(request, 500, detail, "500.html")
 
 
 def refused(request: HttpRequest, error: CatalogError) -> HttpResponse:
     """The answer to a request that is refused before any view sees it."""
-    status = status_of(error)
-    shown = {"sentence": error.message}
-    answer = page_or_json(request, status, error.message, lambda: render(request, "refused.html", shown, status=status))
+    answer = page_or_json(request, status_of(error), error.message)
     for name, value in retry_after(error).items():
         answer.headers[name] = value
     return answer
 
 
-def page_or_json(request: HttpRequest, status: int, detail: str, page: Callable[[], HttpResponse]) -> HttpResponse:
-    """A page for browsers, which ask for HTML by name; the API's shape for all others."""
+def page_or_json(request: HttpRequest, status: int, detail: str, page: str = "refused.html") -> HttpResponse:
+    """A page for browsers, which ask for HTML by name; the API's shape for all others.
+
+    The page is made without the request: it has to be there when nothing else is.
+    """
     if "text/html" in request.headers.get("Accept", ""):
-        return page()
+        shown = {"sentence": detail, "request_id": current_request_id()}
+        return HttpResponse(render_to_string(page, shown), status=status)
     return JsonResponse({"detail": detail}, status=status)

@@ -13,6 +13,7 @@ from django.template.loader import render_to_string
 
 from catalog.connections import is_lost
 from catalog.upload_handler import length_of
+from events.log import HEADER, current_request_id
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,9 @@ def limit_reading(application: Callable[..., Iterable[bytes]]) -> Callable[..., 
         finally:
             body.release()
         if body.is_refused:  # whatever the application made of it
-            begun = ["503 Service Unavailable", [("Content-Type", "application/json"), ("Retry-After", "5")]]
+            request_id = [header for header in begun[1] if header[0] == HEADER]
+            headers = [("Content-Type", "application/json"), ("Retry-After", "5"), *request_id]
+            begun = ["503 Service Unavailable", headers]
             answer = [json.dumps({"detail": BUSY}).encode()]
         start_response(*begun)
         return answer
@@ -164,7 +167,8 @@ class DatabaseAway:
         if not is_lost(error):
             return None
         log.error("The database does not answer", exc_info=error)
-        return HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+        page = render_to_string("503.html", {"request_id": current_request_id()})
+        return HttpResponse(page, status=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 def limit_waiting() -> None:

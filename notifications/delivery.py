@@ -18,6 +18,7 @@ from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
+from events.log import log_event
 from notifications.models import Message, Outage, Status
 from notifications.refusals import Meaning, Refusal, message_refusal, server_refusal
 from notifications.rendering import HIDDEN
@@ -114,6 +115,7 @@ def claim_message() -> Message | None:
             overdue: timedelta = message.overdue  # type: ignore[attr-defined]  # annotated above
             if overdue > PARKED_AFTER and not Outage.objects.exists():
                 _update_row(message, status=Status.PARKED, failed_at=Now(), last_error=PARKED_REASON)
+                log_mail(message, Status.PARKED)
                 continue
             alone = _advisory_lock("pg_try_advisory_lock", message)  # else its last sender still works on it
             message.attempts += alone
@@ -132,6 +134,7 @@ def send_message(message: Message, server: MailConnection) -> bool:
     """Send it, record the result, and return whether the server took it."""
     if reason := reason_to_withdraw(message):
         _update_row(message, status=Status.WITHDRAWN, last_error=reason)
+        log_mail(message, Status.WITHDRAWN)
         return False
     try:
         server.send(mail_of(message))
@@ -142,6 +145,7 @@ def send_message(message: Message, server: MailConnection) -> bool:
         record_refusal(message, message_refusal(error))
         return False
     _update_row(message, status=Status.SENT, sent_at=Now(), address=message.address, last_error="")
+    log_mail(message, Status.SENT)
     Outage.end()
     return True
 
@@ -201,6 +205,7 @@ def record_refusal(message: Message, refusal: Refusal) -> None:
     else:
         pause = pause_after(message.attempts, at_least=GREYLISTED_FOR if refusal.answered else timedelta())
         _update_row(message, next_try=Now() + pause, last_error=refusal.reason)
+        log_mail(message, Status.WAITING)
 
 
 def record_outage(refusal: Refusal) -> None:
@@ -218,6 +223,14 @@ def record_outage(refusal: Refusal) -> None:
 
 def _mark_failed(message: Message, reason: str) -> None:
     _update_row(message, status=Status.FAILED, failed_at=Now(), last_error=reason)
+    log_mail(message, Status.FAILED)
+
+
+def log_mail(message: Message, status: Status) -> None:
+    """What became of the message. The request in which the sender was enqueued is none of its business."""
+    level = logging.INFO if status in (Status.SENT, Status.WITHDRAWN) else logging.WARNING
+    facts = {"message_id": str(message.pk), "name": message.name, "about": message.about, "attempt": message.attempts}
+    log_event("mail", by=message.recipient, level=level, status=status.value, request_id="", **facts)
 
 
 def pause_after(attempts: int, at_least: timedelta = timedelta()) -> timedelta:

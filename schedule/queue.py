@@ -7,6 +7,8 @@ from typing import Any
 from celery import Celery, current_app
 from kombu.exceptions import OperationalError
 
+from events.log import request_header
+
 BROKER_TIMEOUT_SECONDS = 1.5
 _RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_max": 0.5}
 
@@ -18,6 +20,7 @@ def enqueue_now(task: str, **options: Any) -> None:
     has time-outs of its own, but tries again after each of them.
     """
     answer: Future[Any] = Future()
+    options["headers"] = {**request_header(), **options.get("headers", {})}
     app: Celery = current_app._get_current_object()  # type: ignore[attr-defined] # another thread has another one
 
     def send() -> None:

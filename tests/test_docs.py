@@ -19,7 +19,7 @@ from catalog.feeds.attributes import COLUMNS
 from catalog.models import ItemFields, Product
 from devservers import BASE_DIR
 
-PACKAGES = ("accounts", "catalog", "config", "devservers", "notifications", "samples", "schedule")
+PACKAGES = ("accounts", "catalog", "config", "devservers", "events", "notifications", "samples", "schedule")
 PAGES = sorted([*BASE_DIR.glob("*.md"), *(BASE_DIR / "docs").rglob("*.md"), *(BASE_DIR / ".github").rglob("*.md")])
 LOCKS = sorted((BASE_DIR / "requirements").glob("*.txt"))
 DEPENDENCIES = "docs/decisions/0008-the-dependencies.md"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.contextvars import bound_contextvars
 
 from accounts.models import User
 from catalog.imports.confirm import confirm
@@ -51,10 +52,12 @@ def early(queue: str, feed: Feed) -> ImportRun:
     return uploaded(feed, feed_of(item("early")))
 
 
-def test_an_import_goes_all_the_way(early: ImportRun, worker: None, feed: Feed, alice: User) -> None:
+def test_an_import_goes_all_the_way(early: ImportRun, worker: None, feed: Feed, alice: User, tmp_path: Path) -> None:
     arrives(early, Status.REVIEW)  # no worker ran when it was enqueued
     content = feed_of(*items(2500), item("free", price="free"))
-    run = arrives(uploaded(feed, content, by=alice), Status.REVIEW)
+    with bound_contextvars(request_id="of-the-upload"):
+        uploaded_now = uploaded(feed, content, by=alice)
+    run = arrives(uploaded_now, Status.REVIEW)
     assert counts(run) == {"items": 2501, "created": 2500, "invalid": 1}
     assert not Product.objects.exists()
     confirm(run, plan_hash=run.plan_hash, by=alice)
@@ -73,6 +76,9 @@ def test_an_import_goes_all_the_way(early: ImportRun, worker: None, feed: Feed, 
     assert second != run
     assert counts(second) == {"items": 2501, "unchanged": 2500, "invalid": 1}
     assert (catalogue(), CatalogState.objects.get().version) == (before, version)
+    lines = [line for line in (tmp_path / "worker.log").read_text().splitlines() if "of-the-upload" in line]
+    assert any("plan [events]" in line and "created=2500" in line and f"run_id={run.pk}" in line for line in lines)
+    assert any("catalog.stage" in line for line in lines)  # Celery's own
 
 
 def test_uploads_at_once_all_come_to_their_end(worker: None, feed: Feed, alice: User) -> None:

@@ -20,10 +20,12 @@ from rest_framework import serializers
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
 
+from accounts.backends import log_refusal
 from accounts.limits import OLD_PASSWORD, address_of, give_back
 from accounts.mails import request_mail, write_mail
 from accounts.models import KnownAddress, User
 from accounts.sessions import SessionRefreshToken
+from events.log import log_event
 
 PASSWORD_CHARS = 128
 HIDDEN = {"input_type": "password"}
@@ -158,6 +160,7 @@ class SignupSerializer(ModelSerializer):
             request_mail("already_known", address)
             return User(**validated_data)
         person = create_account(**validated_data)
+        log_event("signup", by=person)
         if settings.ACCOUNT_EMAIL_VERIFICATION != "none":
             request_mail("confirm_address", address)
         return person
@@ -187,6 +190,7 @@ class LoginSerializer(serializers.Serializer[Any]):
         # Only an address that was given at sign-up has such a row; one that staff entered needs no confirmation.
         unconfirmed = EmailAddress.objects.filter(user=user, email=user.email, verified=False)
         if must_confirm() and unconfirmed.exists():
+            log_refusal("unconfirmed", user)
             raise AuthenticationFailed(NOT_LOGGED_IN)
         return {"user": user}
 

@@ -22,6 +22,7 @@ from accounts.limits import MAILS_FROM, MAILS_TO, SIGNUP, same_name
 from accounts.mails import request_mail
 from accounts.models import User
 from accounts.sessions import SessionAccessToken, SessionAuthentication
+from events.log import log_event
 
 PERSON_ANSWER = {200: Answer(serializers.PersonSerializer, PERSON)}
 NEW_PASSWORDS = {"new_password1": "a better horse battery", "new_password2": "a better horse battery"}
@@ -146,6 +147,7 @@ class LoginView(OpenToStrangers, stock.LoginView):
     def login(self) -> None:
         super().login()
         update_last_login(User, self.user)
+        log_event("login", by=self.user, to="api")
 
     @documented(
         "accounts",

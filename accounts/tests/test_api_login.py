@@ -123,7 +123,7 @@ STRANGERS: dict[str, Callable[[User], Any]] = {
 def refusal(password: str) -> tuple[Any, int]:
     """The answer in full, and how many look-ups it took."""
     with CaptureQueriesContext(connection) as queries:
-        answer = attempt("carl@example.com", password)
+        answer = attempt("carl@example.com", password, HTTP_X_REQUEST_ID="the-same-one")
     headers = {name: text for name, text in answer.headers.items() if name != "Expires"}  # a second may pass
     return (answer.status_code, answer.content, headers), len(queries)
 

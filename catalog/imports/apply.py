@@ -21,6 +21,7 @@ from catalog.imports.work.queue import (
 )
 from catalog.models import CatalogState, ImportRun, Operation, Status
 from catalog.models.fields import SHARED, columns_in_file
+from events.log import log_event
 
 
 def apply(run: ImportRun) -> None:
@@ -60,6 +61,7 @@ def carry_out(
             counts = act(locked)
         locked.move(during, to=to, seconds=locked.seconds, metrics=locked.metrics, words_due=True, **counts)
         notify_outcome(locked, step)
+        log_event(step, run_id=run.pk, seconds=locked.seconds[step], **counts)
         enqueue(Task.CLEAN_UP, locked)
 
     try:

@@ -13,6 +13,7 @@ from catalog.imports.planning.guards import needs_reason
 from catalog.imports.sql import OF_CHANGED_PRODUCTS, fetch_row
 from catalog.imports.work.queue import Task, enqueue
 from catalog.models import CatalogState, ImportRun, Status
+from events.log import log_event
 
 REASON_CHARS = 1000
 # A letter or digit that one sees: the fillers of Korean count as letters, and are blank.
@@ -37,6 +38,7 @@ def confirm(run: ImportRun, *, plan_hash: str, by: Any, reason: str = "") -> Non
         )
     if not run.move(Status.REVIEW, to=Status.APPLYING, by=by, reason=reason):
         raise NotPossible("not_in_review", f"{run} cannot be confirmed: {describe_status(run)}")
+    log_event("confirm", by=by, run_id=run.pk, holds=[hold["code"] for hold in run.holds])
     enqueue(Task.APPLY, run)
 
 

@@ -14,6 +14,7 @@ from catalog.imports.work.files import forget_chunks
 from catalog.imports.work.queue import Task, enqueue
 from catalog.models import ImportRun, StagedItem, Status, Word
 from catalog.models.runs import ItemState
+from events.log import log_event
 
 
 def discard(run: ImportRun, *, by: Any, reason: str = "") -> None:
@@ -24,6 +25,7 @@ def discard(run: ImportRun, *, by: Any, reason: str = "") -> None:
     require(by, "catalog.discard_importrun")
     if not run.move(Status.RECEIVED, Status.STAGING, Status.REVIEW, to=Status.DISCARDED, by=by, reason=reason):
         raise NotPossible("not_discardable", f"{run} cannot be discarded: {describe_status(run)}")
+    log_event("discard", by=by, run_id=run.pk)
     enqueue(Task.CLEAN_UP, run)
 
 

@@ -11,6 +11,7 @@ from django.db.models import F, Model
 from catalog.imports.permissions import require
 from catalog.imports.sql import execute, fetch_rows
 from catalog.models import CatalogState, ItemFields, Product, Word
+from events.log import log_event
 
 
 @transaction.atomic
@@ -30,6 +31,7 @@ def edit_product(product: Product, *, by: Any, fields: Iterable[str] | None = No
     execute(_ADD_TO_HISTORY, id=product.pk, earlier=earlier, actor=str(by or ""), fields=_FIELDS)
     Word.learn("product.id = %(id)s", id=product.pk)
     product.refresh_from_db(fields=["version"])
+    log_event("edit", by=by, product=product.pk, version=product.version)
 
 
 _FIELDS = [*(field.attname for field in ItemFields._meta.local_fields), "pinned"]

@@ -30,6 +30,7 @@ from catalog.imports.sql import execute
 from catalog.imports.work.queue import Task, enqueue
 from catalog.models import Feed, ImportRun, Mode, Status
 from catalog.models.runs import OPEN
+from events.log import log_event
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ def receive(
         return _take_file(file, by, visible, feed=feed, mode=mode, auto_apply=auto_apply)
     except FeedRefused as refused:
         record_refusal(file, feed=feed, by=by, refused=refused)
+        log_event("upload_refused", by=by, level=logging.WARNING, feed=feed.slug, code=refused.code)
         raise
 
 
@@ -90,6 +92,7 @@ def _take_file(
                 stored = {"file": name, "file_size": content.size_read, "sha256": content.sha256}
                 run = ImportRun.objects.create(**same, **stored, file_name=shown_name(file), uploaded_by=by)
                 name = ""
+                _log_upload(run, by)
             enqueue(Task.STAGE, run)
             return run
     finally:
@@ -136,8 +139,13 @@ def plan_again(run: ImportRun, *, by: Any) -> ImportRun:
             take_quota(by)
             same = {name: getattr(run, name) for name in ("feed", "mode", "file", "file_name", "file_size", "sha256")}
             again = ImportRun.objects.create(**same, auto_apply=False, uploaded_by=by)
+            _log_upload(again, by)
         enqueue(Task.STAGE, again)
     return again
+
+
+def _log_upload(run: ImportRun, by: Any) -> None:
+    log_event("upload", by=by, run_id=run.pk, feed=run.feed.slug, mode=run.mode, bytes=run.file_size)
 
 
 def _open_run(among: QuerySet[ImportRun], sha256: str, **settings_of_run: Any) -> ImportRun | None:

@@ -17,6 +17,7 @@ from catalog.imports.sql import OF_CHANGED_PRODUCTS, column_list, execute, fetch
 from catalog.imports.work.queue import Task, enqueue
 from catalog.models import CatalogState, Change, ImportRun, Operation, Outcome, Status
 from catalog.models.fields import SHARED, columns_in_file
+from events.log import log_event
 
 # What decides about each applied change. The preview counts and lists by the very words that the undo acts by.
 _APPLIED = "change.run_id = %(run)s AND change.operation <> 'keep' AND change.outcome <> 'conflict'"
@@ -81,6 +82,7 @@ def request_undo(run: ImportRun, *, by: Any, seen: str = "") -> None:
         )
     if not run.move(Status.APPLIED, to=Status.UNDOING, by=by, error="", error_code=""):
         raise NotPossible("not_applied", f"{run} cannot be undone: {describe_status(run)}")
+    log_event("undo_requested", by=by, run_id=run.pk)
     enqueue(Task.UNDO, run)
 
 
@@ -98,6 +100,7 @@ def request_redo(run: ImportRun, *, by: Any) -> None:
         )
     if not run.move(Status.UNDONE, to=Status.REDOING, by=by, error="", error_code=""):
         raise NotPossible("not_undone", f"{run} cannot be applied again: {describe_status(run)}")
+    log_event("redo_requested", by=by, run_id=run.pk)
     enqueue(Task.REDO, run)
 
 

@@ -15,6 +15,7 @@ from catalog.feeds.issues import Severity, code_named
 from catalog.models.catalogue import CatalogVersion
 from catalog.models.feed import Feed, Mode
 from catalog.models.fields import ItemFields
+from events.log import current_request_id
 
 
 class Status(models.TextChoices):
@@ -100,6 +101,12 @@ class ImportRun(models.Model):
         related_name="+",
         verbose_name=_("uploaded by"),
         db_index=False,  # an index below begins with it
+    )
+    request_id = models.TextField(
+        default=current_request_id,
+        db_default="",
+        blank=True,
+        help_text=_("The last request for it: its upload, its confirmation, …"),
     )
     created_at = models.DateTimeField(_("uploaded"), auto_now_add=True)
     changed_at = models.DateTimeField(db_default=Now(), help_text=_("When it got its status."))
@@ -205,6 +212,8 @@ class ImportRun(models.Model):
         )
         added = models.Func(models.F("history"), step, template="(%(expressions)s)", arg_joiner=" || ")
         fields["changed_at"] = Now()
+        if by:
+            fields["request_id"] = current_request_id()
         if to in ENDS:
             fields.setdefault("finished_at", Now())
         moved = ImportRun.objects.filter(pk=self.pk, status__in=allowed).update(status=to, history=added, **fields)

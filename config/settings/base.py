@@ -11,6 +11,7 @@ from catalog.feeds.limits import Limits
 from config.environment import Environment
 from config.mail import checked_sender, mail_settings
 from config.settings.unfold import UNFOLD  # noqa: F401
+from events.rendering import logging_settings
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
@@ -29,6 +30,7 @@ DEBUG = False
 ALLOWED_HOSTS: list[str] = []
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+CSRF_FAILURE_VIEW = "config.errors.csrf_failure"
 
 # --- applications ---------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -60,6 +62,7 @@ INSTALLED_APPS = [
     "catalog",
 ]
 MIDDLEWARE = [
+    "config.request_log.log_requests",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.middleware.limit_what_pages_load",
@@ -188,7 +191,7 @@ CORS_ALLOW_HEADERS = (
     "if-none-match",
     "prefer",
 )
-CORS_EXPOSE_HEADERS = ("ETag", "Location", "Preference-Applied", "Retry-After")
+CORS_EXPOSE_HEADERS = ("ETag", "Location", "Preference-Applied", "Retry-After", "X-Request-ID")
 
 # Whether imports uploaded through the API wait for a person to confirm them.
 API_UPLOAD_REVIEW = env.flag("API_UPLOAD_REVIEW", default=False)
@@ -313,9 +316,4 @@ FEED_LIMITS = Limits(
 )
 
 # --- logs -----------------------------------------------------------------------------------------
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "handlers": {"console": {"class": "logging.StreamHandler"}},
-    "root": {"handlers": ["console"], "level": "INFO"},
-}
+LOGGING = logging_settings(as_text=False)

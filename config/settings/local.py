@@ -6,6 +6,7 @@ import devservers
 from config.mail import mail_settings
 from config.settings.base import *  # noqa: F403
 from config.settings.base import CACHES, DATABASES, REDIS_URL, SIMPLE_JWT, broker_url, env
+from events.rendering import logging_settings
 
 DEBUG = True
 SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="only-for-a-checkout-production-refuses-to-start-without-its-own")
@@ -16,6 +17,7 @@ SIMPLE_JWT = {
     ),
 }
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+LOGGING = logging_settings(as_text=True)
 ADMIN_PASSWORD_FILE = devservers.STATE / "admin-password"  # so that a second start can still say how to log in
 
 # --- servers --------------------------------------------------------------------------------------

@@ -117,4 +117,4 @@ def test_mail_has_a_queue_that_only_its_own_worker_serves() -> None:
     workers = {name: command for name, command in dev.process_commands(8000).items() if "worker" in command}
     assert {name for name, command in workers.items() if "--queues=mail" in command} == {"mail"}
     composed = (devservers.BASE_DIR / "docker-compose.yml").read_text()
-    assert f"[celery, -A, config, worker, {', '.join(dev.MAIL_WORKER)}, " in composed
+    assert f"[celery, -A, config, --quiet, worker, {', '.join(dev.MAIL_WORKER)}, " in composed

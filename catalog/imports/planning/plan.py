@@ -16,6 +16,7 @@ from catalog.imports.sql import execute, fetch_row
 from catalog.imports.work.queue import timed
 from catalog.models import ImportRun, Mode, Operation, Status
 from catalog.models.fields import MONEY_NAMES, columns_in_file
+from events.log import log_event
 
 
 def make_plan(run: ImportRun) -> None:
@@ -69,6 +70,8 @@ def make_plan(run: ImportRun) -> None:
         drop_table()
         if not run.move(Status.STAGING, to=Status.REVIEW, **facts, **counts):
             transaction.set_rollback(True)  # discarded meanwhile
+        holds = [hold["code"] for hold in run.holds]
+        log_event("plan", run_id=run.pk, holds=holds, seconds=run.seconds["plan"], **counts)
     _sample_statistics("catalog_change (run_id, operation, product_id, position)")
 
 

@@ -20,6 +20,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from kombu.exceptions import OperationalError as BrokerError
+from structlog.contextvars import bound_contextvars
 
 from catalog.connections import is_lost
 from catalog.errors import CatalogError
@@ -29,6 +30,7 @@ from catalog.imports.work.attempts import MAX_ATTEMPTS, attempted
 from catalog.imports.work.files import TookTooLong, forget_chunks
 from catalog.imports.work.metrics import Meter
 from catalog.models import Chunk, ImportRun, Status
+from events.log import REQUEST_ID, log_event
 from schedule.queue import enqueue_now
 
 log = logging.getLogger(__name__)
@@ -107,7 +109,8 @@ def claimed(row: ImportRun | Chunk) -> Iterator[bool]:
         if kind == RUN_LOCK and now and has_to_go_on and (task := TASKS.get(Status(now.status))):
             _send_to_broker(task, now)
 
-    with attempted(run, kind, row.pk, call_again) as attempt:
+    asked_by = {REQUEST_ID: run.request_id} if run.request_id else {}
+    with bound_contextvars(run_id=run.pk, **asked_by), attempted(run, kind, row.pk, call_again) as attempt:
         if attempt > MAX_ATTEMPTS:
             fail(run, "worker_lost", lost_in_words(run))
         yield bool(attempt)
@@ -243,6 +246,7 @@ def fail(run: ImportRun, code: str, message: str) -> None:
         for during, before in BACK.items():
             if run.move(during, to=before, finished_at=F("finished_at"), **fields):
                 notify_failed(run)
+                log_event("import_failed", level=logging.WARNING, run_id=run.pk, code=code, status=run.status)
                 return
         if run.move(Status.RECEIVED, Status.STAGING, Status.APPLYING, to=Status.FAILED, **fields):
             run.staged.all().delete()
@@ -251,6 +255,7 @@ def fail(run: ImportRun, code: str, message: str) -> None:
             run.changed_fields.all().delete()
             forget_chunks(run)
             notify_failed(run)
+            log_event("import_failed", level=logging.WARNING, run_id=run.pk, code=code, status=run.status)
 
 
 _IN_THE_WAY = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock timeout

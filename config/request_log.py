@@ -1,0 +1,47 @@
+"""Each request has an id, which its answer, its lines in the log and the tasks that it enqueues have too."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.utils.functional import SimpleLazyObject
+from structlog.contextvars import bound_contextvars
+
+from accounts.limits import client_address
+from events.log import HEADER, log_event, request_id_of
+
+MAX_PATH_CHARS = 500
+
+
+def log_requests(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Give the request its id, and log its answer without what the address has after `?`."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        request_id, start = request_id_of(request.headers.get(HEADER, "")), time.monotonic()
+        with bound_contextvars(request_id=request_id, address=client_address(request)):
+            response = get_response(request)
+            response.headers[HEADER] = request_id
+            status, by = response.status_code, known_account(request)
+            if status == 403:
+                view = request.resolver_match.view_name if request.resolver_match else ""
+                log_event("permission_refused", by=by, level=logging.WARNING, method=request.method, view=view)
+            seconds = round(time.monotonic() - start, 3)
+            log_event(
+                "request",
+                by=by,
+                method=request.method,
+                path=request.path[:MAX_PATH_CHARS],
+                status=status,
+                seconds=seconds,
+            )
+        return response
+
+    return middleware
+
+
+def known_account(request: HttpRequest) -> Any:
+    """Who sent the request, if anything asked for that: the log does not look anybody up."""
+    user = getattr(request, "user", None)
+    return getattr(request, "_cached_user", "") if type(user) is SimpleLazyObject else user
