@@ -22,6 +22,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget
 
+from schedule.crontabs import is_understood, weekdays_of_celery
 from schedule.healing import restore_jobs
 from schedule.models import JobRun, Outcome
 from schedule.running import run_now
@@ -175,8 +176,21 @@ class PeriodicTaskInline(beat.PeriodicTaskInline, TabularInline):
     pass
 
 
+class CrontabForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Refuses what the package accepts and Celery does not. Sunday may be 7."""
+
+    def clean(self) -> dict[str, Any]:
+        values = dict(super().clean() or {})
+        if not self.errors:
+            values["day_of_week"] = weekdays_of_celery(values["day_of_week"])
+            if not is_understood(CrontabSchedule(**values)):
+                raise forms.ValidationError(_("Beat does not understand this. Write for example 0,5 or 1-5 or */2."))
+        return values
+
+
 @admin.register(CrontabSchedule)
 class CrontabScheduleAdmin(beat.CrontabScheduleAdmin, ModelAdmin):
+    form = CrontabForm
     inlines = [PeriodicTaskInline]
 
 

@@ -23,6 +23,8 @@ class ScheduleConfig(AppConfig):
     )
 
     def ready(self) -> None:
+        from schedule import crontabs
         from schedule.healing import restore_after_migrating
 
         post_migrate.connect(restore_after_migrating, sender=self, dispatch_uid="schedule.jobs")
+        crontabs.connect()

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django_celery_beat.models import PeriodicTask
 
+from schedule.crontabs import jobs_not_loaded
 from schedule.healing import jobs_in_future, missing_jobs
 from schedule.models import JobRun, Outcome
 from schedule.tasks import CANARY
@@ -32,6 +33,14 @@ def schedule_warnings() -> list[str]:
         last = formats.date_format(timezone.localtime(job.last_run_at), "j M, H:i")
         text = _("“%(job)s” ran last at %(last)s, which is in the future: a clock is wrong. Beat puts it right.")
         warnings.append(text % {"job": job.name, "last": last})
+
+    if unread := [f"“{job.name}” ({job.crontab})" for job in jobs_not_loaded()]:
+        text = ngettext(
+            "%s never runs: beat does not understand its crontab. Correct it.",
+            "These never run, because beat does not understand their crontabs: %s. Correct them.",
+            len(unread),
+        )
+        warnings.append(text % ", ".join(unread))
 
     ended = JobRun.objects.filter(job=OuterRef("pk")).exclude(outcome=Outcome.RUNNING).order_by("-started_at")
     jobs = PeriodicTask.objects.filter(enabled=True).annotate(ended=Subquery(ended.values("outcome")[:1]))
