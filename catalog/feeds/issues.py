@@ -348,6 +348,12 @@ CODES: tuple[Code, ...] = (
         "End the feed with the end of its outermost element. What came after was dropped.",
     ),
     Code(
+        "feed.repaired.outside_root",
+        _W,
+        "Items stand outside of the outermost element",
+        "Put all items into one outermost element, for example <rss> and <channel>. They were read as if they were.",
+    ),
+    Code(
         "feed.repaired.namespace_undeclared",
         _W,
         "A prefix is used but not declared",

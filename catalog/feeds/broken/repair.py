@@ -22,7 +22,7 @@ from catalog.feeds.reading.encodings import (
     text_encoding,
 )
 from catalog.feeds.reading.items import CHUNK_BYTES, Stream
-from catalog.feeds.reading.layouts import HIDING_ENDS, ITEM_START, ROOT_TAG
+from catalog.feeds.reading.layouts import HIDING_ENDS, ITEM_END, ITEM_START, ROOT_TAG
 
 HEAD_BYTES = 64 * 1024  # the XML has to begin within these
 MAX_TAG_CHARS = 64 * 1024  # a longer tag is left as it is
@@ -167,6 +167,9 @@ def _xml_start(text: str) -> int:
         start = root.start()  # a server printed HTML before it
     elif begin and not text.lstrip().startswith("<"):
         start = begin.start()
+    item = ITEM_START.search(text, 0, start)
+    if item and ITEM_END.search(text, item.end(), start):
+        return 0  # a whole item is no junk
     doctype = text.lower().find("<!doctype", 0, start)
     return doctype if doctype >= 0 else start
 

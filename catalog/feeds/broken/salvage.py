@@ -15,8 +15,10 @@ from catalog.errors import FeedRefused
 from catalog.feeds.broken.repair import MAX_TAG_CHARS, TAG, DecodedText, Repairs, TextRepair
 from catalog.feeds.issues import FOUND_MAX
 from catalog.feeds.limits import SAFE, Limits, item_too_large, too_many_items
+from catalog.feeds.reading.discovery import MAX_BYTES, ROOT_INSTEAD, Discovery, without_root
 from catalog.feeds.reading.items import NOT_WELL_FORMED, ItemLost, RawItem, Stream, has_doctype, read_one
 from catalog.feeds.reading.layouts import LAYOUTS, PREFIX, ROOT_TAG, SECTION_ENDS, Layout
+from catalog.feeds.reading.settings import UNSET, FileSettings
 
 NESTED_CHARS = 64 * 1024  # an item in an item has to end within these, or the outer one is taken for left open
 NESTED_DEPTH = 8
@@ -32,14 +34,16 @@ _ID = re.compile(r"<(?:\w+:)?id>\s*(?:<!\[CDATA\[)?([^<>&\]]{1,100}?)\s*(?:\]\]>
 _AS_SPACES = str.maketrans("\r\n\t", "   ")
 
 
-def salvage_items(stream: Stream, repairs: Repairs, limits: Limits = SAFE) -> Iterator[RawItem]:
+def salvage_items(
+    stream: Stream, repairs: Repairs, limits: Limits = SAFE, settings: FileSettings = UNSET
+) -> Iterator[RawItem]:
     """Yield the items in the order of the file. A broken one is `lost`; its line is that of its start tag.
 
     Raises `FeedRefused` when no item could be saved, or hardly one of many, or when the file goes on and on without
     one; the items that were yielded before must then be thrown away.
     """
     window = _TextWindow(DecodedText(stream, repairs))
-    shell = _SalvageShell.before_the_items(window, repairs, limits)
+    shell = _SalvageShell.before_the_items(window, repairs, limits, settings)
     cutter = _ItemCutter(window, shell.layout, limits)
     refused = FeedRefused("feed.no_items", "No item of the file could be read.")
     position = saved = 0
@@ -101,22 +105,31 @@ class _SalvageShell:
     limits: Limits
 
     @classmethod
-    def before_the_items(cls, window: _TextWindow, repairs: Repairs, limits: Limits) -> "_SalvageShell":
-        """The shell, and the window behind the root's name."""
-        while len(window.text) < HEAD_CHARS and window.read_more():
+    def before_the_items(
+        cls, window: _TextWindow, repairs: Repairs, limits: Limits, settings: FileSettings
+    ) -> "_SalvageShell":
+        """The shell, and the window behind the root's name, or where it was when the items are outside of a root."""
+        while len(window.text) < (HEAD_CHARS if ROOT_TAG.search(window.text) else MAX_BYTES) and window.read_more():
             pass
         text = window.text
-        root = ROOT_TAG.search(text, 0, HEAD_CHARS)
-        if root is None:
-            raise FeedRefused("feed.no_items", "The file has no outermost element of a feed.")
-        if "<!doctype" in text[: root.start()].lower():
+        layout, has_root = _layout_of(text, settings)
+        root = re.compile(rf"<{PREFIX}{re.escape(layout.path[0])}(?=[\s>])").search(text, 0, HEAD_CHARS)
+        before = text[: root.start()] if root else text
+        if "<!doctype" in before.lower():
             raise has_doctype()
-        layout = LAYOUTS[root["root"]]
+        if not has_root or _marks_of(layout).search(before):
+            place = text.count("\n", 0, text.index("<"))
+            if repairs.count_repair("outside_root"):
+                repairs.add_example("outside_root", window.line + place, text[:FOUND_MAX])
+        if root is None:
+            within = [tag.encode() for tag in ROOT_INSTEAD]
+            return cls(layout, within, within, set(), repairs, limits)
         marks = _marks_of(layout).finditer(text, root.end(), HEAD_CHARS)
         first_item = next((mark.start() for mark in marks if mark["item"]), HEAD_CHARS)
         containers = [root]
         for name in layout.path[1:]:
-            if found := re.compile(rf"<{name}(?=[\s>])").search(text, containers[-1].end(), first_item):
+            tag = re.compile(rf"<{PREFIX}{re.escape(name)}(?=[\s>])")
+            if found := tag.search(text, containers[-1].end(), first_item):
                 containers.append(found)
         as_written, tags = [], []
         undeclared: set[str] | None = None
@@ -130,7 +143,8 @@ class _SalvageShell:
             repaired = repair.feed(tag[0], last=True)
             tags.append(repaired.translate(_AS_SPACES).encode("utf-8", "surrogatepass"))
             undeclared = repair.undeclared
-        window.drop_text(root.end())
+        if not _marks_of(layout).search(before):
+            window.drop_text(root.end())
         return cls(layout, as_written, tags, undeclared or set(), repairs, limits)
 
     def read_item(self, position: int, line: int, cut: str) -> RawItem:
@@ -156,6 +170,18 @@ class _SalvageShell:
         return read_one(item, within=within, layout=self.layout, limits=self.limits)
 
 
+def _layout_of(text: str, settings: FileSettings) -> tuple[Layout, bool]:
+    """Where the items are in a file that begins with this text, and whether they are inside of an outermost element."""
+    root = ROOT_TAG.search(text)
+    discovery = Discovery(settings)
+    discovery.feed(TextRepair(Repairs()).feed(text, last=True).encode(errors="replace"))
+    if layout := discovery.layout or (LAYOUTS[root["root"]] if root else None):
+        return layout, True
+    if layout := without_root(TextRepair(Repairs(), undeclared=set()).feed(text, last=True), settings):
+        return layout, False
+    raise FeedRefused("feed.no_items", "The file has no outermost element of a feed.")
+
+
 def _cite_fault(cut: str, line: int, lost: ItemLost) -> str:
     """`Line 17: <g:gtinc>000123456789</g:gtin>`: the line of the fault, as it is in the file."""
     lines = cut.split("\n")
@@ -176,8 +202,8 @@ def _cite_fault(cut: str, line: int, lost: ItemLost) -> str:
 @lru_cache
 def _marks_of(layout: Layout, name: str = "") -> re.Pattern[str]:
     """The tags of items, or of those with one name, and of the element around them; and what may hide any of these."""
-    item = rf"{PREFIX}(?P<item>{name or '|'.join(layout.items)})"
-    around = rf"{PREFIX}(?P<around>{layout.path[-1]})"
+    item = rf"{PREFIX}(?P<item>{re.escape(name) or '|'.join(map(re.escape, layout.items))})"
+    around = rf"{PREFIX}(?P<around>{re.escape(layout.path[-1])})"
     return re.compile(rf"<!\[CDATA\[|<!--|</?(?:{item}|{around})(?=[\s>/])")
 
 

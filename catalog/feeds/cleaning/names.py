@@ -9,6 +9,7 @@ from catalog.feeds.attributes import BY_ALIAS, BY_NAME, NAMED_ELEMENT, ORIGINAL,
 from catalog.feeds.cleaning.cleaned import Rules
 from catalog.feeds.cleaning.readers import READERS, Reader
 from catalog.feeds.cleaning.values import BOOLEANS, without_marks
+from catalog.feeds.reading.delimited import column_name
 
 GOOGLE, PLAIN, ATOM, CUSTOM, OTHER = range(5)
 _PREFIXES = {PLAIN: "rss:", ATOM: "atom:", CUSTOM: "c:"}
@@ -73,14 +74,17 @@ def slot_of(tag: str, aliases: tuple[tuple[str, str], ...] = ()) -> Slot:
     else:
         rank = _RANKS.get(namespace, OTHER)
     table_name = _ATOM_ALIASES.get(local, local) if rank == ATOM else local
-    attribute = BY_ALIAS.get(table_name) if rank != OTHER else None
+    attribute = None
+    if rank != OTHER:
+        # Another case or a hyphen makes no other attribute of it, but a name as the table has it counts first.
+        attribute = BY_ALIAS.get(table_name) or BY_ALIAS.get(column_name(table_name))
     if attribute is None:
         own_name = tag if rank == OTHER else f"c:{local}" if rank == CUSTOM else table_name
         attribute = Attribute(own_name, Type.VERBATIM, column=False)
     plain_text = (attribute.max_length or attribute.limit) if attribute.type is Type.TEXT else 0
     exact = BOOLEANS if attribute.type is Type.BOOLEAN else {text: text for text in attribute.values}
     is_app_link = local.lower() == "applink"
-    alias = table_name if BY_ALIAS.get(table_name) is attribute and table_name != attribute.name else ""
+    alias = table_name if attribute.name in BY_NAME and table_name != attribute.name else ""
     is_named_beside = rank == GOOGLE and local == NAMED_ELEMENT
     known = is_known(attribute.name) or rank == CUSTOM or is_app_link or is_named_beside
     known = known or (rank in (PLAIN, ATOM) and local in _CONTAINER_ELEMENTS)

@@ -47,6 +47,8 @@ _USUAL_ADVICE = "Upload the product feed itself: XML (RSS or Atom), CSV, TSV, an
 
 # Text before a feed's first tag is what a server printed. The parser gives the line of it.
 _FEED_WITHIN = re.compile(rf"<\?xml\b|{ROOT_TAG.pattern}")
+# Some programs print the tag of an item before the declaration.
+_STRAY_TAGS = re.compile(r"(?:<[^<>?!]{1,200}>[^<]{0,200}){1,5}<\?xml\s")
 _HTML = re.compile(r"<(!doctype html|html|head|body|script|div|meta|p|h1|table|br|b)\b", re.IGNORECASE)
 _SCRIPT = re.compile(
     r"#!|<\?php|<\?=|<%|//|/\*|[\"']use strict[\"']|"
@@ -102,6 +104,11 @@ class Content:
         return is_utf8 and self.kind is Kind.XML and not self.has_junk
 
     @property
+    def text(self) -> str:
+        """The beginning of the file, without a byte order mark and white space."""
+        return _head_text(self.head, self.text_encoding)
+
+    @property
     def text_encoding(self) -> str:
         """The encoding in which to show the file to people, as Python calls it."""
         return self.encoding or text_encoding(self.head)
@@ -149,11 +156,12 @@ def open_content(stream: Stream, limits: Limits, settings: FileSettings = UNSET)
     by_bytes = encoding_by_bytes(head)
     text = _head_text(head, by_bytes or UTF_8)
     if text.startswith("<"):
-        has_junk = _HTML.match(text) is not None  # as servers print their warnings
-        if has_junk and not _FEED_WITHIN.search(text):
+        is_html = _HTML.match(text) is not None  # as servers print their warnings
+        if is_html and not _FEED_WITHIN.search(text):
             raise _not_a_feed("html_page", "an HTML page, often the login or error page of the shop")
         if _SCRIPT.match(text):
             raise _not_a_feed("script", "a program's source text")
+        has_junk = is_html or _STRAY_TAGS.match(text) is not None
         return Content(head, stream, None, parser_encoding(text, by_bytes), has_junk)
     if begins_rows(text):
         return Content(head, stream, None, by_bytes or UTF_8, kind=Kind.JSON)

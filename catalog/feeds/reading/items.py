@@ -16,9 +16,19 @@ from catalog.errors import FeedRefused
 from catalog.feeds.limits import NAME_CHARS, SAFE, Limits, item_too_large, too_deep, too_many_columns, too_many_items
 from catalog.feeds.reading.archives import Stream
 from catalog.feeds.reading.delimited import Header, read_rows
+from catalog.feeds.reading.discovery import (
+    DIALECT_ROOTS,
+    PARSER_OPTIONS,
+    Discovery,
+    html_page,
+    no_items,
+    other_dialect,
+    other_root,
+    without_root,
+)
 from catalog.feeds.reading.encodings import UTF_8
 from catalog.feeds.reading.formats import Content, Kind, open_content
-from catalog.feeds.reading.layouts import LAYOUTS, PLAIN_ROOTS, PREFIX, RSS, Layout
+from catalog.feeds.reading.layouts import ITEM_NAMES, LAYOUTS, PREFIX, RSS, Layout
 from catalog.feeds.reading.objects import read_objects
 from catalog.feeds.reading.own_table import is_own, own_row
 from catalog.feeds.reading.settings import UNSET, FileSettings
@@ -31,17 +41,7 @@ CHUNK_BYTES = 64 * 1024
 Element = Any  # lxml has no types
 RawValue = str | dict[str, Any] | list[Any]
 
-_KNOWN_ROOTS = {"yml_catalog": "Yandex YML", "SHOP": "Heureka", "mywebstore": "Skroutz", "urlset": "a sitemap"}
 _MAX_LINE = 65535  # libxml2 has two bytes for an element's line
-_SAFE: dict[str, Any] = {
-    # "internal" keeps character references and refuses undefined entities; False would silently cut texts at entities.
-    "resolve_entities": "internal",
-    "no_network": True,
-    "load_dtd": False,
-    "huge_tree": False,
-    "remove_comments": True,
-    "remove_pis": True,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +79,17 @@ class RawItem:
 
 @dataclass(slots=True)
 class Start:
-    """A feed whose beginning was read into `chunks`; the stream in `content` has the rest. `layout` is that of XML."""
+    """A feed whose beginning was read into `chunks`; the stream in `content` has the rest.
+
+    For XML, `layout` is where its items are, `discovery` what was seen until that was known, and `has_root` says that
+    they are inside of an outermost element.
+    """
 
     content: Content
     chunks: list[bytes]
     layout: Layout = RSS
+    discovery: Discovery | None = None
+    has_root: bool = True
 
     def all_chunks(self) -> Iterator[bytes]:
         while self.chunks:
@@ -104,6 +110,8 @@ def read_items(stream: Stream, limits: Limits = SAFE, settings: FileSettings = U
     content = start.content
     items: Iterator[RawItem]
     if content.kind is Kind.XML:
+        if not start.has_root:
+            raise FeedRefused("feed.not_well_formed", "Line 1: the items have no outermost element around them.")
         items = items_within(start.all_chunks(), start.layout, limits, encoding=content.encoding)
     else:
         if content.kind is Kind.WORKBOOK:
@@ -122,9 +130,7 @@ def read_items(stream: Stream, limits: Limits = SAFE, settings: FileSettings = U
             raise too_many_items(item.line, limits)
         yield item
     if item is None:
-        raise FeedRefused(
-            "feed.no_items", "The feed has no items. If the shop really sells nothing, there is nothing to import."
-        )
+        raise no_items(start.discovery)
 
 
 # --- before the first element ----------------------------------------------------------------------
@@ -133,18 +139,20 @@ def read_items(stream: Stream, limits: Limits = SAFE, settings: FileSettings = U
 class _RootSeen(Exception):
     """Control flow, not an error: the prolog is over."""
 
-    def __init__(self, tag: str) -> None:
-        self.tag = tag
-
 
 class _Prolog:
     """A parser target that stops at the first start tag and refuses a DOCTYPE before any entity is defined."""
 
+    def __init__(self, settings: FileSettings) -> None:
+        self._takes_dialects = bool(settings.item_element)
+
     def doctype(self, name: str, *_: Any) -> None:
+        if name in DIALECT_ROOTS and not self._takes_dialects:
+            raise other_dialect(name, *DIALECT_ROOTS[name])
         raise html_page() if name.lower() == "html" else has_doctype()
 
-    def start(self, tag: str, _attributes: Any) -> None:
-        raise _RootSeen(tag)
+    def start(self, _tag: str, _attributes: Any) -> None:
+        raise _RootSeen
 
     def close(self) -> None:
         """Called by lxml at the end of input."""
@@ -161,7 +169,7 @@ def check_start(stream: Stream, limits: Limits = SAFE, settings: FileSettings = 
         raise too_many_columns(limits)
     if content.kind is not Kind.XML:
         return start
-    parser = etree.XMLParser(target=_Prolog(), encoding=content.encoding, **_SAFE)
+    parser = etree.XMLParser(target=_Prolog(settings), encoding=content.encoding, **PARSER_OPTIONS)
     try:
         parser.feed(content.head)
         while chunk := content.stream.read(CHUNK_BYTES):
@@ -170,39 +178,40 @@ def check_start(stream: Stream, limits: Limits = SAFE, settings: FileSettings = 
                 raise item_too_large(1, limits)
             parser.feed(chunk)
         parser.close()
-    except _RootSeen as seen:
+    except _RootSeen:
         if not content.has_junk:
-            start.layout = layout_of(local_name(seen.tag))
+            _discover_items(start, settings)
         return start
     except etree.XMLSyntaxError:
         return start  # the real parse says what is wrong, and where
     raise FeedRefused("feed.empty", "The file has no element. Export the feed again and upload the new file.")
 
 
-def layout_of(root: str) -> Layout:
-    """Where a feed with this outermost element has its items. Raises `FeedRefused` when it is not that of a feed."""
-    if layout := LAYOUTS.get(root):
-        return layout
-    if root.lower() == "html":
-        raise html_page()
-    known = f" ({_KNOWN_ROOTS[root]})" if root in _KNOWN_ROOTS else ""
-    raise FeedRefused(
-        "feed.unknown_root",
-        f"The outermost element is <{root[:40]}>{known}. A feed begins with <rss> (RSS 2.0), <rdf:RDF> (RSS 1.0), "
-        f"<feed> (Atom), or <{'>, <'.join(PLAIN_ROOTS)}> with <product>, <item> or <offer> in it.",
-    )
+def _discover_items(start: Start, settings: FileSettings) -> None:
+    """Find out where the items are. Raises `FeedRefused` when that cannot be, or is not certain."""
+    content = start.content
+    discovery = Discovery(settings, content.encoding)
+    goes_on = [discovery.feed(chunk) for chunk in start.chunks][-1]
+    while goes_on and (chunk := content.stream.read(CHUNK_BYTES)):
+        start.chunks.append(chunk)
+        goes_on = discovery.feed(chunk)
+    layout = discovery.layout
+    if layout is None:
+        is_item = discovery.root in ITEM_NAMES and f"</{discovery.root}>" in content.text
+        if is_item or without_root(content.text, settings):
+            layout, start.has_root = RSS, False  # where the items are is found when they are cut out
+        elif not discovery.dialect:
+            # XML that breaks off before the items are known may show them when it is repaired.
+            may_show = discovery.is_broken and discovery.root.lower() != "html"
+            layout = LAYOUTS.get(discovery.root, RSS if may_show else None)
+    if layout is None:
+        raise other_root(discovery)
+    start.layout, start.discovery = layout, discovery
 
 
 def has_doctype() -> FeedRefused:
     return FeedRefused(
         "feed.doctype", "The file has a <!DOCTYPE …> declaration. Remove it: feeds need none, and it is unsafe."
-    )
-
-
-def html_page() -> FeedRefused:
-    return FeedRefused(
-        "feed.html_page",
-        "The file is an HTML page, often the login or error page of the shop. Upload the product feed itself.",
     )
 
 
@@ -224,7 +233,7 @@ def items_within(
     """
     places = iter(positions or count(1))
     tags = [f"{{*}}{name}" for name in layout.items]
-    parser = etree.XMLPullParser(events=("end",), tag=tags, encoding=encoding, **_SAFE)
+    parser = etree.XMLPullParser(events=("end",), tag=tags, encoding=encoding, **PARSER_OPTIONS)
     container: Element | None = None
     bytes_read = 0  # since the last item
     line = 1
@@ -236,7 +245,7 @@ def items_within(
             if parent is None or parent is not container:
                 # An `item` nested in an item, or one of a page that only looks like a feed, is not an item.
                 path = tuple(local_name(outer.tag) for outer in element.iterancestors())
-                if path[::-1] != layout.path:
+                if path[::-1] not in (layout.path, layout.other_path):
                     continue
                 container = parent
             line = element.sourceline or line
@@ -380,7 +389,7 @@ def read_one(item: bytes, *, within: list[bytes], layout: Layout = RSS, limits: 
 
     Raises `ItemLost` when it is not exactly one well-formed element, or over a limit; its lines count from 1 within it.
     """
-    parser = etree.XMLPullParser(events=("end",), **_SAFE)
+    parser = etree.XMLPullParser(events=("end",), **PARSER_OPTIONS)
     names = [tag[1:].split()[0].rstrip(b">") for tag in within]
     try:
         parser.feed(b"".join([*within, item, *(b"</%b>" % name for name in reversed(names))]))

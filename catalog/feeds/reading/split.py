@@ -43,7 +43,9 @@ class Shell:
 
     @property
     def layout(self) -> Layout:
-        return LAYOUTS[self._tag_names[0].rpartition(":")[2]]
+        path, item = tuple(map(local_name_of, self._tag_names)), local_name_of(self.item)
+        known = LAYOUTS.get(path[0])
+        return known if known and known.path == path and item in known.items else Layout(path, (item,), True)
 
     @property
     def end(self) -> str:
@@ -70,12 +72,17 @@ class Piece:
     is_last: bool = False
 
 
+def local_name_of(name: str) -> str:
+    """A name as written, without its prefix."""
+    return name.rpartition(":")[2]
+
+
 def shell_of(start: Start) -> Shell:
     """What is around the items of a feed whose beginning was read.
 
     Raises `NotInPieces` when it is not XML in UTF-8, or begins in an unusual way.
     """
-    if not start.content.is_utf8_xml:
+    if not (start.content.is_utf8_xml and start.has_root):
         raise NotInPieces("it is not XML in UTF-8")
     head = b"".join(start.chunks)[:_HEAD_BYTES]
     tags, end = [], 0
@@ -85,7 +92,7 @@ def shell_of(start: Start) -> Shell:
             raise NotInPieces("its outermost elements are not where they should be")
         tags.append(tag[1].decode())
         end = tag.end()
-    names = "|".join(start.layout.items).encode()
+    names = "|".join(map(re.escape, start.layout.items)).encode()
     item = re.compile(rb"<((?:[\w.-]+:)?(?:%b))[\s>/]" % names).search(head, end)
     if item is None:
         raise NotInPieces("its first item is far from its beginning")

@@ -60,7 +60,7 @@ def cut_file(run: ImportRun) -> Iterator[Chunk]:
 def _cut_open_file(run: ImportRun) -> Iterator[Chunk]:
     with opened(run) as file:
         verified = Verified(file, run.sha256, time.monotonic() + settings.IMPORT_MAX_SECONDS)
-        start = check_start(verified, settings.FEED_LIMITS)
+        start = check_start(verified, settings.FEED_LIMITS, run.feed.file_settings)
         if not start.content.is_packed:
             if run.file_size >= MIN_PIECES * PIECE_BYTES:
                 yield from _create_chunks(run, start)
@@ -81,7 +81,7 @@ def _cut_open_file(run: ImportRun) -> Iterator[Chunk]:
                 raise
             verified.verify()
             with run.spool.open("rb") as spool:
-                yield from _create_chunks(run, check_start(spool, settings.FEED_LIMITS))
+                yield from _create_chunks(run, check_start(spool, settings.FEED_LIMITS, run.feed.file_settings))
 
 
 class UnpackedFeed(File):  # type: ignore[type-arg]

@@ -142,16 +142,19 @@ def _read_once(run: ImportRun, on_progress: ProgressCallback | None, deadline: f
 
     When the file's amounts settle how others in it are to be read, all of it is read again.
     """
-    limits, rules = settings.FEED_LIMITS, replace(run.feed.rules, decimal_mark=decimal_mark)
+    limits, file_settings = settings.FEED_LIMITS, run.feed.file_settings
+    rules = replace(run.feed.rules, decimal_mark=decimal_mark)
     occurring, repairs = Occurring(rules), Repairs()
     with opened(run) as file:
         verified = Verified(file, run.sha256, deadline)
         if run.reading == Reading.STRICT:
-            raw_items = read_items(verified, limits, run.feed.file_settings)
+            raw_items = read_items(verified, limits, file_settings)
         elif run.reading == Reading.REPAIRED:
-            raw_items = read_items(RepairedStream(open_content(verified, limits).from_the_start(), repairs), limits)
+            unpacked = open_content(verified, limits, file_settings).from_the_start()
+            raw_items = read_items(RepairedStream(unpacked, repairs), limits, file_settings)
         else:
-            raw_items = salvage_items(open_content(verified, limits).from_the_start(), repairs, limits)
+            unpacked = open_content(verified, limits, file_settings).from_the_start()
+            raw_items = salvage_items(unpacked, repairs, limits, file_settings)
         items = clean_items(raw_items, rules, occurring)
         while _copy_batch(run, items, file):
             if on_progress:
