@@ -233,6 +233,25 @@ def test_imports_behind_the_catalogue_s_lock_take_no_worker_and_are_applied_in_o
     assert first.finished_at < second.finished_at
 
 
+def test_an_import_whose_storage_is_away_for_seconds_goes_on(
+    queue: str, settings: Any, tmp_path: Path, feed: Feed
+) -> None:
+    run = uploaded(feed, feed_of(*items(50)))
+    media, aside = Path(settings.MEDIA_ROOT), tmp_path / "aside"
+    media.rename(aside)
+    media.mkdir()
+    with running(queue, settings, "--concurrency=1", log=tmp_path / "worker.log"):
+        wait_until(lambda: ImportRun.objects.exclude(next_try_at=None).exists(), MOST_SECONDS)
+        time.sleep(6)
+        run.refresh_from_db()
+        assert (run.status, run.error) == (Status.RECEIVED, "")
+        media.rmdir()
+        aside.rename(media)
+        back = time.monotonic()
+        arrives(run, Status.REVIEW)
+    assert time.monotonic() - back < 20
+
+
 def test_a_call_that_meets_a_worker_about_to_let_go_is_not_swallowed(feed: Feed, monkeypatch: Any) -> None:
     run = planned(feed, item("1"))
     calls: list[tuple[str, int]] = []

@@ -96,6 +96,19 @@ class RunPage:
         """The last sign of life of the worker."""
         return attempts.last_sign(self.run) if self.run.is_busy else None
 
+    @property
+    def waits_for_storage(self) -> bool:
+        return self._waits and self.run.status in (Status.RECEIVED, Status.STAGING)
+
+    @property
+    def waits_for_catalogue(self) -> bool:
+        return self._waits and self.run.status == Status.APPLYING
+
+    @property
+    def _waits(self) -> bool:
+        """A worker has looked at it, and had to leave it for later."""
+        return self.run.next_try_at is not None and self.sign is None
+
     @cached_property
     def early_verdict(self) -> RunIssue | None:
         return diagnosis.early_verdict(self.run)

@@ -211,7 +211,7 @@ class ImportRun(models.Model):
             template="(%(expressions)s || jsonb_build_object('at', statement_timestamp()))",
         )
         added = models.Func(models.F("history"), step, template="(%(expressions)s)", arg_joiner=" || ")
-        fields["changed_at"] = Now()
+        fields |= {"changed_at": Now(), "next_try_at": None}
         if by:
             fields["request_id"] = current_request_id()
         if to in ENDS:
@@ -230,6 +230,10 @@ class ImportRun(models.Model):
         first = parse_datetime(next(step["at"] for step in self.history if step["status"] == status))
         (now,) = ImportRun.objects.filter(pk=self.pk).values_list(Now(), flat=True)
         return float((now - (first or now)).total_seconds())
+
+    def seconds_since_upload(self) -> float:
+        (passed,) = ImportRun.objects.filter(pk=self.pk).values_list(Now() - models.F("created_at"), flat=True)
+        return float(passed.total_seconds())
 
     def products_changed_since(self) -> list[str] | None:
         """The products that others changed since the plan was begun, or applied; None when too many to list."""

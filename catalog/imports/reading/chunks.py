@@ -29,7 +29,7 @@ from catalog.feeds.reading.split import PIECE_BYTES, NotInPieces, Piece, Shell, 
 from catalog.imports.issues import Example, add_issues, add_unknown_names, merge_counts, unknown_examples
 from catalog.imports.reading.copy import ItemBatch, clean_items
 from catalog.imports.reading.unchanged import copy_unchanged, digest_items
-from catalog.imports.work.files import NoRoomToUnpack, TookTooLong, Verified, forget_chunks, opened
+from catalog.imports.work.files import NoRoomToUnpack, TookTooLong, Verified, forget_chunks, opened, opened_spool
 from catalog.imports.work.metrics import Meter, together
 from catalog.imports.work.queue import claimed, failing_in_words
 from catalog.models import Chunk, ImportRun, Status
@@ -80,7 +80,7 @@ def _cut_open_file(run: ImportRun) -> Iterator[Chunk]:
                     raise NoRoomToUnpack from error
                 raise
             verified.verify()
-            with run.spool.open("rb") as spool:
+            with opened_spool(run) as spool:
                 yield from _create_chunks(run, check_start(spool, settings.FEED_LIMITS, run.feed.file_settings))
 
 
@@ -141,7 +141,7 @@ def stage_items(chunk: Chunk) -> None:
         return
     run, rules, limits = chunk.run, chunk.run.feed.rules, settings.FEED_LIMITS
     occurring = Occurring(rules)
-    with Meter() as meter, run.spool.open("rb") if run.spool else opened(run) as file:
+    with Meter() as meter, opened_spool(run) if run.spool else opened(run) as file:
         file.seek(chunk.start)
         data = file.read(chunk.end - chunk.start)
         piece = Piece(*(getattr(chunk, field.name) for field in fields(Piece)))

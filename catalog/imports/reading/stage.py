@@ -40,6 +40,8 @@ def stage(run: ImportRun, on_progress: ProgressCallback | None = None) -> None:
     read. `on_progress` is called now and then, so that a command can show progress.
     """
     with claimed(run) as free, failing_in_words(run):
+        if free and run.status in (Status.RECEIVED, Status.STAGING):
+            opened(run).close()  # while the storage is away, nothing is begun
         if free and run.move(Status.RECEIVED, Status.STAGING, to=Status.STAGING):
             unread: Iterable[Chunk] = ()
             if run.in_chunks is None:

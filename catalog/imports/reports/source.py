@@ -21,6 +21,7 @@ from catalog.errors import FeedRefused
 from catalog.feeds.reading.formats import Content, Kind, open_content
 from catalog.feeds.reading.layouts import ITEM_END, ITEM_START
 from catalog.feeds.reading.workbooks import sheet_rows
+from catalog.imports.work.files import is_storage_away, opened_as_it_is
 from catalog.models import ImportRun, RunIssue, StagedItem
 
 MAX_SECONDS = 4.0
@@ -31,6 +32,7 @@ PIECE_BYTES = 64 * 1024
 REACH_CHARS = 32 * 1024  # searched on either side of the line
 
 _GONE = "The stored file is gone."
+_AWAY = "The storage of uploaded files does not answer. Try again in a moment."
 _LINE_IN_ERROR = re.compile(r"Line (\d[\d,]*)")
 
 
@@ -96,13 +98,13 @@ def read_snippet(run: ImportRun, place: Place) -> Snippet:
     if not run.file:
         return Snippet([], _GONE)
     try:
-        with run.file.open("rb") as file:
+        with opened_as_it_is(run) as file:
             content = open_content(file, settings.FEED_LIMITS, run.feed.file_settings)
             if content.kind is Kind.WORKBOOK:
                 return _sheet_snippet(content, run.feed.table_sheet, place)
             found = _text_around(_decoded_pieces(content), place)
-    except OSError:
-        return Snippet([], _GONE)
+    except OSError as error:
+        return Snippet([], _AWAY if is_storage_away(error) else _GONE)
     except FeedRefused as refused:
         return Snippet([], refused.message)
     except TooDeep:

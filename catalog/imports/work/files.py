@@ -2,29 +2,86 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import time
+from contextlib import suppress
 
 from django.core.files.base import File
+from django.core.files.storage import default_storage
 
 from catalog.errors import CatalogError, FeedRefused
 from catalog.feeds.reading.items import CHUNK_BYTES
+from catalog.feeds.reading.split import NotInPieces
 from catalog.models import ImportRun
 
 
 def opened(run: ImportRun) -> File[bytes]:
-    """The stored file, open. Raises `FeedRefused` when it is gone or has another size."""
-    try:
-        size = run.file.size
-        file = run.file.open("rb")
-    except (OSError, ValueError) as error:  # ValueError: it was deleted after its time
-        raise FeedRefused("feed.file_missing", "The stored file is gone. Upload it again.") from error
-    if size != run.file_size:
+    """The file that was received, open. Raises `FeedRefused` at another size, and what `opened_as_it_is` does."""
+    file = opened_as_it_is(run)
+    if file.size != run.file_size:
         file.close()
         raise FeedRefused(
-            "feed.file_changed", f"The stored file has {size} bytes, not {run.file_size}. Upload it again."
+            "feed.file_changed", f"The stored file has {file.size} bytes, not {run.file_size}. Upload it again."
         )
     return file
+
+
+def opened_as_it_is(run: ImportRun) -> File[bytes]:
+    """The stored file, open. Raises `FeedRefused` when it is gone, `OSError` when the storage is away."""
+    try:
+        return run.file.open("rb")
+    except (*_MISSING, ValueError) as error:  # ValueError: it was deleted after its time
+        if run.file and not _is_storage_there(run):
+            raise StorageAway(errno.ENODEV, "No file of any import is there") from error
+        raise FeedRefused("feed.file_missing", "The stored file is gone. Upload it again.") from error
+
+
+def opened_spool(run: ImportRun) -> File[bytes]:
+    """The unpacked file, open. Raises `NotInPieces` when it is gone, and what `opened` raises."""
+    try:
+        return run.spool.open("rb")
+    except _MISSING as error:
+        opened(run).close()
+        raise NotInPieces("its unpacked copy is gone") from error
+
+
+# --- the storage may be away ----------------------------------------------------------------------------
+
+_MISSING = (FileNotFoundError, NotADirectoryError)
+FILES_LOOKED_FOR = 10
+# These are about one file, or about room: trying again would not help.
+_FINAL = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG})
+
+
+class StorageAway(OSError):
+    """A file is missing, and so is everything else: the storage is not mounted."""
+
+
+def is_storage_away(error: BaseException) -> bool:
+    """Whether the storage does not answer as it should: the file is there when it is back.
+
+    Python's readers of archives raise `OSError` for what is wrong in a file, too, but without a number.
+    """
+    return isinstance(error, StorageAway) or (
+        isinstance(error, OSError) and error.errno is not None and error.errno not in _FINAL
+    )
+
+
+def _is_storage_there(run: ImportRun) -> bool:
+    """Whether it has the file of any earlier import; of the first one, whether it has the folder.
+
+    Only earlier ones count: what is uploaded while the storage is not mounted is stored beneath its mount point.
+    """
+    earlier = ImportRun.objects.filter(pk__lt=run.pk).exclude(file__in=["", run.file.name]).order_by("-pk")
+    if names := list(earlier.values_list("file", flat=True)[:FILES_LOOKED_FOR]):
+        return any(default_storage.exists(name) for name in names)
+    folder, _name = os.path.split(run.file.name)
+    return default_storage.exists(folder)
+
+
+# --- reading --------------------------------------------------------------------------------------------
 
 
 class NoRoomToUnpack(CatalogError):
@@ -88,5 +145,7 @@ def forget_chunks(run: ImportRun) -> None:
     """Delete the run's chunks, and the unpacked file that they are parts of."""
     run.chunks.all().delete()
     if run.spool:
-        run.spool.delete(save=False)
+        spool, run.spool.name = run.spool.name, ""
         run.save(update_fields=["spool"])
+        with suppress(OSError):  # the storage is away: what stays behind goes in a day
+            default_storage.delete(spool)

@@ -8,7 +8,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import timedelta
 from enum import StrEnum
@@ -27,7 +27,7 @@ from catalog.errors import CatalogError
 from catalog.imports.notices import notify_failed
 from catalog.imports.sql import execute, fetch_row
 from catalog.imports.work.attempts import MAX_ATTEMPTS, attempted
-from catalog.imports.work.files import TookTooLong, forget_chunks
+from catalog.imports.work.files import TookTooLong, forget_chunks, is_storage_away, opened
 from catalog.imports.work.metrics import Meter
 from catalog.models import Chunk, ImportRun, Status
 from events.log import REQUEST_ID, log_event
@@ -156,7 +156,7 @@ def call_next() -> None:
 
 def _look_again_later(run: ImportRun) -> None:
     """Once, however many of the run's tasks find the lock taken."""
-    due = ImportRun.objects.filter(Q(next_try_at=None) | Q(next_try_at__lte=Now()), pk=run.pk, status__in=CHANGING)
+    due = ImportRun.objects.filter(Q(next_try_at=None) | Q(next_try_at__lte=Now()), pk=run.pk, status=run.status)
     if due.update(next_try_at=Now() + timedelta(seconds=LOOK_AGAIN_SECONDS)):
         _send_to_broker(TASKS[Status(run.status)], run, countdown=LOOK_AGAIN_SECONDS)
 
@@ -193,6 +193,9 @@ def failing_in_words(run: ImportRun) -> Iterator[None]:
             if _fail_for_the_database(run, error):
                 return
             raise
+        if is_storage_away(error):
+            _wait_for_storage(run, error)
+            return
         error_id = uuid.uuid4().hex[:8]
         log.exception("Import %s failed [%s]", run.pk, error_id)
         what = "Try again" if run.status in BACK else "Upload the file again"
@@ -215,6 +218,24 @@ def _too_long(run: ImportRun) -> str:
         f"This import was stopped: {what} took longer than {limit:,} seconds, which IMPORT_MAX_SECONDS allows. "
         "No product was changed. Split the feed, or allow more."
     )
+
+
+def _wait_for_storage(run: ImportRun, error: BaseException) -> None:
+    """Have a worker try again when the storage may be back. The shell has nobody who would, so there the run fails.
+
+    Only a file that opens and cannot be read to its end is given up after a time.
+    """
+    log.error("The storage of uploaded files does not answer; %s waits: %s", run, error)
+    is_over = False
+    if run.seconds_since_upload() > settings.IMPORT_MAX_SECONDS:
+        with suppress(OSError):
+            opened(run).close()
+            is_over = True
+    if is_over or _send.get() is not _send_to_broker:
+        reason = getattr(error, "strerror", None) or str(error)
+        fail(run, "storage.failed", f"The stored file cannot be read: {reason}. No product was changed. Try again.")
+    else:
+        _look_again_later(run)
 
 
 # Errors of a server that is there: SQLSTATE → code. Others are a matter of trying again.
