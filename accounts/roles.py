@@ -18,7 +18,13 @@ class Role:
 VIEWER = Role(
     "viewer",
     "Looks at products, feeds, imports and what they changed.",
-    ("catalog.view_product", "catalog.view_feed", "catalog.view_importrun", "catalog.view_change"),
+    (
+        "catalog.view_product",
+        "catalog.view_feed",
+        "catalog.view_market",
+        "catalog.view_importrun",
+        "catalog.view_change",
+    ),
 )
 IMPORTER = Role(
     "importer",
@@ -38,6 +44,8 @@ MANAGER = Role(
         "catalog.change_product",
         "catalog.add_feed",
         "catalog.change_feed",
+        "catalog.add_market",
+        "catalog.change_market",
         "accounts.view_user",
         "accounts.add_user",
         "accounts.change_user",

@@ -114,9 +114,9 @@ def measure(products: int, rate: float, seconds: float, naive: bool) -> list[Row
 
 
 def _ours(load: Load, call: Call, seconds: float) -> Row:
-    from catalog.models import CatalogState
+    from catalog.models import DEFAULT_MARKET, CatalogState
 
-    CatalogState.bump()
+    CatalogState.bump(DEFAULT_MARKET)
     figures = load.run(call, seconds)
     row = Row(
         call=call.name,
@@ -151,7 +151,7 @@ def query_counts() -> dict[str, list[int]]:
     from rest_framework.test import APIClient
 
     from accounts.models import User
-    from catalog.models import CatalogState
+    from catalog.models import DEFAULT_MARKET, CatalogState
 
     api = APIClient(headers={"Host": "localhost"})
     api.force_authenticate(User.objects.get(username="bench"))
@@ -159,7 +159,7 @@ def query_counts() -> dict[str, list[int]]:
     for call in CALLS[:-1]:
         address = call.address(random.Random(call.name), 1)  # noqa: S311
         for size in (1, 20, 100) if address.startswith("/list") else (0,):
-            CatalogState.bump()
+            CatalogState.bump(DEFAULT_MARKET)
             with CaptureQueriesContext(connection) as seen:
                 api.get(f"{address}{'&' if '?' in address else '?'}page_size={size}" if size else address)
             counts.setdefault(call.name, []).append(len(seen))

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import ModelSerializer
 from rest_framework.views import APIView
 
-from catalog.models import Product
+from catalog.models import DEFAULT_MARKET, Product
 from config.urls import urlpatterns as ours
 
 LOOKUPS = {
@@ -43,17 +43,18 @@ class ProductList(ListAPIView[Product]):
         given = self.request.query_params
         chosen = {lookup: given[name] for name, lookup in LOOKUPS.items() if name in given}
         order = ("-" if given.get("order") == "desc" else "") + given.get("sort_by", "id")
-        return Product.objects.filter(archived_at=None, **chosen).order_by(order)
+        return Product.objects.filter(market=DEFAULT_MARKET, archived_at=None, **chosen).order_by(order)
 
 
 class ProductDetail(RetrieveAPIView[Product]):
     serializer_class = ProductSerializer
-    queryset = Product.objects.filter(archived_at=None)
+    queryset = Product.objects.filter(market=DEFAULT_MARKET, archived_at=None)
+    lookup_field = "id"
 
 
 class FilterOptions(APIView):
     def get(self, request: Request) -> Response:
-        listed = Product.objects.filter(archived_at=None)
+        listed = Product.objects.filter(market=DEFAULT_MARKET, archived_at=None)
         return Response({f"{name}s": self._values(listed, name) for name in ("condition", "gender", "brand")})
 
     def _values(self, listed: QuerySet[Product], name: str) -> list[Any]:
@@ -63,6 +64,6 @@ class FilterOptions(APIView):
 urlpatterns = [
     *ours,
     path("naive/list-products/", ProductList.as_view()),
-    path("naive/product-detail/<path:pk>/", ProductDetail.as_view()),
+    path("naive/product-detail/<path:id>/", ProductDetail.as_view()),
     path("naive/filter-options/", FilterOptions.as_view()),
 ]

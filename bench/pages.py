@@ -95,7 +95,7 @@ def _product(run: ImportRun) -> Iterator[tuple[str, str]]:
     from catalog.templatetags.catalog import product_url
 
     product_id = _some_change(run).product_id
-    if Product.objects.filter(pk=product_id).exists():
+    if Product.objects.filter(id=product_id).exists():
         yield "history of a product", product_url(product_id).replace("change", "history")
 
 
@@ -279,7 +279,7 @@ def _edit(run: ImportRun) -> None:
     from catalog.models import Product
 
     ids = run.changes.order_by("-id").values_list("product_id", flat=True)[:EDITED]
-    for product in Product.objects.filter(pk__in=[*ids]):
+    for product in Product.objects.filter(id__in=[*ids]):
         product.title += ", edited"
         edit_product(product, by=None)
 

@@ -26,7 +26,7 @@ def bulk_create(feed: Path) -> Figures:
     begun, seconds = time.perf_counter(), 0.0
     while batch := list(islice(products, BATCH)):
         start = time.perf_counter()
-        Product.objects.bulk_create(batch, update_conflicts=True, unique_fields=["id"], update_fields=fields)
+        Product.objects.bulk_create(batch, update_conflicts=True, unique_fields=["market", "id"], update_fields=fields)
         seconds += time.perf_counter() - start
     return {"total": time.perf_counter() - begun, "writing": seconds}
 

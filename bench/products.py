@@ -45,7 +45,7 @@ def _words(parts: list[str], place: int) -> str:
 
 def fill(products: int) -> None:
     """Have so many products in the database, which is empty or has had them before."""
-    from catalog.models import CatalogState, Product, Word
+    from catalog.models import DEFAULT_MARKET, CatalogState, Product, Word
 
     there = Product.objects.count()
     if there not in (0, products):
@@ -54,7 +54,7 @@ def fill(products: int) -> None:
         with _indexed_afterwards():
             _insert(products)
         Word.renew()
-        CatalogState.bump()
+        CatalogState.bump(DEFAULT_MARKET)
     _settle()
 
 

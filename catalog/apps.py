@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 from schedule.jobs import Job
@@ -29,8 +30,11 @@ class CatalogConfig(AppConfig):
         from catalog.connections import end_idle_transactions
         from catalog.imports import notices
         from catalog.imports.reports import digest
+        from catalog.models import Market
         from notifications import digests, subscriptions
 
         subscriptions.register_kinds(*notices.KINDS)
         digests.register_source(digest.find_failures, notices.PERMISSION)
         end_idle_transactions()
+        # Also when every table is emptied, which takes the market that the migration made.
+        post_migrate.connect(Market.ensure_default, sender=self, dispatch_uid="catalog.markets")

@@ -15,7 +15,7 @@ from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from catalog.feeds import write
 from catalog.feeds.attributes import COLUMNS
-from catalog.models import Product
+from catalog.models import Feed, Product
 from catalog.models.fields import MONEY_NAMES
 from catalog.models.product import ProductQuerySet
 from catalog.spreadsheet import safe_cell
@@ -106,10 +106,15 @@ EXPORT_FORMATS = [SafeCSV, SafeXLSX, JSON, MerchantXML]
 ROWS_AT_ONCE = 2000
 
 
-def feed_xml(products: ProductQuerySet) -> Iterator[bytes]:
-    """The products as a feed, in pieces and in constant memory, however many they are."""
+def feed_xml(products: ProductQuerySet, feed: Feed | None = None) -> Iterator[bytes]:
+    """The products of one market as a feed, in pieces and in constant memory, however many they are.
+
+    The ids are the market's; for one feed they are those of its files, without its prefix.
+    """
     names = (*(a.name for a in COLUMNS), "currency", "extra")
     rows = products.order_by("id").values(*names).iterator(chunk_size=ROWS_AT_ONCE)
+    if feed:
+        rows = ({**row, "id": feed.id_in_file(row["id"])} for row in rows)
     yield from write.feed_pieces(write.item_element(row, row["extra"]) for row in rows)
 
 

@@ -1,4 +1,4 @@
-"""Numbers about the catalogue that are counted once for each of its versions."""
+"""Numbers about a market's products that are counted once for each version of them."""
 
 import hashlib
 import logging
@@ -18,12 +18,12 @@ KEPT_SECONDS = 10 * 60
 MAX_WAIT_SECONDS = 5
 
 
-def compute_once(version: int, what: str, compute: Callable[[], T]) -> T:
-    """The value of `compute` for this version of the catalogue, computed once. Without a cache it is computed anew.
+def compute_once(market: int, version: int, what: str, compute: Callable[[], T]) -> T:
+    """The value of `compute` for this version of the market, computed once. Without a cache it is computed anew.
 
     While one caller computes it, in whatever process, the others wait for at most `MAX_WAIT_SECONDS`.
     """
-    key = _cache_key(version, what)
+    key = _cache_key(market, version, what)
     marker = f"{key}-awaited"
     try:
         value = cache.get(key)
@@ -43,17 +43,17 @@ def compute_once(version: int, what: str, compute: Callable[[], T]) -> T:
         return compute()
 
 
-def known_value(version: int, what: str) -> Any:
-    """What was computed for this version of the catalogue; None if nothing was yet, or the cache does not answer."""
+def known_value(market: int, version: int, what: str) -> Any:
+    """What was computed for this version of the market; None if nothing was yet, or the cache does not answer."""
     try:
-        return cache.get(_cache_key(version, what))
+        return cache.get(_cache_key(market, version, what))
     except RedisError:
         log.warning("The cache does not answer")
         return None
 
 
-def _cache_key(version: int, what: str) -> str:
-    return f"catalogue-{version}-{text_digest(what)}"
+def _cache_key(market: int, version: int, what: str) -> str:
+    return f"catalogue-{market}-{version}-{text_digest(what)}"
 
 
 def text_digest(*texts: str) -> str:

@@ -75,7 +75,8 @@ INVARIANTS = {
         WHERE c.operation = 'create' AND c.outcome = 'undone' AND i.product_id IS DISTINCT FROM c.product_id
     """,
     "what was removed is not there": """
-        SELECT c.id FROM catalog_change c JOIN catalog_product product ON product.id = c.product_id
+        SELECT c.id FROM catalog_change c
+        JOIN catalog_product product ON product.id = c.product_id AND product.market_id = c.market_id
         WHERE c.operation = 'create' AND c.outcome = 'undone' AND product.created_at <= c.made_at
     """,
     "what was done has its time": """
@@ -151,15 +152,29 @@ INVARIANTS = {
     """,
     "every version of a product has its change": """
         SELECT product.id FROM catalog_product product
-        WHERE version < (SELECT count(*) FROM catalog_change WHERE product_id = product.id AND outcome = 'applied')
+        WHERE version < (
+            SELECT count(*) FROM catalog_change c
+            WHERE c.product_id = product.id AND c.market_id = product.market_id AND outcome = 'applied'
+        )
+    """,
+    "a change is in the market of its feed": """
+        SELECT c.id FROM catalog_change c
+        JOIN catalog_importrun run ON run.id = c.run_id JOIN catalog_feed feed ON feed.id = run.feed_id
+        WHERE c.market_id <> feed.market_id
+    """,
+    "a product is in the market of its feed": """
+        SELECT product.key FROM catalog_product product JOIN catalog_feed feed ON feed.id = product.feed_id
+        WHERE product.market_id <> feed.market_id
     """,
     "a product is archived by its last change or by hand": """
         SELECT product.id FROM catalog_product product
         JOIN LATERAL (
-            SELECT operation FROM catalog_change
-            WHERE product_id = product.id AND outcome = 'applied' ORDER BY id DESC LIMIT 1
+            SELECT operation FROM catalog_change c
+            WHERE c.product_id = product.id AND c.market_id = product.market_id AND outcome = 'applied'
+            ORDER BY id DESC LIMIT 1
         ) AS last ON version = (
-            SELECT count(*) FROM catalog_change WHERE product_id = product.id AND outcome = 'applied'
+            SELECT count(*) FROM catalog_change c
+            WHERE c.product_id = product.id AND c.market_id = product.market_id AND outcome = 'applied'
         )
         WHERE (archived_at IS NOT NULL) <> (last.operation = 'archive')
     """,
@@ -217,7 +232,7 @@ def with_conflicts(feed: Feed) -> None:
     run = planned(feed, *MIXED, item("new"), item("newer"), *items(3, color="Blue"), mode="sync")
     edit("00001", color="Green")
     edit("00009", color="Green")
-    Product.objects.get(pk="00010").delete()
+    Product.objects.get(id="00010").delete()
     add_product(id="new", title="By hand")
     execute(run)
 

@@ -25,7 +25,7 @@ from accounts.sessions import SessionRefreshToken
 from catalog.models import ImportRun
 from catalog.tests.factories import item, planned
 from devservers import BASE_DIR
-from tests.test_themed_admin import SAMPLES
+from tests.test_themed_admin import SAMPLES, key_in_address
 
 ROLES = ("anonymous", "API user", "another", "viewer", "importer", "approver", "manager", "superuser")
 PAGE = BASE_DIR / "docs" / "permissions.md"
@@ -142,7 +142,8 @@ class House:
         if parameter in fixed:
             return fixed[parameter]
         row = self._row(name)
-        return quote(row.pk) if parameter == "object_id" else row.pk
+        key = key_in_address(row)
+        return quote(key) if parameter == "object_id" else key
 
     def _row(self, name: str) -> Model:
         if name == "product-detail":

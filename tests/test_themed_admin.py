@@ -1,6 +1,7 @@
 """Every page of the admin, whoever registers it: in one look, and shut to those who may not enter."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -15,7 +16,7 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
 
 from accounts.models import LoginSession, RoleGroup, User
-from catalog.models import Feed, ImportRun, RefusedFile
+from catalog.models import Feed, ImportRun, Market, Product, RefusedFile
 from catalog.tests.factories import add_product
 from notifications.models import Message
 
@@ -42,6 +43,7 @@ SAMPLES: dict[str, Callable[[], Model]] = {
         user=User.objects.create_user("carl", "carl@example.com"), auth_hash="x", refresh_id="x"
     ),
     "catalog.Feed": sample_feed,
+    "catalog.Market": lambda: Market.objects.create(code="sa-ar", name="Saudi Arabia, Arabic"),
     "catalog.ImportRun": lambda: ImportRun.objects.create(feed=sample_feed(), mode="update", file_size=1),
     "catalog.RefusedFile": lambda: RefusedFile.objects.create(file_name="page.xml", file_size=1, sentence="A page."),
     "catalog.Product": lambda: add_product(id="205042570_242", title="Silk dress"),
@@ -57,12 +59,17 @@ ADMINS = {model._meta.label: model_admin for model, model_admin in admin.site._r
 every_model = pytest.mark.parametrize("label", sorted(ADMINS))
 
 
+def key_in_address(row: Any) -> Any:
+    """What the pages of a row are found by: a product by its id."""
+    return row.id if isinstance(row, Product) else row.pk
+
+
 def named_pages(label: str) -> Iterator[tuple[str, str]]:
     """(name, path) of every page that the model's admin offers, its own additions included."""
     row = SAMPLES[label]()
     for pattern in ADMINS[label].get_urls():
         if pattern.name:
-            arguments = dict.fromkeys(pattern.pattern.converters, quote(row.pk))
+            arguments = dict.fromkeys(pattern.pattern.converters, quote(key_in_address(row)))
             yield pattern.name, reverse(f"admin:{pattern.name}", kwargs=arguments)
 
 

@@ -147,7 +147,8 @@ _USUAL_OUTCOMES = (Outcome.PROPOSED, Outcome.APPLIED, Outcome.PINNED)
 
 def rows_of(run: ImportRun, changes: list[Change]) -> list[dict[str, Any]]:
     """Each change as the lists show it, with the product as it would be, or is: three queries for the whole page."""
-    products = Product.objects.in_bulk([change.product_id for change in changes])
+    ids = [change.product_id for change in changes]
+    products = {product.id: product for product in Product.objects.in_market(run.market_id).filter(id__in=ids)}
     positions = [change.position for change in changes if change.operation == Operation.CREATE and change.position]
     staged = {item.position: item for item in run.staged.filter(position__in=positions)}
     rows = []

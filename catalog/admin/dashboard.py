@@ -15,8 +15,9 @@ from django.db.models.functions import Now, RowNumber
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from catalog.admin.markets import market_of
 from catalog.admin.run_page import reading_progress
-from catalog.models import CatalogState, Feed, ImportRun, Product, Status
+from catalog.models import CatalogState, Feed, ImportRun, Market, Product, Status
 from catalog.models.runs import BUSY, PLANNED
 from catalog.version_cache import compute_once, known_value
 
@@ -34,7 +35,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     if may_look("catalog.view_importrun"):
         parts["imports"] = _imports_part()
     if may_look("catalog.view_product"):
-        parts["products"] = _products_part(counting="count" in request.GET)
+        parts["products"] = _products_part(market_of(request), counting="count" in request.GET)
     if may_look("catalog.view_importrun") and may_look("catalog.view_feed"):
         parts["feeds"] = _feeds_part()
     may = {"can_import": may_look("catalog.add_importrun"), "can_add_feed": may_look("catalog.add_feed")}
@@ -81,21 +82,22 @@ def _first_runs(runs: QuerySet[ImportRun]) -> list[Any]:
 
 
 # --- products -----------------------------------------------------------------------------------------
-def _products_part(*, counting: bool) -> dict[str, Any]:
-    """Active products by availability, the largest count first, counted once for each version of the catalogue.
+def _products_part(market: Market, *, counting: bool) -> dict[str, Any]:
+    """The market's active products by availability, the largest count first, counted once for each version of them.
 
     Counting a million takes a second or more. The page does not wait for that: it asks for itself again, `counting`.
     """
 
     def count_products() -> dict[str, int]:
-        counted = Product.objects.active().order_by().values_list("availability").annotate(count=Count("pk"))
+        products = Product.objects.in_market(market.pk).active().order_by()
+        counted = products.values_list("availability").annotate(count=Count("pk"))
         return dict(sorted(counted, key=lambda pair: -pair[1]))
 
-    version = CatalogState.current()
+    version = CatalogState.current(market.pk)
     if counting:
-        numbers = compute_once(version, "availability", count_products)
+        numbers = compute_once(market.pk, version, "availability", count_products)
     else:
-        numbers = known_value(version, "availability")
+        numbers = known_value(market.pk, version, "availability")
     if numbers is None:
         return {"is_counted": False}
     labels = dict(Product._meta.get_field("availability").choices or ())

@@ -6,10 +6,12 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db import models
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
+from catalog.admin.markets import markets_of
 from catalog.models import Feed
 
 
@@ -33,6 +35,8 @@ class FeedForm(forms.ModelForm):  # type: ignore[type-arg]
 
 @admin.register(Feed)
 class FeedAdmin(ModelAdmin):
+    """Their market is shown once there are several."""
+
     form = FeedForm
     list_display = ["name", "slug", "mode", "auto_apply", "default_currency", "domain"]
     formfield_overrides = {
@@ -68,6 +72,7 @@ class FeedAdmin(ModelAdmin):
             _("Reading files"),
             {
                 "fields": [
+                    "prefix",
                     "default_currency",
                     "base_url",
                     "domain",
@@ -79,3 +84,18 @@ class FeedAdmin(ModelAdmin):
             },
         ),
     ]
+
+    def get_list_display(self, request: HttpRequest) -> list[str]:
+        return [*self.list_display, "market"] if len(markets_of(request)) > 1 else self.list_display
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        return ["market"] if len(markets_of(request)) > 1 else []
+
+    def get_fieldsets(self, request: HttpRequest, obj: Feed | None = None) -> Any:
+        (title, first), *others = super().get_fieldsets(request, obj)
+        if len(markets_of(request)) > 1:
+            first = {**first, "fields": [*first["fields"], "market"]}
+        return [(title, first), *others]
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("market")

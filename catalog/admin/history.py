@@ -32,7 +32,7 @@ def history_context(product: Product) -> dict[str, Any]:
         if not is_new:
             changed = list(field_differences(event.change, product.currency))
         elif event.values:
-            changed = list(product_facts({**event.values, "id": product.pk}, event.values.get("currency", "")))
+            changed = list(product_facts({**event.values, "id": product.id}, event.values.get("currency", "")))
         else:
             changed = []
         events.append({"event": event, "change": event.change, "fields": changed, "is_new": is_new})

@@ -1,8 +1,11 @@
 """Products: look at them, edit them, import and export them."""
 
 from typing import Any
+from urllib.parse import quote as quote_address
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
+from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
@@ -13,6 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern
 from django.utils.html import format_html
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy as _
 from import_export.admin import ImportExportModelAdmin
 from unfold.admin import ModelAdmin
@@ -24,6 +28,7 @@ from catalog.admin.differences import thumbnail
 from catalog.admin.filters import ArchivedFilter
 from catalog.admin.forms import FeedImportForm, LinesField, ProductForm
 from catalog.admin.history import history_context
+from catalog.admin.markets import MARKET, market_of, named_market
 from catalog.errors import CatalogError
 from catalog.feeds.cleaning.values import shown_money
 from catalog.imports.edit import edit_product
@@ -63,8 +68,23 @@ def _with_amounts(fields: Any) -> Any:
 
 
 class ProductList(ChangeList):
-    def url_for_result(self, result: models.Model) -> str:
-        return product_url(result.pk)
+    def url_for_result(self, result: Any) -> str:
+        return product_url(result.id, self.market)
+
+    def __init__(self, request: HttpRequest, *args: Any, **options: Any) -> None:
+        self.market = market_of(request)
+        super().__init__(request, *args, **options)
+
+    def get_filters_params(self, params: Any = None) -> Any:
+        """The market is not a filter: it decides which products there are."""
+        return {name: value for name, value in super().get_filters_params(params).items() if name != MARKET}
+
+    def _get_deterministic_ordering(self, ordering: Any) -> list[Any]:
+        """Ties by id: any page is found in an index of the market's products."""
+        fields = list(ordering)
+        if not {"id", "-id"} & {*map(str, fields)}:
+            fields.append("-id")
+        return fields
 
 
 @admin.register(Product)
@@ -148,6 +168,27 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
             return fieldsets
         return [(name, {**options, "fields": _with_amounts(options["fields"])}) for name, options in fieldsets]
 
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).filter(market=market_of(request))
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Product | None:
+        """The product with this id, in the market that the address names."""
+        return Product.objects.filter(market=named_market(request), id=object_id).select_related("feed").first()
+
+    def message_user(self, request: HttpRequest, message: Any, *args: Any, **options: Any) -> None:
+        """The link in the sentence about a product that was saved names the market, as the address does."""
+        market = named_market(request)
+        if not market.is_default:
+            link = f'href="{quote_address(request.path)}'
+            message = mark_safe(str(message).replace(f'{link}"', f'{link}?{urlencode({MARKET: market.code})}"'))  # noqa: S308 - only an address in it changes
+        super().message_user(request, message, *args, **options)
+
+    def get_preserved_filters(self, request: HttpRequest) -> str:
+        """What the addresses of other pages take over from this one: filters, and the market."""
+        preserved: str = super().get_preserved_filters(request)
+        market = named_market(request)
+        return preserved if market.is_default else "&".join(filter(None, [urlencode({MARKET: market.code}), preserved]))
+
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
         return ProductList
 
@@ -184,7 +225,7 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: ProductQuerySet, search_term: str
     ) -> tuple[ProductQuerySet, bool]:
-        return queryset.search(search_term), False
+        return queryset.search(search_term, market=market_of(request).pk), False
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         if db_field.name == "description":
@@ -195,6 +236,12 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
         """Write only what the person changed: an import may have changed the rest meanwhile."""
         if form.changed_data:
             edit_product(obj, by=request.user, fields=form.changed_data)
+
+    def log_change(self, request: HttpRequest, obj: Product, message: Any) -> LogEntry:
+        """In Django's own log a product stays known by its id."""
+        entry: LogEntry = super().log_change(request, obj, message)
+        LogEntry.objects.filter(pk=entry.pk).update(object_id=obj.id)
+        return entry
 
     def import_action(self, request: HttpRequest, **_kwargs: Any) -> HttpResponse:
         """Receive a feed and go to its import's page."""

@@ -10,8 +10,8 @@ from django.utils.http import parse_etags
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from catalog.api.queries import NoQuery, Query
-from catalog.models import CatalogState
+from catalog.api.queries import MarketQuery, Query
+from catalog.models import MarketState
 from catalog.version_cache import text_digest
 
 # A longer answer is made anew each time: answers are kept in the memory of each web process.
@@ -19,19 +19,19 @@ KEPT_BYTES = 256 * 1024
 
 
 class CatalogueView(APIView):
-    """A call about the catalogue. A client that has the answer for its version gets 304 before anything is looked up.
+    """A call about the catalogue. A client that has the answer for its market's version gets 304 before any look-up.
 
     All people get the same answer, so a second request for this version gets the bytes that were sent before.
     """
 
-    query: Query = NoQuery()
+    query: Query = MarketQuery()
     # What an answer looks like: a copy in another form is not an answer of ours.
     form = ""
 
     def get(self, request: Request, **place: str) -> HttpResponse:
         asked = self.query.read(request.query_params)
-        version = CatalogState.current()
-        tag = f'"{version}-{text_digest(self.form, request.build_absolute_uri())}"'
+        market: MarketState = asked.pop("market")
+        tag = f'"{market.version}-{text_digest(self.form, market.code, request.build_absolute_uri())}"'
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
         known = parse_etags(request.headers.get("If-None-Match", ""))
         if tag in [one.removeprefix("W/") for one in known]:  # a proxy that compresses makes them weak
@@ -39,12 +39,12 @@ class CatalogueView(APIView):
         kept, key = caches["answers"], text_digest(tag, request.accepted_media_type)
         body = kept.get(key)
         if body is None:
-            answer = self.answer(request, version, {**asked, **place})
+            answer = self.answer(request, market, {**asked, **place})
             body = request.accepted_renderer.render(answer, request.accepted_media_type)
             if len(body) <= KEPT_BYTES:
                 kept.set(key, body)
         return HttpResponse(body, content_type=request.accepted_renderer.media_type, headers=headers)
 
-    def answer(self, request: Request, version: int, asked: dict[str, Any]) -> Any:
-        """The answer for this version of the catalogue, or a newer one."""
+    def answer(self, request: Request, market: MarketState, asked: dict[str, Any]) -> Any:
+        """The answer for this version of the market's products, or a newer one."""
         raise NotImplementedError

@@ -29,6 +29,15 @@ PRODUCT: dict[str, Any] = {
     "extra": {"multipack": "2"},
     "created_at": "2026-11-22T10:00:00Z",
     "updated_at": "2026-11-22T10:00:00Z",
+    "market": "default",
+}
+MARKET = {
+    "code": "ae-en",
+    "name": "UAE, English",
+    "country": "AE",
+    "language": "en",
+    "currency": "AED",
+    "is_default": True,
 }
 OPTIONS = {"conditions": ["new", "used"], "genders": ["female", "male"], "brands": ["Noor", "Zari"]}
 UPLOAD = {

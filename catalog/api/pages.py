@@ -35,17 +35,17 @@ class Page:
     def bounds(self) -> slice:
         return slice((self.number - 1) * self.size, min(self.number * self.size, self.count))
 
-    def find_keys(self, rows: QuerySet[Row], order: Sequence[str]) -> list[Any]:
-        """The keys of the rows on the page, in the given order of columns, each with a minus when it falls.
+    def find_ids(self, rows: QuerySet[Row], order: Sequence[str]) -> list[Any]:
+        """The ids of the rows on the page, in the given order of columns, each with a minus when it falls.
 
         Only what the index holds is read, and from the nearer end: of a million products the last page costs as much
         as the first, and the one in the middle walks over half of the index.
         """
         start, end = self.bounds.start, self.bounds.stop
-        keys = rows.order_by(*order).values_list("pk", flat=True)
+        ids = rows.order_by(*order).values_list("id", flat=True)
         if start <= self.count - end:
-            return list(keys[start:end])
-        return list(keys.reverse()[self.count - end : self.count - start])[::-1]
+            return list(ids[start:end])
+        return list(ids.reverse()[self.count - end : self.count - start])[::-1]
 
     def wrap_results(self, request: Request, results: list[Any]) -> dict[str, Any]:
         """The page as it is sent, with the addresses of its neighbours."""

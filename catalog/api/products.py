@@ -8,6 +8,8 @@ from django.db import connection
 from drf_spectacular.utils import extend_schema_view
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from accounts.api.schema import Answer, documented
 from catalog.api import examples
@@ -15,15 +17,17 @@ from catalog.api.counts import CHOICES, count_by_choices, count_products
 from catalog.api.etag import CatalogueView
 from catalog.api.openapi import CONDITIONAL, NOT_MODIFIED, PRODUCT_ID
 from catalog.api.pages import Page
-from catalog.api.queries import SORT_COLUMNS, ProductIdQuery, ProductsQuery
+from catalog.api.queries import SORT_COLUMNS, MarketQuery, NoQuery, ProductIdQuery, ProductsQuery
 from catalog.api.serializers import (
     PRODUCT_FIELDS,
+    STORED_FIELDS,
     FilterOptionsSerializer,
+    MarketSerializer,
     ProductPageSerializer,
     ProductSerializer,
     render_product,
 )
-from catalog.models import Product
+from catalog.models import Market, MarketState, Product
 from catalog.models.product import ProductQuerySet
 from catalog.version_cache import compute_once
 
@@ -46,12 +50,12 @@ class ProductListView(CatalogueView):
     form = FORM
     query = ProductsQuery()
 
-    def answer(self, request: Request, version: int, asked: dict[str, Any]) -> dict[str, Any]:
-        chosen = filter_products(asked)
-        page = Page(asked["page"], asked["page_size"], count_products(version, asked, chosen))
+    def answer(self, request: Request, market: MarketState, asked: dict[str, Any]) -> dict[str, Any]:
+        chosen = filter_products(market.id, asked)
+        page = Page(asked["page"], asked["page_size"], count_products(market, asked, chosen))
         sign = "-" if asked["order"] == "desc" else ""
         order = [f"{sign}{column}" for column in dict.fromkeys((SORT_COLUMNS[asked["sort_by"]], "id"))]
-        return page.wrap_results(request, find_products(page.find_keys(chosen, order)))
+        return page.wrap_results(request, find_products(market, page.find_ids(chosen, order)))
 
 
 class OneProductView(CatalogueView):
@@ -59,8 +63,8 @@ class OneProductView(CatalogueView):
 
     form = FORM
 
-    def answer(self, request: Request, version: int, asked: dict[str, Any]) -> dict[str, Any]:
-        found = find_products([asked["id"]])
+    def answer(self, request: Request, market: MarketState, asked: dict[str, Any]) -> dict[str, Any]:
+        found = find_products(market, [asked["id"]])
         if not found:
             raise NotFound("There is no product with this id.")
         return found[0]
@@ -72,7 +76,7 @@ class OneProductView(CatalogueView):
         "product_detail",
         {200: PRODUCT, 304: NOT_MODIFIED},
         errors=(400, 404),
-        parameters=[PRODUCT_ID, *CONDITIONAL],
+        parameters=[PRODUCT_ID, MarketQuery(), *CONDITIONAL],
     )
 )
 class ProductDetailView(OneProductView):
@@ -100,25 +104,35 @@ class ProductByQueryView(OneProductView):
         "filter_options",
         {200: Answer(FilterOptionsSerializer, examples.OPTIONS), 304: NOT_MODIFIED},
         errors=(400,),
-        parameters=CONDITIONAL,
+        parameters=[MarketQuery(), *CONDITIONAL],
     )
 )
 class FilterOptionsView(CatalogueView):
     """What the list can be filtered by: every condition, gender and brand that a product on it has."""
 
-    def answer(self, request: Request, version: int, asked: dict[str, Any]) -> dict[str, list[str]]:
-        counted = count_by_choices(version)
+    def answer(self, request: Request, market: MarketState, asked: dict[str, Any]) -> dict[str, list[str]]:
+        counted = count_by_choices(market)
         conditions, genders = ({values[place] for values in counted} for place in (0, 1))
         return {
             "conditions": sorted(conditions - {""}),
             "genders": sorted(genders - {""}),
-            "brands": compute_once(version, "brands", Product.brands),
+            "brands": compute_once(market.id, market.version, "brands", lambda: Product.brands(market.id)),
         }
 
 
-def filter_products(asked: dict[str, Any]) -> ProductQuerySet:
-    """The listed products that pass every given filter."""
-    chosen = Product.objects.active()
+class MarketsView(APIView):
+    query = NoQuery()
+
+    @documented("products", "markets", {200: Answer(MarketSerializer(many=True), [examples.MARKET])}, errors=(400,))
+    def get(self, request: Request) -> Response:
+        """Every market, the default one first."""
+        self.query.read(request.query_params)
+        return Response(MarketSerializer(Market.objects.order_by("pk"), many=True).data)
+
+
+def filter_products(market: int, asked: dict[str, Any]) -> ProductQuerySet:
+    """The market's listed products that pass every given filter."""
+    chosen = Product.objects.in_market(market).active()
     for name in CHOICES:
         if asked[name]:
             chosen = chosen.filter(**{f"{name}__in": asked[name]})
@@ -128,20 +142,20 @@ def filter_products(asked: dict[str, Any]) -> ProductQuerySet:
         chosen = chosen.filter(price__gte=asked["min_price"])
     if asked["max_price"] is not None:
         chosen = chosen.filter(price__lte=asked["max_price"])
-    return chosen.search(asked["search"])
+    return chosen.search(asked["search"], market=market)
 
 
 # Written out, because it takes the ORM as long to write it as the database to answer.
 ROWS = f"""
-    SELECT {", ".join(f'"{name}"' for name in PRODUCT_FIELDS)}
+    SELECT {", ".join(f'"{name}"' for name in STORED_FIELDS)}
     FROM catalog_product
-    WHERE id = ANY(%s) AND archived_at IS NULL
+    WHERE market_id = %s AND id = ANY(%s) AND archived_at IS NULL
 """
 
 
-def find_products(ids: list[str]) -> list[dict[str, Any]]:
-    """The listed products with these ids as they are sent, in the order of the ids."""
+def find_products(market: MarketState, ids: list[str]) -> list[dict[str, Any]]:
+    """The market's listed products with these ids as they are sent, in the order of the ids."""
     with connection.cursor() as cursor:
-        cursor.execute(ROWS, [ids])
-        rows = {row[0]: dict(zip(PRODUCT_FIELDS, row, strict=True)) for row in cursor.fetchall()}
-    return [render_product(rows[id]) for id in ids if id in rows]
+        cursor.execute(ROWS, [market.id, ids])
+        rows = {row[0]: dict(zip(STORED_FIELDS, row, strict=True)) for row in cursor.fetchall()}
+    return [render_product(rows[id], market.code) for id in ids if id in rows]

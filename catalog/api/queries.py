@@ -13,7 +13,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.serializers import ChoiceField, Field, IntegerField, ListField, Serializer
 
 from catalog.feeds.attributes import BY_NAME
-from catalog.models import Status
+from catalog.models import MarketState, Status
 from catalog.models.product import SEARCH_CHARS
 
 # Python's own readers accept the digits of every script, 1_000, NaN and endless exponents.
@@ -85,6 +85,22 @@ class AnyText(Field[str, str, str, Any]):
         return data
 
 
+@extend_schema_field({"type": "string", "pattern": "^[-a-zA-Z0-9_]+$", "maxLength": 50, "example": "ae-en"})
+class MarketCode(Field[MarketState, str, str, Any]):
+    """A market by its code, with the version of its products; the default market when it is not given."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(default=lambda: MarketState.of_all()[0], **options)
+
+    def to_internal_value(self, data: str) -> MarketState:
+        markets = MarketState.of_all()
+        found = next((market for market in markets if market.code == data), None)
+        if found is None:
+            codes = ", ".join(market.code for market in markets)
+            raise ValidationError(f'There is no market "{shorten_text(data)}". Use one of these: {codes}.')
+        return found
+
+
 def several_of(child: Any, help_text: str = REPEATED) -> Any:
     """A parameter that may be repeated; an empty list when it is not given."""
     return ListField(child=child, default=list, help_text=help_text)
@@ -136,7 +152,11 @@ class ImportsQuery(PageQuery):
     status = OneOf(Status.values, default=None, help_text="Only imports with this status.")
 
 
-class ProductsQuery(PageQuery):
+class MarketQuery(Query):
+    market = MarketCode(help_text="The code of a market, as in /markets/. Without it, the default market.")
+
+
+class ProductsQuery(PageQuery, MarketQuery):
     condition = several_of(OneOf(BY_NAME["condition"].values))
     gender = several_of(OneOf(BY_NAME["gender"].values))
     availability = several_of(OneOf(BY_NAME["availability"].values))
@@ -155,7 +175,7 @@ class ProductsQuery(PageQuery):
     order = OneOf(("asc", "desc"), default="asc", help_text="`desc` is exactly the reverse of `asc`.")
 
 
-class ProductIdQuery(Query):
+class ProductIdQuery(MarketQuery):
     id = AnyText(
         min_length=1,
         max_length=BY_NAME["id"].limit,

@@ -21,15 +21,17 @@ from catalog.models.fields import MONEY_NAMES, SHARED
 
 # --- products -----------------------------------------------------------------------------------------
 
-PRODUCT_FIELDS = ("id", *SHARED, "extra", "created_at", "updated_at")
+STORED_FIELDS = ("id", *SHARED, "extra", "created_at", "updated_at")
+PRODUCT_FIELDS = (*STORED_FIELDS, "market")
 
 
-def render_product(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of `PRODUCT_FIELDS` as it is sent: amounts with as many decimals as their currency has."""
+def render_product(row: dict[str, Any], market: str) -> dict[str, Any]:
+    """A row of `STORED_FIELDS` and its market's code as they are sent: amounts with the decimals of their currency."""
     row["extra"] = json.loads(row["extra"])
     for name in MONEY_NAMES:
         if row[name] is not None:
             row[name] = str(with_decimals(row[name], row["currency"]))
+    row["market"] = market
     return row
 
 
@@ -59,6 +61,7 @@ ProductSerializer = type(
         "extra": serializers.DictField(help_text="Every other attribute of the item, unchanged."),
         "created_at": serializers.DateTimeField(),
         "updated_at": serializers.DateTimeField(),
+        "market": serializers.CharField(help_text="The code of its market."),
     },
 )
 
@@ -80,6 +83,17 @@ class FilterOptionsSerializer(serializers.Serializer[Any]):
     conditions = serializers.ListField(child=serializers.CharField())
     genders = serializers.ListField(child=serializers.CharField())
     brands = serializers.ListField(child=serializers.CharField())
+
+
+class MarketSerializer(serializers.Serializer[Any]):
+    """A country in one language and currency. What nobody has set is empty."""
+
+    code = serializers.CharField(help_text="What the parameter `market` of other calls takes.")
+    name = serializers.CharField()
+    country = serializers.CharField(allow_blank=True, help_text="ISO 3166; the feed label in Merchant Center.")
+    language = serializers.CharField(allow_blank=True, help_text="BCP 47; the content language in Merchant Center.")
+    currency = serializers.CharField(allow_blank=True, help_text="ISO 4217.")
+    is_default = serializers.BooleanField(help_text="Whether calls without a market are about it.")
 
 
 # --- imports ------------------------------------------------------------------------------------------

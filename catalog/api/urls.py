@@ -39,6 +39,7 @@ urlpatterns = [
     path("product-detail/", products.ProductByQueryView.as_view(), name="product-by-query"),
     path("product-detail/<anything:id>/", products.ProductDetailView.as_view(), name="product-detail"),
     path("filter-options/", products.FilterOptionsView.as_view(), name="filter-options"),
+    path("markets/", products.MarketsView.as_view(), name="markets"),
     path("upload-products/", UploadView.as_view(), name="upload-products"),
     path("imports/", ImportViewSet.as_view({"get": "list_imports"}), name="imports"),
     path("imports/<import_number:pk>/", ImportViewSet.as_view({"get": "retrieve"}), name="import"),

@@ -7,7 +7,7 @@ from django.db import Error, transaction
 
 from catalog.imports.notices import notify_outcome
 from catalog.imports.permissions import still_allowed
-from catalog.imports.sql import column_list, execute, fetch_rows
+from catalog.imports.sql import PRODUCT_OF_CHANGE, column_list, execute, fetch_rows
 from catalog.imports.work.attempts import lost_seconds
 from catalog.imports.work.queue import (
     Task,
@@ -82,8 +82,8 @@ def lay_over(run: ImportRun) -> dict[str, int]:
     archive_products(run)
     counts = settle_conflicts(run)
     if counts["created"] or counts["changed"] or counts["archived"]:
-        CatalogState.bump(run_id=run.pk)
-    return {**counts, "catalog_version": CatalogState.current()}
+        CatalogState.bump(run.market_id, run_id=run.pk)
+    return {**counts, "catalog_version": CatalogState.current(run.market_id)}
 
 
 # Versions begin anew when a product was deleted and another one came by its id; that one the plan did not see.
@@ -99,14 +99,14 @@ def create_products(run: ImportRun) -> None:
         f"""
         WITH done AS (
             INSERT INTO catalog_product
-                (id, {column_list(SHARED)}, extra, pinned, feed_id, version, created_at, updated_at)
+                (market_id, id, {column_list(SHARED)}, extra, pinned, feed_id, version, created_at, updated_at)
             SELECT
-                item.product_id, {column_list(SHARED, "item")}, item.extra, '{{}}', %(feed)s, 1,
+                %(market)s, item.product_id, {column_list(SHARED, "item")}, item.extra, '{{}}', %(feed)s, 1,
                 statement_timestamp(), statement_timestamp()
             FROM catalog_change change
             JOIN catalog_stageditem item ON item.run_id = change.run_id AND item.position = change.position
             WHERE change.run_id = %(run)s AND change.operation = 'create' AND {_NOT_YET}
-            ON CONFLICT (id) DO NOTHING
+            ON CONFLICT (market_id, id) DO NOTHING
             RETURNING id
         )
         UPDATE catalog_change change SET outcome = 'applied', made_at = statement_timestamp()
@@ -115,6 +115,7 @@ def create_products(run: ImportRun) -> None:
         """,
         run=run.pk,
         feed=run.feed_id,
+        market=run.market_id,
     )
 
 
@@ -132,7 +133,7 @@ def change_products(run: ImportRun) -> None:
                 archived_at = NULL, version = product.version + 1, updated_at = now()
             FROM catalog_change change
             WHERE change.run_id = %(run)s AND change.operation IN ('update', 'restore') AND {_NOT_YET}
-                AND product.id = change.product_id AND {_AS_PLANNED}
+                AND {PRODUCT_OF_CHANGE} AND {_AS_PLANNED}
             RETURNING change.id
         )
         UPDATE catalog_change change SET outcome = 'applied', made_at = statement_timestamp()
@@ -140,6 +141,7 @@ def change_products(run: ImportRun) -> None:
         WHERE change.id = done.id
         """,
         run=run.pk,
+        market=run.market_id,
         planned=run.planned_at,
     )
 
@@ -152,7 +154,7 @@ def archive_products(run: ImportRun) -> None:
             SET archived_at = now(), version = product.version + 1, updated_at = now()
             FROM catalog_change change
             WHERE change.run_id = %(run)s AND change.operation = 'archive' AND {_NOT_YET}
-                AND product.id = change.product_id AND {_AS_PLANNED}
+                AND {PRODUCT_OF_CHANGE} AND {_AS_PLANNED}
             RETURNING change.id
         )
         UPDATE catalog_change change SET outcome = 'applied', made_at = statement_timestamp()
@@ -160,6 +162,7 @@ def archive_products(run: ImportRun) -> None:
         WHERE change.id = done.id
         """,
         run=run.pk,
+        market=run.market_id,
         planned=run.planned_at,
     )
 

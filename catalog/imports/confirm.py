@@ -10,7 +10,7 @@ from catalog.errors import NotPossible
 from catalog.imports.notices import notify_needs_review
 from catalog.imports.permissions import require
 from catalog.imports.planning.guards import needs_reason
-from catalog.imports.sql import OF_CHANGED_PRODUCTS, fetch_row
+from catalog.imports.sql import OF_CHANGED_PRODUCTS, PRODUCT_OF_CHANGE, fetch_row
 from catalog.imports.work.queue import Task, enqueue
 from catalog.models import CatalogState, ImportRun, Status
 from events.log import log_event
@@ -75,8 +75,8 @@ def describe_status(run: ImportRun) -> str:
 
 
 def is_current(run: ImportRun) -> bool:
-    """Whether no product at all was changed since the run was planned."""
-    return CatalogState.current() == run.catalog_version
+    """Whether no product of its market at all was changed since the run was planned."""
+    return CatalogState.current(run.market_id) == run.catalog_version
 
 
 def edited_since(run: ImportRun) -> int:
@@ -84,7 +84,7 @@ def edited_since(run: ImportRun) -> int:
     (number,) = fetch_row(
         f"""
         SELECT count(*)
-        FROM catalog_change change LEFT JOIN catalog_product product ON product.id = change.product_id
+        FROM catalog_change change LEFT JOIN catalog_product product ON {PRODUCT_OF_CHANGE}
         WHERE change.run_id = %(run)s AND {OF_CHANGED_PRODUCTS} AND CASE change.operation
             WHEN 'create' THEN product.id IS NOT NULL
             WHEN 'keep' THEN false
@@ -92,6 +92,7 @@ def edited_since(run: ImportRun) -> int:
         END
         """,
         run=run.pk,
+        market=run.market_id,
         planned=run.planned_at,
         changed_ids=run.products_changed_since(),
     )

@@ -22,14 +22,14 @@ def edit_product(product: Product, *, by: Any, fields: Iterable[str] | None = No
     added. Raises `NotAllowed` without permission.
     """
     require(by, "catalog.change_product")
-    stored = "SELECT to_jsonb(product)::text FROM catalog_product product WHERE id = %(id)s FOR UPDATE"
-    earlier = next((row for (row,) in fetch_rows(stored, id=product.pk)), None)
+    stored = "SELECT to_jsonb(product)::text FROM catalog_product product WHERE key = %(key)s FOR UPDATE"
+    earlier = next((row for (row,) in fetch_rows(stored, key=product.pk)), None)
     if not product._state.adding:
         product.version = F("version") + 1
     Model.save(product, update_fields=None if fields is None else {*fields, "version", "updated_at"})
-    CatalogState.bump(product_id=product.pk)
-    execute(_ADD_TO_HISTORY, id=product.pk, earlier=earlier, actor=str(by or ""), fields=_FIELDS)
-    Word.learn("product.id = %(id)s", id=product.pk)
+    CatalogState.bump(product.market_id, product_id=product.id)
+    execute(_ADD_TO_HISTORY, key=product.pk, earlier=earlier, actor=str(by or ""), fields=_FIELDS)
+    Word.learn("product.key = %(key)s", key=product.pk)
     product.refresh_from_db(fields=["version"])
     log_event("edit", by=by, product=product.pk, version=product.version)
 
@@ -38,9 +38,9 @@ _FIELDS = [*(field.attname for field in ItemFields._meta.local_fields), "pinned"
 # PostgreSQL knows best which of two stored values differ. `earlier` is the row from before, null for a new product.
 _ADD_TO_HISTORY = """
     INSERT INTO catalog_change
-        (run_id, product_id, operation, before, after, base_version, outcome, actor, made_at)
+        (run_id, market_id, product_id, operation, before, after, base_version, outcome, actor, made_at)
     SELECT
-        NULL, product.id,
+        NULL, product.market_id, product.id,
         CASE
             WHEN earlier IS NULL THEN 'create'
             WHEN earlier ->> 'archived_at' IS NULL AND product.archived_at IS NOT NULL THEN 'archive'
@@ -56,7 +56,7 @@ _ADD_TO_HISTORY = """
         FROM jsonb_each(earlier) old JOIN jsonb_each(to_jsonb(product)) new USING (key)
         WHERE old.value <> new.value AND key = ANY(%(fields)s)
     ) AS difference
-    WHERE product.id = %(id)s AND (
+    WHERE product.key = %(key)s AND (
         earlier IS NULL OR difference.before IS NOT NULL
         OR (earlier ->> 'archived_at' IS NULL) <> (product.archived_at IS NULL)
     )

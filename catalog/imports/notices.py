@@ -272,7 +272,8 @@ def _added_products(run: ImportRun, most: int) -> list[dict[str, Any]]:
     """The `TABLE_COLUMNS` of the products that the run created, in the order of the file."""
     applied = run.changes.filter(operation=Operation.CREATE, outcome=Outcome.APPLIED).order_by("id")
     ids = list(applied.values_list("product_id", flat=True)[:most])
-    products = {product["id"]: product for product in Product.objects.filter(pk__in=ids).values(*TABLE_COLUMNS)}
+    rows = Product.objects.in_market(run.market_id).filter(id__in=ids).values(*TABLE_COLUMNS)
+    products = {product["id"]: product for product in rows}
     return [products[product_id] for product_id in ids if product_id in products]
 
 

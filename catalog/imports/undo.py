@@ -13,7 +13,7 @@ from catalog.imports.apply import carry_out, lay_over
 from catalog.imports.confirm import describe_status
 from catalog.imports.permissions import require
 from catalog.imports.reports.pages import of_operation
-from catalog.imports.sql import OF_CHANGED_PRODUCTS, column_list, execute, fetch_rows
+from catalog.imports.sql import OF_CHANGED_PRODUCTS, PRODUCT_OF_CHANGE, column_list, execute, fetch_rows
 from catalog.imports.work.queue import Task, enqueue
 from catalog.models import CatalogState, Change, ImportRun, Operation, Outcome, Status
 from catalog.models.fields import SHARED, columns_in_file
@@ -44,11 +44,12 @@ def prospect(run: ImportRun) -> Prospect:
         fetch_rows(
             f"""
             SELECT {_VERDICT}, count(*)
-            FROM catalog_change change LEFT JOIN catalog_product product ON product.id = change.product_id
+            FROM catalog_change change LEFT JOIN catalog_product product ON {PRODUCT_OF_CHANGE}
             WHERE {_APPLIED} AND {OF_CHANGED_PRODUCTS} AND {_VERDICT} <> 'undone'
             GROUP BY 1
             """,
             run=run.pk,
+            market=run.market_id,
             changed_ids=run.products_changed_since(),
         )
     )
@@ -59,7 +60,8 @@ def changes_by_verdict(run: ImportRun, verdict: str) -> QuerySet[Change]:
     """The applied changes that an undo would take back (`undone`), keep (`kept`) or not find (`gone`)."""
     own = f"""(
         SELECT {_VERDICT}
-        FROM (SELECT catalog_change.*) change LEFT JOIN catalog_product product ON product.id = change.product_id
+        FROM (SELECT catalog_change.*) change
+        LEFT JOIN catalog_product product ON product.market_id = change.market_id AND product.id = change.product_id
     )"""
     applied = run.changes.exclude(operation=Operation.KEEP).exclude(outcome=Outcome.CONFLICT)
     if verdict != Outcome.UNDONE and (changed_ids := run.products_changed_since()) is not None:
@@ -129,7 +131,7 @@ def invert_changes(run: ImportRun) -> dict[str, int]:
     restore_changed(run)
     counts = settle_outcomes(run)
     if counts["undone"]:
-        CatalogState.bump(run_id=run.pk)
+        CatalogState.bump(run.market_id, run_id=run.pk)
     return counts
 
 
@@ -155,11 +157,12 @@ def stage_again(run: ImportRun) -> None:
             change.run_id, change.position, change.line, change.product_id, 'valid', '[]',
             {column_list(SHARED, "product")}, product.extra
         FROM catalog_change change
-        JOIN catalog_product product ON product.id = change.product_id
+        JOIN catalog_product product ON {PRODUCT_OF_CHANGE}
         WHERE {_APPLIED} AND change.operation = 'create' AND {_UNTOUCHED}
         ON CONFLICT (run_id, position) DO NOTHING
         """,
         run=run.pk,
+        market=run.market_id,
     )
 
 
@@ -169,7 +172,7 @@ def remove_created(run: ImportRun) -> None:
         WITH done AS (
             DELETE FROM catalog_product product
             USING catalog_change change
-            WHERE {_APPLIED} AND change.operation = 'create' AND product.id = change.product_id AND {_UNTOUCHED}
+            WHERE {_APPLIED} AND change.operation = 'create' AND {PRODUCT_OF_CHANGE} AND {_UNTOUCHED}
             RETURNING change.id
         )
         UPDATE catalog_change change SET outcome = 'undone', made_at = statement_timestamp()
@@ -177,6 +180,7 @@ def remove_created(run: ImportRun) -> None:
         WHERE change.id = done.id
         """,
         run=run.pk,
+        market=run.market_id,
     )
 
 
@@ -198,7 +202,7 @@ def restore_changed(run: ImportRun) -> None:
                 version = product.version + 1, updated_at = now()
             FROM catalog_change change
             WHERE {_APPLIED} AND change.operation IN ('update', 'restore', 'archive')
-                AND product.id = change.product_id AND {_UNTOUCHED}
+                AND {PRODUCT_OF_CHANGE} AND {_UNTOUCHED}
             RETURNING change.id, product.version
         )
         UPDATE catalog_change change
@@ -207,6 +211,7 @@ def restore_changed(run: ImportRun) -> None:
         WHERE change.id = done.id
         """,
         run=run.pk,
+        market=run.market_id,
     )
 
 
@@ -216,12 +221,13 @@ def settle_outcomes(run: ImportRun) -> dict[str, int]:
         f"""
         UPDATE catalog_change change
         SET outcome = CASE
-            WHEN EXISTS (SELECT FROM catalog_product product WHERE product.id = change.product_id) THEN 'kept'
+            WHEN EXISTS (SELECT FROM catalog_product product WHERE {PRODUCT_OF_CHANGE}) THEN 'kept'
             ELSE 'gone'
         END
         WHERE {_APPLIED} AND change.outcome <> 'undone'
         """,
         run=run.pk,
+        market=run.market_id,
     )
     counted = f"SELECT change.outcome, count(*) FROM catalog_change change WHERE {_APPLIED} GROUP BY 1"
     return {"undone": 0, "kept": 0, "gone": 0, **dict(fetch_rows(counted, run=run.pk))}

@@ -5,6 +5,7 @@ from catalog.models.changes import Change, ChangedField, Operation, Outcome
 from catalog.models.feed import Feed, Mode
 from catalog.models.fields import ItemFields
 from catalog.models.idempotency import UploadKey
+from catalog.models.market import DEFAULT_MARKET, Market, MarketState
 from catalog.models.product import Product
 from catalog.models.refused import RefusedFile
 from catalog.models.runs import (
@@ -20,6 +21,7 @@ from catalog.models.runs import (
 from catalog.models.search import Word
 
 __all__ = [
+    "DEFAULT_MARKET",
     "Attempt",
     "CatalogState",
     "CatalogVersion",
@@ -30,6 +32,8 @@ __all__ = [
     "ImportRun",
     "ItemFields",
     "ItemIssue",
+    "Market",
+    "MarketState",
     "Mode",
     "Operation",
     "Outcome",

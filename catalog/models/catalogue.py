@@ -1,52 +1,54 @@
-"""The version of the whole catalogue, and what made each version."""
+"""The version of a market's products, and what made each version."""
 
 from django.db import connection, models
 
+from catalog.models.market import Market
+
 
 class CatalogState(models.Model):
-    """One row. `version` grows whenever any product changes: the key of everything cached about the catalogue."""
+    """A row for each market. `version` grows whenever any of its products changes: the key of everything cached."""
 
-    id = models.SmallIntegerField(primary_key=True, default=1)
+    market = models.OneToOneField(Market, models.CASCADE, primary_key=True, related_name="state")
     version = models.BigIntegerField(default=0)
 
     class Meta:
         default_permissions = ()
-        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="catalog_state_one_row")]
 
     def __str__(self) -> str:
         return f"catalogue version {self.version}"
 
     @classmethod
-    def current(cls) -> int:
-        """The version now; 0 before the first change. Asked by every call that reads products: written out for them."""
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT version FROM catalog_catalogstate")
-            row = cursor.fetchone()
-        return int(row[0]) if row else 0
+    def current(cls, market: int) -> int:
+        """The market's version now; 0 before the first change."""
+        return cls.objects.filter(market=market).values_list("version", flat=True).first() or 0
 
     @classmethod
-    def bump(cls, *, run_id: int | None = None, product_id: str = "") -> None:
+    def bump(cls, market: int, *, run_id: int | None = None, product_id: str = "") -> None:
         """Call in the transaction that changes products, with the import that does, or the one product."""
         with connection.cursor() as cursor:
-            cursor.execute(cls._BUMP, {"run": run_id, "product": product_id})
+            cursor.execute(cls._BUMP, {"market": market, "run": run_id, "product": product_id})
 
     # From here to the commit the row is locked: versions are in the order of commits, and what made each is written.
     _BUMP = """
         WITH made AS (
-            INSERT INTO catalog_catalogstate (id, version)
-            VALUES (1, COALESCE((SELECT max(version) FROM catalog_catalogversion), 0) + 1)
-            ON CONFLICT (id) DO UPDATE SET version = catalog_catalogstate.version + 1
-            RETURNING version
+            INSERT INTO catalog_catalogstate (market_id, version)
+            VALUES (%(market)s, COALESCE(
+                (SELECT max(version) FROM catalog_catalogversion WHERE market_id = %(market)s), 0
+            ) + 1)
+            ON CONFLICT (market_id) DO UPDATE SET version = catalog_catalogstate.version + 1
+            RETURNING market_id, version
         )
-        INSERT INTO catalog_catalogversion (version, run_id, product_id)
-        SELECT version, %(run)s, %(product)s FROM made
+        INSERT INTO catalog_catalogversion (market_id, version, run_id, product_id)
+        SELECT market_id, version, %(run)s, %(product)s FROM made
     """
 
 
 class CatalogVersion(models.Model):
-    """What made a version of the catalogue: an import, an edit of one product, or, with neither, something else."""
+    """What made a version of a market's products: an import, an edit of one, or, with neither, something else."""
 
-    version = models.BigIntegerField(primary_key=True)
+    pk = models.CompositePrimaryKey("market_id", "version")
+    market = models.ForeignKey(Market, models.CASCADE, related_name="+", db_index=False)
+    version = models.BigIntegerField()
     run = models.ForeignKey("catalog.ImportRun", models.CASCADE, related_name="+", db_index=False, null=True)
     product_id = models.TextField(db_collation="C", blank=True, default="")
 
@@ -61,12 +63,15 @@ class CatalogVersion(models.Model):
 
     _PRODUCTS_CHANGED_SINCE = """
         WITH made AS (
-            SELECT run_id, product_id FROM catalog_catalogversion WHERE version > %(since)s
+            SELECT run_id, product_id FROM catalog_catalogversion
+            WHERE market_id = %(market)s AND version > %(since)s
         ), known AS (
             SELECT count(*) AS versions FROM made WHERE run_id IS NOT NULL OR product_id <> ''
         )
         SELECT
-            known.versions = COALESCE((SELECT version FROM catalog_catalogstate), 0) - %(since)s,
+            known.versions = COALESCE(
+                (SELECT version FROM catalog_catalogstate WHERE market_id = %(market)s), 0
+            ) - %(since)s,
             ARRAY(
                 SELECT product_id FROM made WHERE product_id <> ''
                 UNION ALL
@@ -78,13 +83,15 @@ class CatalogVersion(models.Model):
     """
 
     @classmethod
-    def products_changed_since(cls, version: int, *, except_by_run: int) -> list[str] | None:
-        """The ids of all products that anything but this run may have changed since `version`; some more than once.
+    def products_changed_since(cls, market: int, version: int, *, except_by_run: int) -> list[str] | None:
+        """The ids of all products of the market that anything but this run may have changed since `version`; some more
+        than once.
 
         None when there are more than `MAX_LISTED_PRODUCTS`, or when a version does not say what made it.
         """
+        enough = cls.MAX_LISTED_PRODUCTS + 1
+        values = {"market": market, "since": version, "run": except_by_run, "enough": enough}
         with connection.cursor() as cursor:
-            enough = cls.MAX_LISTED_PRODUCTS + 1
-            cursor.execute(cls._PRODUCTS_CHANGED_SINCE, {"since": version, "run": except_by_run, "enough": enough})
+            cursor.execute(cls._PRODUCTS_CHANGED_SINCE, values)
             all_known, ids = cursor.fetchone()
         return ids if all_known and len(ids) < enough else None

@@ -5,6 +5,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from catalog.models.fields import exact_json_field
+from catalog.models.market import DEFAULT_MARKET, Market
 
 
 class Operation(models.TextChoices):
@@ -41,6 +42,17 @@ class Change(models.Model):
     """
 
     run = models.ForeignKey("catalog.ImportRun", models.CASCADE, related_name="changes", db_index=False, null=True)
+    # That of the run's feed. Without a constraint, which would be checked row by row, and an index, since who looks for
+    # a product's changes asks for its id first.
+    market = models.ForeignKey(
+        Market,
+        models.DO_NOTHING,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+        default=DEFAULT_MARKET,
+        db_default=DEFAULT_MARKET,
+    )
     product_id = models.TextField(db_collation="C")
     operation = models.TextField(choices=Operation)
     before = exact_json_field(default=dict)

@@ -12,6 +12,10 @@ from catalog.feeds.attributes import BY_ALIAS, BY_NAME
 from catalog.feeds.cleaning.check import Rules
 from catalog.feeds.reading.encodings import TABLE_ENCODINGS, UTF_8
 from catalog.feeds.reading.settings import FileSettings
+from catalog.models.market import DEFAULT_MARKET, Market
+
+# Of ASCII: an id with it still fits into every index.
+PREFIX_CHARS = 20
 
 
 class Mode(models.TextChoices):
@@ -59,6 +63,24 @@ class Feed(models.Model):
 
     name = models.TextField(_("name"))
     slug = models.SlugField(_("short name"), unique=True, help_text=_("For the command line: import_feed --feed …"))
+    market = models.ForeignKey(
+        Market,
+        models.PROTECT,
+        related_name="feeds",
+        verbose_name=_("market"),
+        default=DEFAULT_MARKET,
+        db_default=DEFAULT_MARKET,
+        help_text=_("Its imports change the products of this market alone. It stays once the feed has an import."),
+    )
+    prefix = models.CharField(
+        _("prefix of ids"),
+        max_length=PREFIX_CHARS,
+        blank=True,
+        default="",
+        db_default="",
+        validators=[RegexValidator(r"\A[A-Za-z0-9._-]*\Z", _("Letters, digits, points and - _ alone, as in kering-."))],
+        help_text=_("Put before each id in its files, for example kering-, so that two suppliers may use one id."),
+    )
     mode = models.TextField(_("mode"), choices=Mode, default=Mode.UPDATE, help_text=_("Proposed for each new import."))
     auto_apply = models.BooleanField(
         _("apply without asking"), default=False, help_text=_("Apply an import as soon as its plan is made.")
@@ -177,16 +199,30 @@ class Feed(models.Model):
                 condition=models.Q(table_encoding__in=TABLE_ENCODINGS), name="feed_table_encoding_known"
             ),
             models.CheckConstraint(condition=models.Q(mode__in=Mode.values), name="feed_mode_known"),
+            # Product refers to both, so that it is in the market of its feed.
+            models.UniqueConstraint(fields=["id", "market"], name="feed_in_one_market"),
         ]
 
     def __str__(self) -> str:
         return self.name
 
+    def clean(self) -> None:
+        before = Feed.objects.filter(pk=self.pk).values_list("market", flat=True).first()
+        if before not in (None, self.market_id) and self.runs.exists():
+            raise ValidationError(
+                {"market": _("This feed has imports in another market. Add a feed for this market instead.")}
+            )
+
+    def id_in_file(self, product_id: str) -> str:
+        """The id as this feed's files have it."""
+        return product_id.removeprefix(self.prefix)
+
     @property
     def rules(self) -> Rules:
         """How its items are read."""
         today = timezone.localdate().isoformat()
-        return Rules(self.default_currency, self.base_url, self.domain.lower(), self._alias_pairs, today)
+        domain = self.domain.lower()
+        return Rules(self.default_currency, self.base_url, domain, self._alias_pairs, today, prefix=self.prefix)
 
     @property
     def file_settings(self) -> FileSettings:

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from catalog.models.catalogue import CatalogState
 from catalog.models.feed import Feed
 from catalog.models.fields import ItemFields
+from catalog.models.market import DEFAULT_MARKET, Market
 from catalog.models.runs import WORDS_DUE
 from catalog.models.search import PUNCTUATION, AnyOf, NotIndexed, Word, beginning_with
 
@@ -37,6 +38,10 @@ class ProductQuerySet(models.QuerySet["Product"]):
         """Products on sale or soon to be: for every list but the archive."""
         return self.filter(archived_at=None)
 
+    def in_market(self, market: int) -> "ProductQuerySet":
+        """Products of one market: for every list, since an id may be in several markets."""
+        return self.filter(market=market)
+
     def of_brands(self, brands: Iterable[str]) -> "ProductQuerySet":
         """Products of one of these brands, each as it is written. For the list's filter."""
         wanted = models.Q()
@@ -45,26 +50,27 @@ class ProductQuerySet(models.QuerySet["Product"]):
             wanted |= models.Q(brand_key=brand[:KEY_CHARS], **whole)
         return self.filter(wanted)
 
-    def search(self, words: str) -> "ProductQuerySet":
-        """Products with every word, or a word that begins so, in their searchable text. For every search box.
+    def search(self, words: str, *, market: int) -> "ProductQuerySet":
+        """The market's products with every word, or a word that begins so, in their searchable text. For every search
+        box.
 
-        Each word that no product has is taken as the known word that is most like it.
+        Each word that no product of the market has is taken as its known word that is most like it.
         """
         terms = [word for word in words[:SEARCH_CHARS].replace("\x00", " ").split() if any(map(str.isalnum, word))]
         if not terms:
-            return self.none() if words.strip() else self
-        indexed, unindexed = _search_queries(terms)
-        return self.with_words(*indexed, unindexed=unindexed) if indexed else self.none()
+            return self.none() if words.strip() else self.in_market(market)
+        indexed, unindexed = _search_queries(terms, market)
+        return self.in_market(market).with_words(*indexed, unindexed=unindexed) if indexed else self.none()
 
     def some_ids(self, count: int) -> list[str]:
-        """Those of so many of them, whichever are found first.
+        """Those of so many of them, products of one market, whichever are found first.
 
         Planned as if all were wanted: for the sake of a few PostgreSQL reads the table instead of an index, and to its
         end when there are none.
         """
         if self.query.is_empty():
             return []
-        sql, values = self.order_by().values_list("pk").query.sql_with_params()
+        sql, values = self.order_by().values_list("id").query.sql_with_params()
         with connection.cursor() as cursor:
             cursor.execute(f"WITH found (id) AS MATERIALIZED ({sql}) SELECT id FROM found LIMIT %s", [*values, count])
             return [id for (id,) in cursor.fetchall()]
@@ -81,27 +87,29 @@ class ProductQuerySet(models.QuerySet["Product"]):
         return self
 
 
-def _search_queries(terms: list[str]) -> tuple[list[SearchQuery], list[SearchQuery]]:
+def _search_queries(terms: list[str], market: int) -> tuple[list[SearchQuery], list[SearchQuery]]:
     """What finds the terms, after correcting the misspelled ones: the queries for the index, and the other ones.
 
-    None at all when no product has one of the terms, or a word like it.
+    None at all when no product of the market has one of the terms, or a word like it.
 
     The index makes a list of all products for each beginning of a word, which takes longer than anything else. So the
     words themselves are asked for where they can be named. When one term has few products, the beginnings are looked
     for in these few alone.
     """
-    known = Word.begun_by(terms, incomplete=WORDS_DUE)
+    known = Word.begun_by(market, terms, incomplete=WORDS_DUE)
     # One letter or digit is taken as it is: many words begin so, and none is like it.
     meant = {
         term
-        if len(term) < 2 or term in known or Product.objects.with_words(beginning_with(term)).some_ids(1)
-        else Word.nearest(term)
+        if len(term) < 2
+        or term in known
+        or Product.objects.in_market(market).with_words(beginning_with(term)).some_ids(1)
+        else Word.nearest(market, term)
         for term in terms
     }
     if not all(meant):
         return [], []
     if corrected := meant.difference(terms):
-        known |= Word.begun_by(list(corrected), incomplete=WORDS_DUE)
+        known |= Word.begun_by(market, list(corrected), incomplete=WORDS_DUE)
     ordered = sorted(meant, key=lambda term: (known[term].products if term in known else MIN_INDEXED_PRODUCTS, term))
     queries: list[SearchQuery] = []
     for term in ordered:
@@ -113,19 +121,38 @@ def _search_queries(terms: list[str]) -> tuple[list[SearchQuery], list[SearchQue
 
 
 def _list_index(field: str, *, name: str, include: Sequence[str] = ()) -> models.Index:
-    """Products on the list in the order of the field, ties by id: any page is found in the index alone."""
-    return models.Index(field, "id", include=include, condition=models.Q(archived_at=None), name=name)
+    """A market's products on the list in the order of the field, ties by id: any page is found in the index alone."""
+    return models.Index("market", field, "id", include=include, condition=models.Q(archived_at=None), name=name)
 
 
 class Product(ItemFields):
-    """One sellable item, keyed by the feed's id.
+    """One sellable item of one market, which knows it by the feed's id. Another market may have a product with this id.
 
     `version` grows by one with every change, whoever makes it: a plan made for one version is not applied to another.
     """
 
-    id = models.TextField(_("id"), primary_key=True, db_collation="C")
+    key = models.BigAutoField(primary_key=True)
+    # A constraint over both (migration 0013) refers to the feed: a product is in the market of its feed.
+    market = models.ForeignKey(
+        Market,
+        models.PROTECT,
+        related_name="products",
+        verbose_name=_("market"),
+        db_constraint=False,
+        db_index=False,  # the indexes below begin with it
+        default=DEFAULT_MARKET,
+        db_default=DEFAULT_MARKET,
+        editable=False,
+    )
+    id = models.TextField(_("id"), db_collation="C")
     feed = models.ForeignKey(
-        Feed, models.PROTECT, related_name="products", verbose_name=_("feed"), null=True, blank=True
+        Feed,
+        models.PROTECT,
+        related_name="products",
+        verbose_name=_("feed"),
+        null=True,
+        blank=True,
+        db_constraint=False,
     )
     version = models.PositiveIntegerField(default=1, editable=False)
     pinned = ArrayField(
@@ -160,7 +187,7 @@ class Product(ItemFields):
             GinIndex("search", name="product_search"),
             # /list-products/ by id and the number of its products, whatever the filters, without touching the table
             models.Index(
-                fields=["id"],
+                fields=["market", "id"],
                 include=["condition", "gender", "availability", "brand_key", "price"],
                 condition=models.Q(archived_at=None),
                 name="product_listed",
@@ -175,6 +202,8 @@ class Product(ItemFields):
             _list_index("updated_at", name="product_by_updated"),
         ]
         constraints = [
+            # imports find their products by it
+            models.UniqueConstraint(fields=["market", "id"], name="product_one_per_market"),
             models.CheckConstraint(condition=~models.Q(id=""), name="product_id_not_empty"),
             models.CheckConstraint(
                 condition=models.Q(price__gt=0) | models.Q(price=None), name="product_price_positive"
@@ -189,27 +218,33 @@ class Product(ItemFields):
         raise TypeError("Save a product with its history: catalog.imports.edit.edit_product(product, by=…).")
 
     @classmethod
-    def brands(cls) -> list[str]:
-        """Every brand of an active product, sorted: one step in the index for each, however many products it has."""
+    def brands(cls, market: int) -> list[str]:
+        """Every brand of the market's active products, sorted: one step in the index for each, however many have it."""
         with connection.cursor() as cursor:
-            cursor.execute("""
+            cursor.execute(
+                """
                 WITH RECURSIVE step AS (
-                    SELECT min(brand_key) AS key FROM catalog_product WHERE archived_at IS NULL AND brand_key > ''
+                    SELECT min(brand_key) AS key FROM catalog_product
+                    WHERE market_id = %(market)s AND archived_at IS NULL AND brand_key > ''
                     UNION ALL
                     SELECT (
-                        SELECT min(brand_key) FROM catalog_product WHERE archived_at IS NULL AND brand_key > step.key
+                        SELECT min(brand_key) FROM catalog_product
+                        WHERE market_id = %(market)s AND archived_at IS NULL AND brand_key > step.key
                     )
                     FROM step WHERE step.key IS NOT NULL
                 )
                 SELECT key FROM step WHERE key IS NOT NULL
-            """)
+                """,
+                {"market": market},
+            )
             keys = {key for (key,) in cursor.fetchall()}
         cut = {key for key in keys if len(key) == KEY_CHARS}
-        whole = cls.objects.active().filter(brand_key__in=cut).order_by().values_list("brand", flat=True).distinct()
+        products = cls.objects.in_market(market).active()
+        whole = products.filter(brand_key__in=cut).order_by().values_list("brand", flat=True).distinct()
         return sorted((keys - cut).union(whole if cut else ()))
 
 
 @receiver(post_delete, sender=Product)
 def _product_removed(instance: Product, **_signal: Any) -> None:
     """No operation removes a product that it has not made. What is removed in the shell is a change all the same."""
-    CatalogState.bump(product_id=instance.pk)
+    CatalogState.bump(instance.market_id, product_id=instance.id)

@@ -237,7 +237,12 @@ class ImportRun(models.Model):
 
     def products_changed_since(self) -> list[str] | None:
         """The products that others changed since the plan was begun, or applied; None when too many to list."""
-        return CatalogVersion.products_changed_since(self.catalog_version, except_by_run=self.pk)
+        return CatalogVersion.products_changed_since(self.market_id, self.catalog_version, except_by_run=self.pk)
+
+    @property
+    def market_id(self) -> int:
+        """The market whose products it changes: its feed's, which stays."""
+        return self.feed.market_id
 
     @property
     def is_busy(self) -> bool:

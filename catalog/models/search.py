@@ -12,6 +12,8 @@ from django.contrib.postgres.search import SearchQuery
 from django.db import connection, models, transaction
 from django.db.models import Func
 
+from catalog.models.market import Market
+
 # One letter wrong, missing or too much in a word of five.
 LIKE_ENOUGH = 0.4
 # So many words of one beginning are looked at, to learn about how many products have them.
@@ -39,7 +41,7 @@ class Beginning:
 
 
 class Word(models.Model):
-    """A word that some product has in its searchable text. Of one with digits, what is before the first, and a 0.
+    """A word that some product of a market has in its searchable text. Of one with digits, what is before and a 0.
 
     A number is no misspelling of another one, and a million ids would be most of the table.
 
@@ -47,7 +49,9 @@ class Word(models.Model):
     What is missing here is found all the same, but nothing else is taken for it.
     """
 
-    word = models.TextField(primary_key=True, db_collation="C")
+    pk = models.CompositePrimaryKey("market_id", "word")
+    market = models.ForeignKey(Market, models.CASCADE, related_name="+", db_index=False)
+    word = models.TextField(db_collation="C")
     # About how many have it, as of the last night or when the word came: for choosing the quicker way to search.
     products = models.IntegerField(default=0)
 
@@ -74,7 +78,7 @@ class Word(models.Model):
         with connection.cursor() as cursor:
             cursor.execute(
                 f"""
-                INSERT INTO catalog_word (word, products) {_WORDS.format(products)} ORDER BY word
+                INSERT INTO catalog_word (market_id, word, products) {_WORDS.format(products)} ORDER BY market_id, word
                 ON CONFLICT DO NOTHING
                 """,
                 values,
@@ -86,19 +90,21 @@ class Word(models.Model):
         with connection.cursor() as cursor:
             cursor.execute(f"""
                 WITH found AS ({_WORDS.format("true")}), learnt AS (
-                    INSERT INTO catalog_word (word, products) SELECT * FROM found ORDER BY word
-                    ON CONFLICT (word) DO UPDATE SET products = EXCLUDED.products
+                    INSERT INTO catalog_word (market_id, word, products) SELECT * FROM found ORDER BY market_id, word
+                    ON CONFLICT (market_id, word) DO UPDATE SET products = EXCLUDED.products
                     WHERE catalog_word.products <> EXCLUDED.products
                 )
-                SELECT word FROM catalog_word AS known
-                WHERE NOT EXISTS (SELECT FROM found WHERE found.word = known.word)
+                SELECT market_id, word FROM catalog_word AS known
+                WHERE NOT EXISTS (
+                    SELECT FROM found WHERE found.market_id = known.market_id AND found.word = known.word
+                )
             """)
-            return cls._forget([word for (word,) in cursor.fetchall()])
+            return cls._forget(cursor.fetchall())
 
     @classmethod
     @transaction.atomic
-    def _forget(cls, words: list[str]) -> int:
-        """Unless a product has got one of them meanwhile.
+    def _forget(cls, unused: list[tuple[int, str]]) -> int:
+        """Forget these words of markets, unless a product has got one of them meanwhile.
 
         Nobody learns while this looks: what is known already is not written again, and would be forgotten here.
         """
@@ -106,17 +112,24 @@ class Word(models.Model):
             cursor.execute("LOCK TABLE catalog_word IN SHARE ROW EXCLUSIVE MODE")
             cursor.execute(
                 """
-                DELETE FROM catalog_word USING unnest(%(words)s::text[], %(queries)s::tsquery[]) AS unused (word, query)
-                WHERE catalog_word.word = unused.word
-                    AND NOT EXISTS (SELECT FROM catalog_product WHERE search @@ unused.query)
+                DELETE FROM catalog_word
+                USING unnest(%(markets)s::int[], %(words)s::text[], %(queries)s::tsquery[])
+                    AS unused (market, word, query)
+                WHERE market_id = unused.market AND catalog_word.word = unused.word AND NOT EXISTS (
+                    SELECT FROM catalog_product WHERE search @@ unused.query AND market_id = unused.market
+                )
                 """,
-                {"words": words, "queries": [f"{quoted(word.rstrip(DIGITS))}:*" for word in words]},
+                {
+                    "markets": [market for market, _word in unused],
+                    "words": [word for _market, word in unused],
+                    "queries": [f"{quoted(word.rstrip(DIGITS))}:*" for _market, word in unused],
+                },
             )
             return int(cursor.rowcount)
 
     @classmethod
-    def begun_by(cls, terms: list[str], *, incomplete: str) -> dict[str, Beginning]:
-        """What is known of the words that begin with each term; nothing of a term that no known word begins with.
+    def begun_by(cls, market: int, terms: list[str], *, incomplete: str) -> dict[str, Beginning]:
+        """What is known of the market's words that begin with each term; nothing of a term that none begins with.
 
         `incomplete` is a condition in SQL: whether some words of products may not be known yet.
         """
@@ -131,26 +144,33 @@ class Word(models.Model):
                     sum(products)::int
                 FROM unnest(%(terms)s) AS term, LATERAL (
                     SELECT word, products FROM catalog_word
-                    WHERE word >= lower(term) AND word < lower(term) || chr(1114111)
+                    WHERE market_id = %(market)s AND word >= lower(term) AND word < lower(term) || chr(1114111)
                     ORDER BY word LIMIT %(looked_at)s
                 ) AS known
                 GROUP BY term
                 """,
-                {"terms": terms, "named": WORDS_NAMED, "digits": f"%{DIGITS}", "looked_at": WORDS_LOOKED_AT},
+                {
+                    "market": market,
+                    "terms": terms,
+                    "named": WORDS_NAMED,
+                    "digits": f"%{DIGITS}",
+                    "looked_at": WORDS_LOOKED_AT,
+                },
             )
             return {term: Beginning(words, products) for term, words, products in cursor.fetchall()}
 
     @classmethod
-    def nearest(cls, term: str) -> str:
-        """The known word that is most like the term; "" when none is like it."""
+    def nearest(cls, market: int, term: str) -> str:
+        """The market's known word that is most like the term; "" when none is like it."""
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT set_config('pg_trgm.word_similarity_threshold', %s, true)", [f"{LIKE_ENOUGH}"])
             cursor.execute(
                 """
-                SELECT word FROM catalog_word WHERE %(term)s <%% word AND word NOT LIKE %(digits)s
+                SELECT word FROM catalog_word
+                WHERE market_id = %(market)s AND %(term)s <%% word AND word NOT LIKE %(digits)s
                 ORDER BY similarity(word, %(term)s) DESC, word LIMIT 1
                 """,
-                {"term": term, "digits": f"%{DIGITS}"},
+                {"market": market, "term": term, "digits": f"%{DIGITS}"},
             )
             found = cursor.fetchone()
         return found[0] if found else ""
@@ -182,12 +202,13 @@ def beginning_with(term: str) -> SearchQuery:
     return SearchQuery(f"{words}:*", config="simple", search_type="raw")
 
 
-# Each word once, of the products for which a condition holds.
+# Each word of a market once, of the products for which a condition holds.
 _WORDS = """
     SELECT
+        product.market_id,
         CASE WHEN found ~ '[0-9]' THEN substring(found FROM '^[^0-9]+') || '0' ELSE found END AS word,
         count(*)
     FROM catalog_product AS product, unnest(tsvector_to_array(product.search)) AS found
     WHERE found !~ '^[0-9]' AND {}
-    GROUP BY word
+    GROUP BY 1, 2
 """

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlencode
 
 from django import template
 from django.contrib.admin.utils import quote
@@ -10,7 +11,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from catalog.models import ImportRun
+from catalog.models import ImportRun, Market
 
 register = template.Library()
 
@@ -18,10 +19,11 @@ register = template.Library()
 DOT_IDS = {".": "_2E", "..": "_2E_2E"}
 
 
-@register.filter
-def product_url(product_id: str) -> str:
-    """The product's page in the admin, whatever characters its id has."""
-    return reverse("admin:catalog_product_change", args=[DOT_IDS.get(product_id) or quote(product_id)])
+@register.simple_tag
+def product_url(product_id: str, market: Market, page: str = "change") -> str:
+    """The product's page in the admin, whatever characters its id has. Only the default market is not named."""
+    url = reverse(f"admin:catalog_product_{page}", args=[DOT_IDS.get(product_id) or quote(product_id)])
+    return url if market.is_default else f"{url}?{urlencode({'market': market.code})}"
 
 
 @register.filter

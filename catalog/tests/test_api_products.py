@@ -16,7 +16,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from catalog.api.serializers import PRODUCT_FIELDS, ProductSerializer
-from catalog.models import CatalogState, Product
+from catalog.models import DEFAULT_MARKET, CatalogState, Product
 from catalog.tests.api import LIST, client, ids, product
 from catalog.tests.factories import edit
 from catalog.version_cache import compute_once
@@ -411,7 +411,7 @@ def test_who_asks_meanwhile_waits_for_the_number_and_does_not_count_too() -> Non
         return 7
 
     with ThreadPoolExecutor(4) as threads:
-        asked = [threads.submit(compute_once, 1, "number", count) for _ in range(4)]
+        asked = [threads.submit(compute_once, DEFAULT_MARKET, 1, "number", count) for _ in range(4)]
     assert [one.result() for one in asked] == [7] * 4
     assert len(counted) == 1
 

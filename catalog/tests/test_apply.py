@@ -162,7 +162,7 @@ def test_a_product_made_by_hand_since_stays_as_it_is(feed: Feed) -> None:
     add_product(id="1", title="By hand")
     execute(run)
     assert counts(run) == {"items": 2, "created": 1, "conflict": 1}
-    assert Product.objects.get(pk="1").title == "By hand"
+    assert Product.objects.get(id="1").title == "By hand"
 
 
 def test_a_product_archived_or_restored_since_is_a_conflict(feed: Feed) -> None:
@@ -255,7 +255,7 @@ def test_a_commit_whose_answer_was_lost_is_not_repeated(feed: Feed, monkeypatch:
             apply(again(run))
     apply(again(run))
     assert counts(run) == {"items": 1, "created": 1}
-    assert (run.status, version(), Product.objects.get(pk="2").version) == (Status.APPLIED, before + 1, 1)
+    assert (run.status, version(), Product.objects.get(id="2").version) == (Status.APPLIED, before + 1, 1)
 
 
 @pytest.fixture
@@ -321,7 +321,7 @@ def test_nobody_sees_an_import_half_applied(feed: Feed) -> None:
     before = catalogue()
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
-            Product.objects.select_for_update().get(pk="missing")  # the archiving, which comes last, waits for it
+            Product.objects.select_for_update().get(id="missing")  # the archiving, which comes last, waits for it
             applying = pool.submit(at_once, lambda: apply(run))
             wait_until(somebody_waits)
             assert catalogue() == before

@@ -181,7 +181,7 @@ def aged(feed: Feed, other_feed: Feed) -> ImportRun:
     edit("00001", title="By hand")
     edit("00002")
     add_product(id="new")
-    Product.objects.get(pk="00003").delete()
+    Product.objects.get(id="00003").delete()
     applied(allow_changes(other_feed), item("00004", size="M"), item("another"))
     return run
 

@@ -127,7 +127,7 @@ def test_a_price_in_another_currency_is_another_price(feed: Feed, price: str) ->
 
 def test_a_first_currency_is_no_change_of_price(feed: Feed) -> None:
     applied(feed, *WAS, mode="sync")
-    Product.objects.filter(pk__lt="00020").update(currency="", price=None)
+    Product.objects.filter(id__lt="00020").update(currency="", price=None)
     assert planned(feed, *WAS, mode="sync").holds == []
 
 

@@ -19,7 +19,7 @@ from catalog.tests.pages import active_parts, browser, text_of, texts, tree
 
 
 def of(product_id: str = "1") -> History:
-    return product_history(Product.objects.get(pk=product_id))
+    return product_history(Product.objects.get(id=product_id))
 
 
 def setters(told: History) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def test_an_empty_value_clears(feed: Feed, name: str) -> None:
 def test_an_attribute_absent_from_the_file_keeps_what_is_known(feed: Feed) -> None:
     applied(feed, item("1", color="Red"), item("2", color="Blue"))
     applied(feed, item("1", title="Coat"))
-    assert Product.objects.get(pk="1").color == "Red"
+    assert Product.objects.get(id="1").color == "Red"
 
 
 def test_what_a_person_set_is_kept_too(feed: Feed) -> None:

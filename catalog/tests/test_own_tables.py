@@ -181,7 +181,7 @@ def test_what_a_person_changed_in_the_table_is_changed(feed: Feed) -> None:
             row |= {"price": "1.500", "title": "'=2", "extra": '{"c:heel": "9 cm", "a": [1.50, {"b": null}]}'}
 
     run = execute(imported(feed, rewritten(exported(SafeCSV), change)))
-    product = Product.objects.get(pk="1")
+    product = Product.objects.get(id="1")
     assert counts(run) == {"items": 2, "changed": 1, "unchanged": 1}
     assert (f"{product.price}", product.currency, product.title) == ("1.500", "KWD", "=2")
     assert product.extra == {"c:heel": "9 cm", "a": [1.5, {"b": None}]}

@@ -49,7 +49,7 @@ def test_what_another_feed_archived_stays_archived(feed: Feed, allowed: Feed) ->
     edit("00001", archived_at=timezone.now())
     run = applied(allowed, *items(3, title="Other"))
     assert counts(run) == {"items": 3, "changed": 2, "existing": 1}
-    assert Product.objects.get(pk="00001").archived_at
+    assert Product.objects.get(id="00001").archived_at
 
 
 def test_a_product_without_a_feed_may_be_taken_over(feed: Feed, other_feed: Feed) -> None:

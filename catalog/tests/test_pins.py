@@ -54,12 +54,12 @@ def test_a_pinned_field_that_is_the_same_is_not_mentioned(pinned: Feed) -> None:
 def test_a_product_comes_back_from_the_archive_with_its_pins(pinned: Feed) -> None:
     applied(pinned, item("2"), mode="sync")
     run = applied(pinned, item("1", title="Theirs", color="Red", note="n"))
-    assert (title_of("1"), Product.objects.get(pk="1").color) == ("Mine", "Red")
+    assert (title_of("1"), Product.objects.get(id="1").color) == ("Mine", "Red")
     assert (change(run, "1").operation, change(run, "1").outcome) == ("restore", "applied")
 
 
 def title_of(product_id: str) -> str:
-    return Product.objects.get(pk=product_id).title
+    return Product.objects.get(id=product_id).title
 
 
 @pytest.mark.parametrize(

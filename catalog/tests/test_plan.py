@@ -54,7 +54,7 @@ def test_a_mode_decides_what_becomes_of_known_ids(feed: Feed, mode: str, expecte
 def test_the_last_of_several_items_with_one_id_wins(feed: Feed) -> None:
     run = execute(planned(feed, item("1", color="Red"), item("2"), item("1", color="Blue"), item("1", color="Green")))
     assert counts(run) == {"items": 4, "created": 2, "duplicate": 2}
-    assert Product.objects.get(pk="1").color == "Green"
+    assert Product.objects.get(id="1").color == "Green"
     issue = run.issues.get()
     assert (issue.code, issue.count) == ("id.duplicate", 2)
     assert [example["line"] for example in issue.examples] == [2, 4]
@@ -120,13 +120,13 @@ def test_an_attribute_is_cleared_only_where_the_file_speaks_of_it(
     assert counts(silent) == {"items": 1, "unchanged": 1}
     assert Product.objects.values_list(name, flat=True).get() == kept
     applied(feed, item("1"), item("2", **{name: value}))
-    assert Product.objects.values_list(name, flat=True).get(pk="1") == empty
+    assert Product.objects.values_list(name, flat=True).get(id="1") == empty
 
 
 def test_an_extra_name_is_cleared_only_where_the_file_speaks_of_it(feed: Feed) -> None:
     applied(feed, item("1", c__heel="70", note="n", unit_pricing_measure="1 l"))
     applied(feed, item("1", note="m"), item("2", c__heel="80"))
-    assert Product.objects.get(pk="1").extra == {"note": "m", "unit_pricing_measure": "1 l"}
+    assert Product.objects.get(id="1").extra == {"note": "m", "unit_pricing_measure": "1 l"}
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_what_comes_by_another_name_is_cleared_only_where_the_file_speaks_of_it(
     applied(feed, item("1"))
     assert [*Product.objects.values_list("ios_url", "extra")] == [(column, extra)]
     applied(feed, item("1"), with_it[1])
-    assert Product.objects.values_list("ios_url", "extra").get(pk="1") == ("", {})
+    assert Product.objects.values_list("ios_url", "extra").get(id="1") == ("", {})
 
 
 @pytest.mark.parametrize("speaks", [{"price": "free", "color": "Red"}, {"title": "Twice", "color": "Red"}])
@@ -195,9 +195,9 @@ def test_sync_archives_what_is_missing_of_its_own_feed_only(feed: Feed, other_fe
 def test_sync_archives_only_once(feed: Feed) -> None:
     applied(feed, item("1"), item("2"))
     applied(feed, item("1"), mode=Mode.SYNC)
-    archived_at = Product.objects.get(pk="2").archived_at
+    archived_at = Product.objects.get(id="2").archived_at
     assert counts(applied(feed, item("1"), mode=Mode.SYNC)) == {"items": 1, "unchanged": 1}
-    assert archived_at == Product.objects.get(pk="2").archived_at is not None
+    assert archived_at == Product.objects.get(id="2").archived_at is not None
 
 
 @pytest.mark.parametrize("mode", [Mode.ADD, Mode.UPDATE])
@@ -220,7 +220,7 @@ def test_an_archived_product_that_is_in_the_file_comes_back(feed: Feed, mode: st
     run = execute(planned(feed, item("1"), item("2", color="Red"), mode=mode))
     assert counts(run) == {"items": 2, "changed": 1, "unchanged": 1}
     assert (change(run, "2").operation, change(run, "2").after) == ("restore", {"color": "Red"})
-    product = Product.objects.get(pk="2")
+    product = Product.objects.get(id="2")
     assert (product.archived_at, product.color, product.version) == (None, "Red", 3)
 
 
@@ -229,14 +229,14 @@ def test_an_archived_product_comes_back_as_it_was(feed: Feed) -> None:
     applied(feed, item("1"), mode=Mode.SYNC)
     run = applied(feed, item("2"))
     assert (change(run, "2").operation, change(run, "2").before, change(run, "2").after) == ("restore", {}, {})
-    assert Product.objects.get(pk="2").archived_at is None
+    assert Product.objects.get(id="2").archived_at is None
 
 
 def test_adding_leaves_the_archive_alone(feed: Feed) -> None:
     applied(feed, item("1"), item("2"))
     applied(feed, item("1"), mode=Mode.SYNC)
     assert counts(applied(feed, item("2", color="Red"), mode=Mode.ADD)) == {"items": 1, "existing": 1}
-    assert Product.objects.get(pk="2").archived_at is not None
+    assert Product.objects.get(id="2").archived_at is not None
 
 
 # --- the plan as a whole ------------------------------------------------------------------------------

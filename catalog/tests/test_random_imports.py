@@ -1,4 +1,5 @@
-"""Random feeds over random catalogues, with random edits between: an importer that knows no SQL agrees on every row.
+"""Random feeds over random catalogues in two markets, with random edits between: an importer that knows no SQL agrees
+on every row. It knows of one market: each has an importer of its own, which hears nothing of the other.
 
 What a preview says is compared with what triggers saw happen to the products.
 """
@@ -36,7 +37,7 @@ from catalog.imports.reports.changes import filtered_changes, numbers_by_field
 from catalog.imports.reports.history import product_history
 from catalog.imports.reports.pages import read_page
 from catalog.imports.undo import changes_by_verdict, prospect
-from catalog.models import CatalogVersion, Change, Feed, ImportRun, Mode, Product
+from catalog.models import CatalogVersion, Change, Feed, ImportRun, Market, Mode, Product
 from catalog.models.fields import SHARED, ExactDecoder
 from catalog.tests import naive
 from catalog.tests.factories import (
@@ -80,24 +81,29 @@ def items_of(draw: st.DrawFn, required: list[str], spoken: list[str]) -> naive.I
     return naive.Item(draw(st.sampled_from(IDS)), elements, valid)
 
 
+WHICH = st.sampled_from([0, 0, 0, 1, 1, 2, 2, 3])  # of the feeds: two of the first market, two of the second
 ids, modes, index = st.sampled_from(IDS), st.sampled_from(list(Mode)), st.integers(0, 100)
 pins = st.lists(st.sampled_from(["title", "price", "sale_price", "color", "extra"]), unique=True, max_size=2)
 
 
 # --- what triggers see --------------------------------------------------------------------------------
 WATCH = """
-    CREATE TABLE seen (product_id text COLLATE "C", old jsonb, new jsonb);
+    CREATE TABLE seen (market_id int, product_id text COLLATE "C", old jsonb, new jsonb);
     CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        INSERT INTO seen VALUES (COALESCE(OLD.id, NEW.id), to_jsonb(OLD), to_jsonb(NEW));
+        INSERT INTO seen
+        VALUES (COALESCE(OLD.market_id, NEW.market_id), COALESCE(OLD.id, NEW.id), to_jsonb(OLD), to_jsonb(NEW));
         RETURN NULL;
     END $$;
     CREATE TRIGGER see AFTER INSERT OR UPDATE OR DELETE ON catalog_product FOR EACH ROW EXECUTE FUNCTION see();
 """
 
 
-def seen() -> dict[str, tuple[str, dict[str, Any], dict[str, Any]]]:
-    """What happened to each product since the last look: operation, and the fields that differ, old and new."""
+def seen(market: int) -> dict[str, tuple[str, dict[str, Any], dict[str, Any]]]:
+    """What happened to each product of the market since the last look: operation, and the fields that differ, old and
+    new. Nothing happened to any of another market."""
     with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM seen WHERE market_id <> %s", [market])
+        assert cursor.fetchone() == (0,)
         cursor.execute("SELECT product_id, old::text, new::text FROM seen")
         rows = [(id, *(json.loads(row or "null", cls=ExactDecoder) for row in both)) for id, *both in cursor.fetchall()]
         cursor.execute("DELETE FROM seen")
@@ -151,12 +157,16 @@ class SideBySide(RuleBasedStateMachine):
         with connection.cursor() as cursor:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
             cursor.execute(WATCH)
-        self.naive = Naive()
+        self.naives = {feed.market_id: Naive() for feed in self.feeds}
         self.runs: dict[str, list[tuple[ImportRun, naive.Run]]] = {"review": [], "applied": [], "undone": []}
 
     def teardown(self) -> None:
         transaction.set_rollback(True)
         self.savepoint.__exit__(None, None, None)
+
+    @property
+    def clock(self) -> int:
+        return sum(naive.clock for naive in self.naives.values())
 
     def chosen(self, status: str, index: int) -> tuple[ImportRun, naive.Run]:
         runs = self.runs[status]
@@ -185,25 +195,25 @@ class SideBySide(RuleBasedStateMachine):
 
     @initialize(file=files(min_size=6))
     def begin(self, file: list[naive.Item]) -> None:
-        self.plan(file, Mode.ADD, second=False)
+        self.plan(file, Mode.ADD, which=0)
         self.confirm(0, swept=True)
 
-    @rule(file=files(), second=st.booleans(), swept=st.booleans())
-    def sync(self, file: list[naive.Item], second: bool, swept: bool) -> None:
-        self.plan(file, Mode.SYNC, second)
+    @rule(file=files(), which=WHICH, swept=st.booleans())
+    def sync(self, file: list[naive.Item], which: int, swept: bool) -> None:
+        self.plan(file, Mode.SYNC, which)
         self.confirm(-1, swept)
 
-    @rule(file=files(), mode=modes, second=st.booleans())
-    def plan(self, file: list[naive.Item], mode: str, second: bool) -> None:
-        feed = self.feeds[second]
-        unlike_any_other = f"<!-- {self.naive.clock} -->"
+    @rule(file=files(), mode=modes, which=WHICH)
+    def plan(self, file: list[naive.Item], mode: str, which: int) -> None:
+        feed = self.feeds[which]
+        unlike_any_other = f"<!-- {self.clock} -->"
         # What one plan lists, another one walks to.
-        with mock.patch.object(changed_fields, "MAX_LISTED_CHANGES", self.naive.clock % 2):
+        with mock.patch.object(changed_fields, "MAX_LISTED_CHANGES", self.clock % 2):
             run = planned(feed, *(found.xml for found in file), unlike_any_other, mode=mode)
-        expected = self.naive.plan(run.pk, file, mode, feed.pk)
+        expected = self.naives[feed.market_id].plan(run.pk, file, mode, feed.pk)
         self.agree(run, expected)
         self.filters_agree(run, expected)
-        assert seen() == {}
+        assert seen(run.market_id) == {}
         self.runs["review"].append((run, expected))
 
     @precondition(lambda self: self.runs["review"])
@@ -213,21 +223,21 @@ class SideBySide(RuleBasedStateMachine):
         preview = foreseen(run.changes.all())
         edited = either_way(lambda: edited_since(run))
         execute(run)
-        self.naive.apply(expected)
+        self.naives[run.market_id].apply(expected)
         self.agree(run, expected)
         assert edited == run.conflict + run.archive_conflict
         done = {change.product_id for change in run.changes.filter(outcome="applied")}
-        assert seen() == {id: change for id, change in preview.items() if id in done}
+        assert seen(run.market_id) == {id: change for id, change in preview.items() if id in done}
         if swept:
             clean_up(run)
         self.runs["applied"].append((run, expected))
 
-    @precondition(lambda self: self.runs["review"] and self.naive.clock % 4 == 0)
+    @precondition(lambda self: self.runs["review"] and self.clock % 4 == 0)
     @rule(index=index)
     def discard(self, index: int) -> None:
         run, _expected = self.chosen("review", index)
         discarded(run)
-        assert seen() == {}
+        assert seen(run.market_id) == {}
 
     @precondition(lambda self: any(run.has_changes for run, _ in self.runs["applied"]))
     @rule(index=index)
@@ -238,9 +248,9 @@ class SideBySide(RuleBasedStateMachine):
             return
         preview, numbers = inverted(changes_by_verdict(run, "undone")), either_way(lambda: prospect(run))
         undone(run)
-        self.naive.undo(expected)
+        self.naives[run.market_id].undo(expected)
         self.agree(run, expected)
-        assert seen() == preview
+        assert seen(run.market_id) == preview
         assert (numbers.undone, numbers.kept, numbers.gone) == (run.undone, run.kept, run.gone)
         self.runs["undone"].append((run, expected))
 
@@ -250,65 +260,84 @@ class SideBySide(RuleBasedStateMachine):
         run, expected = self.chosen("undone", index)
         preview = foreseen(run.changes.filter(outcome="undone"))
         redone(run)
-        self.naive.apply(expected)
+        self.naives[run.market_id].apply(expected)
         self.agree(run, expected)
         done = {id for id in preview if expected.changes[id].outcome == "applied"}
-        assert seen() == {id: preview[id] for id in done}
+        assert seen(run.market_id) == {id: preview[id] for id in done}
         if swept:
             clean_up(run)
         self.runs["applied"].append((run, expected))
 
-    @precondition(lambda self: self.naive.rows)
+    @precondition(lambda self: any(naive.rows for naive in self.naives.values()))
     @rule(index=index, color=st.sampled_from(["Red", "Green"]), archived=st.booleans(), pinned=pins)
     def edit(self, index: int, color: str, archived: bool, pinned: list[str]) -> None:
-        id = sorted(self.naive.rows)[index % len(self.naive.rows)]
-        edit(id, color=color, pinned=pinned, archived_at=timezone.now() if archived else None)
-        self.naive.edit(id, color=color, pinned=pinned, archived=archived)
-        assert [*seen()] == [id]
+        there = [(market, id) for market, naive in self.naives.items() for id in sorted(naive.rows)]
+        market, id = there[index % len(there)]
+        edit(id, market, color=color, pinned=pinned, archived_at=timezone.now() if archived else None)
+        self.naives[market].edit(id, color=color, pinned=pinned, archived=archived)
+        assert [*seen(market)] == [id]
 
-    @precondition(lambda self: self.naive.clock % 4 == 0)
-    @rule(id=ids)
-    def make_or_remove(self, id: str) -> None:
-        if id in self.naive.rows:
-            Product.objects.get(pk=id).delete()
-            self.naive.remove(id)
+    @precondition(lambda self: self.clock % 4 == 0)
+    @rule(id=ids, which=WHICH)
+    def make_or_remove(self, id: str, which: int) -> None:
+        market = self.feeds[which].market_id
+        if id in self.naives[market].rows:
+            Product.objects.get(market=market, id=id).delete()
+            self.naives[market].remove(id)
         else:
-            add_product(id=id, title="By hand")
-            self.naive.make(id, "By hand")
-        assert [*seen()] == [id]
+            add_product(market_id=market, id=id, title="By hand")
+            self.naives[market].make(id, "By hand")
+        assert [*seen(market)] == [id]
 
     @invariant()
     def products_agree(self) -> None:
         stored = {
-            p.id: ({n: getattr(p, n) for n in VALUES}, p.feed_id, p.version, p.archived_at is not None, p.pinned)
+            (p.market_id, p.id): (
+                {n: getattr(p, n) for n in VALUES},
+                p.feed_id,
+                p.version,
+                p.archived_at is not None,
+                p.pinned,
+            )
             for p in Product.objects.all()
         }
         assert stored == {
-            id: (row.values, row.feed, row.version, row.archived, row.pinned) for id, row in self.naive.rows.items()
+            (market, id): (row.values, row.feed, row.version, row.archived, row.pinned)
+            for market, naive in self.naives.items()
+            for id, row in naive.rows.items()
         }
 
     @invariant()
     def histories_agree(self) -> None:
         for product in Product.objects.all():
             told = {name: event.run for name, event in product_history(product).setters.items()}
-            assert told == self.naive.rows[product.pk].setters
+            assert told == self.naives[product.market_id].rows[product.id].setters
 
 
-PROFILE = settings(stateful_step_count=20, suppress_health_check=ROLLED_BACK)
+@pytest.fixture
+def feeds(feed: Feed, other_feed: Feed) -> list[Feed]:
+    """Two of the default market, and two of another one, in which the same ids are other products."""
+    saudi = Market.objects.create(code="sa-en", name="Saudi Arabia, English")
+    names = ("riyadh", "jeddah")
+    return [feed, other_feed, *(Feed.objects.create(name=name, slug=name, market=saudi) for name in names)]
 
 
-def test_imports_edits_and_undos_do_what_a_naive_importer_does(feed: Feed, other_feed: Feed) -> None:
-    class Here(SideBySide):
-        feeds = [feed, other_feed]
+PROFILE = settings(stateful_step_count=30, suppress_health_check=ROLLED_BACK)
 
+
+def test_imports_edits_and_undos_do_what_a_naive_importer_does(feeds: list[Feed]) -> None:
+    class Here(SideBySide): ...
+
+    Here.feeds = feeds
     run_state_machine_as_test(Here, settings=PROFILE)
 
 
 def test_they_do_so_when_files_are_read_in_chunks_and_known_items_are_not_read(
-    feed: Feed, other_feed: Feed, monkeypatch: pytest.MonkeyPatch
+    feeds: list[Feed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Here(SideBySide):
-        feeds = [feed, other_feed]
+    class Here(SideBySide): ...
+
+    Here.feeds = feeds
 
     monkeypatch.setattr(chunks, "PIECE_BYTES", 1_200)
     monkeypatch.setattr(unchanged, "PROBES_BELOW", UUID(int=2**128 - 1))

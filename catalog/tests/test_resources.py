@@ -199,7 +199,7 @@ def test_the_button_exports_what_is_filtered(bob: Client, feed: Feed) -> None:
 def test_archived_products_say_since_when(bob: Client, feed: Feed) -> None:
     applied(feed, *items(2))
     applied(feed, *items(1), mode="sync")
-    since = Product.objects.get(pk="00002").archived_at
+    since = Product.objects.get(id="00002").archived_at
     assert since
     for name in READERS:
         (row,) = export(bob, name, "?archive=archived")

@@ -120,7 +120,7 @@ def test_names_that_no_element_can_have_are_not_lost(feed: Feed, other_feed: Fee
     content = export(feed)
     edit("00001", extra={})
     execute(imported(feed, content, "update"))
-    assert Product.objects.get(pk="00001").extra == extra
+    assert Product.objects.get(id="00001").extra == extra
 
 
 def test_archived_products_are_not_in_the_feed(feed: Feed, by_command: Export) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from catalog.models import Feed, ImportRun, Product, Status
+from catalog.models import Feed, ImportRun, Market, Product, Status
 from catalog.tests.factories import add_product, edit
 from samples import Changes, write_feed
 
@@ -114,11 +114,24 @@ def test_a_person_reads_one_sentence(capsys: pytest.CaptureFixture[str], feed_fi
 
 def test_demo_data_is_safe_to_repeat(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("demo_data")
-    product = Product.objects.order_by("id")[0]
-    edit(product.pk, title="Edited by hand")
+    product = Product.objects.order_by("market", "id")[0]
+    edit(product.id, title="Edited by hand")
+    capsys.readouterr()
     call_command("demo_data")
-    assert Product.objects.get(pk=product.pk).title == "Edited by hand"
-    assert Product.objects.count() > 200
+    english, arabic = capsys.readouterr().out.splitlines()
+    assert english.startswith("Demo catalogue in the market “UAE, English” (ae-en): 0 new products, ")
+    assert arabic.startswith("Demo catalogue in the market “Saudi Arabia, Arabic” (sa-ar): 0 new products, ")
+    product.refresh_from_db()
+    assert product.title == "Edited by hand"
+    ids = [{*Product.objects.filter(market=market).values_list("id", flat=True)} for market in Market.objects.all()]
+    assert ids[0] == ids[1]
+    assert len(ids[0]) > 200
+
+
+def test_demo_data_leaves_a_market_that_somebody_has_described() -> None:
+    Market.objects.update(code="om-en", name="Oman")
+    call_command("demo_data")
+    assert [*Market.objects.values_list("code", flat=True)] == ["om-en", "sa-ar"]
 
 
 def test_demo_data_can_keep_out_of_a_catalogue_that_has_products() -> None:

@@ -25,7 +25,7 @@ def test_a_file_of_quantities_changes_only_quantities(feed: Feed) -> None:
     applied(feed, item("1", quantity="4", color="Red"), item("2"))
     run = execute(planned(feed, item("1", **INVENTORY), item("2", **INVENTORY)))
     assert counts(run) == {"items": 2, "changed": 2}
-    product = Product.objects.get(pk="1")
+    product = Product.objects.get(id="1")
     assert (product.availability, product.quantity) == ("out_of_stock", 0)
     assert (product.title, product.price, product.currency, product.color) == ("Silk dress", 100, "AED", "Red")
 
@@ -46,7 +46,7 @@ def test_a_new_product_still_needs_what_is_required(feed: Feed) -> None:
     assert codes(run)["price.missing price"] == 2
     assert codes(run)["description.missing description"] == 2
     assert [e["product_id"] for e in run.issues.get(code="price.missing").examples] == ["2", "3"]
-    assert not Product.objects.filter(pk="2").exists()
+    assert not Product.objects.filter(id="2").exists()
 
 
 @pytest.mark.parametrize(
@@ -80,14 +80,14 @@ def test_an_archived_product_does_not_come_back_as_it_was(feed: Feed) -> None:
     applied(feed, item("2"), mode=Mode.SYNC)
     run = execute(planned(feed, item("1", **INVENTORY), item("2", **INVENTORY)))
     assert counts(run) == {"items": 2, "changed": 1, "invalid": 1}
-    assert Product.objects.get(pk="1").archived_at
+    assert Product.objects.get(id="1").archived_at
 
 
 @pytest.mark.parametrize(("sale", "price"), [("80 AED", Decimal(80)), ("80 USD", None), (None, None)])
 def test_a_sale_beside_a_kept_price_is_in_its_currency(feed: Feed, sale: Any, price: Any) -> None:
     applied(feed, item("1"), item("2"))
     execute(planned(feed, item("1", **NOTHING | {"sale_price": sale}), item("2", **NOTHING | {"sale_price": "9 AED"})))
-    product = Product.objects.get(pk="1")
+    product = Product.objects.get(id="1")
     assert (product.price, product.currency, product.sale_price) == (100, "AED", price)
 
 
@@ -123,7 +123,7 @@ def test_a_table_of_prices_is_a_supplement(feed: Feed) -> None:
     stage(run)
     execute(run)
     assert counts(run) == {"items": 2, "changed": 1, "invalid": 1}
-    assert Product.objects.get(pk="1").price == 90
+    assert Product.objects.get(id="1").price == 90
 
 
 def test_a_full_feed_is_no_supplement(feed: Feed) -> None:

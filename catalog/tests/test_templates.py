@@ -12,7 +12,7 @@ from django.conf import settings as project
 from django.contrib.staticfiles import finders
 from django.test import Client
 
-from catalog.models import Feed, ImportRun, RunIssue
+from catalog.models import DEFAULT_MARKET, Feed, ImportRun, Market, RunIssue
 from catalog.templatetags.catalog import effect, percent, product_url
 from catalog.tests.factories import applied, feed_of, item, items, planned, received
 from catalog.tests.pages import UPLOAD, browser, text_of, tree, upload, url, with_class
@@ -64,7 +64,7 @@ def test_what_is_more_than_nothing_is_never_shown_as_nothing(share: float, text:
     ("id_", "part"), [("a/b", "a_2Fb"), ("..", "_2E_2E"), (".", "_2E"), ("_2E", "_5F2E"), ("1", "1")]
 )
 def test_an_id_has_an_address_that_a_browser_keeps(id_: str, part: str) -> None:
-    assert product_url(id_).split("/")[-3] == part
+    assert product_url(id_, Market(pk=DEFAULT_MARKET)).split("/")[-3] == part
 
 
 # --- source -------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ from catalog.tests.factories import (
 )
 
 # What an undo cannot give back: it is a change of its own.
-MOVING = ("version", "updated_at", "created_at", "search")
+MOVING = ("key", "version", "updated_at", "created_at", "search")
 
 
 def contents() -> dict[str, dict[str, Any]]:
@@ -71,16 +71,16 @@ def test_an_undo_leaves_the_catalogue_as_it_was(feed: Feed) -> None:
 
 def test_what_an_import_brought_back_goes_to_the_archive_again(run: ImportRun) -> None:
     undone(run)
-    back = Product.objects.get(pk="back")
+    back = Product.objects.get(id="back")
     assert (back.archived_at is not None, back.color) == (True, "Red")
-    assert Product.objects.get(pk="archived").archived_at is None
-    assert not Product.objects.filter(pk="new").exists()
+    assert Product.objects.get(id="archived").archived_at is None
+    assert not Product.objects.filter(id="new").exists()
 
 
 def test_an_undo_is_a_change_like_any_other(run: ImportRun) -> None:
     before = version()
     undone(run)
-    assert Product.objects.get(pk="changed").version == 3
+    assert Product.objects.get(id="changed").version == 3
     assert version() == before + 1
     assert [step["status"] for step in run.history][-2:] == ["undoing", "undone"]
     assert "undo" in run.seconds
@@ -98,7 +98,7 @@ def test_what_was_edited_since_is_kept(run: ImportRun) -> None:
 def test_what_a_later_import_changed_is_kept(feed: Feed, run: ImportRun) -> None:
     applied(feed, item("changed", price="8 AED"))
     undone(run)
-    assert Product.objects.get(pk="changed").price == 8
+    assert Product.objects.get(id="changed").price == 8
     assert change(run, "changed").outcome == "kept"
 
 
@@ -125,7 +125,7 @@ def test_what_was_a_conflict_has_nothing_to_take_back(feed: Feed) -> None:
     undone(execute(run))
     assert (run.undone, run.conflict) == (1, 1)
     assert change(run, "1").outcome == "conflict"
-    assert Product.objects.get(pk="1").color == "Blue"
+    assert Product.objects.get(id="1").color == "Blue"
 
 
 # --- and brought back ---------------------------------------------------------------------------------
@@ -148,10 +148,10 @@ def test_there_and_back_as_often_as_anybody_likes(run: ImportRun) -> None:
     applied_state = contents().keys()
     for _ in range(3):
         undone(run)
-        assert not Product.objects.filter(pk="new").exists()
+        assert not Product.objects.filter(id="new").exists()
         redone(run)
         assert contents().keys() == applied_state
-    assert Product.objects.get(pk="changed").version == 8
+    assert Product.objects.get(id="changed").version == 8
 
 
 def test_what_was_edited_after_the_undo_is_a_conflict(run: ImportRun) -> None:
@@ -160,8 +160,8 @@ def test_what_was_edited_after_the_undo_is_a_conflict(run: ImportRun) -> None:
     add_product(id="new", title="By hand")
     redone(run)
     assert (counts(run)["conflict"], run.created, run.changed) == (2, 0, 1)
-    assert Product.objects.get(pk="new").title == "By hand"
-    assert Product.objects.get(pk="changed").price == 100
+    assert Product.objects.get(id="new").title == "By hand"
+    assert Product.objects.get(id="changed").price == 100
 
 
 def test_what_was_kept_stays_applied(run: ImportRun) -> None:
@@ -169,7 +169,7 @@ def test_what_was_kept_stays_applied(run: ImportRun) -> None:
     undone(run)
     redone(run)
     assert (change(run, "changed").outcome, run.changed, run.conflict) == ("applied", 2, 0)
-    assert Product.objects.get(pk="changed").color == "Green"
+    assert Product.objects.get(id="changed").color == "Green"
 
 
 def test_values_stay_while_an_import_is_undone_and_no_longer(run: ImportRun) -> None:
@@ -210,7 +210,7 @@ def test_a_plan_made_before_is_not_laid_over_another_product_by_the_same_id(feed
 # --- the preview --------------------------------------------------------------------------------------
 def test_the_prospect_is_what_the_undo_does(run: ImportRun) -> None:
     edit("changed", color="Green")
-    Product.objects.filter(pk="archived").delete()
+    Product.objects.filter(id="archived").delete()
     before = prospect(run)
     assert before == Prospect(undone=2, kept=1, gone=1)
     lists = {verdict: {*changes_by_verdict(run, verdict)} for verdict in ("undone", "kept", "gone")}

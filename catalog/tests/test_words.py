@@ -13,7 +13,7 @@ from catalog.imports.edit import edit_product
 from catalog.imports.retention import forget_old
 from catalog.models import Feed, ImportRun, Product, Word
 from catalog.tests.api import product
-from catalog.tests.factories import applied, item, redone, undone
+from catalog.tests.factories import applied, item, redone, search, undone
 
 pytestmark = pytest.mark.django_db
 
@@ -23,7 +23,7 @@ def known() -> set[str]:
 
 
 def found(words: str) -> list[str]:
-    return list(Product.objects.search(words).order_by("id").values_list("id", flat=True))
+    return list(search(words).order_by("id").values_list("id", flat=True))
 
 
 def test_an_import_teaches_its_words_when_it_is_cleaned_up(feed: Feed) -> None:
@@ -61,7 +61,7 @@ def test_an_edit_is_learnt_at_once() -> None:
 def test_words_that_no_product_has_are_forgotten_at_night() -> None:
     product("1", title="Kaftan")
     Product.objects.update(title="Sandals")
-    Product.objects.filter(pk="1").update(brand="")
+    Product.objects.filter(id="1").update(brand="")
     assert known() == {"kaftan", "noor"}
     assert forget_old()["words"] == 2
     assert known() == {"sandals"}
@@ -87,7 +87,7 @@ def test_the_word_most_like_it_is_taken() -> None:
 
 
 def asked_of_the_index(words: str) -> str:
-    where = str(Product.objects.search(words).query).partition("WHERE")[2]
+    where = str(search(words).query).partition("WHERE")[2]
     return where.partition("setweight")[0]
 
 
@@ -145,9 +145,9 @@ def test_a_word_that_is_not_learnt_yet_is_found_by_its_beginning(feed: Feed) -> 
 def test_of_what_is_found_a_few_are_told_and_of_nothing_none() -> None:
     for id in ("1", "2", "3"):
         product(id, title="Silk")
-    assert len(set(Product.objects.search("silk").some_ids(2))) == 2
-    assert sorted(Product.objects.search("sil").some_ids(9)) == ["1", "2", "3"]
-    assert [*Product.objects.search("qqqxxx").some_ids(9), *Product.objects.search("!").some_ids(9)] == []
+    assert len(set(search("silk").some_ids(2))) == 2
+    assert sorted(search("sil").some_ids(9)) == ["1", "2", "3"]
+    assert [*search("qqqxxx").some_ids(9), *search("!").some_ids(9)] == []
 
 
 def test_what_is_learnt_changes_nothing_that_is_found(feed: Feed) -> None:

@@ -61,6 +61,12 @@ UNFOLD = {
                         "permission": lambda request: request.user.has_perm("catalog.view_feed"),
                     },
                     {
+                        "title": _("Markets"),
+                        "icon": "public",
+                        "link": reverse_lazy("admin:catalog_market_changelist"),
+                        "permission": "catalog.admin.markets.are_markets_listed",
+                    },
+                    {
                         "title": _("Reference"),
                         "icon": "menu_book",
                         "link": reverse_lazy("admin:catalog_reference"),

@@ -38,7 +38,7 @@ def check_item(raw: RawItem, rules: Rules) -> Item:
             if slot.name == "id" and not item.id:
                 _take_text(item, slot, text_of(value), rules)
         item.issues = [Issue(code, "", text[:FOUND_MAX], raw.line) for code, text in raw.faults]
-        return item
+        return _with_prefix(item, rules)
     for code, text in raw.faults:
         item.report(code, "", text)
     if names.has_currency:
@@ -64,6 +64,13 @@ def check_item(raw: RawItem, rules: Rules) -> Item:
         item_rules.settle_unread(item)
     if raw.own_extra is not None:
         _take_own_extra(item, raw.own_extra, rules)
+        return item  # its id is the catalogue's already
+    return _with_prefix(item, rules)
+
+
+def _with_prefix(item: Item, rules: Rules) -> Item:
+    if rules.prefix and item.id:
+        item.values["id"] = rules.prefix + item.id
     return item
 
 

@@ -18,6 +18,7 @@ class Rules:
     `base_url` completes relative addresses. Links must be on `domain` or below it. `aliases` are pairs of an element's
     name in this shop and its attribute. `today` is the day of the import in ISO 8601; without it no date is too far
     ahead. `own_currency` is that of one item which says it beside its amounts.
+    `prefix` stands before each id in the catalogue.
     `decimal_mark` is what the amounts of the file have shown that has to be read again: see `settled_mark`.
     """
 
@@ -28,6 +29,7 @@ class Rules:
     today: str = ""
     own_currency: str = ""
     decimal_mark: str = ""
+    prefix: str = ""
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from django.db.models import F, QuerySet, Sum
 
 from catalog.imports.planning.known_values import count_ended_sales
+from catalog.imports.planning.other_market import check_market
 from catalog.imports.sql import column_list, fetch_row, fetch_rows
 from catalog.models import ImportRun, Mode, Product, Reading, RunIssue, Status
 from catalog.models.fields import MONEY_NAMES, SHARED
@@ -18,7 +19,10 @@ GUARD_PREFIX = "guard."
 # Confirming these changes products; the other reasons are about items that were left out or repaired.
 SERIOUS_GUARDS = frozenset(
     f"guard.{name}"
-    for name in "archived items price_change currency out_of_stock lost_values unread_sale other_feeds".split()
+    for name in (
+        "archived items price_change currency out_of_stock lost_values unread_sale other_feeds market_currency "
+        "market_language"
+    ).split()
 )
 # Values that come and go with a sale or a season. Products keep the others, as a rule, from one day to the next.
 _PASSING_NAMES = frozenset(
@@ -34,6 +38,7 @@ def find_holds(run: ImportRun) -> list[dict[str, str]]:
     reasons["guard.nothing_valid"] = check_nothing_valid(run)
     if run.has_changes:
         reasons["guard.duplicates"] = check_duplicates(run)
+        reasons |= check_market(run)
     # A plan without changes can do no harm, and one that only adds products to an empty feed has nothing to be compared
     # with. A feed of prices has no products of its own, but it changes those of others.
     if run.has_changes and (run.changed or _own_products(run).exists()):
@@ -150,7 +155,11 @@ def check_currency(run: ImportRun) -> str:
     if not run.feed.guard_currency:
         return ""
     has_products = _own_products(run).exists()
-    in_question = "feed_id = %(feed)s" if has_products else "id IN (SELECT product_id FROM working_table)"
+    in_question = (
+        "feed_id = %(feed)s"
+        if has_products
+        else "market_id = %(market)s AND id IN (SELECT product_id FROM working_table)"
+    )
     new = fetch_rows(
         f"""
         SELECT currency, count
@@ -167,6 +176,7 @@ def check_currency(run: ImportRun) -> str:
         ORDER BY count DESC, currency
         """,
         feed=run.feed_id,
+        market=run.market_id,
     )
     if not new:
         return ""

@@ -5,16 +5,16 @@ product here, before the two are compared. So nothing later has to know of it.
 """
 
 from catalog.feeds.attributes import BY_NAME, Type
-from catalog.imports.sql import execute, fetch_row, fetch_rows
+from catalog.imports.sql import PRODUCT_OF_ITEM, execute, fetch_row, fetch_rows
 from catalog.models import ImportRun
 from catalog.models.fields import SHARED
 
 # A sale is a sale of one price: with another price, what is known of it would be wrong.
 SALE_NAMES = ("sale_price", "sale_price_effective_date")
 _CURRENCY = "CASE WHEN 'currency' = ANY(item.kept) THEN product.currency ELSE item.currency END"
-_OF_PRODUCT = """
+_OF_PRODUCT = f"""
     FROM catalog_product product
-    WHERE item.run_id = %(run)s AND item.kept IS NOT NULL AND item.state = 'valid' AND product.id = item.product_id
+    WHERE item.run_id = %(run)s AND item.kept IS NOT NULL AND item.state = 'valid' AND {PRODUCT_OF_ITEM}
 """
 
 
@@ -36,6 +36,7 @@ def keep_known_values(run: ImportRun) -> None:
             AND ({", ".join(f"item.{name}" for name in names)}) IS DISTINCT FROM ({", ".join(values.values())})
         """,
         run=run.pk,
+        market=run.market_id,
     )
 
 
@@ -44,11 +45,12 @@ def count_ended_sales(run: ImportRun) -> int:
     lost = " OR ".join(f"'{name}' = ANY(item.kept) AND NOT ({_is_empty(name)})" for name in SALE_NAMES)
     (count,) = fetch_row(
         f"""
-        SELECT count(*) FROM catalog_stageditem item JOIN catalog_product product ON product.id = item.product_id
+        SELECT count(*) FROM catalog_stageditem item JOIN catalog_product product ON {PRODUCT_OF_ITEM}
         WHERE item.run_id = %(run)s AND item.kept IS NOT NULL AND item.state = 'valid'
             AND NOT ({_same_price(run)}) AND ({lost})
         """,
         run=run.pk,
+        market=run.market_id,
     )
     return int(count)
 

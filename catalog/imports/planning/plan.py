@@ -12,7 +12,7 @@ from catalog.imports.planning.guards import find_holds
 from catalog.imports.planning.known_values import keep_known_values
 from catalog.imports.planning.supplemental import accept_items, count_remaining
 from catalog.imports.planning.working_table import MERGED_EXTRA, count_left, create_table, drop_table
-from catalog.imports.sql import execute, fetch_row
+from catalog.imports.sql import ITS_PRODUCT, execute, fetch_row
 from catalog.imports.work.queue import timed
 from catalog.models import ImportRun, Mode, Operation, Status
 from catalog.models.fields import MONEY_NAMES, columns_in_file
@@ -29,11 +29,14 @@ def make_plan(run: ImportRun) -> None:
         run.refresh_from_db()
         return
     _sample_statistics(
-        "catalog_stageditem (run_id, position, product_id, state, digest)", "catalog_product (id, feed_id)"
+        "catalog_stageditem (run_id, position, product_id, state, digest)", "catalog_product (market_id, id, feed_id)"
     )
     with transaction.atomic():
         # By the database's clock; the plan will be of this version of the catalogue or a later one.
-        planned_at, version = fetch_row("SELECT statement_timestamp(), (SELECT version FROM catalog_catalogstate)")
+        planned_at, version = fetch_row(
+            "SELECT statement_timestamp(), (SELECT version FROM catalog_catalogstate WHERE market_id = %(market)s)",
+            market=run.market_id,
+        )
         counts: dict[str, int] = {"items": run.items}
         with timed(run, "plan"):
             covered = measure_coverage(run)
@@ -92,13 +95,14 @@ def plan_creations(run: ImportRun) -> int:
     return execute(
         """
         INSERT INTO catalog_change
-            (run_id, product_id, operation, before, after, position, line, outcome)
-        SELECT %(run)s, product_id, 'create', '{}', '{}', position, line, 'proposed'
+            (run_id, market_id, product_id, operation, before, after, position, line, outcome)
+        SELECT %(run)s, %(market)s, product_id, 'create', '{}', '{}', position, line, 'proposed'
         FROM working_table
         WHERE is_new
         ORDER BY position
         """,
         run=run.pk,
+        market=run.market_id,
     )
 
 
@@ -119,9 +123,9 @@ def plan_changes(run: ImportRun) -> int:
     return execute(
         f"""
         INSERT INTO catalog_change
-            (run_id, product_id, operation, before, after, pinned, base_version, position, line, outcome)
+            (run_id, market_id, product_id, operation, before, after, pinned, base_version, position, line, outcome)
         SELECT
-            item.run_id, item.product_id,
+            item.run_id, %(market)s, item.product_id,
             CASE
                 WHEN product.archived_at IS NOT NULL THEN 'restore'
                 WHEN difference.before IS NULL THEN 'keep'
@@ -132,7 +136,7 @@ def plan_changes(run: ImportRun) -> int:
             CASE WHEN product.archived_at IS NULL AND difference.before IS NULL THEN 'pinned' ELSE 'proposed' END
         FROM working_table
         JOIN catalog_stageditem item ON item.run_id = %(run)s AND item.position = working_table.position
-        JOIN catalog_product product ON product.id = working_table.product_id
+        JOIN catalog_product product ON {ITS_PRODUCT.format("working_table")}
         CROSS JOIN LATERAL (
             SELECT
                 jsonb_object_agg(name, old) FILTER (WHERE NOT is_pinned) AS before,
@@ -148,6 +152,7 @@ def plan_changes(run: ImportRun) -> int:
         ORDER BY item.position
         """,
         run=run.pk,
+        market=run.market_id,
         names=run.names,
         amounts=[*MONEY_NAMES, "currency"],
     )
@@ -158,8 +163,8 @@ def plan_archiving(run: ImportRun) -> int:
     return execute(
         """
         INSERT INTO catalog_change
-            (run_id, product_id, operation, before, after, base_version, outcome)
-        SELECT %(run)s, product.id, %(archive)s, '{}', '{}', product.version, 'proposed'
+            (run_id, market_id, product_id, operation, before, after, base_version, outcome)
+        SELECT %(run)s, product.market_id, product.id, %(archive)s, '{}', '{}', product.version, 'proposed'
         FROM catalog_product product
         WHERE product.feed_id = %(feed)s AND product.archived_at IS NULL
             AND NOT EXISTS (

@@ -9,7 +9,7 @@ import json
 from catalog.feeds.attributes import COLUMNS, Need
 from catalog.feeds.issues import Severity
 from catalog.imports.issues import count_listed
-from catalog.imports.sql import fetch_row
+from catalog.imports.sql import PRODUCT_OF_ITEM, fetch_row
 from catalog.models import ImportRun, RunIssue
 
 SUPPLEMENTAL_CODE, OWN_TABLE_CODE = "feed.supplemental", "feed.own_table"
@@ -26,10 +26,10 @@ def accept_items(run: ImportRun) -> int:
         return 0
     errors = run.issues.filter(severity=Severity.ERROR).exclude(code__in=[f"{name}.missing" for name in absent])
     count, examples = fetch_row(
-        """
+        f"""
         WITH accepted AS (
             UPDATE catalog_stageditem item
-            SET state = 'valid', extra = item.extra - COALESCE(item.kept, '{}'), issues = COALESCE(
+            SET state = 'valid', extra = item.extra - COALESCE(item.kept, '{{}}'), issues = COALESCE(
                 (
                     SELECT jsonb_agg(issue ORDER BY place)
                     FROM jsonb_array_elements(item.issues) WITH ORDINALITY AS each (issue, place)
@@ -39,7 +39,7 @@ def accept_items(run: ImportRun) -> int:
             )
             FROM catalog_product product
             WHERE item.run_id = %(run)s AND item.state = 'invalid'
-                AND product.id = item.product_id AND product.archived_at IS NULL
+                AND {PRODUCT_OF_ITEM} AND product.archived_at IS NULL
                 AND (%(with_price)s OR item.currency IN ('', product.currency))
                 AND NOT EXISTS (
                     SELECT FROM jsonb_array_elements(item.issues) AS issue
@@ -54,6 +54,7 @@ def accept_items(run: ImportRun) -> int:
         FROM accepted
         """,
         run=run.pk,
+        market=run.market_id,
         with_price="price" in run.names,
         forgiven=_forgiven_codes(run),
         other_errors=[f"{code} {attribute}" for code, attribute in errors.values_list("code", "attribute")],

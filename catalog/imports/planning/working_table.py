@@ -5,7 +5,7 @@ it again and again: docs/decisions/0020-items-are-compared-in-the-plan.md.
 """
 
 from catalog.imports.planning.supplemental import is_supplemental
-from catalog.imports.sql import column_list, execute, fetch_row
+from catalog.imports.sql import PRODUCT_OF_ITEM, column_list, execute, fetch_row
 from catalog.models import ImportRun, Mode
 from catalog.models.fields import columns_in_file
 
@@ -55,11 +55,12 @@ def create_table(run: ImportRun) -> None:
             {owner} AS owner,
             COALESCE({is_left}, false) AS is_left,
             product.id IS NOT NULL AND ({is_left}) IS NOT TRUE AND ({differs}) AS differs
-        FROM catalog_stageditem item LEFT JOIN catalog_product product ON product.id = item.product_id
+        FROM catalog_stageditem item LEFT JOIN catalog_product product ON {PRODUCT_OF_ITEM}
         WHERE run_id = %(run)s AND state = 'valid'
         """,
         run=run.pk,
         feed=run.feed_id,
+        market=run.market_id,
         names=run.names,
     )
     execute("ANALYZE working_table (position, product_id, is_new, differs)")

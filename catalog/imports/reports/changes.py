@@ -44,11 +44,11 @@ def _changes_of_products(run: ImportRun, text: str) -> list[int]:
     begun = run.changes.filter(product_id__gte=text, product_id__lt=f"{text}\U0010ffff")
     if found := _at_most([*begun.values_list("pk", flat=True).order_by()[: MAX_FOUND_PRODUCTS + 1]]):
         return found
-    products = Product.objects.search(text)
+    products = Product.objects.search(text, market=run.market_id)
     changed_ids = run.changes.values_list("product_id", flat=True).order_by()
     size = sum((run.created, run.changed, run.archived, run.pinned, run.conflict, run.archive_conflict))
     if size <= MAX_SEARCHED_CHANGES:
-        products = products.filter(pk__in=changed_ids)
+        products = products.filter(id__in=changed_ids)
     ids = _at_most(products.some_ids(MAX_FOUND_PRODUCTS + 1))
     return [*run.changes.filter(product_id__in=ids).values_list("pk", flat=True).order_by()]
 

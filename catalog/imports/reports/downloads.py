@@ -51,7 +51,8 @@ def _invalid_items_xml(run: ImportRun) -> Iterator[str]:
                 code, found = issue["code"], f" Found: {issue['found']}." if issue["found"] else ""
                 what = f"{issue['severity']} {code.name} ({issue['attribute']})"
                 notes.append(f"{what}: {code.title}.{found} {code.advice}")
-            yield write.item_element({"id": item.product_id, **_column_values(item)}, item.extra, notes)
+            values = {"id": run.feed.id_in_file(item.product_id), **_column_values(item)}
+            yield write.item_element(values, item.extra, notes)
 
 
 def invalid_csv(run: ImportRun) -> Iterator[str]:

@@ -45,7 +45,7 @@ class History:
 
 def product_history(product: Product) -> History:
     """Reconstructed backwards from the product as it is, because the change that creates one holds no values."""
-    changes = Change.objects.filter(product_id=product.pk, outcome__in=_MADE_OUTCOMES)
+    changes = Change.objects.filter(product_id=product.id, market=product.market_id, outcome__in=_MADE_OUTCOMES)
     values: dict[str, Any] = {name: getattr(product, name) for name in (*SHARED, "extra", "pinned")}
     history = History([], {}, {})
     is_known = True

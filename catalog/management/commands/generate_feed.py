@@ -23,6 +23,9 @@ class Command(BaseCommand):
         parser.add_argument("--items", type=int, required=True, help=f"size of the catalogue, up to {MAX_ITEMS:,}")
         parser.add_argument("--seed", type=int, default=1, help="which catalogue, or which day's changes (default 1)")
         parser.add_argument("--profile", choices=PROFILES, default="clean", help="how much is wrong with the feed")
+        parser.add_argument(
+            "--market", default="", metavar="CODE", help="the same products in another market, as ae-ar"
+        )
         parser.add_argument("--out", required=True, metavar="FILE", help=f"where to; {STDOUT} is standard output")
         later = parser.add_argument_group("another day's feed (shares in percent of the items)")
         later.add_argument("--from-seed", type=int, metavar="SEED", help="the catalogue it is a later feed of")
@@ -30,10 +33,10 @@ class Command(BaseCommand):
         later.add_argument("--added", type=float, help=f"new items, at the end (default {day.added})")
         later.add_argument("--removed", type=float, help=f"items left out (default {day.removed})")
 
-    def handle(self, *, out: str, items: int, seed: int, profile: str, **options: Any) -> None:
+    def handle(self, *, out: str, items: int, seed: int, profile: str, market: str, **options: Any) -> None:
         try:
             changes = _changes(**{name: options[name] for name in ("from_seed", "changed", "added", "removed")})
-            feed = iter_feed(items=items, seed=seed, profile=profile, changes=changes)
+            feed = iter_feed(items=items, seed=seed, profile=profile, changes=changes, market=market)
             write_feed_to(out, feed)
         except ValueError as error:
             raise CommandError(str(error), returncode=USAGE_ERROR) from error

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from catalog.admin import dashboard
-from catalog.models import CatalogState, Feed, ImportRun, Status
+from catalog.models import DEFAULT_MARKET, CatalogState, Feed, ImportRun, Status
 from catalog.tests.factories import add_product, applied, feed_of, item, items, person, planned, received, undone
 from catalog.tests.pages import PRODUCTS, RUNS, UPLOAD, active_parts, browser, text_of, texts, tree, url
 
@@ -203,7 +203,7 @@ def everything(name: str) -> None:
 
 def test_the_page_asks_as_often_for_much_as_for_little(bob: Client) -> None:
     def queries() -> int:
-        CatalogState.bump()  # so that nothing was counted before
+        CatalogState.bump(DEFAULT_MARKET)  # so that nothing was counted before
         with CaptureQueriesContext(connection) as captured:
             assert bob.get(INDEX, {"count": ""}).status_code == 200
         return len(captured)

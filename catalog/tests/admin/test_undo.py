@@ -44,7 +44,7 @@ def test_the_way_to_the_undo_is_for_those_who_may(run: ImportRun) -> None:
 
 
 def test_the_preview_says_what_the_undo_would_do(alice: Client, run: ImportRun) -> None:
-    Product.objects.filter(pk="archived").delete()
+    Product.objects.filter(id="archived").delete()
     page = preview(alice, run)
     assert heading(page) == (
         "Undo this import? 3 products will be as before the import; 1 will be kept because it has changed since; "
@@ -68,7 +68,7 @@ def test_each_product_is_listed_the_other_way_round(alice: Client, run: ImportRu
     ],
 )
 def test_what_stays_is_listed_with_the_reason(alice: Client, run: ImportRun, bucket: str, id: str, why: str) -> None:
-    Product.objects.filter(pk="archived").delete()
+    Product.objects.filter(id="archived").delete()
     page = preview(alice, run, bucket=bucket)
     assert [*changes(page)] == [id]
     assert why in text_of(tree(page))

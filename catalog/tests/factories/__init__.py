@@ -31,6 +31,7 @@ from catalog.tests.factories.imports import (
     planned,
     received,
     redone,
+    search,
     undone,
     uploaded,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "received",
     "redone",
     "rows_read",
+    "search",
     "somebody_waits",
     "turned_away",
     "undone",

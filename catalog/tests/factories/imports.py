@@ -15,7 +15,8 @@ from catalog.imports.edit import edit_product
 from catalog.imports.local import local_queue, stage_locally
 from catalog.imports.receive import receive
 from catalog.imports.undo import redo, request_redo, request_undo, undo
-from catalog.models import Change, Feed, ImportRun, Product, Status
+from catalog.models import DEFAULT_MARKET, Change, Feed, ImportRun, Product, Status
+from catalog.models.product import ProductQuerySet
 from catalog.tests.factories.files import feed_of
 
 
@@ -93,17 +94,23 @@ def counts(run: ImportRun) -> dict[str, int]:
 
 
 def catalogue() -> list[Any]:
-    """Every product with every column, to compare with what it was before."""
-    return list(Product.objects.order_by("id").values())
+    """Every product with every column but its key, to compare with what it was before."""
+    products = Product.objects.order_by("market", "id").values()
+    return [{name: value for name, value in product.items() if name != "key"} for product in products]
+
+
+def search(words: str, market: int = DEFAULT_MARKET) -> ProductQuerySet:
+    """The products of a market that the words find."""
+    return Product.objects.search(words, market=market)
 
 
 def change(run: ImportRun, product_id: str) -> Change:
     return run.changes.get(product_id=product_id)
 
 
-def edit(product_id: str, **values: Any) -> None:
+def edit(product_id: str, market: int = DEFAULT_MARKET, **values: Any) -> None:
     """Change a product as a person would: its version grows."""
-    product = Product.objects.get(pk=product_id)
+    product = Product.objects.get(market=market, id=product_id)
     for name, value in values.items():
         setattr(product, name, value)
     edit_product(product, by=None)
