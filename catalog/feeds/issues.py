@@ -379,6 +379,12 @@ CODES: tuple[Code, ...] = (
         "has it.",
     ),
     Code(
+        "feed.foreign_item",
+        _N,
+        "The element is called like an item but belongs to another namespace",
+        "Nothing has to be done if it is not a product. Else write it in the namespace of the other items.",
+    ),
+    Code(
         "feed.own_table",
         _N,
         "The file is a table that the catalogue exported",

@@ -11,7 +11,8 @@ from typing import Any
 from django.db import connection
 
 from catalog.feeds.cleaning.check import Occurring
-from catalog.feeds.issues import Issue, severity_of
+from catalog.feeds.issues import FOUND_MAX, Issue, severity_of
+from catalog.feeds.reading.items import Beside
 from catalog.imports.sql import execute
 from catalog.models import ImportRun, RunIssue
 
@@ -27,6 +28,12 @@ def example_of(issue: Issue, product_id: str) -> Example:
 def unknown_examples(occurring: Occurring) -> dict[str, Example]:
     """The names in a file that are not attributes, each with its first example."""
     return {name: example_of(issue, product_id) for name, (issue, product_id) in occurring.unknown.items()}
+
+
+def beside_counts(beside: Beside) -> IssueCounts:
+    """What stands beside the items of a file, as an issue."""
+    places = [{"line": line, "product_id": "", "found": tag[:FOUND_MAX]} for line, tag in beside.examples]
+    return {("feed.foreign_item", ""): (beside.foreign, places)} if beside.foreign else {}
 
 
 class IssueTally:

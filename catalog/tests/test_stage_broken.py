@@ -121,6 +121,65 @@ def test_an_item_that_is_too_large_is_left_out_and_the_others_are_read(feed: Fee
     assert "read one by one. Left out: 1 of 3 over a limit (line 3)." in run.holds[0]["message"]
 
 
+@pytest.mark.parametrize("where", ["before", "behind"])
+@pytest.mark.parametrize("size", [400_000, 750_000])
+@pytest.mark.parametrize(
+    "form", ["<description>%s</description>", "<description><![CDATA[%s]]></description>", "<!--%s-->"]
+)
+def test_an_item_that_is_too_large_costs_no_sync(feed: Feed, settings: Any, where: str, size: int, form: str) -> None:
+    applied(feed, item("1"), item("2"), item("3"))
+    settings.FEED_LIMITS = replace(settings.FEED_LIMITS, item_bytes=200_000)
+    text, id = form % ("x" * size), "<g:id>2</g:id>"
+    large = f"<item>{text}{id}</item>" if where == "before" else f"<item>{id}{text}</item>"
+    run = staged(feed, feed_of(item("1"), large), mode="sync")
+    assert (run.status, run.reading) == (Status.REVIEW, Reading.SALVAGED)
+    assert counts(run) == {"items": 2, "unchanged": 1, "invalid": 1, "archived": 1}
+    assert "Left out: 1 of 2 over a limit" in run.holds[0]["message"]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda content: content[: -len("</item></channel></rss>")],
+        lambda content: content.replace(b"</channel>", b""),
+        lambda content: content.replace(b"<g:id>2</g:id>", b""),
+        lambda content: content.replace(b"<g:title>Silk dress</g:title>", b"<g:title>Silk dress</title>"),
+    ],
+    ids=["cut off", "without an end", "without an id", "not well-formed"],
+)
+def test_a_sync_never_archives_what_may_only_be_unread(feed: Feed, settings: Any, spoil: Any) -> None:
+    applied(feed, item("1"), item("2"), item("3"))
+    settings.FEED_LIMITS = replace(settings.FEED_LIMITS, item_bytes=200_000)
+    large = f"<item><g:id>2</g:id><x>{'x' * 400_000}</x></item>"
+    run = staged(feed, spoil(feed_of(item("3", title="Belt"), large, item("1")).rstrip()), mode="sync")
+    assert (run.status, run.error_code) == (Status.FAILED, "feed.salvage_in_sync")
+
+
+@pytest.mark.parametrize("size", range(190_000, 420_000, 10_000))
+def test_an_item_is_too_large_wherever_the_chunks_end(feed: Feed, settings: Any, size: int) -> None:
+    settings.FEED_LIMITS = replace(settings.FEED_LIMITS, item_bytes=200_000)
+    run = staged(feed, feed_of(item("1"), item("2", pattern="x" * (size - 2000)), item("3", pattern="y" * 150_000)))
+    assert (run.items, run.invalid) == (3, int(size > 202_000))
+
+
+FOREIGN = '<m:item xmlns:m="urn:menu"><m:id>9</m:id></m:item>\n<item xmlns="urn:menu"><id>8</id></item>'
+
+
+@pytest.mark.parametrize("more", ["", with_ampersand("3"), CROSSED])
+def test_an_item_of_another_namespace_is_none_and_is_counted(feed: Feed, more: str) -> None:
+    run = staged(feed, feed_of(FOREIGN, item("1"), FOREIGN, more))
+    assert run.reading == list(Reading)[["", with_ampersand("3"), CROSSED].index(more)]
+    assert run.items == 1 + bool(more)
+    issue = run.issues.get(code="feed.foreign_item")
+    assert (issue.count, issue.severity) == (4, "notice")
+    assert [(example["line"], example["found"]) for example in issue.examples] == [
+        (2, "{urn:menu}item"),
+        (3, "{urn:menu}item"),
+        (5, "{urn:menu}item"),
+        (6, "{urn:menu}item"),
+    ]
+
+
 def test_an_item_over_another_limit_costs_only_itself(feed: Feed, settings: Any) -> None:
     applied(feed, item("1"), item("2"))
     settings.FEED_LIMITS = replace(settings.FEED_LIMITS, attributes=30)

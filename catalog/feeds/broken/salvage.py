@@ -16,7 +16,16 @@ from catalog.feeds.broken.repair import MAX_TAG_CHARS, TAG, DecodedText, Repairs
 from catalog.feeds.issues import FOUND_MAX
 from catalog.feeds.limits import SAFE, Limits, item_too_large, too_many_items
 from catalog.feeds.reading.discovery import MAX_BYTES, ROOT_INSTEAD, Discovery, without_root
-from catalog.feeds.reading.items import NOT_WELL_FORMED, ItemLost, RawItem, Stream, has_doctype, read_one
+from catalog.feeds.reading.items import (
+    NOT_WELL_FORMED,
+    Beside,
+    ItemForeign,
+    ItemLost,
+    RawItem,
+    Stream,
+    has_doctype,
+    read_one,
+)
 from catalog.feeds.reading.layouts import LAYOUTS, PREFIX, ROOT_TAG, SECTION_ENDS, Layout
 from catalog.feeds.reading.settings import UNSET, FileSettings
 
@@ -25,7 +34,7 @@ NESTED_DEPTH = 8
 MIN_ITEMS_TO_JUDGE = 1000  # after so many, a tenth of them has to be whole
 MARK_CHARS = 200  # a tag's beginning or end is never longer
 HEAD_CHARS = 64 * 1024  # the root has to begin within these
-SKIPPED_ITEMS = 4  # after text of so many of the largest items without the next one, the rest is not read
+SKIPPED_ITEMS = 4  # after text of so many of the largest items without an item's end, or the next one, it is cut
 
 SALVAGEABLE = frozenset({"feed.not_well_formed", "feed.item_too_large", "feed.too_deep"})
 """The refusals of the strict parser after which single items may still be whole."""
@@ -35,7 +44,11 @@ _AS_SPACES = str.maketrans("\r\n\t", "   ")
 
 
 def salvage_items(
-    stream: Stream, repairs: Repairs, limits: Limits = SAFE, settings: FileSettings = UNSET
+    stream: Stream,
+    repairs: Repairs,
+    limits: Limits = SAFE,
+    settings: FileSettings = UNSET,
+    beside: Beside | None = None,
 ) -> Iterator[RawItem]:
     """Yield the items in the order of the file. A broken one is `lost`; its line is that of its start tag.
 
@@ -45,6 +58,7 @@ def salvage_items(
     window = _TextWindow(DecodedText(stream, repairs))
     shell = _SalvageShell.before_the_items(window, repairs, limits, settings)
     cutter = _ItemCutter(window, shell.layout, limits)
+    beside = beside or Beside()
     refused = FeedRefused("feed.no_items", "No item of the file could be read.")
     position = saved = 0
     while name := cutter.find_next_item():
@@ -54,12 +68,19 @@ def salvage_items(
             raise too_many_items(line, limits)
         # An item that is left open ends where the next one begins.
         end = cutter.find_end_of_item(name)
-        item = shell.read_item(position, line, window.text[:end])
-        window.drop_text(end)
+        try:
+            item = shell.read_item(position, line, window.text[:end])
+        except ItemForeign as foreign:
+            beside.add_foreign(line, str(foreign))
+            position -= 1
+            continue
+        finally:
+            window.drop_text(end)
         saved += not item.lost
         if position > max(MIN_ITEMS_TO_JUDGE, 10 * saved):
             raise refused
         yield item
+    beside.has_end = cutter.has_end
     if not saved:
         raise refused
 
@@ -134,13 +155,13 @@ class _SalvageShell:
         as_written, tags = [], []
         undeclared: set[str] | None = None
         for start in (container.start() for container in containers):
-            tag = TAG.match(text, start)
-            if tag is None:
+            start_tag = TAG.match(text, start)
+            if start_tag is None:
                 raise FeedRefused("feed.no_items", "The outermost element has no end.")
             repair = TextRepair(repairs, line=window.line + text.count("\n", 0, start), undeclared=undeclared)
             # In one line, the parser's lines are those of the item.
-            as_written.append(tag[0].translate(_AS_SPACES).encode("utf-8", "surrogatepass"))
-            repaired = repair.feed(tag[0], last=True)
+            as_written.append(start_tag[0].translate(_AS_SPACES).encode("utf-8", "surrogatepass"))
+            repaired = repair.feed(start_tag[0], last=True)
             tags.append(repaired.translate(_AS_SPACES).encode("utf-8", "surrogatepass"))
             undeclared = repair.undeclared
         if not _marks_of(layout).search(before):
@@ -214,13 +235,16 @@ class _ItemCutter:
         self._window = window
         self._layout = layout
         self._limits = limits
+        self._most = SKIPPED_ITEMS * limits.item_bytes
         self._marks = _marks_of(layout)
+        self.has_end = False  # the element around the items ends before the next one, or before the file's end
         self._begun = 0  # offset in the file where the search for the next item began
         self._unended: dict[str, int] = {}  # by what ends a section: before this offset in the file none does
 
     def find_next_item(self) -> str:
         """Move the window to the next item's start tag. Its name, or "" when there is none."""
         self._begun = self._window.offset
+        self.has_end = False
         self._marks = _marks_of(self._layout)
         while mark := self._next_mark(0):
             if mark[0] in SECTION_ENDS:
@@ -229,6 +253,7 @@ class _ItemCutter:
                 self._window.drop_text(mark.start())
                 return mark["item"]
             else:
+                self.has_end = self.has_end or (mark[0].startswith("</") and bool(mark["around"]))
                 self._window.drop_text(mark.end())
         return ""
 
@@ -252,7 +277,7 @@ class _ItemCutter:
                 return self._end_of_tag(mark)
             if left_open and (depth > NESTED_DEPTH or position > left_open + NESTED_CHARS):
                 return left_open
-            if position > self._limits.item_bytes:
+            if position > self._most:
                 break
         # A mark may lie across the end of the text that was read, unless that is the file's end.
         return left_open or max(position, len(self._window.text) - (0 if self._window.ended else MARK_CHARS))
@@ -287,9 +312,9 @@ class _ItemCutter:
             if not mark and not position:
                 self._window.drop_text(start)
                 start = 0
-                if self._window.offset - self._begun > SKIPPED_ITEMS * self._limits.item_bytes:
+                if self._window.offset - self._begun > self._most:
                     raise item_too_large(self._window.line, self._limits)
-            if len(text) - position > self._limits.item_bytes or not self._window.read_more():
+            if len(text) - position > self._most or not self._window.read_more():
                 return mark
 
     def _end_of_section(self, opening: re.Match[str]) -> int:
@@ -304,7 +329,7 @@ class _ItemCutter:
         hiding = re.compile(f"{re.escape(terminator)}|{self._marks.pattern}")
         start = opening.end()
         other_item = False
-        while start - opening.end() < self._limits.item_bytes:
+        while start - opening.end() < self._most:
             mark = hiding.search(self._window.text, start)
             if mark is None or (not self._window.ended and mark.end() == len(self._window.text)):
                 start = mark.start() if mark else max(start, len(self._window.text) - MARK_CHARS)

@@ -41,6 +41,9 @@ CHUNK_BYTES = 64 * 1024
 Element = Any  # lxml has no types
 RawValue = str | dict[str, Any] | list[Any]
 
+MAX_FOREIGN_EXAMPLES = 5
+_OWN_NAMESPACES = frozenset({"http://purl.org/rss/1.0/", "http://www.w3.org/2005/Atom"})
+_GOOGLE = "base.google.com"
 _MAX_LINE = 65535  # libxml2 has two bytes for an element's line
 
 
@@ -98,7 +101,27 @@ class Start:
             yield chunk
 
 
-def read_items(stream: Stream, limits: Limits = SAFE, settings: FileSettings = UNSET) -> Iterator[RawItem]:
+@dataclass(slots=True)
+class Beside:
+    """What a file has beside its items: elements that are only called like one, the first with their lines.
+
+    They are `foreign`: of another namespace. `has_end` says, of a file whose items were cut out, that the element
+    around them ends behind the last one.
+    """
+
+    foreign: int = 0
+    examples: list[tuple[int, str]] = field(default_factory=list)
+    has_end: bool = False
+
+    def add_foreign(self, line: int, tag: str) -> None:
+        self.foreign += 1
+        if len(self.examples) < MAX_FOREIGN_EXAMPLES:
+            self.examples.append((line, tag))
+
+
+def read_items(
+    stream: Stream, limits: Limits = SAFE, settings: FileSettings = UNSET, beside: Beside | None = None
+) -> Iterator[RawItem]:
     """Yield the items of a feed in the order of the file.
 
     A feed is XML (RSS 2.0, RSS 1.0, Atom, plain lists of products), a table (CSV, TSV) or JSON, plain or in gzip or
@@ -112,7 +135,7 @@ def read_items(stream: Stream, limits: Limits = SAFE, settings: FileSettings = U
     if content.kind is Kind.XML:
         if not start.has_root:
             raise FeedRefused("feed.not_well_formed", "Line 1: the items have no outermost element around them.")
-        items = items_within(start.all_chunks(), start.layout, limits, encoding=content.encoding)
+        items = items_within(start.all_chunks(), start.layout, limits, encoding=content.encoding, beside=beside)
     else:
         if content.kind is Kind.WORKBOOK:
             rows = read_sheet(content.seekable_stream, limits, settings.sheet)
@@ -226,6 +249,7 @@ def items_within(
     lines: int = 0,
     positions: Iterable[int] | None = None,
     encoding: str | None = None,
+    beside: Beside | None = None,
 ) -> Iterator[RawItem]:
     """The items of XML that begins after so many lines, at these positions; counted from 1 when none are given.
 
@@ -235,6 +259,8 @@ def items_within(
     tags = [f"{{*}}{name}" for name in layout.items]
     parser = etree.XMLPullParser(events=("end",), tag=tags, encoding=encoding, **PARSER_OPTIONS)
     container: Element | None = None
+    own_tags: set[str] = set()
+    least_limit = min(limits.value_chars, limits.item_bytes)
     bytes_read = 0  # since the last item
     line = 1
     for chunk in chunks:
@@ -249,9 +275,17 @@ def items_within(
                     continue
                 container = parent
             line = element.sourceline or line
+            if element.tag not in own_tags:
+                if is_foreign(element):
+                    if beside:
+                        beside.add_foreign(lines + _line_of(element), element.tag)
+                    bytes_read = 0
+                    _forget(element, container)
+                    continue
+                own_tags.add(element.tag)
             position, item_line = next(places), lines + _line_of(element)
             try:
-                if bytes_read + CHUNK_BYTES > limits.value_chars:  # or no value in it can be so long
+                if bytes_read + CHUNK_BYTES > least_limit:  # or no value in it can be so long
                     _check_values(element, limits)
                 item = RawItem(position, item_line, _item_fields(element, layout, limits), element=element)
             except ItemLost as lost:
@@ -264,14 +298,26 @@ def items_within(
                 item = RawItem(position, item_line, fields, faults, lost=True, element=element)
             yield item
             bytes_read = 0
-            # Clearing alone leaves the item's empty shell, and a long file leaves a million of them.
-            element.clear()
-            while element.getprevious() is not None:
-                del container[0]
+            _forget(element, container)
         if bytes_read > limits.item_bytes:
             # libxml2 bounds one text to 10 MB but buffers comments, attributes and CDATA without a bound.
             raise item_too_large(line, limits)
     _run_parser(parser, parser.close)
+
+
+def _forget(element: Element, container: Element) -> None:
+    # Clearing alone leaves the item's empty shell, and a long file leaves a million of them.
+    element.clear()
+    while element.getprevious() is not None:
+        del container[0]
+
+
+def is_foreign(item: Element) -> bool:
+    """Whether what is called like an item is in a namespace that neither feeds nor the element around it have."""
+    namespace, parent = item.tag[1:].rpartition("}")[0], item.getparent()
+    if not namespace or namespace in _OWN_NAMESPACES or _GOOGLE in namespace:
+        return False
+    return parent is None or parent.tag[1:].rpartition("}")[0] != namespace
 
 
 def local_name(tag: str) -> str:
@@ -291,6 +337,7 @@ def _line_of(element: Element) -> int:
 
 
 def _check_values(element: Element, limits: Limits) -> None:
+    total = 0
     for inner in element.iter():
         # Count attributes before reading them: the parser looks each one up, and a hundred thousand take an hour.
         if len(inner.attrib) > limits.attributes:
@@ -299,6 +346,9 @@ def _check_values(element: Element, limits: Limits) -> None:
             if len(value) > limits.value_chars:
                 found = f"{local_name(inner.tag)}: {len(value):,} characters"
                 raise ItemLost("item.value_too_long", inner.sourceline or 0, found)
+            total += len(value)
+    if total > limits.item_bytes:
+        raise ItemLost("item.too_large", element.sourceline or 0, f"{total:,} characters")
 
 
 def _item_fields(element: Element, layout: Layout, limits: Limits) -> dict[str, RawValue]:
@@ -384,6 +434,10 @@ class ItemLost(Exception):
         self.found = found
 
 
+class ItemForeign(Exception):
+    """An element is only called like an item; its tag is the argument."""
+
+
 def read_one(item: bytes, *, within: list[bytes], layout: Layout = RSS, limits: Limits = SAFE) -> dict[str, RawValue]:
     """The fields of one item that was cut out of a file, parsed `within` the start tags that were open there.
 
@@ -402,7 +456,9 @@ def read_one(item: bytes, *, within: list[bytes], layout: Layout = RSS, limits: 
         if len(root) != 1 or (root.text or "").strip() or (root[0].tail or "").strip():
             raise _item_broken(1, 1, "an item begins or ends inside another one")
         root = root[0]
-    if len(item) > limits.value_chars:
+    if is_foreign(root):
+        raise ItemForeign(root.tag)
+    if len(item) > min(limits.value_chars, limits.item_bytes):
         _check_values(root, limits)
     return _item_fields(root, layout, limits)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import chain, repeat
 
 from catalog.feeds.limits import SAFE, Limits
-from catalog.feeds.reading.items import CHUNK_BYTES, RawItem, Start, items_within
+from catalog.feeds.reading.items import CHUNK_BYTES, Beside, RawItem, Start, items_within
 from catalog.feeds.reading.layouts import HIDING_ENDS, LAYOUTS, Layout
 
 PIECE_BYTES = 4 * 1024 * 1024
@@ -149,7 +149,12 @@ class _Cutter:
 
 
 def read_piece(
-    data: bytes, piece: Piece, shell: Shell, limits: Limits = SAFE, positions: Sequence[int] | None = None
+    data: bytes,
+    piece: Piece,
+    shell: Shell,
+    limits: Limits = SAFE,
+    positions: Sequence[int] | None = None,
+    beside: Beside | None = None,
 ) -> Iterator[RawItem]:
     """Yield the items of a piece as `read_items` yields them from the whole feed.
 
@@ -163,7 +168,8 @@ def read_piece(
     places = range(piece.places + 1, piece.places + piece.room + 1) if positions is None else positions
     item, number = None, 0
     around = filter(None, chain([before], chunks, [after]))
-    for item in items_within(around, shell.layout, limits, lines=lines, positions=chain(places, repeat(_NO_PLACE))):
+    numbers = chain(places, repeat(_NO_PLACE))
+    for item in items_within(around, shell.layout, limits, lines=lines, positions=numbers, beside=beside):
         if item.position == _NO_PLACE:
             raise NotInPieces("its items do not end alike")
         number += 1

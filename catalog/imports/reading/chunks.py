@@ -23,10 +23,10 @@ from django.db.models import F
 from catalog.errors import FeedRefused
 from catalog.feeds.cleaning.check import MAX_UNKNOWN_NAMES, Occurring
 from catalog.feeds.cleaning.values import SIGNS, settled_mark
-from catalog.feeds.reading.items import Start, check_start
+from catalog.feeds.reading.items import Beside, Start, check_start
 from catalog.feeds.reading.slices import slices_of, without
 from catalog.feeds.reading.split import PIECE_BYTES, NotInPieces, Piece, Shell, pieces_of, read_piece, shell_of
-from catalog.imports.issues import Example, add_issues, add_unknown_names, merge_counts, unknown_examples
+from catalog.imports.issues import Example, add_issues, add_unknown_names, beside_counts, merge_counts, unknown_examples
 from catalog.imports.reading.copy import ItemBatch, clean_items
 from catalog.imports.reading.unchanged import copy_unchanged, digest_items
 from catalog.imports.work.files import NoRoomToUnpack, TookTooLong, Verified, forget_chunks, opened, opened_spool
@@ -140,7 +140,7 @@ def stage_items(chunk: Chunk) -> None:
     if not Chunk.objects.select_for_update().filter(pk=chunk.pk, is_read=False).exists():
         return
     run, rules, limits = chunk.run, chunk.run.feed.rules, settings.FEED_LIMITS
-    occurring = Occurring(rules)
+    occurring, beside = Occurring(rules), Beside()
     with Meter() as meter, opened_spool(run) if run.spool else opened(run) as file:
         file.seek(chunk.start)
         data = file.read(chunk.end - chunk.start)
@@ -152,14 +152,14 @@ def stage_items(chunk: Chunk) -> None:
         # Only the other items are read; where the slices are not known, all are.
         positions = [item.position for item in slices if item.position not in unchanged.positions] if slices else None
         data = without(data, [item for item in slices if item.position in unchanged.positions])
-        items = clean_items(read_piece(data, piece, shell, limits, positions), rules, occurring)
+        items = clean_items(read_piece(data, piece, shell, limits, positions, beside), rules, occurring)
         batch = ItemBatch(run, items, digests={item.position: item.digest for item in digested})
         batch.copy()
         bytes_read = (chunk.end - chunk.start) * run.file_size // file.size
     count = len(unchanged.positions) + batch.count
     names = {"names": sorted(occurring.names), "unknown": unknown_examples(occurring)}
     Chunk.objects.filter(pk=chunk.pk).update(is_read=True, cost=meter.figures(count), **names)
-    add_issues(run, merge_counts(unchanged.tally.counts(), batch.tally.counts()))
+    add_issues(run, merge_counts(unchanged.tally.counts(), batch.tally.counts()) | beside_counts(beside))
     progress = {"items": count, "invalid": unchanged.invalid + batch.invalid, "bytes_read": bytes_read}
     wanted = ImportRun.objects.filter(pk=run.pk, status=Status.STAGING).exclude(in_chunks=False)
     if not wanted.update(**{name: F(name) + number for name, number in progress.items()}):

@@ -16,8 +16,8 @@ from catalog.feeds.broken.salvage import SALVAGEABLE, salvage_items
 from catalog.feeds.cleaning.check import OWN_TABLE, Item, Occurring
 from catalog.feeds.cleaning.values import SIGNS, settled_mark
 from catalog.feeds.reading.formats import open_content
-from catalog.feeds.reading.items import read_items
-from catalog.imports.issues import add_issues, add_unknown_names, unknown_examples
+from catalog.feeds.reading.items import Beside, read_items
+from catalog.imports.issues import add_issues, add_unknown_names, beside_counts, unknown_examples
 from catalog.imports.planning.plan import make_plan
 from catalog.imports.planning.supplemental import OWN_TABLE_CODE
 from catalog.imports.reading.chunks import all_chunks_read, cut_file, gather_chunks, needs_other_amounts, read_chunk
@@ -121,15 +121,20 @@ def _read_whole_file(run: ImportRun, on_progress: ProgressCallback | None) -> bo
     for reading in Reading:
         if refused and reading == Reading.REPAIRED and refused.code != "feed.not_well_formed":
             continue  # no repair makes an item smaller
-        if refused and reading == Reading.SALVAGED and run.mode == Mode.SYNC:
-            raise FeedRefused(
-                "feed.salvage_in_sync",
-                f"{refused.message} Whole items could be read one by one, but sync would archive the products of the "
-                "others. Correct the file, or import it in the mode update.",
-            )
+        cannot_sync = FeedRefused(
+            "feed.salvage_in_sync",
+            f"{refused.message if refused else ''} Whole items could be read one by one, but sync would archive the "
+            "products of the others. Correct the file, or import it in the mode update.",
+        )
+        is_salvaged_sync = reading == Reading.SALVAGED and run.mode == Mode.SYNC
+        if is_salvaged_sync and refused and refused.code == "feed.not_well_formed":
+            raise cannot_sync
         start_over(run, reading)
         try:
-            return _read_once(run, on_progress, deadline)
+            beside = _read_once(run, on_progress, deadline)
+            if beside and is_salvaged_sync and not (beside.has_end and _has_all_ids(run)):
+                raise cannot_sync
+            return beside is not None
         except FeedRefused as error:
             if refused and reading == Reading.SALVAGED and error.code == "feed.no_items":
                 raise refused from None  # where it broke and what to look for says more
@@ -139,31 +144,39 @@ def _read_whole_file(run: ImportRun, on_progress: ProgressCallback | None) -> bo
     raise AssertionError("the last way to read a file returns or raises")
 
 
-def _read_once(run: ImportRun, on_progress: ProgressCallback | None, deadline: float, decimal_mark: str = "") -> bool:
-    """Copy every item in, reading as `run.reading` says. False when the run was discarded meanwhile.
+def _has_all_ids(run: ImportRun) -> bool:
+    """Whether nothing but limits cost an item, and the product of each is known, which a sync must not archive."""
+    lost = run.issues.filter(code="item.not_well_formed").exists()
+    return not lost and not run.staged.filter(product_id="").exists()
+
+
+def _read_once(
+    run: ImportRun, on_progress: ProgressCallback | None, deadline: float, decimal_mark: str = ""
+) -> Beside | None:
+    """Copy every item in, reading as `run.reading` says. Returns what else is in the file; None for a discarded run.
 
     When the file's amounts settle how others in it are to be read, all of it is read again.
     """
     limits, file_settings = settings.FEED_LIMITS, run.feed.file_settings
     rules = replace(run.feed.rules, decimal_mark=decimal_mark)
-    occurring, repairs = Occurring(rules), Repairs()
+    occurring, repairs, beside = Occurring(rules), Repairs(), Beside()
     with opened(run) as file:
         verified = Verified(file, run.sha256, deadline)
         if run.reading == Reading.STRICT:
-            raw_items = read_items(verified, limits, file_settings)
+            raw_items = read_items(verified, limits, file_settings, beside)
         elif run.reading == Reading.REPAIRED:
             unpacked = open_content(verified, limits, file_settings).from_the_start()
-            raw_items = read_items(RepairedStream(unpacked, repairs), limits, file_settings)
+            raw_items = read_items(RepairedStream(unpacked, repairs), limits, file_settings, beside)
         else:
             unpacked = open_content(verified, limits, file_settings).from_the_start()
-            raw_items = salvage_items(unpacked, repairs, limits, file_settings)
+            raw_items = salvage_items(unpacked, repairs, limits, file_settings, beside)
         items = clean_items(raw_items, rules, occurring)
         while _copy_batch(run, items, file):
             if on_progress:
                 on_progress(run)
         if run.status != Status.STAGING:
             run.refresh_from_db()
-            return False
+            return None
         verified.verify()
     mark = settled_mark(occurring.names)
     if mark and not decimal_mark:
@@ -176,9 +189,9 @@ def _read_once(run: ImportRun, on_progress: ProgressCallback | None, deadline: f
     for code, count in repairs.counts.items():
         places = [{"line": line, "product_id": "", "found": found} for line, found in repairs.examples[code]]
         repaired[code, ""] = (count, places)
-    add_issues(run, repaired)
+    add_issues(run, repaired | beside_counts(beside))
     add_unknown_names(run, unknown_examples(occurring))
-    return True
+    return beside
 
 
 @transaction.atomic
