@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from catalog.admin.differences import field_differences, field_label, product_facts
+from catalog.admin.pictures import thumbnail
 from catalog.admin.tabs import Tab
 from catalog.errors import NotPossible
 from catalog.feeds.attributes import BY_NAME
@@ -169,6 +170,7 @@ def rows_of(run: ImportRun, changes: list[Change]) -> list[dict[str, Any]]:
             {
                 "change": change,
                 "item": item,
+                "picture": thumbnail(item.image_link) if item else "",
                 "fields": fields,
                 "is_new": is_new,
                 "kind": change.operation,

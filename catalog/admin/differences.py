@@ -9,11 +9,13 @@ from functools import lru_cache
 from typing import Any
 
 from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from rapidfuzz.distance import LCSseq
 
+from catalog.admin.pictures import NOT_LOADED, public_source, thumbnail
 from catalog.feeds.attributes import BY_NAME, MONEY, Type
 from catalog.feeds.cleaning.values import shown_money
 from catalog.models import Change, Product
@@ -107,16 +109,14 @@ def shown_value(name: str, value: Any, currency: str) -> str:
         return ", ".join(field_label(each) for each in value)
     if name in ("image_link", "additional_image_link"):
         urls = value if isinstance(value, list) else [value]
-        pictures = ((thumbnail(url), url) for url in urls)
-        return format_html_join("", '<span class="picture">{}<span>{}</span></span>', pictures)
+        pictures = ((thumbnail(url), url, _why_not_loaded(url)) for url in urls)
+        return format_html_join("", '<span class="picture">{}<span>{}</span>{}</span>', pictures)
     return str(value)
 
 
-def thumbnail(url: str) -> str:
-    """A small picture of the product; nothing when the address is not a web address."""
-    if not url.startswith(("http://", "https://")):
-        return ""
-    return format_html('<img class="thumb" src="{}" alt="" loading="lazy" referrerpolicy="no-referrer">', url)
+def _why_not_loaded(url: str) -> SafeString | str:
+    is_left_out = url.startswith(("http://", "https://")) and not public_source(url)
+    return format_html(" <small>{}</small>", NOT_LOADED) if is_left_out else ""
 
 
 def as_text(value: Any) -> str:

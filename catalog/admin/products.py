@@ -24,11 +24,11 @@ from unfold.contrib.import_export.forms import ExportForm
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminExpandableTextareaWidget, UnfoldAdminTextInputWidget
 
-from catalog.admin.differences import thumbnail
 from catalog.admin.filters import ArchivedFilter
 from catalog.admin.forms import FeedImportForm, LinesField, ProductForm
 from catalog.admin.history import history_context
 from catalog.admin.markets import MARKET, market_of, named_market
+from catalog.admin.pictures import thumbnail
 from catalog.errors import CatalogError
 from catalog.feeds.cleaning.values import shown_money
 from catalog.imports.edit import edit_product
