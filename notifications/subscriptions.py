@@ -134,7 +134,7 @@ def preference_of(person: Any) -> Preference:
 
 
 # --- stopping it from a mail ----------------------------------------------------------------------
-_SALT = "notifications.stop"
+_SALT = "notifications.stop_mail"  # another one than in 1.0, whose tokens stand in logs
 STOP_TOKEN_LIFETIME = timedelta(days=90)  # laws ask for 30 days at least
 
 
