@@ -348,6 +348,12 @@ CODES: tuple[Code, ...] = (
         "End the feed with the end of its outermost element. What came after was dropped.",
     ),
     Code(
+        "feed.repaired.section_open",
+        _W,
+        "A CDATA section is not closed",
+        "Write ]]> where it ends. It was closed before the end of its element.",
+    ),
+    Code(
         "feed.repaired.outside_root",
         _W,
         "Items stand outside of the outermost element",

@@ -189,6 +189,38 @@ def test_a_value_that_no_channel_takes_is_set_aside() -> None:
     assert "error value.too_large id 1" in item["issues"]
 
 
+ATTRIBUTES_ALONE = {
+    "beside a text": ('<category term="NEW"/><category>Shoes</category>', "category", [{"@term": "NEW"}, "Shoes"]),
+    "behind a text": ('<category>Shoes</category><category term="NEW"/>', "category", ["Shoes", {"@term": "NEW"}]),
+    "of another namespace": ('<g:note to="x"/><note>y</note>', "note", {"@to": "x"}),
+    "of a column": ('<g:brand id="7"/><g:brand>Noor</g:brand>', "brand", {"@id": "7"}),
+    "of a file": (
+        '<enclosure url="https://a.b/1"/><enclosure>x</enclosure>',
+        "enclosure",
+        [{"@url": "https://a.b/1"}, "x"],
+    ),
+    "of a picture": ('<g:additional_image_link src="x"/>', "additional_image_link", {"@src": "x"}),
+    "of a picture beside one": (
+        '<g:additional_image_link src="x"/><g:additional_image_link>https://a.b/1.jpg</g:additional_image_link>',
+        "additional_image_link",
+        {"@src": "x"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("elements", "name", "kept"), ATTRIBUTES_ALONE.values(), ids=ATTRIBUTES_ALONE)
+def test_an_element_of_attributes_alone_loses_none(elements: str, name: str, kept: Any) -> None:
+    (item,) = read(rss(elements))
+    assert item["extra"][name] == kept
+
+
+@pytest.mark.parametrize("attribute", ["currency", "currencyCode", "CURRENCY", "currency_code"])
+@pytest.mark.parametrize("text", ["12", " 12.00 ", "<![CDATA[12.0]]>"])
+def test_a_price_keeps_the_currency_of_its_attribute(attribute: str, text: str) -> None:
+    (item,) = read(rss(f'<g:price {attribute}="AED">{text}</g:price>'))
+    assert (item["values"]["price"], item["values"]["currency"]) == ("12.00", "AED")
+
+
 def test_names_in_the_table_are_unique() -> None:
     assert len(BY_ALIAS) == sum(1 + len(a.aliases) for a in ATTRIBUTES)
     assert len(BY_CODE) == len(CODES)

@@ -113,6 +113,20 @@ BROKEN: dict[str, tuple[bytes, str, dict[str, int]]] = {
             "a long text": b"x <b>y</b>\n" * 20_000,
         }.items()
     },
+    **{
+        f"a section {name}": (rss(f"<title><![CDATA[{text}</title>{more}"), title, {"section_open": 1})
+        for name, (text, title, more) in {
+            "left open": ("a & <b>b</b>", "a & <b>b</b>", ""),
+            "left open before another": ("a", "a", "<x><![CDATA[y]]></x>"),
+            "left open before elements": ("a", "a", "<x>y</x><z>w</z>"),
+            "left open with a bracket": ("a [M]", "a [M]", ""),
+            "left open over lines": ("a\nb\n", "a\nb\n", ""),
+            "closed with two brackets": ("a]]", "a", ""),
+            "closed with a blank": ("a]] >", "a", ""),
+            "closed with a reference": ("a]]&gt;", "a", ""),
+            "closed with one bracket": ("a]>", "a", "<x><![CDATA[y]]></x>"),
+        }.items()
+    },
     "an undeclared prefix": (rss("<g:title>a</g:title><c:x>1</c:x>", root=""), "a", {"namespace_undeclared": 2}),
     "a namespace declared twice": (rss("<g:title>a</g:title>", root=f"{NS} {NS}"), "a", {"attribute_twice": 1}),
     "a namespace in a Python dict": (
@@ -295,6 +309,24 @@ def test_what_was_found_can_be_shown() -> None:
     _bytes, repairs = repaired(LATIN.replace(b"</channel>", b"\x1d</channel>"))
     assert repairs.examples["feed.repaired.foreign_bytes"][0] == (3, "é &#233;té")
     assert repairs.examples["feed.repaired.control_character"] == [(4, "U+001D")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a</title>b]]>", "a</title>]]><![CDATA[b]]>", "<item><title>a</title></item>]]>", f"a</title>{'x' * 70_000}]]>"],
+)
+def test_a_section_with_its_own_end_tag_is_whole_when_it_is_closed(text: str) -> None:
+    fields, told, _line = read(rss(f"<title><![CDATA[{text}</title><x>a & b</x>"))
+    assert fields["title"] == text.replace("]]><![CDATA[", "").removesuffix("]]>")
+    assert told == {"bare_ampersand": 1}
+
+
+def test_a_section_left_open_is_closed_however_long_the_rest_is() -> None:
+    content = rss(f"<title><![CDATA[a</title></item><item><title>{'x' * 70_000}</title>")
+    repairs = Repairs()
+    first, second = read_items(RepairedStream(io.BytesIO(content), repairs))
+    assert (first.fields["title"], len(str(second.fields["title"]))) == ("a", 70_000)
+    assert repairs.examples == {"feed.repaired.section_open": [(3, "a</title>")]}
 
 
 def test_every_kind_is_an_issue_with_advice() -> None:

@@ -13,6 +13,7 @@ from catalog.feeds.broken.repair import Repairs
 from catalog.feeds.broken.salvage import salvage_items
 from catalog.feeds.reading.items import RawItem, read_items
 from catalog.feeds.reading.layouts import PLAIN_ROOTS
+from catalog.tests.routes import read_as_it_can
 from catalog.tests.test_repair import NS, Dripping
 
 HEAD = f'<?xml version="1.0"?>\n<rss {NS}>\n<channel><title>Shop</title>\n'
@@ -54,7 +55,7 @@ SPOILT = {
     "a tag that is not closed": ("</g:country>", ""),
     "an end without a beginning": ("<title>", "</b><title>"),
     "a bare <": ("<g:id>2", "<g:id>2<3"),
-    "CDATA left open": ("]]>", ""),
+    "CDATA left open before another end tag": ("]]></title>", "</g:title>"),
     "a comment left open": ("<title>", "<!-- <title>"),
     "a quote left open": ("<title>", '<title lang="en>'),
     "an unknown prefix": ("<title>", "<x:y>1</x:y><title>"),
@@ -85,10 +86,10 @@ def test_what_is_named_cites_the_line_of_the_fault() -> None:
     assert named(content) == [(6, "2", "Line 8: <g:gtinc>000123</g:gtin></item>")]
 
 
-@pytest.mark.parametrize("opening", ["<![CDATA[", "<!--"])
-def test_of_a_section_left_open_its_beginning_is_cited(opening: str) -> None:
-    content = feed_of(an_item(1), an_item(2, f"\n<g:color>{opening}Red</g:color>\n"), an_item(3, "<!-- a -->"))
-    assert named(content) == [(6, "2", f"Line 8: <g:color>{opening}Red</g:color>")]
+@pytest.mark.parametrize("open", ["<![CDATA[Red</color>", "<!--Red</g:color>"])
+def test_of_a_section_left_open_its_beginning_is_cited(open: str) -> None:
+    content = feed_of(an_item(1), an_item(2, f"\n<g:color>{open}\n"), an_item(3, "<!-- a -->"))
+    assert named(content) == [(6, "2", f"Line 8: <g:color>{open}")]
 
 
 @pytest.mark.parametrize(
@@ -177,8 +178,11 @@ RUNS_ON = {
 def test_a_section_that_runs_on_into_another_one_swallows_nothing_in_silence(content: bytes) -> None:
     with pytest.raises(FeedRefused, match="a CDATA section in <.> is left open" if b"<x" in content else "in <title>"):
         list(read_items(io.BytesIO(content)))
-    assert saved(content) == ["2", "3"]
-    assert [product_id for _line, product_id, _found in named(content)] == ["1"]
+    reading, raws, repairs = read_as_it_can(content)
+    assert reading == "repaired"
+    assert repairs.counts == {"feed.repaired.section_open": 1}
+    for found in (raws, salvaged(content)):
+        assert [raw.fields[f"{{{G}}}id"] for raw in found if not raw.lost] == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,7 @@ _IN_TEXT = re.compile(
 # What may stand after the outermost element, and what shows that the feed goes on there.
 _MISCELLANEOUS = re.compile(r"\s++|<!--(?:(?!--).)*+-->|<\?(?!xml\s)(?:(?!\?>).)*+\?>", re.DOTALL)
 _GOES_ON = re.compile(f"{ROOT_TAG.pattern}|{ITEM_START.pattern}".replace("?P<root>", "?:"))
+_SPOILT_END = re.compile(r"\](?:\]\s*(?:>|&gt;)?|>)\s*\Z")
 _LONGEST_OPENING = max(map(len, HIDING_ENDS))
 # A tag holds no <, so that a quotation mark left open ends here and a broken tag costs no more than itself.
 TAG = re.compile(r"""<(/?)([^\s!?/<>"'=]++)((?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+)>""")
@@ -225,7 +226,7 @@ class TextRepair:
         self._line = line
         self._text = ""
         self._section_end = ""
-        self._element = ""
+        self._element = self._name = ""  # the one whose text is next, without and with its prefix
         self._in_vain = False
         self._root = ""
         self._depth = 0
@@ -257,6 +258,10 @@ class TextRepair:
         certain = len(text) if last else len(text) - _HELD_CHARS  # what is still to come can change the rest
         if self._section_end:
             found = text.find(self._section_end, position)
+            if self._section_end == "]]>" and self._name:
+                own_end = self._own_end.search(text, position, len(text) if found < 0 else found)
+                if own_end and (is_open := self._is_left_open(own_end, last)) is not False:
+                    return ("", position) if is_open is None else self._close_section(position, own_end)
             if found < 0:
                 return self._repair_text(_IN_SECTIONS, position, certain)
             piece, _end = self._repair_text(_IN_SECTIONS, position, found, found)
@@ -282,6 +287,32 @@ class TextRepair:
         if last or self._in_vain or len(text) >= limit:
             return "<", position + 1
         return "", position
+
+    def _is_left_open(self, own_end: re.Match[str], last: bool) -> bool | None:
+        """Whether the open section has to end before its element's end tag in it; None when more is needed to tell.
+
+        A section that holds that end tag is whole when it is closed after it, before the next section begins.
+        """
+        text, start, limit = self._text, own_end.end(), own_end.end() + MAX_TAG_CHARS
+        closing, following = text.find("]]>", start, limit), text.find("<![CDATA[", start, limit)
+        if closing < 0 and following < 0:
+            if len(text) > limit or last:
+                return last or ITEM_END.search(text, start, limit) is not None
+            return None
+        return closing < 0 or 0 <= following < closing
+
+    def _close_section(self, position: int, own_end: re.Match[str]) -> tuple[str, int]:
+        """The rest of a section that is left open, closed before its element's end tag."""
+        text, end = self._text, own_end.start()
+        # What is there may be an end that was spoilt.
+        spoilt = _SPOILT_END.search(text, max(position, end - _HELD_CHARS), end)
+        piece, _end = self._repair_text(_IN_SECTIONS, position, spoilt.start() if spoilt else end, end)
+        if self._repairs.count_repair("section_open"):
+            line = self._line + text.count("\n", position, end)
+            self._repairs.add_example("section_open", line, text[max(position, end - _SHOWN_CHARS) : own_end.end()])
+        self._section_end = ""
+        lines = "\n" * text.count("\n", spoilt.start(), end) if spoilt else ""
+        return f"{piece}]]>{lines}", end
 
     def _repair_text(
         self, pattern: re.Pattern[str], start: int, stop: int, border: int | None = None
@@ -330,6 +361,10 @@ class TextRepair:
             return ("foreign_bytes", _FOREIGN_BYTES[found]) if found in _FOREIGN_BYTES else ("", found)
         return ("", found) if self._element in _EXACT else ("control_character", " ")
 
+    @property
+    def _own_end(self) -> re.Pattern[str]:
+        return re.compile(rf"</{re.escape(self._name)}\s*>")
+
     def _drop_junk(self, position: int, last: bool) -> tuple[str, int]:
         """Drop what stands after the outermost element, unless the feed goes on there."""
         text = self._text
@@ -353,11 +388,11 @@ class TextRepair:
         closing, name, body = tag.groups()
         prefix, _, local = name.rpartition(":")
         if closing:
-            self._element = ""
+            self._element = self._name = ""
             self._depth -= 1
             self._has_ended = not self._depth and name == self._root
             return tag[0]
-        self._element = "" if body.endswith("/") else local
+        self._element, self._name = ("", "") if body.endswith("/") else (local, name)
         self._depth += not body.endswith("/")
         repaired = tag[0]
         if "&" in body or not body.isprintable():

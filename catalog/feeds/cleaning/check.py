@@ -217,8 +217,11 @@ def _take_structured(item: Item, slot: Slot, value: RawValue, rules: Rules) -> N
                     if not part or (isinstance(part, str) and part in NOTHING):
                         item.report("group.subattribute_missing", f"{attribute.name}.{name}", text_of(group))
     elif attribute.type is Type.URLS:
-        for text in filter(None, map(text_of, parts)):
-            _take_text(item, slot, text, rules)
+        for part in parts:
+            if text := text_of(part):
+                _take_text(item, slot, text, rules)
+            elif part and isinstance(part, dict):
+                item.keep(slot.name, part)  # its attributes say something, whatever it is
     else:
         _take_first(item, slot, parts, rules)
 
