@@ -123,7 +123,7 @@ class FilterOptionsView(CatalogueView):
 class MarketsView(APIView):
     query = NoQuery()
 
-    @documented("products", "markets", {200: Answer(MarketSerializer(many=True), [examples.MARKET])}, errors=(400,))
+    @documented("products", "markets", {200: Answer(MarketSerializer(many=True), examples.MARKET)}, errors=(400,))
     def get(self, request: Request) -> Response:
         """Every market, the default one first."""
         self.query.read(request.query_params)

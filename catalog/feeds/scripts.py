@@ -1,7 +1,5 @@
 """The scripts that languages are written in, and the script of a text."""
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections import Counter
 from functools import lru_cache

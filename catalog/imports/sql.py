@@ -7,7 +7,8 @@ from django.db import connection
 
 # The product of an item or a change of an import; `market` is the import's.
 ITS_PRODUCT = "product.market_id = %(market)s AND product.id = {}.product_id"
-PRODUCT_OF_ITEM, PRODUCT_OF_CHANGE = ITS_PRODUCT.format("item"), ITS_PRODUCT.format("change")
+PRODUCT_OF_ITEM = ITS_PRODUCT.format("item")
+PRODUCT_OF_CHANGE = ITS_PRODUCT.format("change")
 # The changes of products that may differ by now. `changed_ids` is what `ImportRun.products_changed_since` returns.
 OF_CHANGED_PRODUCTS = "(%(changed_ids)s::text[] IS NULL OR change.product_id = ANY(%(changed_ids)s::text[]))"
 

@@ -242,6 +242,7 @@ def test_feeds_import_neither_django_nor_anything_that_reaches_out() -> None:
         "itertools",
         "catalog",
         "collections",
+        "bisect",
         "codecs",
         "contextlib",
         "csv",

@@ -16,11 +16,13 @@ from django.core.management import CommandError, call_command
 from catalog.feeds.cleaning.check import Rules, check_item
 from catalog.feeds.issues import BY_CODE, Severity
 from catalog.feeds.reading.items import read_items
+from catalog.feeds.scripts import script_of_text
 from catalog.imports.planning.between_items import BETWEEN_ITEMS
 from samples import MAX_ITEMS, Changes, iter_feed, iter_items, write_feed
 from samples.defects import DEFECTS
 from samples.departments import DEPARTMENTS, ONE_SIZE
 from samples.draws import Dice, Shuffle
+from samples.markets import _NOUNS, sample_market
 
 G = "{http://base.google.com/ns/1.0}"
 A_LATER_DAY = Changes(from_seed=7, changed=10, added=5, removed=5)
@@ -327,3 +329,37 @@ def test_a_file_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
 
 def test_a_feed_without_items_is_still_a_feed() -> None:
     assert parsed(b"".join(iter_feed(items=0, seed=1))) == []
+
+
+# --- markets ------------------------------------------------------------------------------------------
+def fields_of(xml: bytes, name: str) -> list[str]:
+    return re.findall(rf"<{name}>(.*?)</{name}>", xml.decode(), re.DOTALL)
+
+
+@pytest.mark.parametrize("code", ["ae-ar", "sa-ar", "kw-en", "bh-ar"])
+@pytest.mark.parametrize("profile", ["clean", "bad"])
+def test_a_market_has_the_same_products_in_its_currency_and_language(code: str, profile: str) -> None:
+    usual, there = (b"".join(iter_feed(items=300, seed=4, profile=profile, market=market)) for market in ("", code))
+    assert fields_of(there, "g:id") == fields_of(usual, "g:id")
+    currency = {"ae": "AED", "sa": "SAR", "kw": "KWD", "bh": "BHD"}[code[:2]]
+    assert currency.encode() in there
+    assert (b"AED" in there) == (currency == "AED")
+    titles = [title for title in fields_of(there, "title")[1:] if title]
+    arabic = [title for title in titles if script_of_text(title.partition(" من ")[0]) == "Arabic"]
+    assert len(arabic) > 0.9 * len(titles) if code.endswith("-ar") else not arabic
+    assert b"".join(iter_feed(items=300, seed=4, profile=profile, market=code)) == there
+
+
+def test_every_shelf_has_an_arabic_name() -> None:
+    assert {kind.shelf for department in DEPARTMENTS for kind in department.kinds} == {*_NOUNS}
+
+
+def test_an_unknown_market_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="Use one of these: ae-en, ae-ar, sa-en"):
+        b"".join(iter_feed(items=1, seed=1, market="fr-fr"))
+
+
+def test_amounts_have_the_decimals_of_their_currency() -> None:
+    assert sample_market("sa-en").money_text(100_00) == "105.00 SAR"
+    assert sample_market("kw-en").money_text(100_00) == "8.500 KWD"
+    assert sample_market("kw-en").money_text(0) == "0.000 KWD"
