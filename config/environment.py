@@ -1,5 +1,7 @@
 """What the environment says. A value that is not understood stops the start with a sentence: a guess may be unsafe."""
 
+from urllib.parse import urlsplit
+
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
@@ -32,6 +34,7 @@ def check_secret(name: str, value: str) -> None:
         len(value.encode()) < MIN_SECRET_CHARS
         or len(set(value)) < MIN_DIFFERENT_CHARS
         or value.startswith(KNOWN_BEGINNINGS)
+        or value in (value + value)[1:-1]  # a shorter text again and again
     ):
         raise ImproperlyConfigured(
             f"{name} is weak. Use a random text of your own with {MIN_SECRET_CHARS} or more characters, for example "
@@ -42,9 +45,32 @@ def check_secret(name: str, value: str) -> None:
 def checked_hosts(hosts: list[str]) -> list[str]:
     """The hosts that the site answers to, by name: a wildcard lets a request choose the host of links."""
     named = [host for host in map(str.strip, hosts) if host]
-    if not named or any("*" in host for host in named):
+    if not named or any("*" in host or is_top_level(host) for host in named):
         raise ImproperlyConfigured(
             "DJANGO_ALLOWED_HOSTS must name the hosts that the site answers to, without *. "
             "Write .example.com for example.com and every host below it."
         )
     return named
+
+
+def is_top_level(host: str) -> bool:
+    """`.com`, or a dot alone: that is every host, too."""
+    return host.startswith(".") and "." not in host.strip(".")
+
+
+def checked_origins(name: str, origins: list[str]) -> list[str]:
+    """Origins of other sites by name; a * stands for the hosts below one, never for all."""
+    for origin in origins:
+        host = urlsplit(origin).hostname or ""
+        if not host or "*" in host.removeprefix("*.") or (host.startswith("*") and is_top_level(host[1:])):
+            raise ImproperlyConfigured(
+                f"{name} must name each origin, for example https://catalogue.example.com, and never all."
+            )
+    return origins
+
+
+def check_address(name: str, value: str, *schemes: str) -> None:
+    """Refuse what is no address of such a kind. The sentence does not show it: there may be a password in it."""
+    parts = urlsplit(value)
+    if parts.scheme not in schemes or not (parts.hostname or parts.path.strip("/")):
+        raise ImproperlyConfigured(f"{name} must be an address that begins with {schemes[0]}://. See .env.example.")

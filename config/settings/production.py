@@ -2,7 +2,7 @@
 
 from django.core.exceptions import ImproperlyConfigured
 
-from config.environment import check_secret, checked_hosts
+from config.environment import check_address, check_secret, checked_hosts, checked_origins
 from config.settings.base import *  # noqa: F403
 from config.settings.base import SIMPLE_JWT, STORAGES, env
 
@@ -24,6 +24,9 @@ for name in (
             f"Set {name} in the environment: production has no default for it. See .env.example."
         )
 
+check_address("SITE_URL", env.str("SITE_URL"), "https", "http")
+check_address("DATABASE_URL", env.str("DATABASE_URL"), "postgresql", "postgres", "psql", "pgsql")
+check_address("REDIS_URL", env.str("REDIS_URL"), "redis", "rediss", "unix")
 SECRET_KEY = env.str("DJANGO_SECRET_KEY")
 JWT_SIGNING_KEY = env.str("JWT_SIGNING_KEY")
 check_secret("DJANGO_SECRET_KEY", SECRET_KEY)
@@ -34,7 +37,9 @@ SIMPLE_JWT = {**SIMPLE_JWT, "SIGNING_KEY": JWT_SIGNING_KEY}
 # Else sign-up says which addresses have an account.
 ACCOUNT_EMAIL_VERIFICATION = env.str("ACCOUNT_EMAIL_VERIFICATION", default="") or "mandatory"
 ALLOWED_HOSTS = checked_hosts(env.list("DJANGO_ALLOWED_HOSTS"))
-CSRF_TRUSTED_ORIGINS = env.list("DJANGO_CSRF_TRUSTED_ORIGINS", default=[])
+CSRF_TRUSTED_ORIGINS = checked_origins(
+    "DJANGO_CSRF_TRUSTED_ORIGINS", env.list("DJANGO_CSRF_TRUSTED_ORIGINS", default=[])
+)
 
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_SSL_REDIRECT = env.flag("DJANGO_SSL_REDIRECT", default=True)

@@ -63,7 +63,15 @@ def test_production_does_not_guess_how_many_proxies_there_are(count: str | None,
     assert said in refusal(PROXY_COUNT=count)
 
 
-WEAK = ["", "short", "x" * 60, "django-insecure-" + "abcdefghijklmnopqrstuvwxyz" * 2, local.SECRET_KEY]
+WEAK = [
+    "",
+    "short",
+    "x" * 60,
+    "0123456789" * 6,
+    "0123456789abc" * 5,
+    "django-insecure-" + "abcdefghijklmnopqrstuvwxyz" * 2,
+    local.SECRET_KEY,
+]
 
 
 @pytest.mark.parametrize(
@@ -78,9 +86,35 @@ def test_production_refuses_a_weak_or_borrowed_key(name: str, key: str) -> None:
     assert name in refusal(**{name: key})
 
 
-@pytest.mark.parametrize("hosts", ["*", "catalogue.example.com,*", "*.example.com", ",", " "])
+@pytest.mark.parametrize(
+    "hosts", ["*", "catalogue.example.com,*", "*.example.com", ",", " ", ".com", ".", "..", "a.example.com,.example"]
+)
 def test_production_refuses_to_answer_to_every_host(hosts: str) -> None:
     assert "DJANGO_ALLOWED_HOSTS" in refusal(DJANGO_ALLOWED_HOSTS=hosts)
+
+
+@pytest.mark.parametrize("origins", ["https://*", "*", "https://*.com", "https://a.*", "catalogue.example.com"])
+def test_production_refuses_forms_of_every_site(origins: str) -> None:
+    assert "DJANGO_CSRF_TRUSTED_ORIGINS must name each origin" in refusal(DJANGO_CSRF_TRUSTED_ORIGINS=origins)
+
+
+def test_production_takes_forms_of_named_sites() -> None:
+    named = "https://catalogue.example.com,https://*.example.org"
+    assert start(DJANGO_CSRF_TRUSTED_ORIGINS=named).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        *(("SITE_URL", address) for address in ("nonsense", "catalogue.example.com", "ftp://example.com", "https://")),
+        *(("REDIS_URL", address) for address in ("nonsense", "http://valkey", "redis://", "redis:/")),
+        *(("DATABASE_URL", address) for address in ("nonsense", "mysql://x:canary@y/z", "sqlite:///x.db")),
+    ],
+)
+def test_production_refuses_what_is_no_such_address(name: str, address: str) -> None:
+    said = refusal(**{name: address})
+    assert f"{name} must be an address that begins with" in said
+    assert "canary" not in said
 
 
 @pytest.mark.parametrize("name", ["ACCOUNT_SIGNUP_OPEN", "API_UPLOAD_REVIEW"])
