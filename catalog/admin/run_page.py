@@ -128,14 +128,26 @@ class RunPage:
         if run.status == Status.UNDONE:
             return _("This import was undone: %(what)s.") % {"what": undo_effect(run, "did")}
         if run.status == Status.REVIEW and (run.has_changes or run.holds):
-            return _("Confirming %(what)s.") % {"what": effect(run, "will")}
+            return _("Confirming %(what)s.") % {"what": effect(run, "will") + self.left_to_others}
         if run.items == run.invalid and not run.archived:
             return _("No item of this file can be imported. No product was changed.")
         if run.has_changes or run.conflict or (run.archive_conflict and not run.pinned):
-            return _("This import %(what)s.") % {"what": effect(run, "did")}
+            return _("This import %(what)s.") % {"what": effect(run, "did") + self.left_to_others}
+        if self.left_to_others:
+            return _("Nothing to confirm%(others)s.") % {"others": self.left_to_others}
         if run.pinned:
             return _("Nothing to confirm: every difference is in a pinned field.")
         return _("Nothing to confirm: the catalogue already matches the file.")
+
+    @cached_property
+    def left_to_others(self) -> str:
+        """The end of the heading: how many products of the file belong to other feeds, if any."""
+        count = self.run.issues.filter(code="id.other_feed").values_list("count", flat=True).first()
+        if not count:
+            return ""
+        if count == 1:
+            return "; one product of another feed stays as it is"
+        return f"; {count:,} products of other feeds stay as they are"
 
     @property
     def counts(self) -> Iterator[Count]:

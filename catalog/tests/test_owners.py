@@ -6,7 +6,8 @@ import pytest
 from django.utils import timezone
 
 from catalog.models import Feed, ImportRun, Product
-from catalog.tests.factories import FLAWLESS, allow_changes, applied, counts, edit, item, items, planned
+from catalog.tests.factories import FLAWLESS, allow_changes, applied, counts, edit, execute, item, items, planned
+from catalog.tests.pages import browser, heading, url
 
 pytestmark = pytest.mark.django_db
 
@@ -30,6 +31,30 @@ def test_a_full_file_leaves_the_products_of_another_feed(feed: Feed, other_feed:
     assert {*Product.objects.filter(feed=feed).values_list("title", flat=True)} == {"Silk dress"}
     issue = run.issues.get(code="id.other_feed")
     assert (issue.count, issue.examples[0]["found"]) == (3, feed.name)
+
+
+def test_the_first_sentence_says_what_is_left_to_other_feeds(feed: Feed, other_feed: Feed) -> None:
+    applied(feed, *items(3))
+    run = planned(other_feed, *items(2, title="Other"), item("own"))
+    bob = browser("bob")
+    assert heading(bob.get(url(run))) == ("Confirming will add 1 product; 2 products of other feeds stay as they are.")
+    assert (
+        heading(bob.get(url(execute(run))))
+        == "This import added 1 product; 2 products of other feeds stay as they are."
+    )
+    applied(other_feed, *items(1, title="Other"))
+    last = ImportRun.objects.first()
+    assert last
+    assert heading(bob.get(url(last))) == "Nothing to confirm; one product of another feed stays as it is."
+
+
+@pytest.mark.parametrize("mode", ["add", "update"])
+def test_the_first_sentence_of_other_imports_says_nothing_of_other_feeds(
+    feed: Feed, other_feed: Feed, mode: str
+) -> None:
+    applied(feed, *items(3))
+    run = planned(feed, *items(4, title="Other"), mode=mode)
+    assert "other feed" not in heading(browser("bob").get(url(run)))
 
 
 def test_by_turns_nobody_rewrites_the_catalogue(feed: Feed, other_feed: Feed) -> None:
