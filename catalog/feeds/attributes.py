@@ -25,6 +25,10 @@ class Type(StrEnum):
     PERIOD = "start and end"
     MEASURE = "number and unit"
     VERBATIM = "kept as found"  # not read further, for example a group
+    # Only in groups.
+    NUMBER = "number"
+    TIME = "time of day"
+    COUNTRY = "country"
 
 
 class Need(StrEnum):
@@ -41,8 +45,8 @@ class Attribute:
 
     `aliases` are other element names for it. `choices` maps every accepted spelling (lower case, spaces and hyphens
     as underscores) to the stored value. `max_length` is how many characters channels accept in each value; `limit` is
-    how many we accept, so that every value fits every index. A group must contain the elements in `parts`. A date may
-    be at most `days_ahead` days in the future.
+    how many we accept, so that every value fits every index. A group must contain the elements in `parts`; `elements`
+    says how each is read that is not text. A date may be at most `days_ahead` days in the future.
     """
 
     name: str
@@ -56,6 +60,7 @@ class Attribute:
     column: bool = True
     repeated: bool = False
     parts: tuple[str, ...] = ()
+    elements: Mapping[str, Type] = field(default_factory=dict)
     days_ahead: int | None = None
 
     @property
@@ -85,6 +90,9 @@ _EXPECTED = {
     Type.PERIOD: "An ISO 8601 start and end, for example 2026-11-22T00:00+0400/2026-11-30T23:59+0400",
     Type.MEASURE: "A number and a unit, for example 3.5 kg",
     Type.VERBATIM: "A value as Google's specification describes it",
+    Type.NUMBER: "A number, for example 8.25",
+    Type.TIME: "A time of the day in four digits, for example 1530",
+    Type.COUNTRY: "The two letters of a country in ISO 3166-1, for example AE",
 }
 
 
@@ -135,6 +143,60 @@ _MERCHANT_API_NAMES = {
     "question_and_answer": ("questions_and_answers",),
     "shopping_ads_excluded_country": ("shopping_ads_excluded_countries",),
 }
+
+
+def _group_of(line: str) -> Attribute:
+    """`shipping country!:country price:price`: a group must have the elements with `!`; a type is after the colon."""
+    name, *written = line.split()
+    names = [element.partition(":")[0] for element in written]
+    types = {n.rstrip("!"): Type(kind.replace("_", " ")) for n, _, kind in (e.partition(":") for e in written) if kind}
+    return Attribute(
+        name,
+        Type.VERBATIM,
+        column=False,
+        parts=tuple(n.rstrip("!") for n in names if n.endswith("!")),
+        elements=MappingProxyType(types),
+        aliases=_MERCHANT_API_NAMES.get(name, ()),
+    )
+
+
+# Elements that are texts, and that may be missing, are not listed.
+_GROUPS = tuple(
+    map(
+        _group_of,
+        """
+        structured_title content!
+        structured_description content!
+        installment months!:whole_number amount!:price downpayment:price annual_percentage_rate:number \
+            total_amount:price
+        subscription_cost period! period_length!:whole_number amount!:price
+        variant_option name! value!
+        product_detail attribute_name! attribute_value!
+        question_and_answer question! answer!
+        related_product relationship_type! identifier_type! identifier!
+        shipping country!:country price:price min_handling_time:whole_number max_handling_time:whole_number \
+            min_transit_time:whole_number max_transit_time:whole_number handling_cutoff_time:time_of_day
+        carrier_shipping origin_postal_code! country:country flat_price:price min_handling_time:whole_number \
+            max_handling_time:whole_number
+        tax country!:country rate:number tax_ship:yes_or_no
+        free_shipping_threshold country!:country price_threshold!:price
+        minimum_order_value country!:country price!:price
+        handling_cutoff_time cutoff_time!:time_of_day country:country disable_delivery_after_cutoff:yes_or_no
+        shipping_transit_business_days business_days! country:country
+        shipping_handling_business_days business_days! country:country
+        return country!:country item_condition! method! shipping_fee!
+        pickup_cost flat_rate!:price free_threshold:price
+        loyalty_program price:price cashback_for_future_use:price loyalty_points:whole_number \
+            member_price_effective_date:start_and_end
+        loyalty_points points_value:whole_number ratio:number
+        certification certification_authority! certification_name! certification_document_link:URL \
+            certification_label_link:URL
+        sustainability_incentive amount:price percentage:number
+        """.replace("\\\n", " ")
+        .strip()
+        .splitlines(),
+    )
+)
 
 ATTRIBUTES: tuple[Attribute, ...] = (
     # What it is
@@ -228,32 +290,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("android_package", help="The Android app's package."),
     Attribute("android_app_name", help="The Android app's name."),
     # Known to Merchant Center, kept in `extra` as found
-    *(
-        Attribute(name, Type.VERBATIM, column=False, parts=tuple(parts), aliases=_MERCHANT_API_NAMES.get(name, ()))
-        for name, *parts in (
-            line.split()
-            for line in """
-            structured_title content
-            structured_description content
-            installment months amount
-            subscription_cost period period_length amount
-            variant_option name value
-            product_detail attribute_name attribute_value
-            question_and_answer question answer
-            related_product relationship_type identifier_type identifier
-            shipping country
-            carrier_shipping origin_postal_code
-            tax country
-            free_shipping_threshold country price_threshold
-            minimum_order_value country price
-            handling_cutoff_time cutoff_time
-            shipping_transit_business_days business_days
-            shipping_handling_business_days business_days
-            return country item_condition method shipping_fee
-            pickup_cost flat_rate
-            """.strip().splitlines()
-        )
-    ),
+    *_GROUPS,
     Attribute("expiration_date", Type.DATE, column=False, days_ahead=30),
     *(
         Attribute(name, Type.MEASURE, column=False)
@@ -266,9 +303,9 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         Attribute(name, Type.VERBATIM, column=False, aliases=_MERCHANT_API_NAMES.get(name, ()))
         for name in (
             "short_title canonical_link lifestyle_image_link video_link virtual_model_link document_link "
-            "cost_of_goods_sold auto_pricing_min_price maximum_retail_price loyalty_program loyalty_points size_type "
+            "cost_of_goods_sold auto_pricing_min_price maximum_retail_price size_type "
             "size_system item_group_title is_bundle multipack product_highlight popularity_rank disclosure_date "
-            "certification sell_on_google_quantity warranty sustainability_incentive "
+            "sell_on_google_quantity warranty "
             "cloud_export_additional_properties "
             "link_template mobile_link_template pickup_method pickup_sla store_code pickup_link_template "
             "mobile_pickup_link_template display_ads_id display_ads_similar_id display_ads_title display_ads_link "
@@ -302,7 +339,10 @@ def is_known(name: str) -> bool:
 
 def expected_value(name: str) -> str:
     """What an attribute, or an element of a group such as shipping.country, should contain; "" for an unknown one."""
-    known = BY_NAME.get(name.partition(".")[0])
+    group, _, element = name.partition(".")
+    known = BY_NAME.get(group)
+    if known and element in known.elements:
+        return f"{_EXPECTED[known.elements[element]]}."
     return known.expected if known else ""
 
 

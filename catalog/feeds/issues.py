@@ -190,6 +190,12 @@ CODES: tuple[Code, ...] = (
         "Add the element, for example <g:country>AE</g:country> inside <g:shipping>. The group is kept as found.",
     ),
     Code(
+        "group.subattribute_format",
+        _W,
+        "An element of the group is not understood",
+        "Write it as expected. The group is kept as found.",
+    ),
+    Code(
         "group.equals_id",
         _N,
         "The item_group_id is the item's own id",

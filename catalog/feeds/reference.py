@@ -63,7 +63,10 @@ class Entry:
 
     @property
     def help(self) -> str:
-        return self.attribute.help or "Kept as found."
+        if not self.attribute.elements:
+            return self.attribute.help or "Kept as found."
+        elements = ", ".join(f"{name} ({kind})" for name, kind in self.attribute.elements.items())
+        return f"A group, kept as found. Checked in it: {elements}."
 
 
 def attribute_entries() -> list[Entry]:

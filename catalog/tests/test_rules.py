@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from catalog.feeds.attributes import COLUMNS, Need, Type, expected_value
+from catalog.feeds.attributes import ATTRIBUTES, BY_NAME, COLUMNS, Need, Type, expected_value
 from catalog.feeds.cleaning import check as check_module
 from catalog.feeds.cleaning.check import MAX_UNKNOWN_NAMES, Item, Occurring, Rules, check_item, names_of
 from catalog.feeds.issues import BY_CODE, CODES, Issue, Severity
@@ -52,7 +52,7 @@ def codes(item: Item) -> list[str]:
     return [issue.code for issue in item.issues]
 
 
-def group(name: str, **parts: str) -> str:
+def group(name: str, /, **parts: str) -> str:
     """An item with a group on line 3."""
     inner = "".join(f"<g:{part}>{text}</g:{part}>" for part, text in parts.items())
     return item("1").replace("</item>", f"\n<g:{name}>{inner}</g:{name}></item>")
@@ -206,6 +206,13 @@ SPECIAL: dict[str, tuple[str, Rules, str, int, str]] = {
     "url.relative": ("link", SHOP, item("1", link="/a"), 2, "/a"),
     "url.domain": ("link", SHOP, item("1", link="https://othershop.example/"), 2, "https://othershop.example/"),
     "group.subattribute_missing": ("shipping.country", NO_RULES, group("shipping", price="0 AED"), 3, "0 AED"),
+    "group.subattribute_format": (
+        "shipping.price",
+        NO_RULES,
+        group("shipping", country="AE", price="free"),
+        3,
+        "free",
+    ),
 }
 
 
@@ -256,7 +263,8 @@ def test_a_flawless_item_has_no_issue() -> None:
 
 def test_every_attribute_says_what_is_expected() -> None:
     assert expected_value("title") == "Text, up to 150 characters."
-    assert expected_value("shipping.country") == "A group with country."
+    assert expected_value("certification.certification_name").startswith("A group with certification_authority")
+    assert expected_value("shipping.country") == "The two letters of a country in ISO 3166-1, for example AE."
     assert expected_value("condition") == "One of: new, refurbished, used."
     assert expected_value("heel") == ""
     assert all(expected_value(attribute.name).endswith(".") for attribute in COLUMNS)
@@ -398,6 +406,88 @@ def test_every_group_that_lacks_something_is_reported_on_its_own_line() -> None:
         ("shipping.country", 4),
         ("shipping.country", 6),
     ]
+
+
+WHOLE_GROUPS = {
+    "shipping": {
+        "country": "AE", "price": "0 AED", "min_handling_time": "0", "max_transit_time": "5",
+        "handling_cutoff_time": "15:30", "region": "Dubai", "service": "Express",
+    },
+    "tax": {"country": "US", "rate": "8.25", "tax_ship": "yes"},
+    "installment": {"months": "6", "amount": "50 BRL", "downpayment": "R$ 10,00", "credit_type": "finance"},
+    "subscription_cost": {"period": "month", "period_length": "12", "amount": "35.00 USD"},
+    "free_shipping_threshold": {"country": "sa", "price_threshold": "100 SAR"},
+    "minimum_order_value": {"country": "AE", "price": "1,000 AED", "surface": "online"},
+    "handling_cutoff_time": {"cutoff_time": "1600", "country": "AE", "disable_delivery_after_cutoff": "true"},
+    "pickup_cost": {"flat_rate": "5 USD", "free_threshold": "50 USD"},
+    "loyalty_program": {
+        "program_label": "amber", "tier_label": "gold", "price": "10 USD", "loyalty_points": "10",
+        "member_price_effective_date": "2026-11-01T00:00+0400/2026-12-01T00:00+0400",
+    },
+    "loyalty_points": {"name": "Amber", "points_value": "100", "ratio": "1.0"},
+    "certification": {
+        "certification_authority": "EC", "certification_name": "EPREL", "certification_code": "123456",
+        "certification_label_link": "https://example.com/label.pdf",
+    },
+    "sustainability_incentive": {"amount": "100 EUR", "type": "EV_PRICE_DISCOUNT"},
+    "structured_title": {"content": "Silk dress", "digital_source_type": "trained_algorithmic_media"},
+    "structured_description": {"content": "Soft"},
+    "shipping_transit_business_days": {"business_days": "Mon-Fri", "country": "AE"},
+    "carrier_shipping": {"country": "AE", "origin_postal_code": "94043", "flat_price": "5 USD"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WHOLE_GROUPS)
+def test_a_group_as_google_describes_it_has_no_issue(name: str) -> None:
+    found = read(NO_RULES, group(name, **WHOLE_GROUPS[name]))[0]
+    assert codes(found) == []
+    assert found.extra[name] == WHOLE_GROUPS[name]
+
+
+WRONG_ELEMENTS = {
+    "country": "United Arab Emirates",
+    "whole number": "1-2",
+    "price": "free",
+    "number": "eight",
+    "yes or no": "perhaps",
+    "time of day": "4 pm",
+    "start and end": "2026-11-01",
+    "URL": "label.pdf",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "element", "kind"),
+    [
+        (name, *pair)
+        for name, whole in WHOLE_GROUPS.items()
+        for pair in BY_NAME[name].elements.items()
+        if pair[0] in whole
+    ],
+)
+def test_each_element_of_a_group_is_looked_at_by_its_type(name: str, element: str, kind: Type) -> None:
+    wrong = WRONG_ELEMENTS[kind]
+    (issue,) = read(NO_RULES, group(name, **WHOLE_GROUPS[name] | {element: wrong}))[0].issues
+    assert (issue.code, issue.attribute, issue.found) == ("group.subattribute_format", f"{name}.{element}", wrong)
+    assert expected_value(issue.attribute)
+
+
+@pytest.mark.parametrize(("name", "part"), [(a.name, part) for a in ATTRIBUTES for part in a.parts])
+def test_each_element_that_a_group_must_have_is_missed(name: str, part: str) -> None:
+    others = {one: "x" for one in BY_NAME[name].parts if one != part} | {"service": "x"}
+    assert ("group.subattribute_missing", f"{name}.{part}") in [
+        (issue.code, issue.attribute) for issue in read(NO_RULES, group(name, **others))[0].issues
+    ]
+
+
+def test_a_group_s_amounts_take_the_feed_s_currency_and_attributes() -> None:
+    in_attribute = item("1").replace(
+        "</item>", '<g:pickup_cost><g:flat_rate currency="AED">5</g:flat_rate></g:pickup_cost></item>'
+    )
+    bare = group("pickup_cost", flat_rate="5")
+    assert codes(read(NO_RULES, in_attribute)[0]) == []
+    assert codes(read(NO_RULES, bare)[0]) == ["group.subattribute_format"]
+    assert codes(read(Rules(default_currency="AED"), bare)[0]) == []
 
 
 # --- addresses ----------------------------------------------------------------------------------------

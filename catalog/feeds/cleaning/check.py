@@ -10,7 +10,7 @@ from catalog.feeds.cleaning import item_rules
 from catalog.feeds.cleaning import values as v
 from catalog.feeds.cleaning.cleaned import Item, Rules, parts_of, text_of
 from catalog.feeds.cleaning.names import ATOM, Slot, names_in, names_of, slot_of
-from catalog.feeds.cleaning.readers import check_gtin
+from catalog.feeds.cleaning.readers import check_gtin, is_of_type
 from catalog.feeds.cleaning.values import NOTHING, UNUSUAL_WORDS
 from catalog.feeds.currencies import CURRENCIES
 from catalog.feeds.issues import FOUND_MAX, Issue
@@ -209,13 +209,9 @@ def _take_structured(item: Item, slot: Slot, value: RawValue, rules: Rules) -> N
     elif not attribute.column:
         if kept := _stripped(value):
             item.keep(slot.name, kept)
-        # A group may be one text with colons. A group of elements must have all that the table asks for.
-        for group in parts if attribute.parts else ():
+        for group in parts if attribute.parts or attribute.elements else ():
             if isinstance(group, dict) and _has_elements(group):
-                for name in attribute.parts:
-                    part = group.get(name)
-                    if not part or (isinstance(part, str) and part in NOTHING):
-                        item.report("group.subattribute_missing", f"{attribute.name}.{name}", text_of(group))
+                _check_group(item, attribute, group, rules)
     elif attribute.type is Type.URLS:
         for part in parts:
             if text := text_of(part):
@@ -224,6 +220,18 @@ def _take_structured(item: Item, slot: Slot, value: RawValue, rules: Rules) -> N
                 item.keep(slot.name, part)  # its attributes say something, whatever it is
     else:
         _take_first(item, slot, parts, rules)
+
+
+def _check_group(item: Item, attribute: Attribute, group: dict[str, Any], rules: Rules) -> None:
+    """Whether it has the elements that it must have, each of its type. A group that is a text is not looked into."""
+    for name in attribute.parts:
+        part = group.get(name)
+        if not part or (isinstance(part, str) and part in NOTHING):
+            item.report("group.subattribute_missing", f"{attribute.name}.{name}", text_of(group))
+    for name, kind in attribute.elements.items():
+        for text in map(text_of, map(_with_currency, parts_of(group.get(name, "")))):
+            if text not in NOTHING and not is_of_type(kind, text, rules):
+                item.report("group.subattribute_format", f"{attribute.name}.{name}", text)
 
 
 def _take_first(item: Item, slot: Slot, parts: list[Any], rules: Rules) -> None:

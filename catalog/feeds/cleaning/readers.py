@@ -241,3 +241,24 @@ READERS: dict[Type, Reader] = {
     Type.MEASURE: read_measure,
     Type.VERBATIM: read_verbatim,
 }
+
+
+# --- elements of groups, which are only looked at -----------------------------------------------------
+_LOOKS = {
+    Type.INTEGER: lambda text: v.whole_number(text) is not None,
+    Type.BOOLEAN: lambda text: text.lower() in v.BOOLEANS,
+    Type.URL: lambda text: not v.url_issue(text),
+    Type.PERIOD: v.is_period,
+    Type.NUMBER: v.is_number,
+    Type.TIME: v.is_time_of_day,
+    Type.COUNTRY: v.is_country,
+}
+
+
+def is_of_type(kind: Type, text: str, rules: Rules) -> bool:
+    """Whether the text is a value of the type, as an element of a group has it."""
+    text = v.without_marks(text)
+    if kind is Type.MONEY:
+        money = v.parse_money(text, rules.own_currency or rules.default_currency, rules.decimal_mark)
+        return money.codes == ("price.zero",) or (money.amount is not None and bool(money.currency))
+    return _LOOKS[kind](text)

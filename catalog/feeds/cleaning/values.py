@@ -430,6 +430,26 @@ def is_measure(text: str) -> bool:
     return _MEASURE.fullmatch(text) is not None
 
 
+_PERCENTAGE = re.compile(r"\d{1,9}(?:[.,]\d{1,9})?\s*%?", re.ASCII)
+_TIME_OF_DAY = re.compile(r"(?:[01]\d|2[0-3]):?[0-5]\d", re.ASCII)
+_COUNTRY = re.compile(r"[A-Za-z]{2}", re.ASCII)
+
+
+def is_number(text: str) -> bool:
+    """A number, also in percent."""
+    return _PERCENTAGE.fullmatch(text) is not None
+
+
+def is_time_of_day(text: str) -> bool:
+    """1530 or 15:30."""
+    return _TIME_OF_DAY.fullmatch(text) is not None
+
+
+def is_country(text: str) -> bool:
+    """The two letters of a country."""
+    return _COUNTRY.fullmatch(text) is not None
+
+
 # --- the rest ---------------------------------------------------------------------------------------
 
 BOOLEANS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
