@@ -40,6 +40,7 @@ __all__ = [
     "database",
     "database_url",
     "enabled",
+    "ended",
     "ensure",
     "needed_by",
     "redis_url",
@@ -78,8 +79,7 @@ def ensure() -> None:
     """
     if not enabled():
         return
-    variables = {POSTGRES: "DATABASE_URL", VALKEY: "REDIS_URL"}
-    servers = [server for server in SERVERS if not os.environ.get(variables[server])]
+    servers = _needed_servers()
     if not servers:
         return
     with as_sentence():
@@ -127,6 +127,16 @@ def reset() -> None:
             log.unlink()
         if home != STATE:
             shutil.rmtree(home)
+
+
+def ended() -> list[str]:
+    """The names of the servers that this process needs and of which no process lives any more."""
+    return [server.name for server in _needed_servers() if not server.alive()] if enabled() else []
+
+
+def _needed_servers() -> list[Server]:
+    variables = {POSTGRES: "DATABASE_URL", VALKEY: "REDIS_URL"}
+    return [server for server in SERVERS if not os.environ.get(variables[server])]
 
 
 def _start_missing(servers: list[Server]) -> None:

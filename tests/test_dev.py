@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,7 @@ from django.core.management import CommandError
 
 import devservers
 from config.management.commands import dev
+from devservers.processes import processes_of
 
 WAIT = "import time; time.sleep(60)"
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
@@ -124,9 +129,16 @@ def test_make_run_from_start_to_ctrl_c(tmp_path: Path) -> None:
             start_new_session=True,
         )
     try:
-        wait_until(lambda: "Ctrl-C stops everything" in log.read_text() or running.poll() is not None, seconds=40)
+        wait_until(lambda: "Ctrl-C stops everything" in log.read_text() or running.poll() is not None, seconds=120)
         assert f"Open http://127.0.0.1:{port}/admin/" in log.read_text()
         assert "Log in as admin" in log.read_text()
+        assert "Traceback" not in log.read_text()  # later Celery prints one about the connection that it loses
+        for pid in processes_of(f"/valkey-server --dir {tmp_path / 'state' / 'valkey'} --port "):
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: "Valkey answers again" in log.read_text(), seconds=60)
+        assert "Valkey ended; starting again" in log.read_text()
+        assert login(port, log) == 200
+        wait_until(lambda: worked_since("Valkey answers again", log), seconds=120)
         running.send_signal(signal.SIGINT)
         assert running.wait(25) == 0, log.read_text()
     finally:
@@ -137,7 +149,22 @@ def test_make_run_from_start_to_ctrl_c(tmp_path: Path) -> None:
         down = subprocess.run([*status, "status"], check=False, capture_output=True, text=True, **options)
         subprocess.run([*status, "reset"], check=True, capture_output=True, **options)
     assert down.stdout.count(" down ") == 2
-    assert "Traceback" not in log.read_text()
+    assert "Traceback" not in log.read_text().partition("stopping; a worker finishes")[2]
+
+
+def login(port: int, log: Path) -> int:
+    password = re.search(r"Log in as admin / (\S+)", log.read_text())
+    assert password, log.read_text()
+    body = json.dumps({"username": "admin", "password": password[1]})
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        connection.request("POST", "/login/", body, {"Content-Type": "application/json"})
+        with connection.getresponse() as answer:
+            return answer.status
+
+
+def worked_since(moment: str, log: Path) -> bool:
+    """Whether a worker completed a task after that was said."""
+    return " succeeded in " in log.read_text().rpartition(moment)[2]
 
 
 def wait_until(true: Callable[[], bool], seconds: float = 10) -> None:

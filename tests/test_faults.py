@@ -22,6 +22,7 @@ from django.test.client import BOUNDARY, MULTIPART_CONTENT, Client, encode_multi
 from accounts.models import User
 from catalog.imports.apply import apply
 from catalog.imports.confirm import confirm
+from catalog.imports.reading.processes import count_cores
 from catalog.imports.receive import receive
 from catalog.imports.sweep import sweep
 from catalog.imports.work.queue import CATALOGUE_LOCK, claimed
@@ -116,6 +117,20 @@ def test_a_worker_whose_processes_are_frozen_stops_in_time_and_gives_its_task_ba
         process.wait(15)
     with worker():
         arrives(run, Status.REVIEW)
+
+
+def test_an_import_that_is_killed_in_the_shell_leaves_no_process(queue: str, settings: Any, tmp_path: Path) -> None:
+    if count_cores() < 2:
+        pytest.skip("one core needs no other process")
+    file = tmp_path / "big.xml"
+    file.write_bytes(feed_of(*items(30_000)))
+    with started(["manage.py", "import_feed", str(file)], b"is new", queue, settings, tmp_path / "log") as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        wait_until(lambda: len(children.read_text().split()) >= 2, MOST_SECONDS)
+        pids = [int(pid) for pid in children.read_text().split()]
+        process.terminate()
+        assert process.wait(20) == -signal.SIGTERM
+        wait_until(lambda: not any(Path(f"/proc/{pid}/fd").exists() for pid in pids))
 
 
 # --- a wrong clock ------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from multiprocessing import get_context
+from threading import Thread
 
 from django.db import connection, connections
 
@@ -18,6 +19,7 @@ from catalog.models import Chunk, ImportRun, Status
 
 PROGRESS_SECONDS = 0.5
 RETRY_SECONDS = 0.02
+PARENT_SECONDS = 0.5
 
 
 class ChunkProcesses:
@@ -34,7 +36,7 @@ class ChunkProcesses:
 
     def __enter__(self) -> ChunkProcesses:
         if is_worth_cutting(self._run) and not connection.in_atomic_block and count_cores() > 1:
-            self._pool = ProcessPoolExecutor(count_cores(), get_context("fork"), start_process)
+            self._pool = ProcessPoolExecutor(count_cores(), get_context("fork"), start_process, [os.getpid()])
             self._pool.submit(int)  # all processes start with the first call: now, while there are no threads
         return self
 
@@ -75,8 +77,16 @@ def count_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def start_process() -> None:
-    """Give a new process a connection of its own, and leave that of its parent alone."""
+def start_process(parent: int) -> None:
+    """Give a new process a connection of its own, leave that of its parent alone, and end with the parent."""
+    Thread(target=_end_with, args=[parent], name="parent", daemon=True).start()
     for alias in connections:
         del connections[alias]
     gc.freeze()  # what came with the parent stays: looking through it for garbage would copy it, page by page
+
+
+def _end_with(parent: int) -> None:
+    """A parent that is killed tells nobody, and its processes would wait for the next chunk for ever."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_SECONDS)
+    os._exit(1)

@@ -24,6 +24,7 @@ from django.db import connections
 import devservers
 
 HOST = "127.0.0.1"
+LOOK_SECONDS = 2.0  # between looks at the servers
 STOP_SECONDS = 15.0  # a worker may go on with its task for this long after Ctrl-C
 COLOURS = {"web": 36, "worker": 33, "mail": 34, "upkeep": 32, "beat": 35}
 # Threads: these two wait for a mail server and for the database, and threads cost no processes.
@@ -112,8 +113,11 @@ class Processes:
             self.stop_processes()
 
     def watch_processes(self, port: int, banner: str) -> int:
-        greeted = False
+        greeted, next_look = False, 0.0
         while all(process.poll() is None for process in self.running.values()):
+            if time.monotonic() > next_look:
+                self.revive_servers()
+                next_look = time.monotonic() + LOOK_SECONDS
             if not greeted and web_answers(port):
                 self.say("dev", banner, BOLD)
                 greeted = True
@@ -122,6 +126,18 @@ class Processes:
         code = shell_exit_code(process.returncode)
         self.say(name, f"ended with code {code}; stopping the others", RED)
         return code
+
+    def revive_servers(self) -> None:
+        """Start a server again that ended. The processes connect to it when they need it next."""
+        names = " and ".join(devservers.ended())
+        if not names:
+            return
+        self.say("dev", f"{names} ended; starting again", RED)
+        try:
+            devservers.ensure()
+            self.say("dev", f"{names} answers again", GREEN)
+        except devservers.EmbeddedError as error:
+            self.say("dev", str(error), RED)
 
     def stop_processes(self) -> None:
         """Ask each main process to end, wait for the worker's tasks, then kill what is left.
