@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test torture lint types check lock shell fuzz bench benchapi benchpages stop reset clean
+.PHONY: help setup run test torture lint types check lock shell fuzz bench benchapi benchpages siege stop reset clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -70,6 +70,9 @@ benchpages: setup  ## Measure an import's pages, and its undo against its apply 
 
 benchapi: setup  ## Measure the API's reading calls under load, beside the same calls written naively
 	$(RUN) -W ignore -m bench.api $(ARGS)
+
+siege: setup  ## Ask for pages while slow clients, waiting uploads and huge bodies besiege a server (ARGS="http://… --person …")
+	$(RUN) -m bench.siege $(ARGS)
 
 stop: setup  ## Stop PostgreSQL and Valkey, which tests and single commands leave up
 	$(RUN) -m devservers stop

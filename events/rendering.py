@@ -21,7 +21,6 @@ def logging_settings(*, as_text: bool) -> dict[str, Any]:
     steps = [
         processors.TimeStamper(fmt="iso", key="timestamp" if as_text else "time"),
         stdlib.add_log_level,
-        contextvars.merge_contextvars,
         _add_fields,
     ]
     lines = {
@@ -41,8 +40,10 @@ def logging_settings(*, as_text: bool) -> dict[str, Any]:
 
 
 def _add_fields(_logger: Any, _method: str, line: EventDict) -> EventDict:
+    """Those of an event, which were known when it happened; of any other line, what is bound to the context now."""
     record = line["_record"]
-    return {**line, "logger": record.name, **getattr(record, "fields", {})}
+    fields = record.fields if hasattr(record, "fields") else contextvars.get_contextvars()
+    return {**line, "logger": record.name, **fields}
 
 
 def _named(_logger: Any, _method: str, line: EventDict) -> EventDict:

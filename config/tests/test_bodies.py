@@ -215,3 +215,11 @@ def test_the_web_server_has_threads_beside_those_for_bodies_and_for_waiting() ->
     threads = re.search(r"--threads=(\d+)", (BASE_DIR / "Dockerfile").read_text())
     assert threads
     assert int(threads[1]) >= MAX_BODIES + MAX_WAITING + 8
+
+
+def test_a_busy_process_leaves_connections_to_the_others() -> None:
+    threads, connections = (
+        int(re.findall(rf"--{name}=(\d+)", (BASE_DIR / "Dockerfile").read_text())[0])
+        for name in ("threads", "worker-connections")
+    )
+    assert threads < connections <= 1.5 * threads

@@ -53,6 +53,13 @@ def test_empty_fields_are_left_out(lines: Lines) -> None:
     assert lines()[0].keys() == {"time", "level", "event"}
 
 
+def test_a_field_that_is_left_empty_is_not_taken_from_the_context(lines: Lines) -> None:
+    with bound_contextvars(request_id="of-another"):
+        log_event("mail", request_id="")
+        logging.getLogger("any").info("in the context")
+    assert [line.get("request_id") for line in lines()] == [None, "of-another"]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_what_is_rolled_back_never_happened(lines: Lines) -> None:
     with transaction.atomic():
