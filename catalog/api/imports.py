@@ -111,7 +111,7 @@ class ImportViewSet(ViewSet):
         request=ApplySerializer,
         sent=examples.APPLY,
     )
-    def apply(self, request: Request, pk: int) -> Response:
+    def confirm(self, request: Request, pk: int) -> Response:
         """Confirm the plan with this hash, so that a worker applies it once. A plan that a guard holds needs a reason.
 
         You need the permission to confirm imports, as in the admin.

@@ -54,7 +54,7 @@ urlpatterns = [
         ImportViewSet.as_view({"get": "invalid_xml"}),
         name="import-invalid-xml",
     ),
-    path("imports/<import_number:pk>/apply/", ImportViewSet.as_view({"post": "apply"}), name="import-apply"),
+    path("imports/<import_number:pk>/apply/", ImportViewSet.as_view({"post": "confirm"}), name="import-apply"),
     path("imports/<import_number:pk>/discard/", ImportViewSet.as_view({"post": "discard"}), name="import-discard"),
     path("imports/<import_number:pk>/undo/", ImportViewSet.as_view({"post": "undo"}), name="import-undo"),
 ]

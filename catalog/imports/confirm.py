@@ -1,4 +1,4 @@
-"""A plan is made: a person confirms it, or nobody where none is needed."""
+"""Confirming a plan: a person does, or the system where no person is needed."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def confirm(run: ImportRun, *, plan_hash: str, by: Any, reason: str = "") -> Non
 
 
 def go_on(run: ImportRun) -> None:
-    """Confirm in the system's name what needs no person: a plan without changes, or a run that applies by itself.
+    """Confirm a plan without changes, or of a run that applies without asking, in the system's name.
 
-    A run that something holds waits for one in any case, and those who follow imports are told.
+    A run that is held waits for a person in any case, and the people who follow imports are notified.
     """
     if run.status == Status.REVIEW and run.holds:
         notify_needs_review(run)
@@ -65,7 +65,7 @@ _HAS_ALREADY = {
 
 
 def describe_status(run: ImportRun) -> str:
-    """Why an operation comes too late or too early, as the end of a sentence: *alice has already confirmed it.*"""
+    """The end of a sentence: why an operation comes too late or too early. *alice has already confirmed it.*"""
     # The worker that applies or undoes does so for the person who asked.
     asked = [step for step in run.history if step["status"] not in (Status.APPLIED, Status.UNDONE)]
     done = _HAS_ALREADY.get(Status(run.status))
@@ -80,7 +80,7 @@ def is_current(run: ImportRun) -> bool:
 
 
 def edited_since(run: ImportRun) -> int:
-    """How many products of the plan are not what it was made for any more; confirming it leaves these alone."""
+    """How many products of the plan have changed since it was made. Applying it leaves these alone."""
     (number,) = fetch_row(
         f"""
         SELECT count(*)

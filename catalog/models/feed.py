@@ -29,20 +29,20 @@ class Mode(models.TextChoices):
 def validate_aliases(aliases: Any) -> None:
     """A shop's own element names, each with the attribute that it is. Says of each wrong one what would do."""
     if not isinstance(aliases, dict):
-        raise ValidationError(_('Write an object in braces, as {"artikelnummer": "mpn"}.'))
+        raise ValidationError(_('Write an object in braces, for example {"artikelnummer": "mpn"}.'))
     problems = [problem for name, attribute in aliases.items() if (problem := _problem_of(name, attribute))]
     if problems:
         raise ValidationError(problems)
 
 
 def _problem_of(name: str, attribute: Any) -> str:
-    told = {"name": _shown(name), "attribute": _shown(str(attribute))}
+    names = {"name": _shown(name), "attribute": _shown(str(attribute))}
     if not name or not name.isprintable() or any(c in name for c in " <>&{}:"):
-        return _('"%(name)s" is no element\'s name. Write it as in the feed, without prefix, as artikelnummer.') % told
+        return _('"%(name)s" is not the name of an element. Write it as in the feed, without a prefix.') % names
     if name in BY_ALIAS:
-        return _('"%(name)s" is an attribute itself and cannot stand for another.') % told
+        return _('"%(name)s" is an attribute itself and cannot stand for another.') % names
     if not isinstance(attribute, str) or attribute not in BY_NAME:
-        return _('"%(attribute)s", for "%(name)s", is no attribute. Write one, as mpn or product_type.') % told
+        return _('"%(attribute)s", for "%(name)s", is not an attribute. Use one, for example mpn.') % names
     return ""
 
 
@@ -70,7 +70,7 @@ class Feed(models.Model):
         verbose_name=_("market"),
         default=DEFAULT_MARKET,
         db_default=DEFAULT_MARKET,
-        help_text=_("Its imports change the products of this market alone. It stays once the feed has an import."),
+        help_text=_("Its imports change only products of this market. It stays once the feed has an import."),
     )
     prefix = models.CharField(
         _("prefix of ids"),
@@ -78,7 +78,7 @@ class Feed(models.Model):
         blank=True,
         default="",
         db_default="",
-        validators=[RegexValidator(r"\A[A-Za-z0-9._-]*\Z", _("Letters, digits, points and - _ alone, as in kering-."))],
+        validators=[RegexValidator(r"\A[A-Za-z0-9._-]*\Z", _("Use only letters, digits, points, - and _."))],
         help_text=_("Put before each id in its files, for example kering-, so that two suppliers may use one id."),
     )
     mode = models.TextField(_("mode"), choices=Mode, default=Mode.UPDATE, help_text=_("Proposed for each new import."))
@@ -89,17 +89,19 @@ class Feed(models.Model):
         _("default currency"),
         max_length=3,
         blank=True,
-        validators=[RegexValidator(r"\A[A-Z]{3}\Z", _("Three capital letters, as in AED."))],
-        help_text=_("The ISO 4217 code for prices that come without one, as in AED."),
+        validators=[RegexValidator(r"\A[A-Z]{3}\Z", _("Use three capital letters, for example AED."))],
+        help_text=_("The ISO 4217 code of prices without a currency, for example AED."),
     )
     base_url = models.TextField(
         _("base address"),
         blank=True,
         default="",
         validators=[
-            URLValidator(schemes=["http", "https"], message=_("A whole web address, as https://example.com/."))
+            URLValidator(
+                schemes=["http", "https"], message=_("Write a whole web address, for example https://example.com/.")
+            )
         ],
-        help_text=_("Completes links and pictures that come without a host, as https://www.example.com/."),
+        help_text=_("Completes links and pictures without a host, for example https://www.example.com/."),
     )
     domain = models.TextField(
         _("domain"),
@@ -108,18 +110,18 @@ class Feed(models.Model):
         validators=[
             RegexValidator(
                 r"(?i)\A[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+\Z",
-                _("Only the domain, as example.com: no https://, no path."),
+                _("Write only the domain, for example example.com, without https:// and without a path."),
             )
         ],
-        help_text=_("A link that is neither on it nor below it gets a warning, as example.com."),
+        help_text=_("Links to other domains get a warning. For example example.com, which includes www.example.com."),
     )
     table_encoding = models.TextField(
         _("encoding"),
         choices=[(name, name.upper() if name == UTF_8 else name) for name in TABLE_ENCODINGS],
         default=UTF_8,
         help_text=_(
-            "Of CSV and TSV, which do not say it, and of bytes in XML that are not in UTF-8 as it says. What begins "
-            "with a byte order mark is read by that."
+            "The encoding of CSV and TSV, and of XML that says UTF-8 but is not in it. A byte order mark in the file "
+            "counts more."
         ),
     )
     table_sheet = models.TextField(
@@ -127,7 +129,7 @@ class Feed(models.Model):
         blank=True,
         default="",
         db_default="",
-        help_text=_("The name of the sheet to read in an Excel workbook. Empty: the first one that is not hidden."),
+        help_text=_("The sheet of an Excel workbook to read. If empty, the first one that is not hidden."),
     )
     item_element = models.TextField(
         _("item element"),
@@ -135,40 +137,40 @@ class Feed(models.Model):
         default="",
         db_default="",
         validators=[
-            RegexValidator(r"\A[^\s<>&/:{}]{1,100}\Z", _("Only the element's name, without prefix, as SHOPITEM."))
+            RegexValidator(r"\A[^\s<>&/:{}]{1,100}\Z", _("Write only the element's name, for example SHOPITEM."))
         ],
-        help_text=_("In XML of another kind: the element that is an item, as in SHOPITEM. Empty: it is found."),
+        help_text=_("The element that is an item in other XML, for example SHOPITEM. Empty: it is found."),
     )
     aliases = models.JSONField(
         _("names of its own"),
         blank=True,
         default=dict,
         validators=[validate_aliases],
-        help_text=_('Elements that only this shop calls so, with the attribute: {"artikelnummer": "mpn"}.'),
+        help_text=_('Names of elements that only this shop uses, each with its attribute: {"artikelnummer": "mpn"}.'),
     )
     may_change_others = models.BooleanField(
         _("may change other feeds' products"),
         default=False,
         db_default=False,
-        help_text=_("Otherwise a product that another feed brought stays as it is when this feed has its id, too."),
+        help_text=_("If not, products of other feeds stay as they are, also when this feed has their ids."),
     )
     guard_archived = percent(
         _("archived, in %"),
         20,
-        _("A person has to look when an import would archive a larger share of this feed's products."),
+        _("When an import would archive a larger share of this feed's products."),
     )
     guard_items = percent(
         _("more or fewer items, in %"),
         50,
-        _("In the mode sync: when the file has so many more or fewer items than the one that was applied last."),
+        _("In the mode sync, when the number of items differs by more from the file that was applied last."),
     )
     guard_price_change = percent(
         _("change of a price, in %"),
         50,
-        _("A price that goes up or down by more, or is in another currency now, counts as a large change."),
+        _("A price that changes by more, or that changes its currency, counts as a large change."),
     )
     guard_price_products = percent(
-        _("products with a large change, in %"), 10, _("When the price of a larger share of the products changes so.")
+        _("products with a large change, in %"), 10, _("When more of the products have a large change of price.")
     )
     guard_currency = models.BooleanField(
         _("new currency"), default=True, help_text=_("When items come in a currency that no product of this feed has.")
@@ -177,7 +179,7 @@ class Feed(models.Model):
         _("turned out of stock, in %"), 30, _("When a larger share of the products would turn out of stock.")
     )
     guard_zero_price = percent(
-        _("zero or negative prices, in %"), 1, _("When there are more such prices for each hundred items.")
+        _("zero or negative prices, in %"), 1, _("When a larger share of the items has such a price.")
     )
     guard_lost_values = percent(
         _("lost values, in %"),
@@ -187,7 +189,7 @@ class Feed(models.Model):
     guard_duplicates = percent(
         _("duplicates that differ, in %"),
         10,
-        _("When a larger share of the items has the id of a later item, and other values."),
+        _("When a larger share of the items has the id of a later item but other values."),
     )
     guard_invalid = percent(_("invalid items, in %"), 30, _("When a larger share of the items cannot be imported."))
     created_at = models.DateTimeField(auto_now_add=True)

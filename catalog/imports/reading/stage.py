@@ -35,9 +35,9 @@ ProgressCallback = Callable[[ImportRun], None]
 def stage(run: ImportRun, on_progress: ProgressCallback | None = None) -> None:
     """Read the run's file, then plan. Staging changes no product.
 
-    The run ends in review, or failed with a reason; that of a big file when the last worker has read its chunk. A
-    second delivery of the same task does nothing; one after a lost worker starts over, or has the rest of the chunks
-    read. `on_progress` is called now and then, so that a command can show progress.
+    Afterwards the run is in review, or failed with a reason; the run of a big file is once its last chunk is read. A
+    second delivery of the same task does nothing. After a lost worker, a file in one piece is read again, and of a file
+    in chunks only the unread ones. `on_progress` is called now and then, so that a command can show progress.
     """
     with claimed(run) as free, failing_in_words(run):
         if free and run.status in (Status.RECEIVED, Status.STAGING):
@@ -75,7 +75,7 @@ def stage_chunk(chunk_id: int) -> ImportRun | None:
 
 
 def finish_staging(run: ImportRun) -> None:
-    """Plan, once, when all chunks are read. A worker that has claimed the run does so before it releases it."""
+    """Plan once all chunks are read. A worker that has claimed the run calls this before it releases the run."""
     if not all_chunks_read(run):
         return
     again = False
@@ -98,7 +98,7 @@ def _plan_staged(run: ImportRun) -> None:
 
 
 def start_over(run: ImportRun, reading: Reading) -> None:
-    """Forget what was staged by a lost worker, or before the file turned out to be too broken for it."""
+    """Forget what a lost worker staged, or an earlier way of reading for which the file was too broken."""
     forget_chunks(run)
     with transaction.atomic():
         run.staged.all().delete()
@@ -112,9 +112,9 @@ def start_over(run: ImportRun, reading: Reading) -> None:
 
 
 def _read_whole_file(run: ImportRun, on_progress: ProgressCallback | None) -> bool:
-    """Read the file as it is; repaired when it is not well-formed; item by item when repairs are not enough.
+    """Read the file as it is. If it is not well-formed, read it repaired; if that is not enough, item by item.
 
-    False when the run was discarded meanwhile.
+    Returns False if the run was discarded meanwhile.
     """
     refused: FeedRefused | None = None
     deadline = time.monotonic() + settings.IMPORT_MAX_SECONDS
@@ -196,7 +196,7 @@ def _read_once(
 
 @transaction.atomic
 def _copy_batch(run: ImportRun, items: Iterator[Item], file: File[bytes]) -> bool:
-    """Add a batch: its items, its issues and the run's progress, all or nothing. False when there is no more to do."""
+    """Add the items of a batch, their issues and the run's progress in one transaction. False after the last batch."""
     batch = ItemBatch(run, items, BATCH_ITEMS)
     batch.copy()
     run.items += batch.count

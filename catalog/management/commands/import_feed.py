@@ -39,7 +39,7 @@ class Command(BaseCommand):
             raise CommandError(f"There is no file {file}.", returncode=2)
         if slugify(feed) != feed or not 0 < len(feed) <= SLUG_CHARS:
             would_do = f"use small letters, digits, - and _, up to {SLUG_CHARS} of them"
-            raise CommandError(f"{feed!r} is no short name: {would_do}.", returncode=2)
+            raise CommandError(f"{feed!r} is not a short name: {would_do}.", returncode=2)
         belongs_to, made = Feed.objects.get_or_create(slug=feed, defaults={"name": feed.replace("-", " ").capitalize()})
         if made:
             self.stderr.write(f"The feed {feed!r} is new.")

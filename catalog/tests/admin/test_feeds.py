@@ -52,18 +52,18 @@ def test_settings_may_be_empty(mona: Client, feed: Feed) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "sentence"),
     [
-        ("base_url", "www.example.com", "A whole web address"),
-        ("base_url", "ftp://example.com/", "A whole web address"),
-        ("domain", "https://example.com", "Only the domain, as example.com"),
-        ("domain", "example", "Only the domain, as example.com"),
+        ("base_url", "www.example.com", "Write a whole web address"),
+        ("base_url", "ftp://example.com/", "Write a whole web address"),
+        ("domain", "https://example.com", "Write only the domain, for example example.com"),
+        ("domain", "example", "Write only the domain, for example example.com"),
         ("aliases", "artikelnummer=mpn", "Enter a valid JSON"),
         ("aliases", '["mpn"]', "Write an object in braces"),
-        ("aliases", '{"artikelnummer": "part"}', '"part", for "artikelnummer", is no attribute.'),
-        ("aliases", '{"artikelnummer": ["mpn"]}', "is no attribute."),
+        ("aliases", '{"artikelnummer": "part"}', '"part", for "artikelnummer", is not an attribute.'),
+        ("aliases", '{"artikelnummer": ["mpn"]}', "is not an attribute."),
         ("aliases", '{"title": "description"}', '"title" is an attribute itself and cannot stand for another.'),
-        ("aliases", '{"x:artikelnummer": "mpn"}', '"x:artikelnummer" is no element\'s name.'),
-        ("aliases", '{"": "mpn"}', '"" is no element\'s name.'),
-        ("aliases", '{"a\\u0000": "mpn"}', "is no element's name."),
+        ("aliases", '{"x:artikelnummer": "mpn"}', '"x:artikelnummer" is not the name of an element.'),
+        ("aliases", '{"": "mpn"}', '"" is not the name of an element.'),
+        ("aliases", '{"a\\u0000": "mpn"}', "is not the name of an element."),
         ("aliases", '{"a\\ud800": "mpn"}', "Enter a valid JSON"),
         ("aliases", '{"a": "\\udc00"}', "Enter a valid JSON"),
     ],
@@ -83,5 +83,5 @@ def test_half_a_character_in_a_name_can_be_shown() -> None:
 
 def test_each_wrong_name_has_its_sentence(mona: Client, feed: Feed) -> None:
     said = saved(mona, feed, aliases='{"a": "b", "price": "mpn"}')
-    assert '"b", for "a", is no attribute.' in said
+    assert '"b", for "a", is not an attribute.' in said
     assert '"price" is an attribute itself' in said
