@@ -237,6 +237,18 @@ def test_every_room_of_the_architecture_has_the_modules_it_names() -> None:
     assert [named(path) for path in named_modules if not path.exists()] == []
 
 
+def test_every_module_of_the_catalogue_is_in_a_room() -> None:
+    rooms = dict(re.findall(r"^\| `(catalog/[\w/]*)` \| (.+?) \|", text_of(ARCHITECTURE), re.MULTILINE))
+    unnamed = [
+        named(path)
+        for path in sorted((BASE_DIR / "catalog").rglob("*.py"))
+        if not {"tests", "migrations", "management", "templatetags"} & {*path.parts}
+        and path.stem != "__init__"
+        and f"`{path.stem}`" not in rooms.get(f"{named(path.parent)}/", "")
+    ]
+    assert unnamed == []
+
+
 def test_every_table_is_in_the_architecture() -> None:
     section = text_of(ARCHITECTURE).partition("\n## Tables\n")[2].partition("\n## ")[0]
     models = [model for model in apps.get_models() if not model._meta.proxy]
