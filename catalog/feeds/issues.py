@@ -75,6 +75,18 @@ CODES: tuple[Code, ...] = (
         "Quote a cell that contains the delimiter or a line break. Keep the delimiters of empty cells.",
     ),
     Code(
+        "row.quotes",
+        _E,
+        "The quotation marks of a cell do not match",
+        "Put the whole cell in quotation marks and write each one inside it twice. The other rows were read.",
+    ),
+    Code(
+        "row.quotes_as_text",
+        _N,
+        "A cell begins with a quotation mark that nothing closes",
+        "Put the whole cell in quotation marks and write each one inside it twice. Here the marks were read as text.",
+    ),
+    Code(
         "row.archived",
         _E,
         "The product is in the archive, as the exported table says",
@@ -89,8 +101,9 @@ CODES: tuple[Code, ...] = (
     Code(
         "row.character",
         _E,
-        "The item has a character that cannot be part of a text, or a byte that is not UTF-8",
-        "Remove the character, or export the file in UTF-8. The other items were read.",
+        "The item has a character that cannot be part of a text, or a byte of another encoding",
+        "Remove the character, or export the file in UTF-8. A table's encoding can also be named in the feed's "
+        "settings. The other items were read.",
     ),
     Code(
         "row.json",
@@ -182,6 +195,12 @@ CODES: tuple[Code, ...] = (
         _N,
         "The element is not a known attribute; each name is reported once",
         "Correct the name, or map it to an attribute in the feed's settings. The value is kept as found.",
+    ),
+    Code(
+        "group.parts",
+        _W,
+        "The cell does not have the elements that its column's heading names",
+        "Below shipping(country:price) write AE:10 AED, and a comma between several. The text is kept as found.",
     ),
     Code(
         "group.subattribute_missing",
@@ -382,6 +401,13 @@ CODES: tuple[Code, ...] = (
         _W,
         "A tag contains the same attribute twice",
         "Write it once. Both had the same value, so the second was dropped.",
+    ),
+    Code(
+        "feed.lines_skipped",
+        _N,
+        "Lines of the table are no rows",
+        "No action is needed if these are titles, comments or headings. Begin the table with the names of its "
+        "attributes, once.",
     ),
     Code(
         "feed.supplemental",

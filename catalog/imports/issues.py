@@ -31,9 +31,16 @@ def unknown_examples(occurring: Occurring) -> dict[str, Example]:
 
 
 def beside_counts(beside: Beside) -> IssueCounts:
-    """What stands beside the items of a file, as an issue."""
-    places = [{"line": line, "product_id": "", "found": tag[:FOUND_MAX]} for line, tag in beside.examples]
-    return {("feed.foreign_item", ""): (beside.foreign, places)} if beside.foreign else {}
+    """What stands beside the items of a file, as issues."""
+    found = {
+        "feed.foreign_item": (beside.foreign, beside.examples),
+        "feed.lines_skipped": (beside.lines.count, beside.lines.examples),
+    }
+    return {
+        (code, ""): (count, [{"line": line, "product_id": "", "found": text[:FOUND_MAX]} for line, text in examples])
+        for code, (count, examples) in found.items()
+        if count
+    }
 
 
 class IssueTally:

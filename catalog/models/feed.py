@@ -1,5 +1,6 @@
 """Where products come from."""
 
+import re
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -37,13 +38,18 @@ def validate_aliases(aliases: Any) -> None:
 
 def _problem_of(name: str, attribute: Any) -> str:
     names = {"name": _shown(name), "attribute": _shown(str(attribute))}
-    if not name or not name.isprintable() or any(c in name for c in " <>&{}:"):
-        return _('"%(name)s" is not the name of an element. Write it as in the feed, without a prefix.') % names
+    if not name or not name.isprintable() or name != name.strip() or _NO_NAME.search(name):
+        return (
+            _('"%(name)s" is not the name of an element or column. Write it as in the feed, without a prefix.') % names
+        )
     if name in BY_ALIAS:
         return _('"%(name)s" is an attribute itself and cannot stand for another.') % names
     if not isinstance(attribute, str) or attribute not in BY_NAME:
         return _('"%(attribute)s", for "%(name)s", is not an attribute. Use one, for example mpn.') % names
     return ""
+
+
+_NO_NAME = re.compile(r"[<>]|^\{|^[\w.-]+:[\w.-]+$")  # the last is a name with its prefix
 
 
 def percent(label: Any, default: int, help_text: Any) -> "models.PositiveSmallIntegerField[Any, Any]":
@@ -146,7 +152,9 @@ class Feed(models.Model):
         blank=True,
         default=dict,
         validators=[validate_aliases],
-        help_text=_('Names of elements that only this shop uses, each with its attribute: {"artikelnummer": "mpn"}.'),
+        help_text=_(
+            'Names of elements and columns that only this shop uses, each with its attribute: {"Artikel-Nr.": "mpn"}.'
+        ),
     )
     may_change_others = models.BooleanField(
         _("may change other feeds' products"),

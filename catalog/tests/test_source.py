@@ -96,7 +96,7 @@ def test_text_is_shown_as_it_is_read(feed: Feed, encoding: str) -> None:
 
 
 def test_the_line_that_an_error_names_is_shown(feed: Feed) -> None:
-    run = received(feed, b'id,title\n1,a\n2,"b\n')
+    run = received(feed, b'id,title\n\n2,"b\n')
     stage(run)
     place = place_of_error(run)
     assert place
@@ -159,7 +159,7 @@ def test_every_example_and_every_item_has_its_lines(feed: Feed) -> None:
 
 
 def test_a_failed_import_shows_where(feed: Feed) -> None:
-    run = received(feed, b'id,title\n1,a\n2,"b\n')
+    run = received(feed, b'id,title\n\n2,"b\n')
     stage(run)
     (place,) = places(browser("bob").get(url(run)))
     assert '2,"b' in text_of(tree(browser("bob").get(place)))

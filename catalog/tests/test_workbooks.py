@@ -247,7 +247,7 @@ def test_a_value_over_a_limit_costs_its_row() -> None:
 GOOD = workbook(["id", "title"], ["1", "a"])
 REFUSED: dict[str, tuple[bytes, str, str]] = {
     "an empty sheet": (workbook(), "feed.empty", "The sheet is empty."),
-    "no header": (workbook(["Stock list"], ["id", "title"]), "feed.no_header", "Line 1: a sheet begins with"),
+    "no header": (workbook(["Stock list"], ["sku", "title"]), "feed.no_header", "Line 1: a sheet begins with"),
     "a header alone": (workbook(["id", "title"]), "feed.no_items", "no items"),
     "styles that openpyxl does not read": (
         changed(GOOD, styles=lambda text: re.sub(r"<fills.*?</fills>", "<fills><fill/></fills>", text)),

@@ -9,7 +9,7 @@ from catalog.feeds.attributes import BY_ALIAS, BY_NAME, NAMED_ELEMENT, ORIGINAL,
 from catalog.feeds.cleaning.cleaned import Rules
 from catalog.feeds.cleaning.readers import READERS, Reader
 from catalog.feeds.cleaning.values import BOOLEANS, without_marks
-from catalog.feeds.reading.delimited import column_name
+from catalog.feeds.reading.headings import column_name
 
 GOOGLE, PLAIN, ATOM, CUSTOM, OTHER = range(5)
 _PREFIXES = {PLAIN: "rss:", ATOM: "atom:", CUSTOM: "c:"}

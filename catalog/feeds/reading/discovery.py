@@ -8,8 +8,8 @@ from lxml import etree
 
 from catalog.errors import FeedRefused
 from catalog.feeds.attributes import BY_ALIAS, COLUMNS, Need
-from catalog.feeds.reading.delimited import column_name
 from catalog.feeds.reading.encodings import DECLARATION
+from catalog.feeds.reading.headings import column_name
 from catalog.feeds.reading.layouts import ITEM_NAMES, LAYOUTS, PLAIN_ROOTS, RSS, Layout
 from catalog.feeds.reading.settings import UNSET, FileSettings
 

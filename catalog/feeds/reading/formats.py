@@ -8,10 +8,10 @@ from typing import IO, cast
 from catalog.errors import FeedRefused
 from catalog.feeds.limits import Limits
 from catalog.feeds.reading.archives import EMPTY_ZIP, GZIP, ZIP, Stream, UnpackedStream, is_workbook
-from catalog.feeds.reading.delimited import Header, find_header
 from catalog.feeds.reading.encodings import UTF_8, declared_encoding, encoding_by_bytes, parser_encoding, text_encoding
+from catalog.feeds.reading.headings import Header, find_header
 from catalog.feeds.reading.layouts import ROOT_TAG
-from catalog.feeds.reading.objects import begins_rows
+from catalog.feeds.reading.objects import begins_below, begins_rows
 from catalog.feeds.reading.settings import UNSET, FileSettings
 
 SNIFF_BYTES = 64 * 1024  # enough for the names of a thousand columns
@@ -163,11 +163,14 @@ def open_content(stream: Stream, limits: Limits, settings: FileSettings = UNSET)
             raise _not_a_feed("script", "a program's source text")
         has_junk = is_html or _STRAY_TAGS.match(text) is not None
         return Content(head, stream, None, parser_encoding(text, by_bytes), has_junk)
-    if begins_rows(text):
+    if begins_rows(text, settings):
         return Content(head, stream, None, by_bytes or UTF_8, kind=Kind.JSON)
     encoding = by_bytes or settings.encoding
-    if header := find_header(_head_text(head, encoding)):
+    header = find_header(head.decode(encoding, errors="replace"), settings.aliases)
+    if header and (header.line == 1 or not _is_script(text)):
         return Content(head, stream, header, encoding, kind=Kind.TABLE)
+    if not _is_script(text) and not _FEED_WITHIN.search(text) and begins_below(text):
+        return Content(head, stream, None, by_bytes or UTF_8, kind=Kind.JSON)
     _refuse_other_text(text)
     return Content(head, stream, None, parser_encoding(text, by_bytes), has_junk=True)
 
@@ -188,9 +191,13 @@ def _is_tar(head: bytes) -> bool:
     return head[257:262] == b"ustar"
 
 
+def _is_script(text: str) -> bool:
+    return _SCRIPT.match(_COMMENTS.sub("", text, count=1)) is not None
+
+
 def _refuse_other_text(text: str) -> None:
     """Refuse text that begins neither as XML nor as a table, unless a feed begins further on."""
-    if _SCRIPT.match(_COMMENTS.sub("", text, count=1)):
+    if _is_script(text):
         raise _not_a_feed("script", "a program's source text")
     if _FEED_WITHIN.search(text):
         return

@@ -15,7 +15,7 @@ from lxml import etree
 from catalog.errors import FeedRefused
 from catalog.feeds.limits import NAME_CHARS, SAFE, Limits, item_too_large, too_deep, too_many_columns, too_many_items
 from catalog.feeds.reading.archives import Stream
-from catalog.feeds.reading.delimited import Header, read_rows
+from catalog.feeds.reading.delimited import read_rows
 from catalog.feeds.reading.discovery import (
     DIALECT_ROOTS,
     PARSER_OPTIONS,
@@ -28,9 +28,11 @@ from catalog.feeds.reading.discovery import (
 )
 from catalog.feeds.reading.encodings import UTF_8
 from catalog.feeds.reading.formats import Content, Kind, open_content
+from catalog.feeds.reading.headings import SkippedLines
 from catalog.feeds.reading.layouts import ITEM_NAMES, LAYOUTS, PREFIX, RSS, Layout
 from catalog.feeds.reading.objects import read_objects
 from catalog.feeds.reading.own_table import is_own, own_row
+from catalog.feeds.reading.partial_keys import KeyWatch
 from catalog.feeds.reading.settings import UNSET, FileSettings
 from catalog.feeds.reading.workbooks import read_sheet
 
@@ -105,12 +107,13 @@ class Start:
 class Beside:
     """What a file has beside its items: elements that are only called like one, the first with their lines.
 
-    They are `foreign`: of another namespace. `has_end` says, of a file whose items were cut out, that the element
-    around them ends behind the last one.
+    They are `foreign`: of another namespace. `lines` are those of a table that are no rows. `has_end` says, of a file
+    whose items were cut out, that the element around them ends behind the last one.
     """
 
     foreign: int = 0
     examples: list[tuple[int, str]] = field(default_factory=list)
+    lines: SkippedLines = field(default_factory=SkippedLines)
     has_end: bool = False
 
     def add_foreign(self, line: int, tag: str) -> None:
@@ -137,18 +140,21 @@ def read_items(
             raise FeedRefused("feed.not_well_formed", "Line 1: the items have no outermost element around them.")
         items = items_within(start.all_chunks(), start.layout, limits, encoding=content.encoding, beside=beside)
     else:
+        skipped = (beside or Beside()).lines
         if content.kind is Kind.WORKBOOK:
-            rows = read_sheet(content.seekable_stream, limits, settings.sheet)
+            rows = read_sheet(content.seekable_stream, limits, settings, skipped)
         elif content.kind is Kind.JSON:
-            rows = read_objects(start.all_chunks(), content.encoding or UTF_8, limits)
-        else:
-            header = content.header or Header("", ())
-            rows = read_rows(start.all_chunks(), content.encoding or UTF_8, header, limits)
-            if is_own(header.names):
+            rows = read_objects(start.all_chunks(), content.encoding or UTF_8, limits, settings, skipped)
+        elif content.header:
+            rows = read_rows(start.all_chunks(), content.encoding or UTF_8, content.header, limits, skipped)
+            if is_own(content.header.names):
                 rows = (own_row(row, limits) for row in rows)
         items = (RawItem(number, *row) for number, row in enumerate(rows, start=1))
     item = None
+    watch = KeyWatch(settings.aliases)
     for item in items:
+        if watch.is_on and not item.lost:
+            watch.check(item.fields)
         if item.position > limits.items:
             raise too_many_items(item.line, limits)
         yield item

@@ -7,16 +7,19 @@ empty value, a list is a repeated element, and an object is a group.
 import codecs
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from json import JSONDecodeError
 from typing import Any
 
 from catalog.errors import FeedRefused
 from catalog.feeds.limits import NAME_CHARS, Limits, record_too_large
-from catalog.feeds.reading.delimited import Row, column_name
+from catalog.feeds.reading.headings import LINES_ABOVE, ColumnNames, Row, SkippedLines, read_groups
 from catalog.feeds.reading.json_values import NO_TEXT, ValueRefused, decode_next, raw_value
 from catalog.feeds.reading.own_table import EXTRA, is_own, with_own_columns
+from catalog.feeds.reading.settings import UNSET, FileSettings
 
 _BEGINS_LIST = re.compile(r"\[\s*(?:[{\]]|\Z)")
+_BEGINS_OBJECT = re.compile(r"\{\s*\"")
 _BEGINS_OTHERWISE = re.compile(r"\[\s*[\[\"\d]|\{\s*[\"}]")
 _SPACE = re.compile(r"[ \t\r\n]*")
 _NEAR_END = 16  # characters: a word, an escape or a number that is cut off is no longer
@@ -26,7 +29,7 @@ _NOT_A_LIST = (
 )
 
 
-def begins_rows(text: str) -> bool:
+def begins_rows(text: str, settings: FileSettings = UNSET) -> bool:
     """Whether JSON of products begins with `text`. Raises `FeedRefused` for other JSON."""
     if _BEGINS_LIST.match(text):
         return True
@@ -42,41 +45,65 @@ def begins_rows(text: str) -> bool:
         return True
     except RecursionError:
         raise _too_deep(1) from None
-    has_id = isinstance(first, dict) and any(column_name(name) == "id" for name in first)
+    names_of = ColumnNames(settings.aliases)
+    has_id = isinstance(first, dict) and "id" in names_of.attributes(map(names_of.column, first))
     if not has_id and not rest.lstrip().startswith("{"):
         raise FeedRefused("feed.json", _NOT_A_LIST)
     return True
 
 
-def read_objects(chunks: Iterable[bytes], encoding: str, limits: Limits) -> Iterator[Row]:
-    """Yield a row for each object. `line` is where it begins.
+def begins_below(text: str) -> bool:
+    """Whether a list or lines of objects begin some lines further down, as below what a program printed."""
+    lines = islice(filter(None, map(str.strip, text.splitlines())), 1, LINES_ABOVE + 1)
+    return any(_BEGINS_LIST.match(line) or _BEGINS_OBJECT.match(line) for line in lines)
+
+
+def read_objects(
+    chunks: Iterable[bytes],
+    encoding: str,
+    limits: Limits,
+    settings: FileSettings = UNSET,
+    skipped: SkippedLines | None = None,
+) -> Iterator[Row]:
+    """Yield a row for each object. `line` is where it begins. `skipped` counts the lines above the first one.
 
     An object that cannot be read in a line of its own is lost; in a list it is not certain where it ends, so the file
     is refused.
     """
     text = _Text(chunks, encoding, limits)
-    for line, value in _read_list(text) if text.next_character() == "[" else _read_lines(text):
-        yield value if isinstance(value, Row) else _row_of(line, value, limits)
+    names_of = ColumnNames(settings.aliases)
+    while (character := text.next_character()) and character not in "[{":
+        line, above = text.line, text.take_line()
+        if skipped:
+            skipped.add(line, above)
+    for line, value in _read_list(text) if character == "[" else _read_lines(text):
+        yield value if isinstance(value, Row) else _row_of(line, value, names_of, limits)
 
 
-def _row_of(line: int, value: Any, limits: Limits) -> Row:
+def _row_of(line: int, value: Any, names_of: ColumnNames, limits: Limits) -> Row:
     if not isinstance(value, dict):
         return Row(line, {}, (("row.json", _shown(str(value)[:100])),), lost=True)
     fields: dict[str, Any] = {}
+    faults: tuple[tuple[str, str], ...] = ()
     own = is_own(value)
     try:
         if len(value) > limits.attributes:
             raise ValueRefused("item.too_many_attributes", f"item: {len(value):,} keys")
         for key, inner in value.items():
-            name = raw_value(column_name(key) or "column", limits, key[:NAME_CHARS])
+            column = names_of.column(key)
+            name = raw_value(column.name or "column", limits, key[:NAME_CHARS])
             found = inner if own and name == EXTRA else raw_value(inner, limits, name)
+            if column.parts and isinstance(found, str):
+                groups, more = read_groups(found.strip(), column, fields)
+                found = groups if len(groups) > 1 else groups[0] if groups else ""
+                faults += more
             if name in fields:
                 several = [part for part in (*_parts(fields[name]), *_parts(found)) if part]
-                found = several if len(several) > 1 else "".join(several)
+                found = several if len(several) > 1 else several[0] if several else ""
             fields[name] = found
     except ValueRefused as refused:
-        return Row(line, _short_texts(value), ((refused.code, _shown(refused.found)),), lost=True)
-    row = Row(line, fields)
+        return Row(line, _short_texts(value, names_of), ((refused.code, _shown(refused.found)),), lost=True)
+    row = Row(line, fields, faults)
     return with_own_columns(row, limits) if own else row
 
 
@@ -84,10 +111,10 @@ def _parts(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _short_texts(value: dict[str, Any]) -> dict[str, Any]:
+def _short_texts(value: dict[str, Any], names_of: ColumnNames) -> dict[str, Any]:
     """What may identify an object that is lost."""
     return {
-        column_name(key): inner
+        names_of.column(key).name: inner
         for key, inner in value.items()
         if isinstance(inner, str) and len(key) <= NAME_CHARS and len(inner) <= NAME_CHARS
         if not NO_TEXT.search(key + inner)
@@ -149,6 +176,15 @@ class _Text:
                 return self._held[self._at]
             if not self._read_more():
                 return ""
+
+    def take_line(self) -> str:
+        """The rest of the line, which is taken."""
+        while (end := self._held.find("\n", self._at)) < 0 and self._read_more():
+            if len(self._held) > self._limits.item_bytes:
+                raise record_too_large(self.line, self._limits)
+        line = self._held[self._at : end if end >= 0 else None]
+        self._take(end + 1 if end >= 0 else len(self._held))
+        return line
 
     def skip_character(self) -> None:
         self._take(self._at + 1)

@@ -9,7 +9,7 @@ from typing import Any
 
 from catalog.feeds.formulas import unquoted
 from catalog.feeds.limits import Limits
-from catalog.feeds.reading.delimited import Row
+from catalog.feeds.reading.headings import Row
 from catalog.feeds.reading.json_values import ValueRefused, check_value, decoded
 
 EXTRA, FEED, ARCHIVED = "extra", "feed", "archived"

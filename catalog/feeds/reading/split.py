@@ -14,6 +14,7 @@ from itertools import chain, repeat
 from catalog.feeds.limits import SAFE, Limits
 from catalog.feeds.reading.items import CHUNK_BYTES, Beside, RawItem, Start, items_within
 from catalog.feeds.reading.layouts import HIDING_ENDS, LAYOUTS, Layout
+from catalog.feeds.reading.partial_keys import KEY_TAG
 
 PIECE_BYTES = 4 * 1024 * 1024
 _HEAD_BYTES = 64 * 1024  # the first item has to begin within these
@@ -85,6 +86,8 @@ def shell_of(start: Start) -> Shell:
     if not (start.content.is_utf8_xml and start.has_root):
         raise NotInPieces("it is not XML in UTF-8")
     head = b"".join(start.chunks)[:_HEAD_BYTES]
+    if KEY_TAG.search(head):
+        raise NotInPieces("its ids may be only a part of its key, which no piece shows")
     tags, end = [], 0
     for name in start.layout.path:
         tag = _OUTER_TAG.match(head, end)

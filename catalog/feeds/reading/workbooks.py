@@ -8,7 +8,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from datetime import date, datetime, time
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
@@ -31,10 +31,11 @@ from catalog.feeds.limits import (
     too_tightly_packed,
 )
 from catalog.feeds.reading.archives import RATIO_COUNTS_FROM
-from catalog.feeds.reading.delimited import Row, RowFields, column_names
+from catalog.feeds.reading.headings import LINES_ABOVE, ColumnNames, Header, Row, RowFields, SkippedLines
 from catalog.feeds.reading.json_values import NO_TEXT
 from catalog.feeds.reading.number_formats import shown_date, shown_number
 from catalog.feeds.reading.own_table import is_own, own_row
+from catalog.feeds.reading.settings import UNSET, FileSettings
 
 MAX_ROW = 1_048_576  # Excel's last
 MAX_PARTS = 10_000
@@ -57,18 +58,26 @@ _SHEET_END = re.compile(rb"</(?:[\w.-]+:)?sheetData\s*>")
 _TAIL_BYTES = 200  # of a piece, in which a tag may begin that ends in the next one
 
 
-def read_sheet(file: IO[bytes], limits: Limits, sheet: str = "") -> Iterator[Row]:
-    """Yield the rows below the header of the sheet with this name, or of the first one that is not hidden.
+def read_sheet(
+    file: IO[bytes], limits: Limits, settings: FileSettings = UNSET, skipped: SkippedLines | None = None
+) -> Iterator[Row]:
+    """Yield the rows below the header of the sheet that the settings name, or of the first one that is not hidden.
 
     A workbook is read from anywhere in the file, first from its end. `line` is the number that Excel shows beside the
-    row; blank rows are skipped. Raises `FeedRefused` for a workbook that cannot be opened, is over a limit or has no
-    header.
+    row. Blank rows are passed over, and more headings, which `skipped` counts. Raises `FeedRefused` for a workbook that
+    cannot be opened, is over a limit or has no header.
     """
-    rows = sheet_rows(file, limits, sheet)
-    names = _header_names(*next(rows, (1, [])), limits)
-    fields_of, own = RowFields(names), is_own(names)
+    skipped = skipped or SkippedLines()
+    rows = sheet_rows(file, limits, settings.sheet)
+    header = _find_header(rows, limits, settings, skipped)
+    fields, own = RowFields(header.columns), is_own(header.names)
+    is_first = True
     for line, cells in rows:
-        row = _row_of(line, cells, names, fields_of, limits)
+        if header.is_repeated(cells) or (is_first and header.are_labels(cells)):
+            skipped.add(line, ", ".join(cells))
+            continue
+        is_first = False
+        row = _row_of(line, cells, header, fields, limits)
         yield own_row(row, limits) if own else row
 
 
@@ -89,25 +98,38 @@ def sheet_rows(file: IO[bytes], limits: Limits, sheet: str = "") -> Iterator[tup
             raise _unreadable("it is not written as Excel writes it") from None
 
 
-def _header_names(line: int, cells: list[str], limits: Limits) -> tuple[str, ...]:
-    if not cells:
+def _find_header(
+    rows: Iterator[tuple[int, list[str]]], limits: Limits, settings: FileSettings, skipped: SkippedLines
+) -> Header:
+    names_of = ColumnNames(settings.aliases)
+    above: list[tuple[int, str]] = []
+    for line, cells in islice(rows, LINES_ABOVE):
+        if len(cells) > limits.attributes:
+            raise too_many_columns(limits)
+        columns = names_of.columns(cells)
+        names_of.check_key(columns)
+        # Of the first row, `id` and anything else is enough; below a title, one more attribute has to be known.
+        is_header = names_of.are_header(columns) if above else "id" in names_of.attributes(columns) and columns[1:]
+        if is_header:
+            for place in above:
+                skipped.add(*place)
+            return Header(columns, tuple(cells), names_of, line=line)
+        above.append((line, ", ".join(cells)))
+    if not above:
         raise FeedRefused(
             "feed.empty", "The sheet is empty. Fill it, or name the sheet with the products in the feed's settings."
         )
-    if len(cells) > limits.attributes:
-        raise too_many_columns(limits)
-    names = column_names(cells)
-    if "id" not in names or len(set(names)) < 2:
-        begin = "".join(c if c.isprintable() else " " for c in ", ".join(cells))[:100]
-        raise FeedRefused(
-            "feed.no_header",
-            f"Line {line}: a sheet begins with the names of its attributes, and one of them is id. This begins with "
-            f"“{begin}”. Add that row, or name another sheet in the feed's settings.",
-        )
-    return names
+    line, text = above[0]
+    begin = "".join(c if c.isprintable() else " " for c in text)[:100]
+    raise FeedRefused(
+        "feed.no_header",
+        f"Line {line}: a sheet begins with the names of its attributes, and one of them is id. This begins with "
+        f"“{begin}”. Add that row, or name another sheet in the feed's settings.",
+    )
 
 
-def _row_of(line: int, cells: list[str], names: tuple[str, ...], fields_of: RowFields, limits: Limits) -> Row:
+def _row_of(line: int, cells: list[str], header: Header, fields: RowFields, limits: Limits) -> Row:
+    names = header.names
     for name, cell in zip(chain(names, repeat("beside the table")), cells, strict=False):
         code, found = "", ""
         if len(cell) > limits.value_chars:
@@ -118,11 +140,7 @@ def _row_of(line: int, cells: list[str], names: tuple[str, ...], fields_of: RowF
             texts = zip(names, cells, strict=False)
             short = {key: text for key, text in texts if len(text) <= NAME_CHARS and not NO_TEXT.search(text)}
             return Row(line, short, ((code, found),), lost=True)
-    width = len(names)
-    fields = fields_of(cells[:width] + [""] * (width - len(cells)))
-    if len(cells) > width:
-        return Row(line, fields, (("row.cells", f"{len(cells)} cells, {width} columns"),))
-    return Row(line, fields)
+    return fields.row(line, cells + [""] * (len(names) - len(cells)))
 
 
 # --- what is read ---------------------------------------------------------------------------------------

@@ -20,10 +20,12 @@ GUARD_PREFIX = "guard."
 SERIOUS_GUARDS = frozenset(
     f"guard.{name}"
     for name in (
-        "archived items price_change currency out_of_stock lost_values unread_sale other_feeds market_currency "
-        "market_language"
+        "archived items price_change currency out_of_stock lost_values unread_sale other_feeds lost_ids "
+        "market_currency market_language"
     ).split()
 )
+# A row that cannot be read may have lost its id.
+LOST_CODES = ("row.quotes", "row.character", "row.json", "item.too_large", "item.value_too_long")
 # Values that come and go with a sale or a season. Products keep the others, as a rule, from one day to the next.
 _PASSING_NAMES = frozenset(
     "sale_price sale_price_effective_date old_price final_price discount_percent availability_date product_season "
@@ -101,6 +103,25 @@ def check_archived(run: ImportRun) -> str:
         return ""
     share = _share_of(run.archived, products)
     return f"{share} of this feed's products would be archived, since they are not in the file. {_limit_of(limit)}"
+
+
+def check_lost_ids(run: ImportRun) -> str:
+    """Whether a sync would archive products while rows of its file are lost with their ids."""
+    if run.mode != Mode.SYNC or not run.archived or not run.issues.filter(code__in=LOST_CODES).exists():
+        return ""
+    (count,) = fetch_row(
+        """
+        SELECT count(*) FROM catalog_stageditem
+        WHERE run_id = %(run)s AND state = 'invalid' AND product_id = ''
+            AND EXISTS (SELECT FROM jsonb_array_elements(issues) AS issue WHERE issue ->> 0 = ANY(%(codes)s::text[]))
+        """,
+        run=run.pk,
+        codes=list(LOST_CODES),
+    )
+    if not count:
+        return ""
+    rows = "One row" if count == 1 else f"{count:,} rows"
+    return f"{rows} could not be read, not even the id. Their products may be among those that would be archived."
 
 
 def check_items(run: ImportRun) -> str:
@@ -310,6 +331,7 @@ def check_invalid(run: ImportRun) -> str:
 
 GUARDS: Mapping[str, Callable[[ImportRun], str]] = {
     "archived": check_archived,
+    "lost_ids": check_lost_ids,
     "items": check_items,
     "price_change": check_price_change,
     "currency": check_currency,

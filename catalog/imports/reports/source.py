@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from django.conf import settings
@@ -194,8 +195,9 @@ def _item_lines(before: str, after: str, place: Place) -> list[SnippetLine]:
 
 def _table_lines(content: Content, after: str, place: Place) -> list[SnippetLine]:
     """The record below the table's line of names. It goes on over the next lines while a quotation mark is open."""
-    lines = content.head.decode(content.text_encoding, "replace").removeprefix("\ufeff").splitlines()
-    number, names = next((n, line) for n, line in enumerate(lines, 1) if line.strip())
+    lines = io.StringIO(content.head.decode(content.text_encoding, "replace").removeprefix("\ufeff"), newline=None)
+    number = content.header.line if content.header else 1
+    names = next(islice(lines, number - 1, None), "").rstrip("\n")
     header = [_snippet_line(number, names, place)] if place.line > number else []
     later = after.split("\n")[:LINES_AFTER]
     end, quotes = 0, later[0].count('"')
