@@ -36,7 +36,7 @@ class ChunkProcesses:
 
     def __enter__(self) -> ChunkProcesses:
         if is_worth_cutting(self._run) and not connection.in_atomic_block and count_cores() > 1:
-            self._pool = ProcessPoolExecutor(count_cores(), get_context("fork"), start_process, [os.getpid()])
+            self._pool = ProcessPoolExecutor(count_cores(), get_context("fork"), start_process, (os.getpid(),))
             self._pool.submit(int)  # all processes start with the first call: now, while there are no threads
         return self
 

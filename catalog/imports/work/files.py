@@ -77,7 +77,7 @@ def _is_storage_there(run: ImportRun) -> bool:
     earlier = ImportRun.objects.filter(pk__lt=run.pk).exclude(file__in=["", run.file.name]).order_by("-pk")
     if names := list(earlier.values_list("file", flat=True)[:FILES_LOOKED_FOR]):
         return any(default_storage.exists(name) for name in names)
-    folder, _name = os.path.split(run.file.name)
+    folder, _name = os.path.split(str(run.file))
     return default_storage.exists(folder)
 
 
@@ -145,7 +145,7 @@ def forget_chunks(run: ImportRun) -> None:
     """Delete the run's chunks, and the unpacked file that they are parts of."""
     run.chunks.all().delete()
     if run.spool:
-        spool, run.spool.name = run.spool.name, ""
+        spool, run.spool.name = str(run.spool), ""
         run.save(update_fields=["spool"])
         with suppress(OSError):  # the storage is away: what stays behind goes in a day
             default_storage.delete(spool)
