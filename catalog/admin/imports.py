@@ -97,7 +97,9 @@ class ImportRunAdmin(ModelAdmin):
     # --- the list ---------------------------------------------------------------------------------
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        return super().changelist_view(request, {**(extra_context or {}), "refused_count": count_refused()})
+        context = {**(extra_context or {}), "refused_count": count_refused()}
+        page: HttpResponse = super().changelist_view(request, context)
+        return page
 
     def has_upload_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("catalog.add_importrun"))

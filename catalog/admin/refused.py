@@ -38,7 +38,9 @@ class RefusedFileAdmin(ModelAdmin):
     fields = ["refused_at", "feed", "uploaded_by", "file_name", "shown_size", "sentence", "code", "whole_start", "more"]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        return super().changelist_view(request, {**(extra_context or {}), "refused_count": count_refused()})
+        context = {**(extra_context or {}), "refused_count": count_refused()}
+        page: HttpResponse = super().changelist_view(request, context)
+        return page
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)

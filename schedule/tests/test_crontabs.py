@@ -48,7 +48,8 @@ def test_a_sunday_that_is_7_is_stored_as_celery_understands_it(written: str, sto
     job = job_on(written)
     job.crontab.refresh_from_db()
     assert job.crontab.day_of_week == stored
-    assert 0 in crontab(day_of_week=stored).day_of_week
+    schedule: Any = crontab(day_of_week=stored)
+    assert 0 in schedule.day_of_week
     assert "tidy" in loaded()
 
 

@@ -244,7 +244,7 @@ READERS: dict[Type, Reader] = {
 
 
 # --- elements of groups, which are only looked at -----------------------------------------------------
-_LOOKS = {
+_LOOKS: dict[Type, Callable[[str], bool]] = {
     Type.INTEGER: lambda text: v.whole_number(text) is not None,
     Type.BOOLEAN: lambda text: text.lower() in v.BOOLEANS,
     Type.URL: lambda text: not v.url_issue(text),
