@@ -352,7 +352,8 @@ CODES: tuple[Code, ...] = (
         "feed.repaired.foreign_bytes",
         _W,
         "These bytes are not in the file's encoding",
-        "Export the whole feed as UTF-8. Each of these bytes was read as windows-1252: check how the text looks.",
+        "Export the whole feed as UTF-8, or set the encoding in the feed's settings. Without it, each of these bytes "
+        "was read as windows-1252: check how the text looks.",
     ),
     Code(
         "feed.repaired.encoding",
@@ -371,6 +372,19 @@ CODES: tuple[Code, ...] = (
         _W,
         "Other content comes after the XML",
         "End the feed with the end of its outermost element. What came after was dropped.",
+    ),
+    Code(
+        "feed.repaired.cut_character",
+        _W,
+        "A character is cut in half",
+        "Shorten texts by characters and not by bytes. The character cannot be known and was read as \ufffd.",
+    ),
+    Code(
+        "feed.encoding_likely",
+        _W,
+        "These texts read better in another encoding",
+        "Compare both readings. If the second one is right, set that encoding in the feed's settings and import the "
+        "file again.",
     ),
     Code(
         "feed.repaired.section_open",

@@ -79,6 +79,34 @@ BROKEN: dict[str, tuple[bytes, str, dict[str, int]]] = {
     "two halves in the wrong order": (rss("<title>a&#xDE00;&#xD83D;b</title>"), "a  b", {"control_character": 2}),
     "Latin-1 under UTF-8": (LATIN, "café été", {"foreign_bytes": 2}),
     "both in one word": (rss("<title>éÃ%s</title>").replace(b"%s", b"\x80"), "éÃ€", {"foreign_bytes": 1}),
+    **{
+        f"a character cut in half{name}": (rss("<title>%s</title>").replace(b"%s", text), title, {"cut_character": 1})
+        for name, text, title in (
+            ("", b"12 \xe2\x82", "12 \ufffd"),
+            (" in four bytes", b"a \xf0\x9f\x91", "a \ufffd"),
+            (" before a word", b"12 \xe2\x82 each", "12 \ufffd each"),
+            (" before dots", b"12 \xe2\x82...", "12 \ufffd..."),
+            (" in CDATA", b"<![CDATA[12 \xe2\x82]]>", "12 \ufffd"),
+            (" behind letters", "sch\u00f6n gest\u00e4".encode()[:-1], "schön gest\ufffd"),
+            (" in Arabic", "فستا".encode()[:-1], "فست\ufffd"),
+            (" in Chinese", "连衣裙".encode()[:-2] + b" x", "连衣\ufffd x"),
+        )
+    },
+    "a foreign letter at the end of UTF-8": (
+        rss("<title>été caf%s</title>").replace(b"%s", b"\xe9"),
+        "été café",
+        {"foreign_bytes": 1},
+    ),
+    "foreign capitals at the end of UTF-8": (
+        rss("<title>é MAÇ%s</title>").replace(b"%s", b"\xc3"),
+        "é MAÇÃ",
+        {"foreign_bytes": 1},
+    ),
+    "letters that look like a character cut in half": (
+        rss("<title>m%sczyzna</title>").replace(b"%s", b"\xea\xbf"),
+        "mê¿czyzna",
+        {"foreign_bytes": 1},
+    ),
     "an empty line before": (rss("<title>a</title>", before='\n<?xml version="1.0"?>'), "a", {"junk_before": 1}),
     "two marks of the order of bytes": (b"\xef\xbb\xbf" * 2 + rss("<title>a</title>"), "a", {"junk_before": 1}),
     "a warning before": (
@@ -333,6 +361,87 @@ def test_every_kind_is_an_issue_with_advice() -> None:
     told = {code for content, _title, _repairs in BROKEN.values() for code in repaired(content)[1].counts}
     only_salvaged = {"feed.repaired.outside_root"}
     assert told | only_salvaged == {code for code in BY_CODE if code.startswith("feed.repaired.")}
+
+
+LIKELY = {
+    "windows-1250": ["Kurtka męska zimowa", "Sukienka, długi rękaw – żółta", "Prześcieradło"],
+    "iso-8859-2": ["Bluzka z wiązaniem", "Śliczna spódnica", "Kozaki brązowe na słupku"],
+    "windows-1254": ["Sarı elbise", "Kadın eşarp", "İpek şal"],
+    "windows-1251": ["Шёлковый шарф", "Женские туфли", "Сукня жіноча"],
+    "windows-1255": ["צעיף משי", "נעלי עקב שחורות", "תיק עור"],
+    "windows-1256": ["فستان سهرة طويل", "حذاء جلد", "عباءة سوداء"],
+    "iso-8859-15": ["Œuvre d'art, 20 €", "Bœuf", "Cœur"],
+}
+UNCERTAIN = {
+    "windows-1252": ["Café crème", "Robe d’été – 20 €", "Größe"],
+    "iso-8859-1": ["Señora", "Sjø og strand", "Ação"],
+}
+
+
+def with_titles(titles: list[str], encoding: str) -> bytes:
+    items = "".join(f"<item><title>{title}</title></item>\n" for title in titles)
+    return f"<rss><channel>\n{items}</channel></rss>".encode(encoding)
+
+
+def titles_in(content: bytes, repairs: Repairs) -> list[str]:
+    return [str(raw.fields["title"]) for raw in read_items(RepairedStream(io.BytesIO(content), repairs))]
+
+
+@pytest.mark.parametrize("encoding", LIKELY)
+def test_the_likeliest_encoding_is_proposed_and_never_taken(encoding: str) -> None:
+    titles = LIKELY[encoding]
+    repairs = Repairs()
+    read_now = titles_in(with_titles(titles, encoding), repairs)
+    assert read_now != titles
+    proposal = repairs.proposed_encoding()
+    assert proposal
+    assert [then for _line, _now, then in proposal.readings] == titles
+    assert [(line, now) for line, now, _then in proposal.readings] == list(enumerate(read_now, start=2))
+    assert proposal.examples[0][1].startswith(f"windows-1252: “{read_now[0]}”, ")
+
+
+@pytest.mark.parametrize("encoding", UNCERTAIN)
+def test_what_reads_well_as_it_is_gets_no_proposal(encoding: str) -> None:
+    repairs = Repairs()
+    assert titles_in(with_titles(UNCERTAIN[encoding], encoding), repairs) == UNCERTAIN[encoding]
+    assert repairs.proposed_encoding() is None
+
+
+@pytest.mark.parametrize("encoding", [*LIKELY, *UNCERTAIN])
+def test_a_feeds_encoding_holds_for_files_that_say_utf_8(encoding: str) -> None:
+    titles = (LIKELY | UNCERTAIN)[encoding]
+    repairs = Repairs(encoding)
+    assert titles_in(with_titles(titles, encoding), repairs) == titles
+    assert list(repairs.counts) == ["feed.repaired.foreign_bytes"]
+    assert repairs.proposed_encoding() is None
+
+
+def test_it_does_not_hold_for_files_that_say_another_encoding() -> None:
+    head = '<?xml version="1.0" encoding="windows-1254"?>'
+    content = f"{head}<rss><channel><item><title>Sarı & şal</title></item></channel></rss>".encode("windows-1254")
+    assert titles_in(content, Repairs("windows-1250")) == ["Sarı & şal"]
+
+
+def test_a_mixed_file_is_read_text_by_text() -> None:
+    titles = ["Żółty szal", "Café, żółty pas", "Żółty but", "Żółty żakiet, mą"]
+    content = with_titles(titles, "utf-8").replace("żółty pas".encode(), b"\xbf\xf3\xb3ty pas")
+    content = content.replace("Żółty but".encode(), b"\xaf\xf3\xb3ty but").replace(", mą".encode(), b", m\xb1")
+    repairs = Repairs("iso-8859-2")
+    assert titles_in(content, repairs) == [titles[0], titles[1].replace("é", "ĂŠ"), *titles[2:]]
+    assert list(repairs.counts) == ["feed.repaired.foreign_bytes"]
+
+
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_letters_that_happen_to_be_utf_8_are_those_of_their_text(size: int) -> None:
+    titles = ["Шёлковый шарф", "Вічний Ніж", "Ёж", "Сукня", "x" * 200 + "Півень"]
+    for encoding in ("windows-1251", "utf-8"):
+        stream = RepairedStream(Dripping(with_titles(titles, encoding), size), Repairs("windows-1251"))
+        assert [raw.fields["title"] for raw in read_items(stream)] == titles
+    repairs = Repairs()
+    titles_in(with_titles(titles, "windows-1251"), repairs)
+    proposal = repairs.proposed_encoding()
+    assert proposal
+    assert [then for _line, _now, then in proposal.readings] == titles[:3]
 
 
 @pytest.mark.parametrize(

@@ -226,6 +226,26 @@ def test_what_stands_after_the_end_is_dropped_and_a_sync_is_possible(feed: Feed,
     assert "Other content comes after the XML" in run.holds[0]["message"]
 
 
+def test_the_likeliest_encoding_stands_on_the_page_with_both_readings(feed: Feed) -> None:
+    titles = ["Sarı elbise", "Kadın eşarp", "Kırmızı çanta", "Yeşil şal"]
+    content = feed_of(*(item(str(n), title=title) for n, title in enumerate(titles))).decode().encode("windows-1254")
+    run = staged(feed, content)
+    assert run.staged.get(position=1).title == "Sarý elbise"
+    issue = run.issues.get(code="feed.encoding_likely")
+    assert (issue.count, issue.severity, len(issue.examples)) == (3, "warning", 3)
+    readings = "windows-1252: “Sarý elbise”, windows-1254: “Sarı elbise”"
+    assert issue.examples[0] == {"line": 2, "product_id": "", "found": readings}
+    assert readings in run.holds[0]["message"]
+    assert readings in text_of(tree(browser("bob").get(url(run))))
+
+    discarded(run)
+    feed.table_encoding = "windows-1254"
+    feed.save()
+    again = staged(feed, content)
+    assert [item.title for item in again.staged.order_by("position")] == titles
+    assert (again.reading, again.issues.filter(code="feed.encoding_likely").exists()) == (Reading.REPAIRED, False)
+
+
 # --- who decides --------------------------------------------------------------------------------------
 @pytest.mark.parametrize("broken", [repaired, salvaged])
 def test_it_never_applies_by_itself(feed: Feed, broken: object) -> None:

@@ -7,15 +7,19 @@ constant, and the result does not depend on how the bytes arrive.
 
 import codecs
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from html.entities import html5
 
 from catalog.feeds.attributes import BY_ALIAS, Type
+from catalog.feeds.broken.likely import UNSET_ENCODING, Proposal, as_foreign, propose_encoding
 from catalog.feeds.issues import FOUND_MAX
 from catalog.feeds.reading.encodings import (
     DECLARATION,
     DECLARED_ENCODING,
     ENCODINGS,
+    UTF_8,
     declared_encoding,
     encoding_by_bytes,
     encoding_named,
@@ -38,21 +42,47 @@ NAMESPACES = {
     "dc": "http://purl.org/dc/elements/1.1/",
     "media": "http://search.yahoo.com/mrss/",
 }
-# A strict decoder leaves invalid bytes as lone surrogates. Each is shown here with the letter that the byte is in
-# windows-1252, where five bytes mean nothing.
-_FOREIGN_BYTES = {
-    chr(0xDC00 + byte): bytes([byte]).decode("windows-1252")
-    for byte in range(0x80, 0x100)
-    if byte not in (0x81, 0x8D, 0x8F, 0x90, 0x9D)
-}
+REPLACEMENT = "\ufffd"
+# What has no letter in ISO has one in its sibling, and nobody means the control character.
+_WINDOWS_SIBLINGS = {"iso-8859-1": "windows-1252", "iso-8859-9": "windows-1254"}
+_MAX_FOREIGN_TEXTS = 300
+_MAX_FOREIGN_CHARS = 200
+
+
+@lru_cache
+def _letters_in(encoding: str) -> Mapping[str, str]:
+    """A strict decoder leaves invalid bytes as lone surrogates. Each is here with its letter, if the byte has one."""
+    encoding = _WINDOWS_SIBLINGS.get(encoding, encoding)
+    letters = {chr(0xDC00 + byte): bytes([byte]).decode(encoding, "replace") for byte in range(0x80, 0x100)}
+    return {byte: letter for byte, letter in letters.items() if letter >= "\xa0" and letter != REPLACEMENT}
 
 
 @dataclass(slots=True)
 class Repairs:
-    """How often each repair was made, by issue code, with the line and the text of the first ones."""
+    """How often each repair was made, by issue code, with the line and the text of the first ones.
 
+    `encoding` is what the feed's settings say of bytes that are not UTF-8; `foreign_texts` are the texts with such
+    bytes while it says nothing, each with its line and its element. `is_utf8` once the file was seen to have UTF-8.
+    """
+
+    encoding: str = UTF_8
     counts: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    foreign_texts: list[tuple[int, str, str]] = field(default_factory=list)
+    is_utf8: bool = False
+
+    @property
+    def letters(self) -> Mapping[str, str]:
+        """What foreign bytes are read as."""
+        return _letters_in(UNSET_ENCODING if self.encoding == UTF_8 else self.encoding)
+
+    def proposed_encoding(self) -> Proposal | None:
+        """What the foreign bytes most likely are, when that is not what they were read as. Titles are shown first."""
+        if "feed.repaired.foreign_bytes" not in self.counts:
+            return None
+        titles = [(line, text) for line, name, text in self.foreign_texts if name == "title"]
+        others = [(line, text) for line, name, text in self.foreign_texts if name != "title"]
+        return propose_encoding([*titles, *others])
 
     def count_repair(self, kind: str) -> bool:
         """Count one repair. True when it is wanted as an example, too."""
@@ -66,7 +96,8 @@ class Repairs:
 
     def add_example(self, kind: str, line: int, found: str) -> None:
         """Keep the text in one line: invisible characters by their number, invalid bytes as they were understood."""
-        shown = (c if c.isprintable() or c in " \t\r\n" else _FOREIGN_BYTES.get(c, f"U+{ord(c):04X}") for c in found)
+        letters = self.letters
+        shown = (c if c.isprintable() or c in " \t\r\n" else letters.get(c, f"U+{ord(c):04X}") for c in found)
         self.examples[f"feed.repaired.{kind}"].append((line, " ".join("".join(shown).split())[:FOUND_MAX]))
 
 
@@ -96,6 +127,7 @@ class RepairedStream:
 # --- bytes into text --------------------------------------------------------------------------------
 
 _BEGIN = re.compile(rf"<(?:!--|(?i:!doctype))|{ROOT_TAG.pattern}")
+_BETWEEN_TAGS = re.compile("[^<>]+")
 _ELEMENT = re.compile(r"\s*<[A-Za-z]")
 
 
@@ -112,6 +144,10 @@ class DecodedText:
             head += chunk
         encoding = text_encoding(head)
         self._stream = stream
+        self._repairs = repairs
+        self._part = ""  # of a text between tags
+        if encoding != UTF_8:
+            repairs.encoding = UTF_8  # the setting is about files that say UTF-8
         self._errors = "surrogatepass" if encoding.startswith("utf-16") else "surrogateescape"
         self._decoder = codecs.getincrementaldecoder(encoding)(self._errors)
         text = self._decode_chunk(head).removeprefix("\ufeff")
@@ -141,6 +177,21 @@ class DecodedText:
 
     def read(self) -> str:
         """Some more text, or "" at the end."""
+        if self._repairs.encoding == UTF_8:
+            return self._next_text()
+        # With an encoding for foreign bytes, whole texts between tags show which of their bytes are foreign.
+        whole = ""
+        while not whole and (text := self._next_text()):
+            text = self._part + text
+            border = max(text.rfind("<"), text.rfind(">")) + 1
+            if len(text) - border > MAX_TAG_CHARS:
+                border = len(text)
+            whole, self._part = text[:border], text[border:]
+        if not whole:
+            whole, self._part = self._part, ""
+        return _BETWEEN_TAGS.sub(lambda found: as_foreign(found[0]), whole)
+
+    def _next_text(self) -> str:
         text, self._text = self._text, ""
         while not text and not self._ended:
             text = self._decode_chunk(self._stream.read(CHUNK_BYTES))
@@ -183,15 +234,20 @@ _PAIR_OF_REFERENCES = (
     "&#(?:[xX]0{0,8}[dD][89abAB][0-9A-Fa-f]{2}|0{0,8}(?:55(?:29[6-9]|[3-9][0-9]{2})|56(?:[0-2][0-9]{2}|3[01][0-9])));"
     "&#(?:[xX]0{0,8}[dD][c-fC-F][0-9A-Fa-f]{2}|0{0,8}(?:56(?:3[2-9]|[4-9][0-9])[0-9]|57(?:[0-2][0-9]{2}|3[0-3][0-9]|34[0-3])));"
 )
-_IN_SECTIONS = re.compile(f"{_PAIR_OF_BYTES}|{_STRAY}")
+# The beginning of a character in UTF-8 whose other bytes are not there.
+_CUT = "[\udce0-\udcef][\udc80-\udcbf]|[\udcf0-\udcf4][\udc80-\udcbf]{1,2}|[\udcc2-\udcf4]"
+_IN_SECTIONS = re.compile(f"{_PAIR_OF_BYTES}|{_CUT}|{_STRAY}")
 _IN_TEXT = re.compile(
-    rf"{_PAIR_OF_BYTES}|{_PAIR_OF_REFERENCES}"
+    rf"{_PAIR_OF_BYTES}|{_CUT}|{_PAIR_OF_REFERENCES}"
     rf"|&(?:#[0-9]{{1,40}};|#[xX][0-9A-Fa-f]{{1,40}};|[A-Za-z][A-Za-z0-9]{{1,31}};)?|{_STRAY}"
 )
 # What may stand after the outermost element, and what shows that the feed goes on there.
 _MISCELLANEOUS = re.compile(r"\s++|<!--(?:(?!--).)*+-->|<\?(?!xml\s)(?:(?!\?>).)*+\?>", re.DOTALL)
 _GOES_ON = re.compile(f"{ROOT_TAG.pattern}|{ITEM_START.pattern}".replace("?P<root>", "?:"))
 _SPOILT_END = re.compile(r"\](?:\]\s*(?:>|&gt;)?|>)\s*\Z")
+_CHARACTER = re.compile("[\x80-\ud7ff\ue000-\U0010ffff]")
+_FOREIGN = re.compile("[\udc80-\udcff]")
+_TEXT_ENDS = re.compile(r"\s*(?:\.\.\.|…|[\"'<]|\]\]>|\Z)")
 _LONGEST_OPENING = max(map(len, HIDING_ENDS))
 # A tag holds no <, so that a quotation mark left open ends here and a broken tag costs no more than itself.
 TAG = re.compile(r"""<(/?)([^\s!?/<>"'=]++)((?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+)>""")
@@ -226,6 +282,8 @@ class TextRepair:
         self._line = line
         self._text = ""
         self._section_end = ""
+        self._run, self._run_line = "", 0  # the text since the last tag
+        self._before = ""  # its last character
         self._element = self._name = ""  # the one whose text is next, without and with its prefix
         self._in_vain = False
         self._root = ""
@@ -329,18 +387,48 @@ class TextRepair:
         for match in pattern.finditer(text, start, border):
             if match.start() >= stop:
                 break
-            kind, better = self._replacement_for(match[0])
+            before = text[end : match.start()]
+            self._see_characters(before)
+            kind, better = self._replacement_for(
+                match[0], (before or self._before)[-1:], text[match.end() : border][:_HELD_CHARS]
+            )
             if kind and self._repairs.count_repair(kind):
                 line = self._line + text.count("\n", start, match.start())
                 found = text[match.start() : min(match.start() + _SHOWN_CHARS, border)]
                 self._repairs.add_example(kind, line, found)
-            pieces += text[end : match.start()], better
+            pieces += before, better
             end = match.end()
+            self._before = match[0]
         pieces.append(text[end:stop])
+        self._see_characters(pieces[-1])
+        self._gather_foreign(text[start : max(end, stop)])
         return "".join(pieces), max(end, stop)
 
-    def _replacement_for(self, found: str) -> tuple[str, str]:
-        """The kind of repair and what to write instead; no kind where nothing is wrong."""
+    def _see_characters(self, text: str) -> None:
+        """Remember what the text before a foreign byte shows about it."""
+        self._before = text[-1:] or self._before
+        if not self._repairs.is_utf8 and not text.isascii():
+            self._repairs.is_utf8 = _CHARACTER.search(text) is not None
+
+    def _gather_foreign(self, text: str) -> None:
+        """Keep the beginning of an element's text, in case it has foreign bytes about which the feed says nothing."""
+        if self._repairs.encoding == UTF_8 and len(self._repairs.foreign_texts) < _MAX_FOREIGN_TEXTS:
+            self._run_line = self._run_line or self._line
+            self._run += text[: _MAX_FOREIGN_CHARS - len(self._run)]
+
+    def _is_cut(self, found: str, before: str, after: str) -> bool:
+        """Whether foreign bytes that begin a character in UTF-8 are one that was cut, and not letters of their own."""
+        if "\u0370" <= before <= "\u1fff" or "\u2e80" <= before <= "\ud7ff":
+            return not (after[:1].isalpha() or _FOREIGN.match(after))  # another script is never beside Latin letters
+        if len(found) > 1:
+            is_open = self._repairs.encoding == UTF_8 or self._repairs.is_utf8
+            return is_open and not (after[:1].isalnum() or _FOREIGN.match(after))
+        # Few words end in a capital letter with an accent, unless all of them are capitals.
+        is_capital = found < "\udcdf" and not before.isupper()
+        return self._repairs.is_utf8 and is_capital and _TEXT_ENDS.match(after) is not None
+
+    def _replacement_for(self, found: str, before: str, after: str) -> tuple[str, str]:
+        """The kind of repair and what to write instead of what stands between; no kind where nothing is wrong."""
         if found.count("&#") == 2 or (found.startswith("\udced") and len(found) > 1):
             return "surrogate_pair", _joined(found)
         if found == "&":
@@ -357,8 +445,11 @@ class TextRepair:
             if character is None:
                 return "bare_ampersand", f"&amp;{found[1:]}"
             return "html_entity", character.translate(_ESCAPED)
-        elif "\udc80" <= found <= "\udcff":
-            return ("foreign_bytes", _FOREIGN_BYTES[found]) if found in _FOREIGN_BYTES else ("", found)
+        elif "\udc80" <= found[0] <= "\udcff":
+            if found >= "\udcc2" and self._is_cut(found, before, after):
+                return ("", found) if self._element in _EXACT else ("cut_character", REPLACEMENT)
+            letters = [self._repairs.letters.get(byte, "") for byte in found]
+            return ("foreign_bytes", "".join(letters)) if all(letters) else ("", found)
         return ("", found) if self._element in _EXACT else ("control_character", " ")
 
     @property
@@ -386,6 +477,11 @@ class TextRepair:
 
     def _repair_tag(self, tag: re.Match[str]) -> str:
         closing, name, body = tag.groups()
+        if self._run:
+            if _FOREIGN.search(self._run):
+                self._repairs.foreign_texts.append((self._run_line, self._element, self._run))
+            self._run, self._run_line = "", 0
+        self._before = ""
         prefix, _, local = name.rpartition(":")
         if closing:
             self._element = self._name = ""
@@ -397,6 +493,7 @@ class TextRepair:
         repaired = tag[0]
         if "&" in body or not body.isprintable():
             repaired, _end = self._repair_text(_IN_TEXT, tag.start(), tag.end(), tag.end())
+            self._run, self._run_line = "", 0
         if body.count("=") > 1:
             repaired = self._remove_repeats(repaired)
         if "xmlns" in body and "{" in body:

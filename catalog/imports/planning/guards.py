@@ -16,6 +16,7 @@ from catalog.models.fields import MONEY_NAMES, SHARED
 MAX_PASSING_PRODUCTS = 3
 
 GUARD_PREFIX = "guard."
+ENCODING_CODE = "feed.encoding_likely"
 # Confirming these changes products; the other reasons are about items that were left out or repaired.
 SERIOUS_GUARDS = frozenset(
     f"guard.{name}"
@@ -66,9 +67,21 @@ def _reading_reason(run: ImportRun) -> dict[str, str]:
     if run.reading == Reading.STRICT:
         return {}
     repairs = "; ".join(f"{issue.count:,} × {issue.title} ({_lines_of(issue)})" for issue in repairs_of(run))
+    proposed = "; ".join(
+        example["found"] for issue in run.issues.filter(code=ENCODING_CODE) for example in issue.examples
+    )
+    proposal = (
+        f"Some texts read better in another encoding, which the feed's settings can say: {proposed}."
+        if proposed
+        else ""
+    )
     if run.reading == Reading.REPAIRED:
-        sentence = f"The file is not well-formed XML and was repaired while it was read: {repairs}."
-        return {"feed.repaired": f"{sentence} Check the repairs, then confirm."}
+        sentences = [
+            f"The file is not well-formed XML and was repaired while it was read: {repairs}.",
+            proposal,
+            "Check the repairs, then confirm.",
+        ]
+        return {"feed.repaired": " ".join(filter(None, sentences))}
     kinds = {"item.not_well_formed": "not well-formed"}
     lost = " and ".join(
         f"{issue.count:,} of {run.items:,} {kinds.get(issue.code, 'over a limit')} ({_lines_of(issue)})"
@@ -78,6 +91,7 @@ def _reading_reason(run: ImportRun) -> dict[str, str]:
         "The file cannot be read as a whole, so its items were read one by one.",
         f"Left out: {lost}." if lost else "All of them are whole.",
         f"Repaired: {repairs}." if repairs else "",
+        proposal,
         "Check what is left, then confirm.",
     ]
     return {"feed.salvaged": " ".join(filter(None, sentences))}

@@ -159,7 +159,8 @@ def stage_items(chunk: Chunk) -> None:
     count = len(unchanged.positions) + batch.count
     names = {"names": sorted(occurring.names), "unknown": unknown_examples(occurring)}
     Chunk.objects.filter(pk=chunk.pk).update(is_read=True, cost=meter.figures(count), **names)
-    add_issues(run, merge_counts(unchanged.tally.counts(), batch.tally.counts()) | beside_counts(beside))
+    read = merge_counts(batch.tally.counts(), beside_counts(beside))
+    add_issues(run, merge_counts(unchanged.tally.counts(), read))
     progress = {"items": count, "invalid": unchanged.invalid + batch.invalid, "bytes_read": bytes_read}
     wanted = ImportRun.objects.filter(pk=run.pk, status=Status.STAGING).exclude(in_chunks=False)
     if not wanted.update(**{name: F(name) + number for name, number in progress.items()}):

@@ -17,7 +17,8 @@ from catalog.feeds.cleaning.check import OWN_TABLE, Item, Occurring
 from catalog.feeds.cleaning.values import SIGNS, settled_mark
 from catalog.feeds.reading.formats import open_content
 from catalog.feeds.reading.items import Beside, read_items
-from catalog.imports.issues import add_issues, add_unknown_names, beside_counts, unknown_examples
+from catalog.imports.issues import add_issues, add_unknown_names, beside_counts, merge_counts, unknown_examples
+from catalog.imports.planning.guards import ENCODING_CODE
 from catalog.imports.planning.plan import make_plan
 from catalog.imports.planning.supplemental import OWN_TABLE_CODE
 from catalog.imports.reading.chunks import all_chunks_read, cut_file, gather_chunks, needs_other_amounts, read_chunk
@@ -159,7 +160,7 @@ def _read_once(
     """
     limits, file_settings = settings.FEED_LIMITS, run.feed.file_settings
     rules = replace(run.feed.rules, decimal_mark=decimal_mark)
-    occurring, repairs, beside = Occurring(rules), Repairs(), Beside()
+    occurring, repairs, beside = Occurring(rules), Repairs(file_settings.encoding), Beside()
     with opened(run) as file:
         verified = Verified(file, run.sha256, deadline)
         if run.reading == Reading.STRICT:
@@ -189,7 +190,10 @@ def _read_once(
     for code, count in repairs.counts.items():
         places = [{"line": line, "product_id": "", "found": found} for line, found in repairs.examples[code]]
         repaired[code, ""] = (count, places)
-    add_issues(run, repaired | beside_counts(beside))
+    if proposal := repairs.proposed_encoding():
+        places = [{"line": line, "product_id": "", "found": found} for line, found in proposal.examples]
+        repaired[ENCODING_CODE, ""] = (len(places), places)
+    add_issues(run, merge_counts(repaired, beside_counts(beside)))
     add_unknown_names(run, unknown_examples(occurring))
     return beside
 
