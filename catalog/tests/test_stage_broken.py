@@ -189,6 +189,51 @@ def test_an_item_over_another_limit_costs_only_itself(feed: Feed, settings: Any)
     assert dict(run.issues.values_list("code", "severity")) == {"item.too_many_attributes": "error"}
 
 
+VEHICLE = (
+    "<item><g:id>1</g:id><g:vin>WVWZZZ1JZXW000001</g:vin><g:store_code>7</g:store_code><g:model>Fabia</g:model>"
+    "<g:year>2021</g:year><g:mileage>42000 km</g:mileage><g:price>100.00 AED</g:price></item>"
+)
+ARTICLE = "<item><title>News</title><link>https://www.example.com/1</link><pubDate>x</pubDate><guid>7</guid></item>"
+ENTRY = (
+    '<feed xmlns="http://www.w3.org/2005/Atom"><entry><id>urn:1</id><title>News</title><updated>2026-11-22</updated>'
+    "</entry></feed>"
+)
+OTHER_KINDS = {
+    "vehicles": (feed_of(VEHICLE), "feed.vehicles", "vehicle ads"),
+    "vehicles with titles": (
+        feed_of(VEHICLE.replace("<g:vin>", "<title>Fabia</title><g:vin>")),
+        "feed.vehicles",
+        "ads",
+    ),
+    "vehicles in a table": (b"id,vin,model,year,mileage\n1,WVW,Fabia,2021,42000 km\n", "feed.vehicles", "vehicle ads"),
+    "a blog": (feed_of(ARTICLE, ARTICLE.replace("7", "8")), "feed.articles", "a blog"),
+    "a blog with contents": (
+        feed_of(ARTICLE.replace("<guid>", '<c:encoded xmlns:c="urn:c">x</c:encoded><guid>')),
+        "feed.articles",
+        "a blog",
+    ),
+    "a blog in Atom": (ENTRY.encode(), "feed.articles", "a blog"),
+    "a broken blog": (feed_of(ARTICLE.replace("News", "R & B")), "feed.articles", "a blog"),
+}
+
+
+@pytest.mark.parametrize(("content", "code", "what"), OTHER_KINDS.values(), ids=OTHER_KINDS)
+def test_a_feed_of_another_kind_is_called_what_it_is(feed: Feed, content: bytes, code: str, what: str) -> None:
+    run = staged(feed, content)
+    assert (run.status, run.error_code) == (Status.FAILED, code)
+    assert what in run.error
+    assert not run.changes.exists()
+
+
+def test_a_feed_that_brings_something_is_none_of_another_kind(feed: Feed) -> None:
+    applied(feed, item("7"))
+    run = staged(feed, feed_of(ARTICLE))  # the texts of a product that exists
+    assert (run.status, run.changed) == (Status.REVIEW, 1)
+    vehicle = item("1", vin="W", model="Fabia", year="2021", mileage="1 km")
+    assert staged(feed, feed_of(vehicle)).created == 1
+    assert staged(feed, feed_of("<item><g:id>x</g:id><title>News</title></item>")).status == Status.REVIEW
+
+
 def test_other_refusals_are_final(feed: Feed) -> None:
     run = staged(feed, b"<rss><channel><title>none</title></channel></rss>")
     assert (run.status, run.error_code, run.reading) == (Status.FAILED, "feed.no_items", Reading.STRICT)

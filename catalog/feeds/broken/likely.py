@@ -108,7 +108,7 @@ def propose_encoding(texts: Iterable[tuple[int, str]], most_readings: int = 3) -
     likeliest = max(scores, key=scores.__getitem__)
     if scores[likeliest] <= max(scores[UNSET_ENCODING], 0):
         return None
-    readings = []
+    readings: list[tuple[int, str, str]] = []
     for (line, found), (_line, text) in zip(before, texts, strict=True):
         now, then = read_as(found, UNSET_ENCODING), read_as(text, likeliest)
         if now != then and len(readings) < most_readings:

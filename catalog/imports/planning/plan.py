@@ -4,6 +4,7 @@ import hashlib
 
 from django.db import transaction
 
+from catalog.feeds.cleaning.other_kinds import other_kind
 from catalog.imports.issues import list_items
 from catalog.imports.planning.between_items import compare_items, mark_duplicates
 from catalog.imports.planning.changed_fields import count_fields
@@ -41,6 +42,8 @@ def make_plan(run: ImportRun) -> None:
         with timed(run, "plan"):
             covered = measure_coverage(run)
             counts["invalid"] = run.invalid - accept_items(run)
+            if counts["invalid"] == run.items and (refused := other_kind(run.names)):
+                raise refused
             keep_known_values(run)
             create_table(run)
             counts["duplicate"] = mark_duplicates(run)
