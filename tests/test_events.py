@@ -79,7 +79,7 @@ def test_a_life_is_told_in_events_with_the_fields_of_the_page(lines: Any, settin
     fail(failed, "memory", "Too little.")
     with pytest.raises(FeedRefused):
         receive(ContentFile(b"", "empty.xml"), feed=feed, by=root)
-    edit_product(Product.objects.get(pk="1"), by=root)
+    edit_product(Product.objects.get(id="1"), by=root)
     post("/login/", {"username": "root", "password": "canary"})
     deliver()
     seen = [name for name, _fields in lines() if name not in ("mail", "request")]

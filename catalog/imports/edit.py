@@ -31,7 +31,7 @@ def edit_product(product: Product, *, by: Any, fields: Iterable[str] | None = No
     execute(_ADD_TO_HISTORY, key=product.pk, earlier=earlier, actor=str(by or ""), fields=_FIELDS)
     Word.learn("product.key = %(key)s", key=product.pk)
     product.refresh_from_db(fields=["version"])
-    log_event("edit", by=by, product=product.pk, version=product.version)
+    log_event("edit", by=by, product=product.id, market=product.market.code, version=product.version)
 
 
 _FIELDS = [*(field.attname for field in ItemFields._meta.local_fields), "pinned"]

@@ -50,7 +50,7 @@ ANYWHERE = [
     "/schema/",
     "/nowhere/",
     "/admin/login/",
-    "/mail/stop/x/",
+    "/mail/stop/",
     "/health-check/",
 ]
 
