@@ -10,10 +10,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test torture lint types check lock shell fuzz bench benchapi benchpages siege stop reset clean
+.PHONY: help setup run test test-browser torture lint types check lock shell fuzz bench benchapi benchpages siege stop reset clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY)  ## Make .venv with everything installed (PYTHON=python3.12 chooses the interpreter)
 	@:
@@ -34,6 +34,9 @@ run: setup  ## Start PostgreSQL, Valkey, web, workers and beat; Ctrl-C stops the
 
 test: setup  ## Run the tests on every core and measure what they cover (ARGS="-k plan -n 0" passes options to pytest instead)
 	$(RUN) -m pytest -n auto $(or $(ARGS),--cov)
+
+test-browser: setup  ## Try the pages in Chromium, which has to be installed
+	$(RUN) -m pytest -p no:randomly --override-ini addopts="--strict-markers --allow-hosts=127.0.0.1,::1 --allow-unix-socket" tests/browser $(ARGS)
 
 lint: setup  ## Check style, format and who may import whom
 	$(RUN) -m ruff check .

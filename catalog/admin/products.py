@@ -9,9 +9,11 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import PermissionDenied
 from django.db import models
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern
@@ -29,15 +31,17 @@ from catalog.admin.forms import FeedImportForm, LinesField, ProductForm
 from catalog.admin.history import history_context
 from catalog.admin.markets import MARKET, market_of, named_market
 from catalog.admin.pictures import thumbnail
+from catalog.admin.tabs import key_in
 from catalog.errors import CatalogError
 from catalog.feeds.cleaning.values import shown_money
 from catalog.imports.edit import edit_product
 from catalog.imports.receive import receive
-from catalog.models import Feed, ImportRun, Product
+from catalog.models import CatalogState, Feed, ImportRun, Product
 from catalog.models.fields import MONEY_NAMES
 from catalog.models.product import ProductQuerySet
 from catalog.resources import EXPORT_FORMATS, FeedXML, ProductResource, SafeXLSX, too_long_for_excel
 from catalog.templatetags.catalog import DOT_IDS, product_url
+from catalog.version_cache import compute_once
 
 
 def _id_in(address: str) -> str:
@@ -65,6 +69,18 @@ def _with_amounts(fields: Any) -> Any:
     if isinstance(fields, (list, tuple)):
         return [_with_amounts(field) for field in fields]
     return AMOUNT_COLUMNS.get(fields, fields)
+
+
+def facts_of_feeds() -> dict[str, dict[str, Any]]:
+    """For the import form: the mode that each feed proposes, and how many products an import of it can archive."""
+
+    def count_products() -> dict[int, int]:
+        products = Product.objects.active().filter(feed__isnull=False).order_by()
+        return dict(products.values_list("feed").annotate(count=Count("pk")))
+
+    numbers = compute_once(CatalogState.current(), "products by feed", count_products)
+    feeds = Feed.objects.values_list("pk", "mode")
+    return {str(pk): {"mode": mode, "products": numbers.get(pk, 0)} for pk, mode in feeds}
 
 
 class ProductList(ChangeList):
@@ -266,7 +282,8 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
             "opts": self.model._meta,
             "form": form,
             "media": self.media + form.media,
-            "has_feed": Feed.objects.exists(),
+            "feeds": (feeds := facts_of_feeds()),
+            "products": intcomma(feeds.get(str(form["feed"].value()), {}).get("products", 0)),
             "can_add_feed": request.user.has_perm("catalog.add_feed"),
         }
         return render(request, self.import_template_name, context)
@@ -275,13 +292,13 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
         return [FeedXML]
 
     def get_import_form_initial(self, request: HttpRequest) -> dict[str, Any]:
-        """The choices in the address; else those of the last import; before the first one, the first feed's."""
+        """The choices in the address; else the feed of the last import, or the first one, in the mode it proposes."""
         last = ImportRun.objects.select_related("feed").first()
-        feed = last.feed if last else Feed.objects.first()
-        usual = {"feed": feed, "mode": last.mode if last else feed.mode} if feed else {}
-        return usual | {name: request.GET[name] for name in usual if request.GET.get(name)}
+        asked = Feed.objects.filter(pk=key_in(request.GET.get("feed"))).first()
+        feed = asked or (last.feed if last else Feed.objects.first())
+        return {"feed": feed, "mode": request.GET.get("mode") or feed.mode} if feed else {}
 
-    @display(description="")
+    @display(description=_("picture"))
     def picture(self, product: Product) -> str:
         return thumbnail(product.image_link)
 

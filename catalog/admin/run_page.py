@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from catalog.admin.changes import ChangesTab, MissingTab
 from catalog.admin.tabs import AttributesTab, InvalidTab, IssuesTab, Tab
+from catalog.feeds.issues import Severity
 from catalog.imports.confirm import REASON_CHARS, is_current
 from catalog.imports.planning import supplemental
 from catalog.imports.planning.guards import SERIOUS_GUARDS, needs_reason, repairs_of
@@ -81,11 +82,16 @@ class RunPage:
 
     @property
     def steps(self) -> list[dict[str, Any]]:
-        current = next((i for i, (_label, statuses) in enumerate(STEPS) if self.run.status in statuses), None)
-        return [
-            {"label": label, "done": current is not None and i < current, "current": i == current}
-            for i, (label, _statuses) in enumerate(STEPS)
-        ]
+        """The way of an import, up to where this one is or ended. A step beside the way is called by its status."""
+        run = self.run
+        is_stopped = run.status in (Status.FAILED, Status.DISCARDED)
+        statuses_before = (step["status"] for step in reversed(run.history) if step["status"] != run.status)
+        reached = next(statuses_before, Status.RECEIVED) if is_stopped else run.status
+        current = next((i for i, (_label, statuses) in enumerate(STEPS) if reached in statuses), 0)
+        labels = [label for label, _statuses in STEPS]
+        if is_stopped or run.status in (Status.UNDOING, Status.UNDONE, Status.REDOING):
+            labels[current] = run.get_status_display()
+        return [{"label": label, "done": i < current, "current": i == current} for i, label in enumerate(labels)]
 
     @cached_property
     def progress(self) -> dict[str, Any]:
@@ -115,7 +121,8 @@ class RunPage:
 
     @cached_property
     def first_issues(self) -> list[RunIssue]:
-        return list(self.run.issues.all()[:SHOWN_ISSUES])
+        found = sorted(self.run.issues.all(), key=lambda issue: (Severity(issue.severity).rank, -issue.count))
+        return found[:SHOWN_ISSUES]
 
     # --- the plan, or what came of it ---------------------------------------------------------------------
     @property

@@ -15,6 +15,7 @@ UNFOLD = {
     "SITE_HEADER": _("Ounass"),
     "SITE_SUBHEADER": _("Product management"),
     "SITE_SYMBOL": "diamond",
+    "SITE_URL": None,  # the admin is the site
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "6px",
@@ -25,7 +26,12 @@ UNFOLD = {
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("catalog/favicon.svg")},
     ],
     # In the menu of each person's own name.
-    "ACCOUNT": {"navigation": [{"title": _("My e-mails"), "link": reverse_lazy("my-mail")}]},
+    "ACCOUNT": {
+        "navigation": [
+            {"title": _("My e-mails"), "link": reverse_lazy("my-mail")},
+            {"title": _("Change password"), "link": reverse_lazy("admin:password_change")},
+        ]
+    },
     "LOGIN": {"form": "accounts.forms.LoginForm"},
     "SIDEBAR": {
         "show_search": True,

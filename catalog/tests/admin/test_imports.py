@@ -154,7 +154,25 @@ def test_a_failed_import_says_why_and_what_to_do(alice: Client, feed: Feed) -> N
     run = broken(feed)
     page = alice.get(url(run))
     assert texts(page, "//*[@role='alert']") == [run.error] != [""]
-    assert tree(page).xpath(f"//div[{with_class('run')}]//a[@href='{UPLOAD}']")
+    assert tree(page).xpath(f"//div[{with_class('run')}]//a[@href='{UPLOAD}?feed={feed.pk}']")
+
+
+def test_only_those_who_may_upload_are_sent_to_the_form(bob: Client, feed: Feed) -> None:
+    assert not tree(bob.get(url(broken(feed)))).xpath(f"//a[starts-with(@href, '{UPLOAD}')]")
+
+
+@pytest.mark.parametrize(
+    ("make", "steps"),
+    [
+        (broken, ["Upload ✓", "Failed now", "Review", "Apply", "Done"]),
+        (undone, ["Upload ✓", "Read and compare ✓", "Review ✓", "Apply ✓", "Undone now"]),
+    ],
+)
+def test_the_steps_say_where_an_import_ended(alice: Client, feed: Feed, make: Any, steps: list[str]) -> None:
+    run = make(feed) if make is broken else make(applied(feed, *items(1)))
+    shown = tree(alice.get(url(run))).xpath("//ol[@class='stepper']/li")
+    marks = ["✓" if li.get("class") == "done" else "now" if li.get("aria-current") else "" for li in shown]
+    assert [f"{text_of(li)} {mark}".strip() for li, mark in zip(shown, marks, strict=True)] == steps
 
 
 def test_what_cannot_be_applied_again_says_why(alice: Client, bob: Client, feed: Feed) -> None:

@@ -95,13 +95,17 @@ def test_an_upload_without_its_token_is_refused(feed: Feed) -> None:
     assert not ImportRun.objects.exists()
 
 
-def test_the_form_starts_from_the_last_import(ida: Client, feed: Feed, other_feed: Feed) -> None:
+def test_the_form_starts_from_the_feed_of_the_last_import(ida: Client, feed: Feed, other_feed: Feed) -> None:
     received(feed, CONTENT)
     received(other_feed, CONTENT, mode="sync")
     Feed.objects.create(name="Brand new", slug="brand-new")
     page = ida.get(UPLOAD)
     assert texts(page, "//select[@name='feed']/option[@selected]") == ["Outlet"]
-    assert [radio.get("value") for radio in tree(page).xpath("//input[@name='mode'][@checked]")] == ["sync"]
+    assert (
+        [radio.get("value") for radio in tree(page).xpath("//input[@name='mode'][@checked]")]
+        == [other_feed.mode]
+        != ["sync"]
+    )
 
 
 def test_the_first_form_starts_from_the_first_feed(ida: Client, feed: Feed) -> None:
