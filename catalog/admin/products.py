@@ -13,7 +13,7 @@ from django.contrib.humanize.templatetags.humanize import intcomma
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.db.models import Count
+from django.db.models import Count, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern
@@ -71,6 +71,9 @@ def _with_amounts(fields: Any) -> Any:
     return AMOUNT_COLUMNS.get(fields, fields)
 
 
+ALL_MARKETS = 0  # in the key of what is counted over all of them
+
+
 def facts_of_feeds() -> dict[str, dict[str, Any]]:
     """For the import form: the mode that each feed proposes, and how many products an import of it can archive."""
 
@@ -78,7 +81,8 @@ def facts_of_feeds() -> dict[str, dict[str, Any]]:
         products = Product.objects.active().filter(feed__isnull=False).order_by()
         return dict(products.values_list("feed").annotate(count=Count("pk")))
 
-    numbers = compute_once(CatalogState.current(), "products by feed", count_products)
+    version = CatalogState.objects.aggregate(of_all=Sum("version"))["of_all"] or 0
+    numbers = compute_once(ALL_MARKETS, version, "products by feed", count_products)
     feeds = Feed.objects.values_list("pk", "mode")
     return {str(pk): {"mode": mode, "products": numbers.get(pk, 0)} for pk, mode in feeds}
 
