@@ -59,7 +59,7 @@ class RefusedFileAdmin(ModelAdmin):
 
     @display(description=_("file name"), ordering="file_name")
     def shown_file(self, file: RefusedFile) -> str:
-        return f"{file.file_name} (+ {file.more:,})" if file.more else file.file_name
+        return f"{file.file_name} (+{file.more:,})" if file.more else file.file_name
 
     @display(description=_("size"), ordering="file_size")
     def shown_size(self, file: RefusedFile) -> str:
