@@ -315,6 +315,30 @@ def test_a_first_row_with_faults_is_a_row(row: str) -> None:
     assert [r.line for r in read(table(row))] == [2]
 
 
+INVALID = [f"{number},Silk,not a page,free,soon" for number in range(5)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        table(*INVALID),
+        table("# of today", *INVALID),
+        as_workbook([dict(zip(NAMES, row.split(","), strict=True)) for row in INVALID]),
+    ],
+)
+def test_only_one_line_below_the_names_can_be_labels(content: bytes) -> None:
+    """A file all of whose rows are invalid has rows, and the import says what is wrong with them."""
+    assert [raw.fields["id"] for raw in read(content)] == ["1", "2", "3", "4"]
+
+
+@pytest.mark.django_db
+def test_a_table_of_invalid_rows_waits_for_a_person(feed: Feed, storage: Path) -> None:
+    run = received(feed, table(*INVALID))
+    stage(run)
+    assert (run.status, run.invalid) == (Status.REVIEW, 4)
+    assert [hold["code"] for hold in run.holds] == ["guard.nothing_valid"]
+
+
 @pytest.mark.parametrize("again", [HEADER, f" {HEADER} ", f'"id",{HEADER[3:]}', f"{HEADER},,"])
 def test_a_header_that_comes_again_is_no_row(again: str) -> None:
     """As where one export was put behind another."""

@@ -70,6 +70,7 @@ def read_rows(
                 refusal = _refusal(lines.line_of_odd(line), fault, encoding, limits)
         elif _is_no_row(header, cells, first_heading, is_first=is_first):
             skipped.add(line, header.delimiter.join(cells))
+            is_first = is_first and len(cells) == 1  # labels are one line, which may be below a comment
             continue
         else:
             row = row_of(line, cells)

@@ -73,10 +73,10 @@ def read_sheet(
     fields, own = RowFields(header.columns), is_own(header.names)
     is_first = True
     for line, cells in rows:
-        if header.is_repeated(cells) or (is_first and header.are_labels(cells)):
+        is_labels, is_first = is_first and header.are_labels(cells), False
+        if is_labels or header.is_repeated(cells):
             skipped.add(line, ", ".join(cells))
             continue
-        is_first = False
         row = _row_of(line, cells, header, fields, limits)
         yield own_row(row, limits) if own else row
 
