@@ -28,13 +28,15 @@ class CatalogConfig(AppConfig):
 
     def ready(self) -> None:
         from catalog.connections import end_idle_transactions
+        from catalog.fetching import notices as fetch_notices
         from catalog.imports import notices
         from catalog.imports.reports import digest
         from catalog.models import Market
         from notifications import digests, subscriptions
 
-        subscriptions.register_kinds(*notices.KINDS)
+        subscriptions.register_kinds(*notices.KINDS, *fetch_notices.KINDS)
         digests.register_source(digest.find_failures, notices.PERMISSION)
+        digests.register_source(fetch_notices.find_fetch_failures, notices.PERMISSION)
         end_idle_transactions()
         # Also when every table is emptied, which takes the market that the migration made.
         post_migrate.connect(Market.ensure_default, sender=self, dispatch_uid="catalog.markets")

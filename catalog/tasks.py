@@ -1,9 +1,12 @@
 """Background work: take an id, look up, call. Delivered at least once; the operations make it happen once."""
 
+from datetime import datetime
 from typing import Any
 
 from celery import shared_task
+from django.utils import timezone
 
+from catalog.fetching.fetch import fetch, fetch_when_due, sweep_fetches
 from catalog.imports.apply import apply
 from catalog.imports.confirm import go_on
 from catalog.imports.discard import clean_up
@@ -13,6 +16,7 @@ from catalog.imports.sweep import sweep
 from catalog.imports.undo import redo, undo
 from catalog.imports.work.queue import Task
 from catalog.models import ImportRun
+from schedule.running import PERIOD
 
 _DURABLE: dict[str, Any] = {"acks_late": True, "max_retries": 2, "default_retry_delay": 5}
 
@@ -58,3 +62,18 @@ def forget_what_is_old() -> str:
 @shared_task(name=Task.SWEEP.value)
 def sweep_runs() -> None:
     sweep()
+    sweep_fetches()
+
+
+@shared_task(name=Task.FETCH.value, **_DURABLE)
+def fetch_feed(fetch_id: int) -> None:
+    fetch(fetch_id)
+
+
+@shared_task(name=Task.FETCH_DUE.value, bind=True, **_DURABLE)
+def fetch_due_feed(self: Any, feed_id: int) -> str | None:
+    """What the schedule of a feed's page calls, with the period that it is due for."""
+    period = (self.request.headers or {}).get(PERIOD)
+    due = datetime.fromisoformat(period) if period else timezone.now()
+    begun = fetch_when_due(feed_id, due)
+    return f"{begun} of {begun.feed}" if begun else None

@@ -1,5 +1,6 @@
 """What the environment says. A value that is not understood stops the start with a sentence: a guess may be unsafe."""
 
+from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 import environ
@@ -74,3 +75,31 @@ def check_address(name: str, value: str, *schemes: str) -> None:
     parts = urlsplit(value)
     if parts.scheme not in schemes or not (parts.hostname or parts.path.strip("/")):
         raise ImproperlyConfigured(f"{name} must be an address that begins with {schemes[0]}://. See .env.example.")
+
+
+def checked_networks(text: str) -> str:
+    """A list of networks with commas between them, as it is."""
+    for word in filter(None, (part.strip() for part in text.split(","))):
+        try:
+            ip_network(word, strict=False)
+        except ValueError:
+            raise ImproperlyConfigured(
+                "FETCH_ALLOW must list networks with commas between them, for example 10.1.0.0/16. See .env.example."
+            ) from None
+    return text
+
+
+def checked_ports(text: str) -> list[int]:
+    """The ports that the text lists with commas between them."""
+    words = [word for part in text.split(",") if (word := part.strip())]
+    if not all(word.isascii() and word.isdecimal() and 0 < int(word) < 65536 for word in words):
+        raise ImproperlyConfigured("FETCH_PORTS must list ports with commas between them. See .env.example.")
+    return [int(word) for word in words]
+
+
+def checked_keys(text: str) -> list[str]:
+    """The keys that the text lists with commas between them, each strong enough."""
+    keys = [key for part in text.split(",") if (key := part.strip())]
+    for key in keys:
+        check_secret("FEED_CREDENTIAL_KEYS", key)
+    return keys

@@ -30,11 +30,14 @@ def test_every_thread_enqueues_at_our_broker() -> None:
 
 def test_neither_imports_nor_mail_keep_a_periodic_task_waiting() -> None:
     celery_app.loader.import_default_modules()
-    of_imports = {task.value for task in Task} - {Task.SWEEP, Task.FORGET_OLD}
+    of_imports = {task.value for task in Task} - {Task.SWEEP, Task.FORGET_OLD, Task.FETCH, Task.FETCH_DUE}
     ours = [name for name in celery_app.tasks if not name.startswith(("celery.", "tests.", "tidy."))]
     queues = {name: celery_app.amqp.router.route({}, name)["queue"].name for name in ours}
     assert {name for name, queue in queues.items() if queue == "celery"} == of_imports
     upkeep = {name for name, command in dev.process_commands(8000).items() if "--queues=upkeep" in command}
     assert upkeep == {"upkeep"}
+    assert {name for name, queue in queues.items() if queue == "fetch"} == {Task.FETCH, Task.FETCH_DUE}
+    assert "--queues=fetch" in dev.process_commands(8000)["fetch"]
     composed = (devservers.BASE_DIR / "docker-compose.yml").read_text()
-    assert f"[celery, -A, config, worker, {', '.join(dev.UPKEEP_WORKER)}, " in composed
+    for worker in (dev.UPKEEP_WORKER, dev.FETCH_WORKER):
+        assert f"[celery, -A, config, --quiet, worker, {', '.join(worker)}, " in composed

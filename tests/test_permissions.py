@@ -22,7 +22,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import LoginSession, User
 from accounts.sessions import SessionRefreshToken
-from catalog.models import ImportRun
+from catalog.models import FeedSource, Fetch, FetchOutcome, FetchReason, ImportRun
 from catalog.tests.factories import item, planned
 from devservers import BASE_DIR
 from tests.test_themed_admin import SAMPLES, key_in_address
@@ -101,6 +101,8 @@ class House:
         run.save()
         self.rows["catalog.importrun"] = run
         self.issue = run.issues.get().pk
+        FeedSource.objects.create(feed=feed, address="http://10.0.0.1/feed.xml")
+        self.fetch = Fetch.objects.create(feed=feed, reason=FetchReason.SCHEDULE, outcome=FetchOutcome.UNCHANGED)
 
     def _person(self, role: str) -> User:
         name = role.replace(" ", "")
@@ -141,6 +143,10 @@ class House:
         }
         if parameter in fixed:
             return fixed[parameter]
+        if parameter == "slug":
+            return self.rows["catalog.feed"].slug  # type: ignore[attr-defined]
+        if name == "feed-fetch-detail":
+            return self.fetch.pk
         row = self._row(name)
         key = key_in_address(row)
         return quote(key) if parameter == "object_id" else key

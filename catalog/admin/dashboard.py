@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from catalog.admin.markets import market_of
 from catalog.admin.run_page import reading_progress
+from catalog.fetching.notices import fetch_warnings, last_failure
 from catalog.models import CatalogState, Feed, ImportRun, Market, Product, Status
 from catalog.models.runs import BUSY, PLANNED
 from catalog.version_cache import compute_once, known_value
@@ -37,7 +38,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     if may_look("catalog.view_product"):
         parts["products"] = _products_part(market_of(request), counting="count" in request.GET)
     if may_look("catalog.view_importrun") and may_look("catalog.view_feed"):
-        parts["feeds"] = _feeds_part()
+        parts |= _feeds_part()
     may = {"can_import": may_look("catalog.add_importrun"), "can_add_feed": may_look("catalog.add_feed")}
     return context | parts | may | {"has_parts": bool(parts)}
 
@@ -113,14 +114,15 @@ def _products_part(market: Market, *, counting: bool) -> dict[str, Any]:
 
 
 # --- feeds --------------------------------------------------------------------------------------------
-def _feeds_part() -> list[dict[str, Any]]:
-    """The feeds with the latest imports: which was applied last, and the share of invalid items in the latest ones.
+def _feeds_part() -> dict[str, Any]:
+    """Which feeds do not arrive. Of those with the latest imports, which was applied last, and their invalid items.
 
     Each share comes with the height of its bar, from 0 to 1; the oldest is first.
     """
     applied = ImportRun.objects.filter(feed=OuterRef("pk"), status=Status.APPLIED).order_by("-finished_at")
-    feeds: Any = Feed.objects.annotate(last=Subquery(applied.values("pk")[:1]))
-    found = list(feeds.order_by(F("last").desc(nulls_last=True), "name")[:SHOWN_FEEDS])
+    feeds: Any = Feed.objects.select_related("source").annotate(last=Subquery(applied.values("pk")[:1]))
+    every = list(feeds.annotate(last_failure=last_failure("pk")).order_by(F("last").desc(nulls_last=True), "name"))
+    found = every[:SHOWN_FEEDS]
     last = ImportRun.objects.defer("history", "names", "coverage", "metrics").in_bulk([feed.last for feed in found])
 
     place = Window(RowNumber(), partition_by="feed", order_by="-pk")
@@ -135,4 +137,4 @@ def _feeds_part() -> list[dict[str, Any]]:
         highest = max([FULL_BAR, *shares[feed.pk]])
         bars = [(share, share / highest) for share in shares[feed.pk]]
         rows.append({"feed": feed, "last": last.get(feed.last), "bars": bars})
-    return rows
+    return {"feeds": rows, "fetch_warnings": fetch_warnings(every)}

@@ -1,18 +1,33 @@
 """Feeds and their settings."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import URLPattern, path
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
+from catalog.admin.differences import product_facts
 from catalog.admin.markets import markets_of
-from catalog.models import Feed
+from catalog.admin.sources import SourceForm, arrival_context
+from catalog.errors import CatalogError, NotAllowed
+from catalog.feeds.issues import code_named
+from catalog.fetching.edit import forget_host_key, remove_source, resume_schedule
+from catalog.fetching.fetch import request_fetch
+from catalog.fetching.probe import probe
+from catalog.fetching.sources import shown_address
+from catalog.models import Feed, FeedSource, FetchReason
 
 
 class TextDecoder(json.JSONDecoder):
@@ -44,6 +59,7 @@ class FeedAdmin(ModelAdmin):
         models.JSONField: {"widget": UnfoldAdminTextareaWidget(attrs={"rows": 4}), "decoder": TextDecoder},
     }
     search_fields = ["name", "slug"]
+    change_form_outer_before_template = "admin/catalog/feed/_arrival.html"
     prepopulated_fields = {"slug": ["name"]}
     fieldsets = [
         (None, {"fields": ["name", "slug"]}),
@@ -99,3 +115,117 @@ class FeedAdmin(ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("market")
+
+    def get_urls(self) -> list[URLPattern]:
+        def page_path(address: str, view: Callable[..., HttpResponse], url_name: str) -> URLPattern:
+            page: URLPattern = path(address, self.admin_site.admin_view(view), name=f"catalog_feed_{url_name}")
+            return page
+
+        return [
+            page_path("<int:pk>/source/", self.source_view, "source"),
+            page_path("<int:pk>/source/test/", require_POST(self.test_view), "source_test"),
+            page_path("<int:pk>/source/remove/", require_POST(self.remove_view), "source_remove"),
+            page_path("<int:pk>/source/forget-key/", require_POST(self.forget_key_view), "source_forget_key"),
+            page_path("<int:pk>/source/resume/", require_POST(self.resume_view), "source_resume"),
+            page_path("<int:pk>/fetch/", require_POST(self.fetch_view), "fetch"),
+            *super().get_urls(),
+        ]
+
+    def render_change_form(self, request: HttpRequest, context: Any, **options: Any) -> HttpResponse:
+        feed = options.get("obj")
+        if feed is not None:
+            context["arrival"] = arrival_context(request, feed)
+        page: HttpResponse = super().render_change_form(request, context, **options)
+        return page
+
+    # --- where it comes from ----------------------------------------------------------------------
+
+    def _find_feed(self, request: HttpRequest, pk: int) -> Feed:
+        feed = get_object_or_404(Feed, pk=pk)
+        if not self.has_change_permission(request, feed):
+            raise PermissionDenied
+        return feed
+
+    @method_decorator(sensitive_post_parameters("username", "secret", "private_key", "passphrase"))
+    def source_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The form of the source. Posted, it is saved; with *Save and test* it is tried at once."""
+        feed = self._find_feed(request, pk)
+        source = FeedSource.objects.select_related("feed", "job").filter(feed=feed).first()
+        form = SourceForm(request.POST or None, feed, source)
+        if request.method == "POST" and form.is_valid() and (saved := form.save(request.user)):
+            self.log_change(request, feed, [{"changed": {"name": str(_("source")), "object": str(feed)}}])
+            if "test" in request.POST:
+                return self._render_test(request, saved)
+            messages.success(request, _("Saved."))
+            return redirect("admin:catalog_feed_change", feed.pk)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Where %(feed)s comes from") % {"feed": feed},
+            "opts": self.model._meta,
+            "feed": feed,
+            "source": source,
+            "form": form,
+            "fieldsets": [(title, [form[name] for name in names]) for title, names in SOURCE_FIELDS],
+        }
+        return render(request, "admin/catalog/feed/source.html", context)
+
+    def test_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        feed = self._find_feed(request, pk)
+        return self._render_test(request, get_object_or_404(FeedSource.objects.select_related("feed"), feed=feed))
+
+    def _render_test(self, request: HttpRequest, source: FeedSource) -> HttpResponse:
+        report = probe(source, by=request.user)
+        item = report.item
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Test of %(feed)s") % {"feed": source.feed},
+            "opts": self.model._meta,
+            "feed": source.feed,
+            "address": shown_address(source),
+            "report": report,
+            "fields": list(product_facts({**item.values, "extra": item.extra}, item.values.get("currency", "")))
+            if item
+            else [],
+            "issues": [(issue, code_named(issue.code, issue.severity)) for issue in item.issues] if item else [],
+        }
+        return render(request, "admin/catalog/feed/test.html", context)
+
+    def remove_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        feed = self._find_feed(request, pk)
+        remove_source(feed, by=request.user)
+        self.log_change(request, feed, [{"deleted": {"name": str(_("source")), "object": str(feed)}}])
+        messages.success(request, _("The source is removed. The feed takes uploads only."))
+        return redirect("admin:catalog_feed_change", feed.pk)
+
+    def forget_key_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        feed = self._find_feed(request, pk)
+        forget_host_key(feed, by=request.user)
+        messages.success(request, _("The key is forgotten. Test the connection to see and keep the server's new one."))
+        return redirect("admin:catalog_feed_source", feed.pk)
+
+    def resume_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        feed = self._find_feed(request, pk)
+        resume_schedule(feed, by=request.user)
+        messages.success(request, _("The schedule goes on."))
+        return redirect("admin:catalog_feed_change", feed.pk)
+
+    def fetch_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Have the file fetched now, for people who may upload."""
+        feed = get_object_or_404(Feed, pk=pk)
+        try:
+            request_fetch(feed, by=request.user, reason=FetchReason.PERSON)
+        except NotAllowed as refused:
+            raise PermissionDenied from refused
+        except CatalogError as refused:
+            messages.warning(request, refused.message)
+        else:
+            messages.success(request, _("The file is being fetched. What comes of it will be here in a moment."))
+        return redirect("admin:catalog_feed_change", feed.pk)
+
+
+SOURCE_FIELDS = [
+    (_("Where"), ["address", "pattern", "marker"]),
+    (_("Login"), ["kind", "username", "secret", "private_key", "passphrase"]),
+    (_("Only for S3"), ["endpoint", "region"]),
+    (_("Schedule"), ["when", "at", "days", "time_zone", "minutes", "expected_hours"]),
+]

@@ -79,6 +79,34 @@ IMPORT: dict[str, Any] = {
     "invalid_csv_url": f"{SITE}/imports/7/invalid.csv",
     "invalid_xml_url": f"{SITE}/imports/7/invalid.xml",
 }
+FEED: dict[str, Any] = {
+    "slug": "noor",
+    "name": "Noor",
+    "mode": "update",
+    "auto_apply": False,
+    "address": "https://shop.example.com/feed.xml",
+    "schedule": "every day at 05:30 Asia/Dubai",
+    "last_new_at": "2026-11-22T01:30:04Z",
+    "failing_since": None,
+    "fetches_url": f"{SITE}/feeds/noor/fetches/",
+}
+FETCH: dict[str, Any] = {
+    "id": 12,
+    "url": f"{SITE}/feeds/noor/fetches/12/",
+    "feed": "noor",
+    "reason": "schedule",
+    "outcome": "new",
+    "code": "",
+    "sentence": "A new file of 48,213 bytes: import 7.",
+    "due_at": "2026-11-22T01:30:00Z",
+    "started_at": "2026-11-22T01:30:02Z",
+    "finished_at": "2026-11-22T01:30:04Z",
+    "tries": 0,
+    "status": 200,
+    "bytes": 48_213,
+    "seconds": 1.62,
+    "import_url": f"{SITE}/imports/7/",
+}
 ISSUE = {
     "code": "price.format",
     "severity": "error",

@@ -3,6 +3,7 @@
 from django.urls import path, register_converter
 
 from catalog.api import products
+from catalog.api.feeds import FeedViewSet
 from catalog.api.imports import ImportViewSet
 from catalog.api.uploads import UploadView
 
@@ -57,4 +58,12 @@ urlpatterns = [
     path("imports/<import_number:pk>/apply/", ImportViewSet.as_view({"post": "confirm"}), name="import-apply"),
     path("imports/<import_number:pk>/discard/", ImportViewSet.as_view({"post": "discard"}), name="import-discard"),
     path("imports/<import_number:pk>/undo/", ImportViewSet.as_view({"post": "undo"}), name="import-undo"),
+    path("feeds/", FeedViewSet.as_view({"get": "list_feeds"}), name="feeds"),
+    path("feeds/<slug:slug>/fetch/", FeedViewSet.as_view({"post": "fetch"}), name="feed-fetch"),
+    path("feeds/<slug:slug>/fetches/", FeedViewSet.as_view({"get": "fetches"}), name="feed-fetches"),
+    path(
+        "feeds/<slug:slug>/fetches/<import_number:pk>/",
+        FeedViewSet.as_view({"get": "fetch_detail"}),
+        name="feed-fetch-detail",
+    ),
 ]

@@ -45,11 +45,13 @@ def confirm(run: ImportRun, *, plan_hash: str, by: Any, reason: str = "") -> Non
 def go_on(run: ImportRun) -> None:
     """Confirm a plan without changes, or of a run that applies without asking, in the system's name.
 
-    A run that is held waits for a person in any case, and the people who follow imports are notified.
+    A run that is held waits for a person in any case, and the people who follow imports are notified. So it is with a
+    run that was fetched, because nobody has it on the screen.
     """
-    if run.status == Status.REVIEW and run.holds:
+    needs_nobody = not run.holds and (run.auto_apply or not run.has_changes)
+    if run.status == Status.REVIEW and (run.holds or (not needs_nobody and run.fetches.exists())):
         notify_needs_review(run)
-    elif run.status == Status.REVIEW and (run.auto_apply or not run.has_changes):
+    elif run.status == Status.REVIEW and needs_nobody:
         with suppress(NotPossible):  # somebody was quicker
             confirm(run, plan_hash=run.plan_hash, by=None)
 

@@ -15,7 +15,7 @@ from catalog.errors import NotPossible
 from catalog.imports.discard import clean_up, discard, with_valid_items
 from catalog.imports.issues import forget_missing_items
 from catalog.imports.reading.unchanged import runs_with_items
-from catalog.models import Change, Feed, ImportRun, Outcome, RefusedFile, StagedItem, Status, Word
+from catalog.models import Change, Feed, Fetch, ImportRun, Outcome, RefusedFile, StagedItem, Status, Word
 from catalog.models.runs import ENDS
 
 FOLDERS = ("feeds", "spools")
@@ -31,6 +31,7 @@ def forget_old() -> dict[str, int]:
         "files": _forget_files(),
         "orphaned files": _forget_orphans(),
         "refused files": _forget_refused_files(),
+        "fetches": _forget_fetches(),
         "words": Word.renew(),
     }
 
@@ -120,6 +121,11 @@ def _forget_refused_files() -> int:
     """Their rows: the files themselves were never kept."""
     days = settings.RETENTION_FILES_DAYS
     return RefusedFile.objects.filter(refused_at__lt=_before(days)).delete()[0] if days else 0
+
+
+def _forget_fetches() -> int:
+    days = settings.RETENTION_FETCHES_DAYS
+    return Fetch.objects.filter(finished_at__lt=_before(days)).delete()[0] if days else 0
 
 
 def _files_in(folder: str) -> Iterator[str]:

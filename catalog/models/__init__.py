@@ -3,6 +3,7 @@
 from catalog.models.catalogue import CatalogState, CatalogVersion
 from catalog.models.changes import Change, ChangedField, Operation, Outcome
 from catalog.models.feed import Feed, Mode
+from catalog.models.fetching import FeedSource, Fetch, FetchOutcome, FetchReason, Login
 from catalog.models.fields import ItemFields
 from catalog.models.idempotency import UploadKey
 from catalog.models.market import DEFAULT_MARKET, Market, MarketState
@@ -29,9 +30,14 @@ __all__ = [
     "ChangedField",
     "Chunk",
     "Feed",
+    "FeedSource",
+    "Fetch",
+    "FetchOutcome",
+    "FetchReason",
     "ImportRun",
     "ItemFields",
     "ItemIssue",
+    "Login",
     "Market",
     "MarketState",
     "Mode",

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from catalog.feeds.limits import Limits
-from config.environment import Environment
+from config.environment import Environment, checked_keys, checked_networks, checked_ports
 from config.mail import checked_sender, mail_settings
 from config.settings.unfold import UNFOLD  # noqa: F401
 from events.rendering import logging_settings
@@ -267,11 +267,13 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_BEAT_SYNC_EVERY = 1  # beat saves at once what it enqueued, because the readiness check looks for it
 CELERY_BEAT_SCHEDULER = "schedule.beat:Scheduler"
 
-# Three workers. A mail server that does not answer must not delay imports. Neither of the two may delay the periodic
-# tasks, which find lost work and show that all is well.
+# Four workers. Neither a mail server nor a shop's server that does not answer must delay imports. None of these may
+# delay the periodic tasks, which find lost work and show that all is well.
 CELERY_TASK_ROUTES = {
     "notifications.deliver": {"queue": "mail"},
     "accounts.forget_*": {"queue": "upkeep"},
+    "catalog.fetch": {"queue": "fetch"},
+    "catalog.fetch_due": {"queue": "fetch"},
     "catalog.forget_old": {"queue": "upkeep"},
     "catalog.sweep": {"queue": "upkeep"},
     "notifications.digest": {"queue": "upkeep"},
@@ -294,6 +296,7 @@ RETENTION_FILES_DAYS = env.limit("RETENTION_FILES_DAYS", default=90, least=0)
 RETENTION_ITEMS_DAYS = env.limit("RETENTION_ITEMS_DAYS", default=90, least=0)
 RETENTION_PLANS_DAYS = env.limit("RETENTION_PLANS_DAYS", default=30, least=0)
 RETENTION_MESSAGES_DAYS = env.limit("RETENTION_MESSAGES_DAYS", default=90, least=0)
+RETENTION_FETCHES_DAYS = env.limit("RETENTION_FETCHES_DAYS", default=90, least=0)
 
 # --- import and export ----------------------------------------------------------------------------
 IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "import"
@@ -314,6 +317,21 @@ FEED_LIMITS = Limits(
     depth=env.limit("FEED_MAX_DEPTH", default=Limits.depth),
     value_chars=env.limit("FEED_MAX_VALUE_CHARS", default=Limits.value_chars),
 )
+
+# --- feeds that arrive by themselves --------------------------------------------------------------
+FETCH_ALLOW = checked_networks(env.str("FETCH_ALLOW", default=""))
+FETCH_PORTS = checked_ports(env.str("FETCH_PORTS", default=""))
+FETCH_MAX_SECONDS = env.limit("FETCH_MAX_SECONDS", default=30 * 60)
+# Fewer bytes than that within so many seconds are too slow; the time until the first byte counts.
+FETCH_SLOW_BYTES = env.limit("FETCH_SLOW_BYTES", default=1000)
+FETCH_SLOW_SECONDS = env.limit("FETCH_SLOW_SECONDS", default=60)
+FETCH_MAX_HEADER_BYTES = env.limit("FETCH_MAX_HEADER_BYTES", default=32 * 1024)
+FETCH_PAUSE_DAYS = env.limit("FETCH_PAUSE_DAYS", default=7, least=0)
+# Feeds that are due in one minute start within so many seconds of each other.
+FETCH_SPREAD_SECONDS = env.limit("FETCH_SPREAD_SECONDS", default=30, least=0)
+FEED_DROP_ROOT = env.str("FEED_DROP_ROOT", default="")
+# Texts that credentials are encrypted with, the newest first; the others only decrypt.
+FEED_CREDENTIAL_KEYS = checked_keys(env.str("FEED_CREDENTIAL_KEYS", default=""))
 
 # --- logs -----------------------------------------------------------------------------------------
 LOGGING = logging_settings(as_text=False)

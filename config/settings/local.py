@@ -5,7 +5,7 @@ from celery import signals
 import devservers
 from config.mail import mail_settings
 from config.settings.base import *  # noqa: F403
-from config.settings.base import CACHES, DATABASES, REDIS_URL, SIMPLE_JWT, broker_url, env
+from config.settings.base import CACHES, DATABASES, FEED_CREDENTIAL_KEYS, REDIS_URL, SIMPLE_JWT, broker_url, env
 from events.rendering import logging_settings
 
 DEBUG = True
@@ -16,6 +16,9 @@ SIMPLE_JWT = {
         "JWT_SIGNING_KEY", default="only-for-a-checkout-production-refuses-to-sign-tokens-without-a-key-of-its-own"
     ),
 }
+FEED_CREDENTIAL_KEYS = FEED_CREDENTIAL_KEYS or [
+    "only-for-a-checkout-production-encrypts-credentials-with-a-key-of-its-own"
+]
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 LOGGING = logging_settings(as_text=True)
 ADMIN_PASSWORD_FILE = devservers.STATE / "admin-password"  # so that a second start can still say how to log in

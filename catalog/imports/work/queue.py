@@ -52,6 +52,8 @@ class Task(StrEnum):
     CLEAN_UP = "catalog.clean_up"
     FORGET_OLD = "catalog.forget_old"
     SWEEP = "catalog.sweep"
+    FETCH = "catalog.fetch"
+    FETCH_DUE = "catalog.fetch_due"
 
 
 # What is to be done with a run that waits for a worker.

@@ -1,10 +1,15 @@
 """Import a feed from the shell: the same operations as in the admin, in this process."""
 
+from __future__ import annotations
+
 import json
+import re
 import resource
 import sys
 import time
 from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +18,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils.text import slugify
 
 from catalog.errors import CatalogError
+from catalog.fetching.download import download, read_stream
 from catalog.imports.local import import_locally
 from catalog.models import Feed, ImportRun, Mode, Status
 
@@ -26,16 +32,17 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "file",
-            type=Path,
-            help="the feed: XML (RSS, Atom, a list of products), CSV, TSV, XLSX or JSON, as it is, in gzip or in a zip",
+            help="XML (RSS, Atom, a list of products), CSV, TSV, XLSX or JSON, as it is, in gzip or in a zip; "
+            "an address to fetch it from, or - for standard input",
         )
         parser.add_argument("--feed", default="main", metavar="SLUG", help="the feed it belongs to (default: main)")
         parser.add_argument("--mode", choices=Mode.values, default=Mode.UPDATE, help="default: update")
         parser.add_argument("--dry-run", action="store_true", help="plan, print, and leave the catalogue as it is")
         parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
 
-    def handle(self, *, file: Path, feed: str, mode: str, dry_run: bool, json: bool, **_: Any) -> None:
-        if not file.is_file():
+    def handle(self, *, file: str | Path, feed: str, mode: str, dry_run: bool, json: bool, **_: Any) -> None:
+        file = str(file)
+        if not _is_elsewhere(file) and not Path(file).is_file():
             raise CommandError(f"There is no file {file}.", returncode=2)
         if slugify(feed) != feed or not 0 < len(feed) <= SLUG_CHARS:
             would_do = f"use small letters, digits, - and _, up to {SLUG_CHARS} of them"
@@ -46,8 +53,7 @@ class Command(BaseCommand):
         progress = _ProgressBar() if sys.stderr.isatty() else None
         run, error = None, ""
         try:
-            with file.open("rb") as stream:
-                upload = File(stream, name=file.name)
+            with _opened(file) as upload:
                 run = import_locally(upload, feed=belongs_to, mode=mode, dry_run=dry_run, on_progress=progress)
             error = run.error
         except CatalogError as refused:
@@ -62,6 +68,25 @@ class Command(BaseCommand):
         if error:
             # With --json the sentence is in the object; standard error repeats it for people.
             raise CommandError(error, returncode=1)
+
+
+def _is_elsewhere(file: str) -> bool:
+    """Whether it is standard input or an address, and no file of this machine."""
+    return file == "-" or (re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", file) is not None and not Path(file).exists())
+
+
+@contextmanager
+def _opened(file: str) -> Iterator[File[bytes]]:
+    """The file, wherever it is. Raises `CatalogError` when it cannot be fetched."""
+    if file == "-":
+        with read_stream(sys.stdin.buffer) as spooled:
+            yield File(spooled, name="stdin")
+    elif _is_elsewhere(file):
+        with download(file) as (spooled, name):
+            yield File(spooled, name=name or "feed")
+    else:
+        with Path(file).open("rb") as stream:
+            yield File(stream, name=Path(file).name)
 
 
 def _sentence(run: ImportRun) -> str:

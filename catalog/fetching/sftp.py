@@ -1,0 +1,157 @@
+"""Files from SFTP servers, whose key is pinned: nothing is sent to a server with another one."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import asyncssh
+
+from catalog.fetching.connections import Pace, connect, describe_break
+from catalog.fetching.failures import FetchFailed, FetchRefused, clean_words
+from catalog.fetching.targets import (
+    MAX_LISTED,
+    PIECE_BYTES,
+    Found,
+    Listed,
+    Spool,
+    Target,
+    choose_file,
+    is_known,
+    login_refused,
+    same_file,
+    too_many_files,
+)
+
+Result = TypeVar("Result")
+
+
+def fetch_sftp(target: Target, spool: Spool) -> Found:
+    """The file at the path, or the newest complete one of the folder that fits the pattern."""
+    if not target.host_key:
+        raise FetchRefused(
+            "no_host_key",
+            f"The key of {target.place.shown_host} is not known yet. Test the connection on the feed's page: that "
+            "shows the key and keeps it.",
+        )
+    return _run(_fetch(target, spool), target, spool.pace)
+
+
+def read_host_key(target: Target, pace: Pace) -> str:
+    """The server's key, as one line to pin. Nobody logs in for it."""
+
+    async def ask() -> asyncssh.SSHKey | None:
+        connection = connect(target.place, pace)
+        connection.setblocking(False)
+        return await asyncssh.get_server_host_key(target.place.host, sock=connection, config=None)
+
+    key = _run(ask(), target, pace)
+    if key is None:
+        raise FetchFailed("not_ssh", f"{target.place.shown_host} shows no key.")
+    return str(key.export_public_key("openssh").decode()).strip()
+
+
+def key_fingerprint(host_key: str) -> str:
+    """The key as people compare it, for example SHA256:…"""
+    key = asyncssh.import_public_key(host_key)
+    return f"{key.get_algorithm()} {key.get_fingerprint()}"
+
+
+def _run(work: Coroutine[Any, Any, Result], target: Target, pace: Pace) -> Result:
+    host = target.place.shown_host
+
+    async def within_time() -> Result:
+        task = asyncio.ensure_future(work)
+        while not task.done():
+            await asyncio.wait({task}, timeout=0.2)
+            if not task.done() and _is_over(pace):
+                task.cancel()
+        return await task
+
+    try:
+        return asyncio.run(within_time())
+    except asyncio.CancelledError:
+        pace.check()
+        raise
+    except asyncssh.HostKeyNotVerifiable as error:
+        raise FetchFailed(
+            "host_key",
+            f"{host} shows another key than the one that was kept. Nothing was sent to it. Ask its operator "
+            "whether the key was changed; if so, forget the old one on the feed's page and test the connection.",
+            again=False,
+        ) from error
+    except asyncssh.PermissionDenied as error:
+        raise login_refused(host) from error
+    except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath) as error:
+        raise FetchFailed("no_file", f"{host} has no {clean_words(target.place.path)}.") from error
+    except asyncssh.SFTPPermissionDenied as error:
+        raise FetchFailed("no_right", f"{host} does not let us read {clean_words(target.place.path)}.") from error
+    except asyncssh.SFTPError as error:
+        pace.check()
+        raise FetchFailed("sftp", f"{host} could not send the file: {clean_words(error.reason, 100)}.") from error
+    except (asyncssh.Error, OSError, ValueError) as error:
+        pace.check()
+        why = clean_words(getattr(error, "reason", "") or describe_break(error), 100)
+        raise FetchFailed("not_ssh", f"The conversation with {host} broke off: {why}.") from error
+
+
+def _is_over(pace: Pace) -> bool:
+    try:
+        pace.check()
+    except FetchFailed:
+        return True
+    return False
+
+
+async def _fetch(target: Target, spool: Spool) -> Found:
+    login = target.login
+    connection = connect(target.place, spool.pace)
+    connection.setblocking(False)
+    keys = [asyncssh.import_private_key(login.secret, login.passphrase or None)] if login.kind == "key" else None
+    # Whatever is left out here, the library takes from the home of the worker: keys, an agent, known hosts.
+    async with (
+        asyncssh.connect(
+            target.place.host,
+            sock=connection,
+            config=None,
+            known_hosts=([asyncssh.import_public_key(target.host_key)], [], []),
+            username=login.username or "anonymous",
+            password=login.secret if login.kind == "password" else None,
+            client_keys=keys,
+            agent_path=None,
+            gss_host=None,
+            preferred_auth=("publickey",) if keys else ("password", "keyboard-interactive"),
+        ) as ssh,
+        ssh.start_sftp_client() as sftp,
+    ):
+        path = target.place.path.removeprefix("/~/") or "."
+        folder, file = await _choose(sftp, path, target)
+        if is_known(file, target.known):
+            return Found(unchanged=True, name=file.name, size=file.size, modified=file.modified)
+        spool.announce(file.size)
+        place = f"{folder}/{file.name}" if folder else path
+        async with sftp.open(place, "rb", block_size=PIECE_BYTES) as source:
+            while piece := await source.read(PIECE_BYTES):
+                spool.write(piece if isinstance(piece, bytes) else piece.encode())
+        after = await sftp.stat(place)
+        same_file(file, (after.size or 0, float(after.mtime or 0)), spool.size)
+        return Found(name=file.name, size=file.size, modified=file.modified)
+
+
+async def _choose(sftp: asyncssh.SFTPClient, path: str, target: Target) -> tuple[str, Listed]:
+    """The folder of the file, "" for a path that is the file itself; and the file."""
+    facts = await sftp.stat(path)
+    if not stat.S_ISDIR(facts.permissions or 0):
+        file = Listed(path.rpartition("/")[2], facts.size or 0, float(facts.mtime or 0))
+        return "", choose_file([file], Target(target.place, seen=target.seen))
+    listed = []
+    async for entry in sftp.scandir(path):
+        name = entry.filename if isinstance(entry.filename, str) else entry.filename.decode(errors="replace")
+        is_file = stat.S_ISREG(entry.attrs.permissions or 0) and "/" not in name
+        if is_file:
+            listed.append(Listed(name, entry.attrs.size or 0, float(entry.attrs.mtime or 0)))
+        if len(listed) > MAX_LISTED:
+            raise too_many_files()
+    return path.rstrip("/") or "/", choose_file(listed, target)
