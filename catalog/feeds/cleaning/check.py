@@ -224,14 +224,35 @@ def _take_structured(item: Item, slot: Slot, value: RawValue, rules: Rules) -> N
 
 def _check_group(item: Item, attribute: Attribute, group: dict[str, Any], rules: Rules) -> None:
     """Whether it has the elements that it must have, each of its type. A group that is a text is not looked into."""
-    for name in attribute.parts:
-        part = group.get(name)
-        if not part or (isinstance(part, str) and part in NOTHING):
-            item.report("group.subattribute_missing", f"{attribute.name}.{name}", text_of(group))
-    for name, kind in attribute.elements.items():
-        for text in map(text_of, map(_with_currency, parts_of(group.get(name, "")))):
-            if text not in NOTHING and not is_of_type(kind, text, rules):
-                item.report("group.subattribute_format", f"{attribute.name}.{name}", text)
+    find = _group_faults if all(isinstance(part, str) for part in group.values()) else _group_faults.__wrapped__
+    for code, name, found in find(
+        attribute.name, tuple(group.items()), rules.own_currency or rules.default_currency, rules.decimal_mark
+    ):
+        item.report(code, f"{attribute.name}.{name}", found)
+
+
+@lru_cache(maxsize=4096)  # a feed repeats its groups
+def _group_faults(
+    name_of_group: str, elements: tuple[tuple[str, Any], ...], currency: str, mark: str
+) -> list[tuple[str, str, str]]:
+    """The code, the element and what was found, of each element that is missing or not understood."""
+    attribute, group = BY_NAME[name_of_group], dict(elements)
+    missing = [
+        ("group.subattribute_missing", name, text_of(group))
+        for name in attribute.parts
+        if not (part := group.get(name)) or (isinstance(part, str) and part in NOTHING)
+    ]
+    found = [
+        (name, kind, text_of(_with_currency(part)))
+        for name, value in elements
+        if (kind := attribute.elements.get(name))
+        for part in parts_of(value)
+    ]
+    return missing + [
+        ("group.subattribute_format", name, text)
+        for name, kind, text in found
+        if text not in NOTHING and not is_of_type(kind, text, currency, mark)
+    ]
 
 
 def _take_first(item: Item, slot: Slot, parts: list[Any], rules: Rules) -> None:

@@ -255,10 +255,10 @@ _LOOKS: dict[Type, Callable[[str], bool]] = {
 }
 
 
-def is_of_type(kind: Type, text: str, rules: Rules) -> bool:
+def is_of_type(kind: Type, text: str, default_currency: str, decimal_mark: str) -> bool:
     """Whether the text is a value of the type, as an element of a group has it."""
     text = v.without_marks(text)
     if kind is Type.MONEY:
-        money = v.parse_money(text, rules.own_currency or rules.default_currency, rules.decimal_mark)
+        money = v.parse_money(text, default_currency, decimal_mark)
         return money.codes == ("price.zero",) or (money.amount is not None and bool(money.currency))
     return _LOOKS[kind](text)
