@@ -27,6 +27,7 @@ LONG_MOMENTS = {
 ELSEWHERE = {
     *BETWEEN_ITEMS,
     *("attribute.unknown", "row.cells", "row.archived", "row.extra", "row.character", "row.json"),
+    *("row.quotes", "row.quotes_as_text", "group.parts"),
     "item.not_well_formed",
     *("item.too_large", "item.too_many_attributes", "item.too_deep", "item.value_too_long"),
 }
@@ -274,7 +275,8 @@ def test_every_attribute_says_what_is_expected() -> None:
 NOTICES = (
     "description.html text.double_escaped url.space url.non_ascii url.characters availability.legacy choice.lenient "
     "attribute.empty attribute.unknown attribute.list attribute.two_names group.equals_id group.single text.markup "
-    "text.whitespace text.invisible_marks integer.lenient price.separator gtin.isbn10 feed.supplemental feed.own_table"
+    "text.whitespace text.invisible_marks integer.lenient price.separator gtin.isbn10 feed.supplemental feed.own_table "
+    "feed.lines_skipped feed.foreign_item row.quotes_as_text"
 )
 
 
