@@ -11,7 +11,7 @@ from catalog.feeds.cleaning import values as v
 from catalog.feeds.cleaning.cleaned import Item, Rules, parts_of, text_of
 from catalog.feeds.cleaning.names import ATOM, Slot, names_in, names_of, slot_of
 from catalog.feeds.cleaning.readers import check_gtin, is_of_type
-from catalog.feeds.cleaning.values import NOTHING, UNUSUAL_WORDS
+from catalog.feeds.cleaning.values import NOTHING, NOTHING_CHARS, UNUSUAL_WORDS
 from catalog.feeds.currencies import CURRENCIES
 from catalog.feeds.issues import FOUND_MAX, Issue
 from catalog.feeds.limits import SAFE
@@ -179,7 +179,7 @@ def _take_text(item: Item, slot: Slot, text: str, rules: Rules) -> None:
         item.report("text.invisible_marks", slot.name, text)
         text = visible
     # An id is the shop's own and stays as it is, also where it reads like a word for nothing.
-    if text in NOTHING and ((slot.name in BY_NAME and slot.name != "id") or not text):
+    if len(text) <= NOTHING_CHARS and text in NOTHING and ((slot.name in BY_NAME and slot.name != "id") or not text):
         _report_empty(item, slot, text)
     elif len(text) > slot.attribute.limit and slot.attribute.column:
         item.report("value.too_large", slot.name, text)

@@ -55,15 +55,10 @@ def check_gtin(item: Item, attribute: Attribute, text: str) -> None:
         item.report(code, attribute.name, text + advice)
 
 
-def _is_plain(text: str) -> bool:
-    """Whether it is one address in plain ASCII, with nothing in it that may be a second one or escaped twice."""
-    return text.find("://", 8) < 0 and ";" not in text and "%25" not in text and not v.url_issue(text)
-
-
 def read_url(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
     """One address. Of a list, the first is used."""
     limit = attribute.max_length or attribute.limit
-    if _is_plain(text) and len(text) <= limit:
+    if v.is_plain_address(text) and len(text) <= limit:
         item.values[attribute.name] = text  # no template could be in it
         return
     url = text
@@ -89,7 +84,7 @@ def read_url(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
 
 def read_urls(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
     """One address, or several."""
-    if _is_plain(text):
+    if v.is_plain_address(text):
         _add_usable(item, attribute, text, text)
         return
     addresses = v.addresses_in(text)

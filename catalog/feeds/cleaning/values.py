@@ -213,6 +213,10 @@ def _is_isbn_10(text: str) -> bool:
 _USUAL_URL = re.compile(
     r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::\d{1,5})?(?:[/?#][\w./?#=&%:;,+~!$'()*@\[\]-]*)?", re.ASCII
 )
+# Most addresses have nothing in them that may begin a second one, or be escaped twice.
+is_plain_address = re.compile(
+    r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?:[/?#][\w./?#=&,+~!$'()*@\[\]-]*)?", re.ASCII
+).fullmatch
 _HTTP = re.compile(r"https?://([^/?#]*)", re.IGNORECASE)
 _TWO_SCHEMES = re.compile(r"https?:/*https?:", re.IGNORECASE)
 _ESCAPED_PERCENT = re.compile(r"%25[0-9A-F]{2}", re.IGNORECASE)
@@ -463,6 +467,7 @@ _INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2
 _TEMPLATE = re.compile(r"\{\{.*\}\}|\{%.*%\}", re.DOTALL)
 # Characters that nobody sees: they direct text, join letters, or say where a line may break.
 _MARKS = "\u00ad\u061c\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
+_MARKS_AND_WHITESPACE = _MARKS + string.whitespace
 _MARK = re.compile(f"[{_MARKS}]")
 
 
@@ -475,6 +480,7 @@ NOTHING = frozenset(
     {*_in_every_case("null", "none", "nan", "nil", "(null)", "(none)"), "", "-", "--", "\u2013", "\u2014"}
 )
 """Words that programs write where they have no value."""
+NOTHING_CHARS = max(map(len, NOTHING))
 _NOT_FILLED_IN = frozenset(
     {"undefined", "[object Object]", "Array", "Object", "Loading...", "Loading\u2026", "#N/A", "#REF!", "#VALUE!"}
     | {"#NAME?", "#DIV/0!", "#NULL!", "#NUM!", "#ERROR!", "#SPILL!", "#CALC!", "#GETTING_DATA"}
@@ -502,7 +508,7 @@ def without_marks(text: str) -> str:
 
 def without_outer_marks(text: str) -> str:
     """The text without characters that nobody sees before and after it."""
-    return text.strip(_MARKS + string.whitespace)
+    return text.strip(_MARKS_AND_WHITESPACE)
 
 
 def has_odd_characters(text: str) -> bool:
