@@ -298,7 +298,7 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
     def get_import_form_initial(self, request: HttpRequest) -> dict[str, Any]:
         """The choices in the address; else the feed of the last import, or the first one, in the mode it proposes."""
         last = ImportRun.objects.select_related("feed").first()
-        asked = Feed.objects.filter(pk=key_in(request.GET.get("feed"))).first()
+        asked = Feed.objects.filter(pk=key_in(request.GET.get("feed")) or 0).first()
         feed = asked or (last.feed if last else Feed.objects.first())
         return {"feed": feed, "mode": request.GET.get("mode") or feed.mode} if feed else {}
 

@@ -88,7 +88,7 @@ class RunPage:
         statuses_before = (step["status"] for step in reversed(run.history) if step["status"] != run.status)
         reached = next(statuses_before, Status.RECEIVED) if is_stopped else run.status
         current = next((i for i, (_label, statuses) in enumerate(STEPS) if reached in statuses), 0)
-        labels = [label for label, _statuses in STEPS]
+        labels: list[Any] = [label for label, _statuses in STEPS]
         if is_stopped or run.status in (Status.UNDOING, Status.UNDONE, Status.REDOING):
             labels[current] = run.get_status_display()
         return [{"label": label, "done": i < current, "current": i == current} for i, label in enumerate(labels)]
