@@ -15,8 +15,9 @@ from django.db.models.functions import Now, RowNumber
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from catalog.admin.markets import market_of
+from catalog.admin.other_markets import missing_by_pair
 from catalog.admin.run_page import reading_progress
+from catalog.chosen_market import has_several_markets, market_of, markets_of
 from catalog.fetching.notices import fetch_warnings, last_failure
 from catalog.models import CatalogState, Feed, ImportRun, Market, Product, Status
 from catalog.models.runs import BUSY, PLANNED
@@ -32,13 +33,21 @@ RECENT = timedelta(days=7)
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Add to the context what the page shows to this person."""
     may_look = request.user.has_perm
+    counting = "count" in request.GET
+
+    def of_market(rows: QuerySet[Any], path: str) -> QuerySet[Any]:
+        return rows.filter(**{path: market_of(request)}) if has_several_markets(request) else rows
+
     parts: dict[str, Any] = {}
     if may_look("catalog.view_importrun"):
-        parts["imports"] = _imports_part()
+        parts["imports"] = _imports_part(of_market(ImportRun.objects.all(), "feed__market"))
     if may_look("catalog.view_product"):
-        parts["products"] = _products_part(market_of(request), counting="count" in request.GET)
+        parts["products"] = _products_part(market_of(request), counting=counting)
+        if has_several_markets(request):
+            parts["markets"] = markets_of(request)
+            parts["missing"] = missing_by_pair(markets_of(request), counting=counting)
     if may_look("catalog.view_importrun") and may_look("catalog.view_feed"):
-        parts |= _feeds_part()
+        parts |= _feeds_part(of_market(Feed.objects.all(), "market"))
     may = {"can_import": may_look("catalog.add_importrun"), "can_add_feed": may_look("catalog.add_feed")}
     return context | parts | may | {"has_parts": bool(parts)}
 
@@ -58,11 +67,11 @@ class Group:
         return self.runs[0].in_all - len(self.runs) if self.runs else 0
 
 
-def _imports_part() -> dict[str, Any]:
-    waiting = ImportRun.objects.filter(status=Status.REVIEW).order_by("changed_at", "pk")
-    running = _first_runs(ImportRun.objects.filter(status__in=BUSY).order_by("pk"))
-    failed = ImportRun.objects.filter(status=Status.FAILED, finished_at__gt=Now() - RECENT).order_by("-finished_at")
-    done = ImportRun.objects.filter(status__in=(Status.APPLIED, Status.UNDONE)).order_by("-finished_at")
+def _imports_part(runs: QuerySet[ImportRun]) -> dict[str, Any]:
+    waiting = runs.filter(status=Status.REVIEW).order_by("changed_at", "pk")
+    running = _first_runs(runs.filter(status__in=BUSY).order_by("pk"))
+    failed = runs.filter(status=Status.FAILED, finished_at__gt=Now() - RECENT).order_by("-finished_at")
+    done = runs.filter(status__in=(Status.APPLIED, Status.UNDONE)).order_by("-finished_at")
     for run in running:
         run.progress = reading_progress(run)
     groups = [
@@ -114,13 +123,13 @@ def _products_part(market: Market, *, counting: bool) -> dict[str, Any]:
 
 
 # --- feeds --------------------------------------------------------------------------------------------
-def _feeds_part() -> dict[str, Any]:
+def _feeds_part(of_market: QuerySet[Feed]) -> dict[str, Any]:
     """Which feeds do not arrive. Of those with the latest imports, which was applied last, and their invalid items.
 
     Each share comes with the height of its bar, from 0 to 1; the oldest is first.
     """
     applied = ImportRun.objects.filter(feed=OuterRef("pk"), status=Status.APPLIED).order_by("-finished_at")
-    feeds: Any = Feed.objects.select_related("source").annotate(last=Subquery(applied.values("pk")[:1]))
+    feeds: Any = of_market.select_related("source").annotate(last=Subquery(applied.values("pk")[:1]))
     every = list(feeds.annotate(last_failure=last_failure("pk")).order_by(F("last").desc(nulls_last=True), "name"))
     found = every[:SHOWN_FEEDS]
     last = ImportRun.objects.defer("history", "names", "coverage", "metrics").in_bulk([feed.last for feed in found])

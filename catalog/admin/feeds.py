@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import HttpRequest, HttpResponse
@@ -19,8 +20,9 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from catalog.admin.differences import product_facts
-from catalog.admin.markets import markets_of
+from catalog.admin.markets import MarketList
 from catalog.admin.sources import SourceForm, arrival_context
+from catalog.chosen_market import has_several_markets
 from catalog.errors import CatalogError, NotAllowed
 from catalog.feeds.issues import code_named
 from catalog.fetching.edit import forget_host_key, remove_source, resume_schedule
@@ -101,20 +103,14 @@ class FeedAdmin(ModelAdmin):
         ),
     ]
 
-    def get_list_display(self, request: HttpRequest) -> list[str]:
-        return [*self.list_display, "market"] if len(markets_of(request)) > 1 else self.list_display
-
-    def get_list_filter(self, request: HttpRequest) -> Any:
-        return ["market"] if len(markets_of(request)) > 1 else []
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
+        return MarketList
 
     def get_fieldsets(self, request: HttpRequest, obj: Feed | None = None) -> Any:
         (title, first), *others = super().get_fieldsets(request, obj)
-        if len(markets_of(request)) > 1:
+        if has_several_markets(request):
             first = {**first, "fields": [*first["fields"], "market"]}
         return [(title, first), *others]
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).select_related("market")
 
     def get_urls(self) -> list[URLPattern]:
         def page_path(address: str, view: Callable[..., HttpResponse], url_name: str) -> URLPattern:

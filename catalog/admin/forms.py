@@ -35,7 +35,7 @@ class FeedImportForm(ImportForm):
     """import-export's form, with the feed and what the import may do."""
 
     feed = forms.ModelChoiceField(
-        Feed.objects.all(),
+        Feed.objects.select_related("market"),
         label=_("Feed"),
         empty_label=None,
         widget=UnfoldAdminSelectWidget,
@@ -48,6 +48,8 @@ class FeedImportForm(ImportForm):
 
     def __init__(self, formats: Any, resources: Any, **options: Any) -> None:
         super().__init__(formats, resources, **options)
+        if len({feed.market_id for feed in self.fields["feed"].queryset}) > 1:
+            self.fields["feed"].label_from_instance = lambda feed: f"{feed}, {feed.market}"
         self.fields["format"].required = False
         file = self.fields["import_file"]
         file.label = _("File")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -15,6 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
+from catalog.admin.markets import FeedsOfMarket, RunList
 from catalog.admin.refused import count_refused
 from catalog.admin.run_page import STATUS_COLORS, RunPage
 from catalog.admin.tabs import key_in
@@ -45,7 +47,7 @@ class ImportRunAdmin(ModelAdmin):
         "created_at",
     ]
     list_display_links = ["shown_number", "file_name"]
-    list_filter = ["status", "feed", "mode"]
+    list_filter = ["status", ("feed", FeedsOfMarket), "mode"]
     list_select_related = ["feed", "uploaded_by"]
     list_per_page = 50
     search_fields = ["file_name", "sha256"]
@@ -95,6 +97,9 @@ class ImportRunAdmin(ModelAdmin):
         ]
 
     # --- the list ---------------------------------------------------------------------------------
+
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
+        return RunList
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         context = {**(extra_context or {}), "refused_count": count_refused()}

@@ -1,49 +1,51 @@
-"""Markets, and which of them the pages are about."""
+"""Markets, and the lists that are of one of them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.db import models
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from catalog.models import DEFAULT_MARKET, Market
-
-MARKET = "market"
-"""The parameter of an address, and the name of the choice in the session."""
+from catalog.chosen_market import MARKET, has_several_markets, market_of
+from catalog.models import Market
 
 
-def markets_of(request: HttpRequest) -> list[Market]:
-    """All markets, the default one first: one query for the whole page."""
-    if not hasattr(request, "_markets"):
-        request._markets = list(Market.objects.order_by("pk"))  # type: ignore[attr-defined]
-    markets: list[Market] = request._markets  # type: ignore[attr-defined]
-    return markets
+class MarketList(ChangeList):
+    """A list of what belongs to the chosen market. `path` leads from a row to its market; "" keeps all rows."""
+
+    path = "market"
+
+    def __init__(self, request: HttpRequest, *args: Any, **options: Any) -> None:
+        self.market = market_of(request)
+        super().__init__(request, *args, **options)
+
+    def get_filters_params(self, params: Any = None) -> Any:
+        """The market is not a filter: it decides which rows there are."""
+        return {name: value for name, value in super().get_filters_params(params).items() if name != MARKET}
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> Any:
+        rows = super().get_queryset(request, exclude_parameters)
+        return rows.filter(**{self.path: self.market}) if self.path and has_several_markets(request) else rows
 
 
-def named_market(request: HttpRequest) -> Market:
-    """The market that the address names; without a name, or with an unknown one, the default market."""
-    code = request.GET.get(MARKET, "")
-    by_code = {market.code: market for market in markets_of(request)}
-    return by_code.get(code) or next(market for market in by_code.values() if market.pk == DEFAULT_MARKET)
+class RunList(MarketList):
+    path = "feed__market"
 
 
-def market_of(request: HttpRequest) -> Market:
-    """The market of lists and counts: that in the address, which is remembered; else the one chosen last."""
-    markets = markets_of(request)
-    codes = [market.code for market in markets]
-    named, chosen = request.GET.get(MARKET), request.session.get(MARKET)
-    if named in codes and named != chosen and (chosen or named != codes[0]):
-        request.session[MARKET] = chosen = named
-    return markets[codes.index(chosen)] if chosen in codes else markets[0]
+class AllMarketsList(MarketList):
+    path = ""
 
 
-def are_markets_listed(request: HttpRequest) -> bool:
-    """Whether this person sees that there are markets: nobody needs the word before there are two."""
-    return len(markets_of(request)) > 1 and bool(request.user.has_perm("catalog.view_market"))
+class FeedsOfMarket(admin.RelatedFieldListFilter):
+    """The feeds of the chosen market."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
+        return field.get_choices(include_blank=False, limit_choices_to={"market": market_of(request)})
 
 
 @admin.register(Market)
@@ -55,6 +57,9 @@ class MarketAdmin(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Market | None = None) -> bool:
         """The default market stays. Another one goes when it has no feed and no product, which Django sees to."""
         return super().has_delete_permission(request, obj) and not (obj and obj.is_default)
+
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
+        return AllMarketsList
 
     def get_actions(self, request: HttpRequest) -> Any:
         """Deleting several at once would take the default market, too."""

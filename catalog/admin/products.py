@@ -26,12 +26,14 @@ from unfold.contrib.import_export.forms import ExportForm
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminExpandableTextareaWidget, UnfoldAdminTextInputWidget
 
-from catalog.admin.filters import ArchivedFilter
+from catalog.admin.filters import ArchivedFilter, MissingFilter
 from catalog.admin.forms import FeedImportForm, LinesField, ProductForm
 from catalog.admin.history import history_context
-from catalog.admin.markets import MARKET, market_of, named_market
+from catalog.admin.markets import FeedsOfMarket, MarketList
+from catalog.admin.other_markets import in_other_markets
 from catalog.admin.pictures import thumbnail
 from catalog.admin.tabs import key_in
+from catalog.chosen_market import MARKET, has_several_markets, market_of, markets_of, named_market
 from catalog.errors import CatalogError
 from catalog.feeds.cleaning.values import shown_money
 from catalog.imports.edit import edit_product
@@ -87,17 +89,11 @@ def facts_of_feeds() -> dict[str, dict[str, Any]]:
     return {str(pk): {"mode": mode, "products": numbers.get(pk, 0)} for pk, mode in feeds}
 
 
-class ProductList(ChangeList):
+class ProductList(MarketList):
+    path = ""  # `ProductAdmin.get_queryset` sees to it, for exports, too
+
     def url_for_result(self, result: Any) -> str:
         return product_url(result.id, self.market)
-
-    def __init__(self, request: HttpRequest, *args: Any, **options: Any) -> None:
-        self.market = market_of(request)
-        super().__init__(request, *args, **options)
-
-    def get_filters_params(self, params: Any = None) -> Any:
-        """The market is not a filter: it decides which products there are."""
-        return {name: value for name, value in super().get_filters_params(params).items() if name != MARKET}
 
     def _get_deterministic_ordering(self, ordering: Any) -> list[Any]:
         """Ties by id: any page is found in an index of the market's products."""
@@ -111,7 +107,7 @@ class ProductList(ChangeList):
 class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
     list_display = ["picture", "product", "brand", "shown_price", "shown_availability", "feed", "updated_at"]
     list_display_links = ["product"]
-    list_filter = [ArchivedFilter, "availability", "condition", "gender", "feed"]
+    list_filter = [ArchivedFilter, MissingFilter, "availability", "condition", "gender", ("feed", FeedsOfMarket)]
     list_select_related = ["feed"]
     list_per_page = 50
     show_full_result_count = False
@@ -149,6 +145,7 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
     }
     form = ProductForm
     change_form_before_template = "admin/catalog/product/_seen.html"
+    change_form_outer_after_template = "admin/catalog/product/_other_markets.html"
     resource_classes = [ProductResource]
     export_form_class = ExportForm
     import_form_class = FeedImportForm
@@ -197,7 +194,7 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
 
     def message_user(self, request: HttpRequest, message: Any, *args: Any, **options: Any) -> None:
         """The link in the sentence about a product that was saved names the market, as the address does."""
-        market = named_market(request)
+        market = market_of(request)
         if not market.is_default:
             link = f'href="{quote_address(request.path)}'
             message = mark_safe(str(message).replace(f'{link}"', f'{link}?{urlencode({MARKET: market.code})}"'))  # noqa: S308 - only an address in it changes
@@ -206,14 +203,19 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
     def get_preserved_filters(self, request: HttpRequest) -> str:
         """What the addresses of other pages take over from this one: filters, and the market."""
         preserved: str = super().get_preserved_filters(request)
-        market = named_market(request)
+        market = market_of(request)
         return preserved if market.is_default else "&".join(filter(None, [urlencode({MARKET: market.code}), preserved]))
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
         return ProductList
 
-    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **options: Any) -> HttpResponse:
-        page: HttpResponse = super().change_view(request, _id_in(object_id), *args, **options)
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        context = dict(extra_context or {})
+        if has_several_markets(request) and (product := self.get_object(request, unquote(_id_in(object_id)))):
+            context["other_markets"] = in_other_markets(product, markets_of(request))
+        page: HttpResponse = super().change_view(request, _id_in(object_id), form_url, context)
         return page
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
@@ -249,7 +251,9 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         if db_field.name == "description":
-            options["widget"] = UnfoldAdminExpandableTextareaWidget
+            options["widget"] = UnfoldAdminExpandableTextareaWidget(attrs={"dir": "auto"})
+        elif isinstance(db_field, models.TextField) and not db_field.choices:
+            options["widget"] = UnfoldAdminTextInputWidget(attrs={"dir": "auto"})
         return super().formfield_for_dbfield(db_field, request, **options)
 
     def save_model(self, request: HttpRequest, obj: Product, form: Any, change: bool) -> None:
@@ -308,7 +312,7 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
 
     @display(description=_("product"), ordering="id", header=True)
     def product(self, product: Product) -> list[str]:
-        return [product.title or product.id, product.id]
+        return [format_html('<bdi dir="auto">{}</bdi>', product.title or product.id), product.id]
 
     @display(description=_("price"), ordering="price")
     def shown_price(self, product: Product) -> str:

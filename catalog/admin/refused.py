@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import Count, Sum
 from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import filesizeformat
@@ -13,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
+from catalog.admin.markets import AllMarketsList
 from catalog.models import RefusedFile
 
 SHOWN_CHARS = 60  # of its beginning, in the list
@@ -41,6 +43,9 @@ class RefusedFileAdmin(ModelAdmin):
         context = {**(extra_context or {}), "refused_count": count_refused()}
         page: HttpResponse = super().changelist_view(request, context)
         return page
+
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
+        return AllMarketsList  # some were meant for no feed
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)

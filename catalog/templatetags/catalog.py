@@ -38,8 +38,10 @@ def points(change: float) -> str:
     return f"{change * 100:+.1f}".replace("-", "−") if abs(change) >= 0.0005 else "="
 
 
-_NEW_FIELD = '<tr><th scope="row">{0}</th><td class="new">{2}{3}</td></tr>'
-_CHANGED_FIELD = '<tr><th scope="row">{0}</th><td class="old">{1}</td><td class="new">{2}{3}</td></tr>'
+_NEW_FIELD = '<tr><th scope="row">{0}</th><td class="new" dir="auto">{2}{3}</td></tr>'
+_CHANGED_FIELD = (
+    '<tr><th scope="row">{0}</th><td class="old" dir="auto">{1}</td><td class="new" dir="auto">{2}{3}</td></tr>'
+)
 
 
 @register.simple_tag

@@ -70,7 +70,7 @@ UNFOLD = {
                         "title": _("Markets"),
                         "icon": "public",
                         "link": reverse_lazy("admin:catalog_market_changelist"),
-                        "permission": "catalog.admin.markets.are_markets_listed",
+                        "permission": "catalog.chosen_market.are_markets_listed",
                     },
                     {
                         "title": _("Reference"),
