@@ -169,6 +169,7 @@ def query_counts() -> dict[str, list[int]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--products", type=int, default=20_000)
+    parser.add_argument("--markets", type=int, default=1, help="which have the same ids; the default one is asked")
     parser.add_argument("--rate", type=float, default=50, help="requests a second")
     parser.add_argument("--seconds", type=float, default=30, help="for each call")
     parser.add_argument("--no-naive", action="store_true", help="only ours")
@@ -183,11 +184,11 @@ def main() -> None:
         return
     with own_database(options.keep):
         start = time.monotonic()
-        fill(options.products)
+        fill(options.products, options.markets)
         seconds, memory = time.monotonic() - start, kept_in_memory()
         print(f"{options.products:,} products in {seconds:,.0f} s; PostgreSQL has shared_buffers of {memory}")
         print(api_report.HEAD)
-        rows = measure(options.products, options.rate, options.seconds, not options.no_naive)
+        rows = measure(options.products // options.markets, options.rate, options.seconds, not options.no_naive)
         counts = query_counts()
     print("queries, for pages of 1, 20 and 100: " + "; ".join(f"{name} {counts[name]}" for name in counts))
     if options.json:

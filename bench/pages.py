@@ -273,6 +273,15 @@ def _generate(items: int, folder: Path) -> None:
         write_feed(out, items=items, seed=SEED + 1, profile="typical", changes=later)
 
 
+def _fill_others(items: int, markets: int) -> None:
+    """Other markets with as many products each, whose imports are over."""
+    from bench.products import insert
+    from catalog.models import Market
+
+    for number in range(2, markets + 1):
+        insert(items, Market.objects.create(code=f"market-{number}", name=f"Market {number}").pk)
+
+
 def _edit(run: ImportRun) -> None:
     """Some of the run's products, by hand."""
     from catalog.imports.edit import edit_product
@@ -287,11 +296,15 @@ def _edit(run: ImportRun) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, default=20_000, help="products of the catalogue")
+    parser.add_argument(
+        "--markets", type=int, default=1, help="with as many products each; the imports are of the first"
+    )
     options = parser.parse_args()
     django.setup()
     with own_database(), tempfile.TemporaryDirectory() as folder:
         settings.MEDIA_ROOT = folder
         _generate(options.items, Path(folder))
+        _fill_others(options.items, options.markets)
         life = Life(options.items, Path(folder))
         life.lead()
     results = life.results

@@ -43,28 +43,33 @@ def _words(parts: list[str], place: int) -> str:
     return f"('{{{','.join(parts)}}}'::text[])[1 + n::bigint * {SPREAD} / {16**place} %% 16]"
 
 
-def fill(products: int) -> None:
-    """Have so many products in the database, which is empty or has had them before."""
-    from catalog.models import DEFAULT_MARKET, CatalogState, Product, Word
+def fill(products: int, markets: int = 1) -> None:
+    """Have so many products in the database, which is empty or has had them before: the same ids in each market."""
+    from catalog.models import CatalogState, Market, Product, Word
 
     there = Product.objects.count()
     if there not in (0, products):
         raise SystemExit(f"The database has {there:,} products already, not {products:,}.")
     if not there:
+        for number in range(Market.objects.count(), markets):
+            Market.objects.create(code=f"market-{number + 1}", name=f"Market {number + 1}")
         with _indexed_afterwards():
-            _insert(products)
+            for market in Market.objects.all():
+                insert(products // markets, market.pk)
         Word.renew()
-        CatalogState.bump(DEFAULT_MARKET)
+        for market in Market.objects.all():
+            CatalogState.bump(market.pk)
     _settle()
 
 
-def _insert(products: int) -> None:
+def insert(products: int, market: int) -> None:
     from django.db import connection
 
     from catalog.models import Product
 
     model = " || ".join(_words(SYLLABLES, place) for place in (0, 1, 2))
     given = {
+        "market_id": f"{market}",
         "id": f"lpad((n::bigint * {SPREAD} %% 100000007)::text, 9, '0') || '_' || n",
         "title": f"initcap({_words(LOOKS, 3)} || ' ' || {model} || ' ' || {_words(KINDS, 4)})",
         "brand": f"'Brand ' || (power(random(), 3) * {BRANDS - 1})::int",
@@ -84,7 +89,7 @@ def _insert(products: int) -> None:
     columns = {
         str(column.column): given.get(str(column.column)) or blank.get(column.get_internal_type(), "NULL")
         for column in Product._meta.concrete_fields
-        if not column.generated
+        if not column.generated and not column.primary_key
     }
     with connection.cursor() as cursor:
         cursor.execute(

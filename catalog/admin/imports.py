@@ -289,7 +289,7 @@ class ImportRunAdmin(ModelAdmin):
     def _find_run(self, request: HttpRequest, pk: int) -> ImportRun:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        return get_object_or_404(ImportRun.objects.select_related("feed", "uploaded_by"), pk=pk)
+        return get_object_or_404(ImportRun.objects.select_related("feed__market", "uploaded_by"), pk=pk)
 
 
 # The files to download: what makes each, and its type.
