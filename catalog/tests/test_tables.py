@@ -275,6 +275,12 @@ def test_the_separator_that_a_file_names_is_the_delimiter(delimiter: str) -> Non
     assert found(content.encode()) == whole("A", first=3)
 
 
+@pytest.mark.parametrize("mark", ["#", "# ", '"#', "## "])
+def test_names_may_stand_in_a_comment(mark: str) -> None:
+    names = HEADER.replace("id", 'id"', 1) if mark[0] == '"' else HEADER
+    assert found(f"# a shop\n{mark}{names}\n{line(1, 'A')}\n".encode()) == whole("A", first=3)
+
+
 def test_names_far_below_are_not_looked_for() -> None:
     with pytest.raises(FeedRefused, match="a table begins with the names"):
         read(b"a,b\n" * 31 + table(line(1)))

@@ -208,9 +208,11 @@ def find_header(text: str, aliases: Iterable[tuple[str, str]] = ()) -> Header | 
         for delimiter in dict.fromkeys(delimiters):
             reader = csv.reader(islice(lines, number, None), delimiter=delimiter, strict=True)
             try:
-                cells = [cell.strip(NOTHING_SEEN) for cell in next(reader, [])]
+                cells = [cell.strip(NOTHING_SEEN) for cell in next(reader, [])] or [""]
             except csv.Error:
                 continue
+            if cells[0].startswith("#"):  # names may stand in a line that is a comment to other programs
+                cells[0] = cells[0].lstrip("# ")
             columns = names_of.columns(cells)
             names_of.check_key(columns)
             found = names_of.attributes(columns)
