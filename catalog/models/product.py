@@ -87,6 +87,14 @@ class ProductQuerySet(models.QuerySet["Product"]):
         return self
 
 
+class ProductManager(models.Manager.from_queryset(ProductQuerySet)):  # type: ignore[misc]
+    """Products are also found by `product_id`, which is what changes, staged items and versions call their id."""
+
+    def get_queryset(self) -> ProductQuerySet:
+        products: ProductQuerySet = super().get_queryset().alias(product_id=F("id"))
+        return products
+
+
 def _search_queries(terms: list[str], market: int) -> tuple[list[SearchQuery], list[SearchQuery]]:
     """What finds the terms, after correcting the misspelled ones: the queries for the index, and the other ones.
 
@@ -178,7 +186,7 @@ class Product(ItemFields):
         expression=Left("brand", KEY_CHARS), output_field=models.TextField(), db_persist=True
     )
 
-    objects = ProductQuerySet.as_manager()
+    objects = ProductManager()
 
     class Meta:
         ordering = ["id"]

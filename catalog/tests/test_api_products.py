@@ -384,7 +384,8 @@ def test_what_was_answered_is_answered_again_after_one_query(api: APIClient, she
     first = api.get(path)
     again, count = queries(api, path)
     assert count == 1
-    assert (again.content, again.headers) == (first.content, first.headers)
+    headers = [{**answer.headers, "X-Request-ID": ""} for answer in (first, again)]
+    assert again.content == first.content and headers[0] == headers[1]
 
 
 def test_an_answer_is_not_given_in_another_form(api: APIClient, shelf: None) -> None:

@@ -239,3 +239,9 @@ def test_import_locally_is_held_too(feed: Feed, emirates: Market, arabic: Feed) 
 
     run = import_locally(ContentFile(feed_of(*arabic_items(5)), "ar.xml"), feed=feed)
     assert (run.status, Product.objects.count()) == ("review", 0)
+
+
+def test_products_are_also_found_by_the_name_that_changes_have_for_their_id(feed: Feed) -> None:
+    applied(feed, item("A1"), item("B2"))
+    assert [found.id for found in Product.objects.filter(product_id="B2")] == ["B2"]
+    assert [found.id for found in feed.products.order_by("product_id")] == ["A1", "B2"]
