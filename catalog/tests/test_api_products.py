@@ -385,7 +385,8 @@ def test_what_was_answered_is_answered_again_after_one_query(api: APIClient, she
     again, count = queries(api, path)
     assert count == 1
     headers = [{**answer.headers, "X-Request-ID": ""} for answer in (first, again)]
-    assert again.content == first.content and headers[0] == headers[1]
+    assert again.content == first.content
+    assert headers[0] == headers[1]
 
 
 def test_an_answer_is_not_given_in_another_form(api: APIClient, shelf: None) -> None:
