@@ -95,8 +95,8 @@ def _product(run: ImportRun) -> Iterator[tuple[str, str]]:
     from catalog.templatetags.catalog import product_url
 
     product_id = _some_change(run).product_id
-    if Product.objects.filter(id=product_id).exists():
-        yield "history of a product", product_url(product_id).replace("change", "history")
+    if Product.objects.in_market(run.market_id).filter(id=product_id).exists():
+        yield "history of a product", product_url(product_id, run.feed.market).replace("change", "history")
 
 
 def _some_change(run: ImportRun) -> Any:

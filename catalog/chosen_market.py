@@ -27,7 +27,7 @@ def market_of(request: HttpRequest) -> Market:
     """The market of lists, counts and exports: that in the address; else the one that was looked at last."""
     by_code = {market.code: market for market in markets_of(request)}
     named = by_code.get(request.GET.get(MARKET, ""))
-    return _remember(request, named) if named else by_code.get(request.session.get(MARKET), markets_of(request)[0])
+    return _remember(request, named) if named else by_code.get(request.session.get(MARKET, ""), markets_of(request)[0])
 
 
 def named_market(request: HttpRequest) -> Market:

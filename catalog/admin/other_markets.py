@@ -53,7 +53,7 @@ def _marks_of(
 ) -> list[Any]:
     if other is None:
         return [_("Not there")]
-    marks = [_("Archived")] if other.archived_at else []
+    marks: list[Any] = [_("Archived")] if other.archived_at else []
     languages = [each.language.lower().partition("-")[0] for each in (own, market)]
     if all(languages) and languages[0] != languages[1] and other.title and other.title == product.title:
         marks.append(_("Title in another language"))

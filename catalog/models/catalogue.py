@@ -1,5 +1,7 @@
 """The version of a market's products, and what made each version."""
 
+from typing import Any
+
 from django.db import connection, models
 
 from catalog.models.market import Market
@@ -23,7 +25,7 @@ class CatalogState(models.Model):
         return cls.objects.filter(market=market).values_list("version", flat=True).first() or 0
 
     @classmethod
-    def bump(cls, market: int, *, run_id: int | None = None, product_id: str = "") -> None:
+    def bump(cls, market: Any, *, run_id: int | None = None, product_id: str = "") -> None:
         """Call in the transaction that changes products, with the import that does, or the one product."""
         with connection.cursor() as cursor:
             cursor.execute(cls._BUMP, {"market": market, "run": run_id, "product": product_id})

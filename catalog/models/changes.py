@@ -44,14 +44,14 @@ class Change(models.Model):
     run = models.ForeignKey("catalog.ImportRun", models.CASCADE, related_name="changes", db_index=False, null=True)
     # That of the run's feed. Without a constraint, which would be checked row by row, and an index, since who looks for
     # a product's changes asks for its id first.
-    market = models.ForeignKey(
+    market: "models.ForeignKey[Market, Market]" = models.ForeignKey(
         Market,
         models.DO_NOTHING,
         related_name="+",
         db_constraint=False,
         db_index=False,
         default=DEFAULT_MARKET,
-        db_default=DEFAULT_MARKET,
+        db_default=DEFAULT_MARKET,  # type: ignore[arg-type]
     )
     product_id = models.TextField(db_collation="C")
     operation = models.TextField(choices=Operation)

@@ -69,13 +69,13 @@ class Feed(models.Model):
 
     name = models.TextField(_("name"))
     slug = models.SlugField(_("short name"), unique=True, help_text=_("For the command line: import_feed --feed …"))
-    market = models.ForeignKey(
+    market: "models.ForeignKey[Market, Market]" = models.ForeignKey(
         Market,
         models.PROTECT,
         related_name="feeds",
         verbose_name=_("market"),
         default=DEFAULT_MARKET,
-        db_default=DEFAULT_MARKET,
+        db_default=DEFAULT_MARKET,  # type: ignore[arg-type]
         help_text=_("Its imports change only products of this market. It stays once the feed has an import."),
     )
     prefix = models.CharField(

@@ -141,7 +141,7 @@ class Product(ItemFields):
 
     key = models.BigAutoField(primary_key=True)
     # A constraint over both (migration 0013) refers to the feed: a product is in the market of its feed.
-    market = models.ForeignKey(
+    market: "models.ForeignKey[Market, Market]" = models.ForeignKey(
         Market,
         models.PROTECT,
         related_name="products",
@@ -149,7 +149,7 @@ class Product(ItemFields):
         db_constraint=False,
         db_index=False,  # the indexes below begin with it
         default=DEFAULT_MARKET,
-        db_default=DEFAULT_MARKET,
+        db_default=DEFAULT_MARKET,  # type: ignore[arg-type]
         editable=False,
     )
     id = models.TextField(_("id"), db_collation="C")

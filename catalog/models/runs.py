@@ -242,7 +242,8 @@ class ImportRun(models.Model):
     @property
     def market_id(self) -> int:
         """The market whose products it changes: its feed's, which stays."""
-        return self.feed.market_id
+        market: Any = self.feed.market_id
+        return int(market)
 
     @property
     def is_busy(self) -> bool:

@@ -56,7 +56,7 @@ def arabic_items(number: int, **values: str) -> list[str]:
     return items(number, price="100.00 SAR", **ARABIC, **values)
 
 
-def of_market(market: int) -> list[Any]:
+def of_market(market: Any) -> list[Any]:
     return [product for product in catalogue() if product["market_id"] == market]
 
 

@@ -98,7 +98,7 @@ WATCH = """
 """
 
 
-def seen(market: int) -> dict[str, tuple[str, dict[str, Any], dict[str, Any]]]:
+def seen(market: Any) -> dict[str, tuple[str, dict[str, Any], dict[str, Any]]]:
     """What happened to each product of the market since the last look: operation, and the fields that differ, old and
     new. Nothing happened to any of another market."""
     with connection.cursor() as cursor:

@@ -190,7 +190,7 @@ def test_a_word_that_comes_back_while_words_are_forgotten_stays(monkeypatch: pyt
     Product.objects.update(title="Sandals")
     forget = Word._forget
 
-    def forget_late(words: list[str]) -> int:
+    def forget_late(words: list[tuple[int, str]]) -> int:
         edit_product(one, by=None)
         return forget(words)
 

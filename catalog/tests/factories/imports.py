@@ -99,7 +99,7 @@ def catalogue() -> list[Any]:
     return [{name: value for name, value in product.items() if name != "key"} for product in products]
 
 
-def search(words: str, market: int = DEFAULT_MARKET) -> ProductQuerySet:
+def search(words: str, market: Any = DEFAULT_MARKET) -> ProductQuerySet:
     """The products of a market that the words find."""
     return Product.objects.search(words, market=market)
 
@@ -108,7 +108,7 @@ def change(run: ImportRun, product_id: str) -> Change:
     return run.changes.get(product_id=product_id)
 
 
-def edit(product_id: str, market: int = DEFAULT_MARKET, **values: Any) -> None:
+def edit(product_id: str, market: Any = DEFAULT_MARKET, **values: Any) -> None:
     """Change a product as a person would: its version grows."""
     product = Product.objects.get(market=market, id=product_id)
     for name, value in values.items():
