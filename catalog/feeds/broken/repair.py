@@ -260,7 +260,7 @@ _EXACT = frozenset(name for name, a in BY_ALIAS.items() if a.name == "id" or a.t
 
 
 def _joined(pair: str) -> str:
-    """The character whose two halves these are, in references or as invalid bytes of UTF-8."""
+    """The character whose two halves these are, in references or as six invalid bytes of UTF-8."""
     if pair.startswith("&"):
         numbers = [part.removeprefix("&#") for part in pair.split(";")[:2]]
         halves = "".join(chr(int(n[1:], 16) if n[0] in "xX" else int(n)) for n in numbers)
@@ -429,7 +429,7 @@ class TextRepair:
 
     def _replacement_for(self, found: str, before: str, after: str) -> tuple[str, str]:
         """The kind of repair and what to write instead of what stands between; no kind where nothing is wrong."""
-        if found.count("&#") == 2 or (found.startswith("\udced") and len(found) > 1):
+        if found.count("&#") == 2 or (found.startswith("\udced") and len(found) == 6):
             return "surrogate_pair", _joined(found)
         if found == "&":
             return "bare_ampersand", "&amp;"
