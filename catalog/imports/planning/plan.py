@@ -76,8 +76,9 @@ def make_plan(run: ImportRun) -> None:
         drop_table()
         if not run.move(Status.STAGING, to=Status.REVIEW, **facts, **counts):
             transaction.set_rollback(True)  # discarded meanwhile
-        holds = [hold["code"] for hold in run.holds]
-        log_event("plan", run_id=run.pk, holds=holds, seconds=run.seconds["plan"], **counts)
+        else:
+            holds = [hold["code"] for hold in run.holds]
+            log_event("plan", run_id=run.pk, holds=holds, seconds=run.seconds["plan"], **counts)
     _sample_statistics("catalog_change (run_id, operation, product_id, position)")
 
 
