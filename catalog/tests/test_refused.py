@@ -77,7 +77,11 @@ def by_shell(content: bytes, tmp_path: Path) -> None:
         call_command("import_feed", str(tmp_path / "rubbish.xml"))
 
 
-@pytest.mark.parametrize("content", [HTML, b"", b"\x89PNG\r\n\x1a\n\0\0", gzip.compress(HTML)])
+@pytest.mark.parametrize(
+    "content",
+    [HTML, b"", b"\x89PNG\r\n\x1a\n\0\0", gzip.compress(HTML)],
+    ids=["page", "nothing", "picture", "packed page"],
+)
 @pytest.mark.parametrize(
     ("upload", "slug", "name"),
     [(by_api, "api", "ida"), (by_api_with_a_key, "api", "ida"), (by_form, "ounass", "ida"), (by_shell, "main", None)],

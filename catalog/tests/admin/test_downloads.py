@@ -279,7 +279,11 @@ def named(feed: Feed, name: str, content: bytes = feed_of(item("1"))) -> ImportR
         return receive(ContentFile(content, name), feed=feed)
 
 
-@pytest.mark.parametrize("content", [feed_of(item("1")), gzip.compress(feed_of(item("1"))), b"id,title\n1,<script>"])
+@pytest.mark.parametrize(
+    "content",
+    [feed_of(item("1")), gzip.compress(feed_of(item("1"))), b"id,title\n1,<script>"],
+    ids=["xml", "packed", "table"],
+)
 def test_the_file_comes_back_as_it_was_uploaded(bob: Client, feed: Feed, content: bytes) -> None:
     run = named(feed, "feed.html", content)
     answer: Any = bob.get(url(run, "file"))
