@@ -203,8 +203,11 @@ def test_a_file_of_another_market_is_held_and_told_where_it_fits(feed: Feed, emi
     for sentence in found.values():
         assert sentence.startswith("This looks like the file of another market: ")
         assert "It would fit “Saudi Arabia, Arabic” (sa-ar)." in sentence
-    assert "of 5 items with a price, 5 in SAR, and UAE, English is in AED" in found["guard.market_currency"]
-    assert "(5 in Arabic)" in found["guard.market_language"]
+    assert "of 5 prices, 5 in SAR. The currency of “UAE, English” is AED. It" in found["guard.market_currency"]
+    assert (
+        "looked at, 5 in Arabic. The language of “UAE, English” is en, written in Latin."
+        in found["guard.market_language"]
+    )
     assert set(holds(arabic, *items(5))) == {"guard.market_currency", "guard.market_language"}
 
 

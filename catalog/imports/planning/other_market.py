@@ -38,17 +38,17 @@ def _other_currency(market: Market, found: Counter[str]) -> str:
     others = found.total() - found[market.currency]
     if not market.currency or not (others > MAX_PASSING_ITEMS or others * 2 > found.total()):
         return ""
-    named = ", ".join(f"{number:,} in {code}" for code, number in found.most_common() if code != market.currency)
-    return f"of {found.total():,} items with a price, {named}, and {market} is in {market.currency}"
+    named = " and ".join(f"{number:,} in {code}" for code, number in found.most_common() if code != market.currency)
+    return f"of {found.total():,} prices, {named}. The currency of “{market}” is {market.currency}"
 
 
 def _other_script(market: Market, found: Counter[str]) -> str:
     others = found.total() - found[market.script]
     if not market.script or others * 2 <= found.total():
         return ""
-    named = ", ".join(f"{number:,} in {script}" for script, number in found.most_common() if script != market.script)
-    texts = f"the titles and descriptions of {found.total():,} items that were looked at are mostly in another script"
-    return f"{texts} ({named}), and the language of {market} is {market.language}, in {market.script}"
+    named = " and ".join(f"{number:,} in {script}" for script, number in found.most_common() if script != market.script)
+    texts = f"of {found.total():,} titles and descriptions that were looked at, {named}"
+    return f"{texts}. The language of “{market}” is {market.language}, written in {market.script}"
 
 
 def _fitting_markets(market: Market, currencies: Counter[str], scripts: Counter[str]) -> str:
