@@ -55,7 +55,7 @@ class FeedImportForm(ImportForm):
         file.label = _("File")
         file.allow_empty_file = True  # it is refused as a feed, which leaves a trace
         file.help_text = _(
-            "XML (RSS, Atom or a list of products), a table (CSV, TSV, Excel) with attribute names in its first line, "
+            "XML (RSS, Atom or a list of products), a table (CSV, TSV, Excel) with a line of attribute names, "
             "or JSON (a list of objects, or one in each line). At most %(size)s. A gzip file, or a zip file with one "
             "feed, is unpacked. Nothing changes until you confirm the plan."
         ) % {"size": filesizeformat(settings.FEED_MAX_BYTES)}
