@@ -71,12 +71,12 @@ def _learn_words(run: ImportRun) -> None:
     if not due.exists():
         return
     Word.learn(
-        """product.market_id = %(market)s AND product.id IN (
+        run.market_id,
+        """product.id IN (
             SELECT product_id FROM catalog_change
             WHERE run_id = %(run)s AND (operation = 'create' OR after ?| %(searched)s)
         )""",
         run=run.pk,
-        market=run.market_id,
         searched=["title", "brand", "gtin", "mpn"],
     )
     due.update(words_due=False)

@@ -29,7 +29,7 @@ def edit_product(product: Product, *, by: Any, fields: Iterable[str] | None = No
     Model.save(product, update_fields=None if fields is None else {*fields, "version", "updated_at"})
     CatalogState.bump(product.market_id, product_id=product.id)
     execute(_ADD_TO_HISTORY, key=product.pk, earlier=earlier, actor=str(by or ""), fields=_FIELDS)
-    Word.learn("product.key = %(key)s", key=product.pk)
+    Word.learn(product.market_id, "product.key = %(key)s", key=product.pk)
     product.refresh_from_db(fields=["version"])
     log_event("edit", by=by, product=product.id, market=product.market.code, version=product.version)
 

@@ -70,18 +70,21 @@ class Word(models.Model):
         return self.word
 
     @classmethod
-    def learn(cls, products: str, **values: Any) -> None:
-        """Know the words of these products: a condition on `product` in SQL, with its values by name.
+    def learn(cls, market: Any, products: str, **values: Any) -> None:
+        """Know the words of these products of the market: a condition on `product` in SQL, with its values by name.
 
         They are written in one order, so that two who learn at once do not wait for each other in a circle.
         """
         with connection.cursor() as cursor:
             cursor.execute(
                 f"""
-                INSERT INTO catalog_word (market_id, word, products) {_WORDS.format(products)} ORDER BY market_id, word
+                INSERT INTO catalog_word (market_id, word, products)
+                SELECT %(market)s, {_WORD}, count(*)
+                FROM {_FOUND} AND product.market_id = %(market)s AND {products}
+                GROUP BY 2 ORDER BY 2
                 ON CONFLICT DO NOTHING
                 """,
-                values,
+                {"market": market, **values},
             )
 
     @classmethod
@@ -89,7 +92,9 @@ class Word(models.Model):
         """Know the words of all products and no other; says how many were forgotten."""
         with connection.cursor() as cursor:
             cursor.execute(f"""
-                WITH found AS ({_WORDS.format("true")}), learnt AS (
+                WITH found AS (
+                    SELECT product.market_id, {_WORD} AS word, count(*) FROM {_FOUND} GROUP BY 1, 2
+                ), learnt AS (
                     INSERT INTO catalog_word (market_id, word, products) SELECT * FROM found ORDER BY market_id, word
                     ON CONFLICT (market_id, word) DO UPDATE SET products = EXCLUDED.products
                     WHERE catalog_word.products <> EXCLUDED.products
@@ -202,13 +207,6 @@ def beginning_with(term: str) -> SearchQuery:
     return SearchQuery(f"{words}:*", config="simple", search_type="raw")
 
 
-# Each word of a market once, of the products for which a condition holds.
-_WORDS = """
-    SELECT
-        product.market_id,
-        CASE WHEN found ~ '[0-9]' THEN substring(found FROM '^[^0-9]+') || '0' ELSE found END AS word,
-        count(*)
-    FROM catalog_product AS product, unnest(tsvector_to_array(product.search)) AS found
-    WHERE found !~ '^[0-9]' AND {}
-    GROUP BY 1, 2
-"""
+# The words that occur in searchable texts; of one with digits, what is known of it.
+_FOUND = "catalog_product AS product, unnest(tsvector_to_array(product.search)) AS found WHERE found !~ '^[0-9]'"
+_WORD = "CASE WHEN found ~ '[0-9]' THEN substring(found FROM '^[^0-9]+') || '0' ELSE found END"
