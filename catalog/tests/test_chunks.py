@@ -5,6 +5,7 @@ import gzip
 import os
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -113,9 +114,33 @@ def test_a_section_that_runs_on_is_found_in_a_chunk(feed: Feed) -> None:
     closed = item("closed").replace("<g:title>", "<g:title><![CDATA[").replace("</g:title>", "]]></g:title>")
     run = received(feed, feed_of(*MANY, open_ended, closed, *MANY))
     stage_locally(run)
-    assert (run.status, run.reading) == (Status.REVIEW, Reading.SALVAGED)
-    assert run.staged.filter(product_id="closed").exists()
-    assert [issue.code for issue in run.issues.filter(code__startswith="item.")] == ["item.not_well_formed"]
+    assert (run.status, run.reading) == (Status.REVIEW, Reading.REPAIRED)
+    assert run.staged.filter(product_id__in=["open", "closed"], state="valid").count() == 2
+    assert run.issues.get(code="feed.repaired.section_open").count == 1
+
+
+FOREIGN = '<m:item xmlns:m="urn:menu"><m:id>9</m:id></m:item>'
+LARGE = item("large", pattern="x" * 100_000)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("more", "in_chunks"), [(FOREIGN, True), (LARGE, False)], ids=["foreign", "too large"])
+def test_a_file_in_chunks_is_read_as_it_is_whole(feed: Feed, settings: Any, more: str, in_chunks: bool) -> None:
+    settings.FEED_LIMITS = replace(settings.FEED_LIMITS, item_bytes=90_000)
+    content = feed_of(*MANY, more, *MANY, more)
+    found = []
+    for cut in (True, False):
+        run = received(feed, content)
+        if not cut:
+            run.in_chunks = False
+            run.save(update_fields=["in_chunks"])
+        stage_locally(run)
+        assert (run.status, run.in_chunks) == (Status.REVIEW, cut and in_chunks)
+        items = list(run.staged.order_by("position").values_list("line", "product_id", "state", "issues"))
+        found.append((items, sorted(run.issues.values_list("code", "count"))))
+        discarded(run)
+    assert found[0] == found[1]
+    assert dict(found[0][1])["feed.foreign_item" if more is FOREIGN else "item.too_large"] == 2
 
 
 @pytest.mark.django_db(transaction=True)

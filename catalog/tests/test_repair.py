@@ -92,6 +92,11 @@ BROKEN: dict[str, tuple[bytes, str, dict[str, int]]] = {
             (" in Chinese", "连衣裙".encode()[:-2] + b" x", "连衣\ufffd x"),
         )
     },
+    "the first half of an emoji alone, which is no character of UTF-8": (
+        rss("<title>a%s b</title>").replace(b"%s", b"\xed\xa0\xbd"),
+        "aí\xa0½ b",
+        {"foreign_bytes": 2},
+    ),
     "a foreign letter at the end of UTF-8": (
         rss("<title>été caf%s</title>").replace(b"%s", b"\xe9"),
         "été café",

@@ -230,6 +230,7 @@ def _xml_start(text: str) -> int:
 _STRAY = "[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\udc80-\udcff]"
 # Some programs write an emoji as its two halves in UTF-16, each by its number or in three bytes: together it is that.
 _PAIR_OF_BYTES = "\udced[\udca0-\udcaf][\udc80-\udcbf]\udced[\udcb0-\udcbf][\udc80-\udcbf]"
+_PAIR_BYTES = 6
 _PAIR_OF_REFERENCES = (
     "&#(?:[xX]0{0,8}[dD][89abAB][0-9A-Fa-f]{2}|0{0,8}(?:55(?:29[6-9]|[3-9][0-9]{2})|56(?:[0-2][0-9]{2}|3[01][0-9])));"
     "&#(?:[xX]0{0,8}[dD][c-fC-F][0-9A-Fa-f]{2}|0{0,8}(?:56(?:3[2-9]|[4-9][0-9])[0-9]|57(?:[0-2][0-9]{2}|3[0-3][0-9]|34[0-3])));"
@@ -389,9 +390,8 @@ class TextRepair:
                 break
             before = text[end : match.start()]
             self._see_characters(before)
-            kind, better = self._replacement_for(
-                match[0], (before or self._before)[-1:], text[match.end() : border][:_HELD_CHARS]
-            )
+            after = text[match.end() : min(match.end() + _HELD_CHARS, border)]
+            kind, better = self._replacement_for(match[0], (before or self._before)[-1:], after)
             if kind and self._repairs.count_repair(kind):
                 line = self._line + text.count("\n", start, match.start())
                 found = text[match.start() : min(match.start() + _SHOWN_CHARS, border)]
@@ -429,7 +429,7 @@ class TextRepair:
 
     def _replacement_for(self, found: str, before: str, after: str) -> tuple[str, str]:
         """The kind of repair and what to write instead of what stands between; no kind where nothing is wrong."""
-        if found.count("&#") == 2 or (found.startswith("\udced") and len(found) == 6):
+        if found.count("&#") == 2 or (found.startswith("\udced") and len(found) == _PAIR_BYTES):
             return "surrogate_pair", _joined(found)
         if found == "&":
             return "bare_ampersand", "&amp;"
