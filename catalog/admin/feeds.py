@@ -149,7 +149,7 @@ class FeedAdmin(ModelAdmin):
         source = FeedSource.objects.select_related("feed", "job").filter(feed=feed).first()
         form = SourceForm(request.POST or None, feed, source)
         if request.method == "POST" and form.is_valid() and (saved := form.save(request.user)):
-            self.log_change(request, feed, [{"changed": {"name": str(_("source")), "object": str(feed)}}])
+            self.log_change(request, feed, [{"changed": {"fields": [str(_("source"))]}}])
             if "test" in request.POST:
                 return self._render_test(request, saved)
             messages.success(request, _("Saved."))
@@ -189,7 +189,7 @@ class FeedAdmin(ModelAdmin):
     def remove_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         feed = self._find_feed(request, pk)
         remove_source(feed, by=request.user)
-        self.log_change(request, feed, [{"deleted": {"name": str(_("source")), "object": str(feed)}}])
+        self.log_change(request, feed, [{"changed": {"fields": [str(_("source"))]}}])
         messages.success(request, _("The source is removed. The feed takes uploads only."))
         return redirect("admin:catalog_feed_change", feed.pk)
 
