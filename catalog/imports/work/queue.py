@@ -73,7 +73,16 @@ def enqueue(task: Task, row: ImportRun | Chunk) -> None:
     _send.get()(task, row)
 
 
+# Files that were fetched are read when no file that somebody uploaded waits: two hundred may come in one minute.
+AFTER_UPLOADS = 9  # the last of the broker's priorities; without one a message has the first
+_READING = (Task.STAGE, Task.STAGE_CHUNK)
+
+
 def _send_to_broker(task: Task, row: ImportRun | Chunk, **options: Any) -> None:
+    run = row.run if isinstance(row, Chunk) else row
+    if task in _READING and run.uploaded_by_id is None:
+        options["priority"] = AFTER_UPLOADS
+
     def send() -> None:
         try:
             enqueue_now(task.value, args=[row.pk], **options)
