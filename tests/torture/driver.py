@@ -19,6 +19,7 @@ import devservers
 from catalog.connections import is_lost
 from catalog.imports import retention, sweep
 from catalog.imports.work import attempts
+from catalog.imports.work.queue import AFTER_UPLOADS
 from catalog.models import Attempt, CatalogState, Feed, ImportRun
 from catalog.models.runs import ENDS
 from notifications import outbox
@@ -252,7 +253,9 @@ def is_calm() -> bool:
     """Nobody is at work or called for, and no message waits."""
     calls = 1
     with broker() as server:
-        calls = sum(server.llen(queue) for queue in QUEUES)
+        # Each priority has a list of its own, named by the queue, kombu's separator and the priority.
+        lists = [name for queue in QUEUES for name in (queue, f"{queue}\x06\x16{AFTER_UPLOADS}")]
+        calls = sum(server.llen(name) for name in lists)
     waiting = Message.objects.filter(status=MailStatus.WAITING)
     return not (calls or waiting.exists() or Attempt.objects.exists())
 

@@ -28,9 +28,10 @@ from catalog.fetching.schedule import Timing, write_timing
 from catalog.imports.confirm import go_on
 from catalog.imports.local import stage_locally
 from catalog.imports.retention import forget_old
+from catalog.imports.work import queue
 from catalog.imports.work.queue import Task
 from catalog.models import Feed, FeedSource, Fetch, FetchOutcome, FetchReason, ImportRun, Status
-from catalog.tests.factories import at_once, feed_of, item, items
+from catalog.tests.factories import at_once, feed_of, item, items, uploaded
 from catalog.tests.fetching.conftest import fetched_at_last, fetched_once
 from catalog.tests.fetching.servers import Wire, serving
 from notifications.models import Message
@@ -263,6 +264,15 @@ def test_old_fetches_are_forgotten(feed: Feed, settings: Any) -> None:
         )
     forget_old()
     assert Fetch.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_fetched_file_is_read_after_uploaded_ones(feed: Feed, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(queue, "enqueue_now", lambda _task, **options: sent.append(options))
+    uploaded(feed, FEED)
+    uploaded(feed, feed_of(item("9")), by=alice)
+    assert [options.get("priority", 0) for options in sent] == [queue.AFTER_UPLOADS, 0]
 
 
 # --- who may --------------------------------------------------------------------------------------------
