@@ -87,12 +87,14 @@ class ProductQuerySet(models.QuerySet["Product"]):
         return self
 
 
-class ProductManager(models.Manager.from_queryset(ProductQuerySet)):  # type: ignore[misc]
+_OwnManager = models.Manager.from_queryset(ProductQuerySet)
+
+
+class ProductManager(_OwnManager["Product"]):
     """Products are also found by `product_id`, which is what changes, staged items and versions call their id."""
 
     def get_queryset(self) -> ProductQuerySet:
-        products: ProductQuerySet = super().get_queryset().alias(product_id=F("id"))
-        return products
+        return super().get_queryset().alias(product_id=F("id"))  # type: ignore[return-value]  # it is one still
 
 
 def _search_queries(terms: list[str], market: int) -> tuple[list[SearchQuery], list[SearchQuery]]:

@@ -80,6 +80,7 @@ def test_a_file_that_is_still_written_waits_for_its_minute(
     row = fetched_once(feed)
     assert (row.outcome, row.code) == ("waiting", "fetch.still_written")
     source.refresh_from_db()
+    assert source.seen is not None
     assert source.seen[:2] == ["feed.xml", len(FEED)]
 
 
@@ -90,6 +91,7 @@ def test_a_server_whose_clock_is_ahead_is_believed_after_a_minute_of_ours(
     path = write(drop, "feed.xml", age=-9000)
     assert fetched_at_last(feed).code == "fetch.still_written"
     source.refresh_from_db()
+    assert source.seen is not None
     source.seen[3] -= 61
     source.save()
     assert fetched_once(feed).outcome == "new"
