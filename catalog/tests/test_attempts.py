@@ -450,7 +450,7 @@ def told(run: ImportRun) -> list[str]:
 def test_the_page_says_how_long_the_worker_is_silent(run: ImportRun) -> None:
     lose_a_worker(run)
     fall_silent(75)
-    assert told(run)[0].startswith("The worker has not responded for 7")
+    assert told(run)[0].startswith("The worker has not responded for 1 min 1")
     assert told(run)[0].endswith("(attempt 1 of 3). Another worker takes over soon (attempt 2).")
 
 
