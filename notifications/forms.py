@@ -37,7 +37,9 @@ class PreferenceForm(forms.ModelForm):  # type: ignore[type-arg]
         widgets = {"digest": UnfoldAdminSelectWidget, "weekday": UnfoldAdminSelectWidget}
         labels = {"digest": _("Digest of problems"), "weekday": _("Once a week, on")}
         help_texts = {
-            "digest": _("Failed, refused, held and stuck imports, invalid items, and mails that were not delivered."),
+            "digest": _(
+                "Failed, refused, held and stuck imports, feeds that do not arrive, invalid items, undelivered mails."
+            ),
         }
 
     field_order = ("messages", "digest", "weekday", "hour", "time_zone")

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from catalog.admin.other_markets import missing_by_pair
 from catalog.admin.run_page import reading_progress
 from catalog.chosen_market import has_several_markets, market_of, markets_of
-from catalog.fetching.notices import fetch_warnings, last_failure
+from catalog.fetching.notices import fetch_facts, fetch_warnings
 from catalog.models import CatalogState, Feed, ImportRun, Market, Product, Status
 from catalog.models.runs import BUSY, PLANNED
 from catalog.version_cache import compute_once, known_value
@@ -130,7 +130,7 @@ def _feeds_part(of_market: QuerySet[Feed]) -> dict[str, Any]:
     """
     applied = ImportRun.objects.filter(feed=OuterRef("pk"), status=Status.APPLIED).order_by("-finished_at")
     feeds: Any = of_market.select_related("source").annotate(last=Subquery(applied.values("pk")[:1]))
-    every = list(feeds.annotate(last_failure=last_failure("pk")).order_by(F("last").desc(nulls_last=True), "name"))
+    every = list(feeds.annotate(**fetch_facts("pk")).order_by(F("last").desc(nulls_last=True), "name"))
     found = every[:SHOWN_FEEDS]
     last = ImportRun.objects.defer("history", "names", "coverage", "metrics").in_bulk([feed.last for feed in found])
 

@@ -26,7 +26,7 @@ from unfold.widgets import (
 from catalog.errors import CatalogError
 from catalog.fetching.credentials import check_private_key
 from catalog.fetching.edit import save_source
-from catalog.fetching.notices import last_failure, source_warning
+from catalog.fetching.notices import fetch_facts, source_warning
 from catalog.fetching.schedule import DAYS, EVERY_DAY, Timing, read_timing, timing_in_words
 from catalog.fetching.sources import shown_address
 from catalog.fetching.targets import Login as Credentials
@@ -265,7 +265,7 @@ class Bar:
 def arrival_context(request: HttpRequest, feed: Feed) -> dict[str, Any]:
     """What the feed's page says about its source and its last fetches."""
     sources: Any = FeedSource.objects.select_related("job__interval", "job__crontab")
-    source = sources.annotate(failure=last_failure("feed")).filter(feed=feed).first()
+    source = sources.annotate(**fetch_facts("feed")).filter(feed=feed).first()
     fetches: list[Any] = list(feed.fetches.select_related("run", "by")[:SHOWN_FETCHES])
     for fetch in fetches:
         fetch.shown_late = _in_minutes(fetch.late_seconds)
@@ -275,7 +275,7 @@ def arrival_context(request: HttpRequest, feed: Feed) -> dict[str, Any]:
         "source": source,
         "address": shown_address(source) if source else "",
         "timing": timing_in_words(source) if source else "",
-        "warning": source_warning(source, source.failure, timezone.now()) if source else "",
+        "warning": source_warning(source, source, timezone.now()) if source else "",
         "fetches": fetches,
         "bars": picture_of(fetches),
         "is_busy": any(fetch.is_open for fetch in fetches),

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from catalog.fetching.sources import shown_address
 from catalog.imports.notices import PERMISSION, one_line
-from catalog.models import FeedSource, Fetch
+from catalog.models import FeedSource, Fetch, FetchOutcome
 from catalog.models.fetching import BAD_FETCHES
 from notifications.outbox import tell, was_told
 from notifications.rendering import public_url
@@ -26,6 +26,7 @@ KINDS = (
     Kind(RECOVERED, _("Feed fetched again"), _("That a feed arrives again after a problem."), PERMISSION),
 )
 SHOWN_FEEDS = 20
+LATE_AFTER = timedelta(minutes=10)  # the sweep looks each minute
 
 
 def notify_failing(source: FeedSource, fetch: Fetch) -> None:
@@ -69,23 +70,29 @@ def feed_url(feed_id: int) -> str:
 # --- what needs attention now ---------------------------------------------------------------------------
 
 
-def last_failure(feed: str) -> Subquery:
-    """For a query: the sentence of the last fetch that failed or was refused, of the feed in this column."""
-    bad = Fetch.objects.filter(feed=OuterRef(feed), outcome__in=BAD_FETCHES)
-    return Subquery(bad.values("sentence")[:1])
+def fetch_facts(feed: str) -> dict[str, Subquery]:
+    """For a query, of the feed in this column: its last failure in words, and when its open fetch was to begin."""
+    fetches = Fetch.objects.filter(feed=OuterRef(feed))
+    return {
+        "last_failure": Subquery(fetches.filter(outcome__in=BAD_FETCHES).values("sentence")[:1]),
+        "waiting_since": Subquery(fetches.filter(outcome=FetchOutcome.WAITING).values("next_try_at")[:1]),
+    }
 
 
 def fetch_warnings(feeds: Iterable[Any]) -> list[dict[str, Any]]:
-    """Of these feeds, which have their source and their `last_failure`, those that do not arrive; each with why."""
+    """Of these feeds, which have their source and their `fetch_facts`, those that do not arrive; each with why."""
     now = timezone.now()
     with_source = [feed for feed in feeds if hasattr(feed, "source")]
-    found = [{"feed": feed, "sentence": source_warning(feed.source, feed.last_failure, now)} for feed in with_source]
+    found = [{"feed": feed, "sentence": source_warning(feed.source, feed, now)} for feed in with_source]
     return sorted((each for each in found if each["sentence"]), key=lambda each: str(each["feed"]))
 
 
-def source_warning(source: FeedSource, failure: str | None, now: datetime) -> str:
-    """What is wrong with the source now, in a sentence; `""` while all is well. `failure` is its last one."""
-    why = f" {failure}" if failure else ""
+def source_warning(source: FeedSource, facts: Any, now: datetime) -> str:
+    """What is wrong with the source now, in a sentence; `""` while all is well. `facts` has its `fetch_facts`."""
+    if facts.waiting_since and facts.waiting_since < now - LATE_AFTER:
+        text = _("A fetch waits since %(since)s. Check that the worker of the queue “fetch” runs.")
+        return text % {"since": _short(facts.waiting_since)}
+    why = f" {facts.last_failure}" if facts.last_failure else ""
     if source.paused_at:
         return _("The schedule is paused after %(days)s days of failures.%(why)s") % {
             "days": settings.FETCH_PAUSE_DAYS,

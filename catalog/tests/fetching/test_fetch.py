@@ -23,7 +23,7 @@ from catalog.fetching.fetch import (
     spread_seconds,
     sweep_fetches,
 )
-from catalog.fetching.notices import fetch_warnings, find_fetch_failures, last_failure
+from catalog.fetching.notices import fetch_facts, fetch_warnings, find_fetch_failures
 from catalog.fetching.schedule import Timing, write_timing
 from catalog.imports.confirm import go_on
 from catalog.imports.local import stage_locally
@@ -111,7 +111,7 @@ def test_after_days_of_failures_the_schedule_pauses_itself(feed: Feed, source_at
 
 
 def warnings_of(feed: Feed) -> list[str]:
-    feeds = Feed.objects.filter(pk=feed.pk).select_related("source").annotate(last_failure=last_failure("pk"))
+    feeds = Feed.objects.filter(pk=feed.pk).select_related("source").annotate(**fetch_facts("pk"))
     return [each["sentence"] for each in fetch_warnings(feeds)]
 
 
@@ -126,6 +126,16 @@ def test_a_feed_that_brings_nothing_new_for_long_is_quiet(feed: Feed, source_at:
     assert find_fetch_failures(now - 30 * hour, now - 2 * hour)["quiet_feeds"] == []
     FeedSource.objects.update(expected_hours=None)
     assert warnings_of(feed) == []
+
+
+def test_a_fetch_that_no_worker_takes_is_said_on_the_first_page(
+    feed: Feed, source_at: Callable[..., FeedSource]
+) -> None:
+    source_at("https://shop.example/feed.xml")
+    row = open_fetch(feed, reason=FetchReason.SCHEDULE)
+    assert warnings_of(feed) == []
+    Fetch.objects.filter(pk=row.pk).update(next_try_at=timezone.now() - timedelta(minutes=11))
+    assert "Check that the worker of the queue “fetch” runs" in warnings_of(feed)[0]
 
 
 # --- one at a time, and none lost -----------------------------------------------------------------------

@@ -75,7 +75,7 @@ def test_the_newest_complete_file_of_a_folder_is_fetched_once(
 def test_a_file_that_is_still_written_waits_for_its_minute(
     feed: Feed, source_at: Callable[..., FeedSource], drop: Path
 ) -> None:
-    source = source_at("folder:noor")
+    source: Any = source_at("folder:noor")
     write(drop, "feed.xml", age=1)
     row = fetched_once(feed)
     assert (row.outcome, row.code) == ("waiting", "fetch.still_written")
@@ -87,7 +87,7 @@ def test_a_file_that_is_still_written_waits_for_its_minute(
 def test_a_server_whose_clock_is_ahead_is_believed_after_a_minute_of_ours(
     feed: Feed, source_at: Callable[..., FeedSource], drop: Path
 ) -> None:
-    source = source_at("folder:noor")
+    source: Any = source_at("folder:noor")
     path = write(drop, "feed.xml", age=-9000)
     assert fetched_at_last(feed).code == "fetch.still_written"
     source.refresh_from_db()
