@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from catalog.feeds.attributes import BY_NAME, COLUMNS, Need
@@ -723,6 +724,7 @@ class Issue(NamedTuple):
         return severity_of(self.code, self.attribute)
 
 
+@lru_cache(maxsize=4096)
 def severity_of(code: str, attribute: str) -> Severity:
     """How bad an issue is on this attribute; "" is the whole item.
 

@@ -30,7 +30,7 @@ def check_money(item: Item) -> None:
             item.set_aside("price.currency_differs", name, text)
     if currency:
         values["currency"] = currency
-        if str(item.extra.get("currency", "")).upper() == currency:
+        if "currency" in item.extra and str(item.extra["currency"]).upper() == currency:
             del item.extra["currency"]  # it stands in its column
     price, sale = values.get("price"), values.get("sale_price")
     if price is not None and sale is not None and sale >= price:

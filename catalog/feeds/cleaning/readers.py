@@ -10,6 +10,7 @@ from catalog.feeds.cleaning import values as v
 from catalog.feeds.cleaning.cleaned import Item, Rules
 
 MAX_ADDITIONAL_IMAGES = 10
+_USUAL_NUMBERS = {f"{number}": number for number in range(1000)}
 
 Reader = Callable[[Item, Attribute, str, Rules], None]
 
@@ -197,6 +198,9 @@ def read_boolean(item: Item, attribute: Attribute, text: str, _rules: Rules) -> 
 
 
 def read_integer(item: Item, attribute: Attribute, text: str, _rules: Rules) -> None:
+    if text in _USUAL_NUMBERS:
+        item.values[attribute.name] = _USUAL_NUMBERS[text]
+        return
     value = v.whole_number(text)
     if value is None:
         _set_unread_aside(item, "integer.format", attribute, text)
@@ -208,6 +212,9 @@ def read_integer(item: Item, attribute: Attribute, text: str, _rules: Rules) -> 
 
 def read_money(item: Item, attribute: Attribute, text: str, rules: Rules) -> None:
     money = v.parse_money(text, rules.own_currency or rules.default_currency, rules.decimal_mark)
+    if not money.codes and not money.sign:
+        item.values[attribute.name] = (money, text)  # `check_money` settles the currency of the item
+        return
     if money.sign:
         item.more_names.add(money.sign)
     if money.codes == ("price.format",):
@@ -219,7 +226,7 @@ def read_money(item: Item, attribute: Attribute, text: str, rules: Rules) -> Non
     if money.amount is None:
         item.leave_unread(attribute.name, text)
     else:
-        item.values[attribute.name] = (money, text)  # `check_money` settles the currency of the item
+        item.values[attribute.name] = (money, text)
 
 
 READERS: dict[Type, Reader] = {

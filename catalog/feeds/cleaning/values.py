@@ -487,6 +487,7 @@ _NOT_FILLED_IN = frozenset(
     | {"#FIELD!", "#BLOCKED!", "#CONNECT!", "#UNKNOWN!", "#BUSY!", "#PYTHON!"}
 )
 UNUSUAL_WORDS = NOTHING | _NOT_FILLED_IN
+UNUSUAL_CHARS = max(map(len, UNUSUAL_WORDS))
 
 
 @lru_cache(maxsize=4096)
