@@ -75,10 +75,16 @@ def map_path_parameters(context: HookContext, path_parameters: dict[str, Any] | 
     about_products = context.operation is not None and "product" in context.operation.path
     match (path_parameters or {}).get("id"):
         case int(number) if not about_products and type(number) is int and 0 < number < 10**18:
-            return {"id": (*IMPORTS, number)[number % 3]}
+            return {**(path_parameters or {}), "id": (*IMPORTS, number)[number % 3]}
         case str(text) if about_products and 0 < len(text) <= 500:
-            return {"id": (*PRODUCTS, text)[len(text) % 3]}
+            return {**(path_parameters or {}), "id": (*PRODUCTS, text)[len(text) % 3]}
     return path_parameters
+
+
+@api.hook
+def map_query(_context: HookContext, query: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Ask for the market that there is: which codes there are, no schema can say."""
+    return {**query, "market": "default"} if query and isinstance(query.get("market"), str) else query
 
 
 @pytest.fixture

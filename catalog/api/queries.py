@@ -85,7 +85,7 @@ class AnyText(Field[str, str, str, Any]):
         return data
 
 
-@extend_schema_field({"type": "string", "pattern": "^[-a-zA-Z0-9_]+$", "maxLength": 50, "example": "ae-en"})
+@extend_schema_field({"type": "string", "pattern": "^[-a-zA-Z0-9_]+$", "maxLength": 50, "example": "default"})
 class MarketCode(Field[MarketState, str, str, Any]):
     """A market by its code, with the version of its products; the default market when it is not given."""
 
