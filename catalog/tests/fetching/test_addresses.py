@@ -98,7 +98,7 @@ def test_every_spelling_of_this_machine_is_resolved_before_it_is_judged(host: st
 def test_a_name_that_nobody_answers_for_does_not_hold_the_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
     import time
 
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: time.sleep(5))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: [time.sleep(5)][:0])  # type: ignore[func-returns-value]
     begun = time.monotonic()
     with pytest.raises(FetchFailed, match="in time"):
         checked_addresses(parse_place("https://shop.example/"), 0.1)
