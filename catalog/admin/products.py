@@ -18,7 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern
 from django.utils.html import format_html
-from django.utils.safestring import mark_safe
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 from import_export.admin import ImportExportModelAdmin
 from unfold.admin import ModelAdmin
@@ -193,9 +193,12 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
         return Product.objects.filter(market=named_market(request), id=object_id).select_related("feed").first()
 
     def message_user(self, request: HttpRequest, message: Any, *args: Any, **options: Any) -> None:
-        """The link in the sentence about a product that was saved names the market, as the address does."""
+        """The link in the sentence about a product that was saved names the market, as the address does.
+
+        A sentence that is not HTML stays as it is: it may have an id from the address in it.
+        """
         market = market_of(request)
-        if not market.is_default:
+        if not market.is_default and isinstance(message, SafeString):
             link = f'href="{quote_address(request.path)}'
             message = mark_safe(str(message).replace(f'{link}"', f'{link}?{urlencode({MARKET: market.code})}"'))  # noqa: S308 - only an address in it changes
         super().message_user(request, message, *args, **options)

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+from django.contrib.admin.utils import quote
 from django.test import Client
 from django.urls import reverse
 
@@ -262,3 +263,10 @@ def test_an_id_that_a_browser_would_shorten_has_an_address_in_each_market(mona: 
     add_product(id="..", title="Dots", market=saudi)
     link = tree(mona.get(f"{PRODUCTS}?market=sa-ar")).xpath("//table//a[contains(@href, '_2E_2E')]/@href")[0]
     assert mona.get(link).context["original"].title == "Dots"
+
+
+def test_an_id_that_is_not_there_is_shown_as_text_in_every_market(mona: Client, saudi: Market) -> None:
+    script = "<img src=x>"
+    page = mona.get(f"{PRODUCTS}{quote(script)}/change/?market={saudi.code}", follow=True)
+    assert script not in page.content.decode()
+    assert "&lt;img src=x&gt;" in page.content.decode()
