@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from threading import BoundedSemaphore
 from typing import Any
 
-from django.db.backends.signals import connection_created
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse
 from django.template.loader import render_to_string
 
@@ -18,7 +18,7 @@ from events.log import HEADER, current_request_id
 log = logging.getLogger(__name__)
 
 # Somebody waits for the answer; longer work belongs to a worker.
-LONGEST_STATEMENT, LONGEST_WAIT = "60s", "5s"
+WAITING_LIMITS = "-c statement_timeout=60s -c lock_timeout=5s"
 RETRY_AFTER_SECONDS = 30
 NUL = "The address contains a NUL character. Remove %00 from it."
 LENGTH = "The length of the body is missing. Send it with a Content-Length: from a file, not from a pipe."
@@ -173,10 +173,9 @@ class DatabaseAway:
 
 
 def limit_waiting() -> None:
-    """Limit the waiting of each connection that this process opens: for processes that serve requests."""
-    connection_created.connect(set_timeouts, dispatch_uid="limit_waiting")
+    """Limit the waiting of each connection that this process opens: for processes that serve requests.
 
-
-def set_timeouts(connection: Any, **_: Any) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SET statement_timeout = '{LONGEST_STATEMENT}'; SET lock_timeout = '{LONGEST_WAIT}'")
+    They are the connection's own limits, to which a `RESET` after other work comes back.
+    """
+    options = connections[DEFAULT_DB_ALIAS].settings_dict.setdefault("OPTIONS", {})
+    options["options"] = f"{options.get('options', '')} {WAITING_LIMITS}".strip()

@@ -1,6 +1,7 @@
 """Each request has an id, which its answer, its lines in the log and the tasks that it enqueues have too."""
 
 import logging
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -45,3 +46,13 @@ def known_account(request: HttpRequest) -> Any:
     """Who sent the request, if anything asked for that: the log does not look anybody up."""
     user = getattr(request, "user", None)
     return getattr(request, "_cached_user", "") if type(user) is SimpleLazyObject else user
+
+
+def hide_queries(record: logging.LogRecord) -> bool:
+    """Let the development server write addresses without what follows `?`: the tokens of mails stand there."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(re.sub(r"\?\S*", "", part) if isinstance(part, str) else part for part in record.args)
+    return True
+
+
+logging.getLogger("django.server").addFilter(hide_queries)

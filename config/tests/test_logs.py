@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from config import gunicorn
-from config.wsgi import hide_queries
+from config.request_log import hide_queries
 from devservers import BASE_DIR
 
 TOKEN = "eyJhbGciOiJIUzI1NiIs"

@@ -22,7 +22,7 @@ from notifications.rendering import public_url
 # An import should not take longer than this for one step; the largest ones need minutes.
 STUCK_AFTER = timedelta(hours=1)
 # Some mail programs cut a mail off at 100 kB: the imports that do not fit are listed by number, and then only counted.
-SHOWN_RUNS = 8
+SHOWN_RUNS = 7
 NUMBERED_RUNS = 500
 SHOWN_FILES = 4
 SHOWN_FEEDS = 8
