@@ -15,6 +15,8 @@ from events.log import REQUEST_ID
 if "celery" in Path(sys.argv[0]).parts[-2:]:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
 
+NICENESS = 5  # of 19
+
 app = Celery("config", task_cls="schedule.running:ScheduledTask")
 app.set_default()  # else only this thread knows it, and the threads of a web server enqueue at a broker that nobody has
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -27,6 +29,12 @@ def set_up_logging(**_: object) -> None:
     from django.conf import settings
 
     dictConfig(settings.LOGGING)
+
+
+@signals.celeryd_init.connect
+def give_way(**_: object) -> None:
+    """People come first on a machine that serves pages too: they wait for a page, and for no worker."""
+    os.nice(NICENESS)
 
 
 @signals.task_prerun.connect

@@ -1,5 +1,7 @@
 """An import from upload to products, and a mail on its way, through a real broker and real worker processes."""
 
+import os
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from catalog.imports.confirm import confirm
 from catalog.imports.discard import discard
 from catalog.models import CatalogState, Feed, ImportRun, Product, Status
 from catalog.tests.factories import catalogue, counts, feed_of, item, items, person, uploaded, wait_until
+from config.celery import NICENESS
 from config.management.commands.dev import MAIL_WORKER
 from notifications.models import Message
 from notifications.outbox import enqueue_delivery
@@ -23,9 +26,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def worker(queue: str, settings: Any, tmp_path: Path) -> Iterator[None]:
-    with running(queue, settings, "-c", "2", "-n", queue, log=tmp_path / "worker.log"):
-        yield
+def worker(queue: str, settings: Any, tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    with running(queue, settings, "-c", "2", "-n", queue, log=tmp_path / "worker.log") as process:
+        yield process
 
 
 @pytest.fixture
@@ -52,8 +55,11 @@ def early(queue: str, feed: Feed) -> ImportRun:
     return uploaded(feed, feed_of(item("early")))
 
 
-def test_an_import_goes_all_the_way(early: ImportRun, worker: None, feed: Feed, alice: User, tmp_path: Path) -> None:
+def test_an_import_goes_all_the_way(
+    early: ImportRun, worker: "subprocess.Popen[bytes]", feed: Feed, alice: User, tmp_path: Path
+) -> None:
     arrives(early, Status.REVIEW)  # no worker ran when it was enqueued
+    assert os.getpriority(os.PRIO_PROCESS, worker.pid) == os.getpriority(os.PRIO_PROCESS, 0) + NICENESS
     content = feed_of(*items(2500), item("free", price="free"))
     with bound_contextvars(request_id="of-the-upload"):
         uploaded_now = uploaded(feed, content, by=alice)
