@@ -14,11 +14,12 @@ from django.urls import reverse
 
 from catalog.errors import CatalogError, FeedRefused
 from catalog.imports.permissions import require
-from catalog.imports.quotas import TOO_LARGE, require_quota
-from catalog.imports.receive import too_large
-from catalog.upload_handler import FORM_BYTES, file_size, length_of
+from catalog.imports.quotas import TOO_LARGE
+from catalog.imports.receive import check_length
+from catalog.upload_handler import length_of
 from config.errors import refused
 
+# The API's call checks the length itself, when it knows the account.
 UPLOAD_BY_API, UPLOAD_BY_FORM = "upload-products", "admin:catalog_product_import"
 
 
@@ -47,12 +48,9 @@ class LimitBodies:
 
     def _check_size(self, request: HttpRequest, page: str) -> None:
         size = length_of(request.META)
-        if page in (UPLOAD_BY_API, UPLOAD_BY_FORM):
-            if size > settings.FEED_MAX_BYTES + FORM_BYTES:
-                raise too_large()
-            if page == UPLOAD_BY_FORM:
-                require(request.user, "catalog.add_importrun")
-                require_quota(request.user, file_size(size))
-        elif size > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        if page == UPLOAD_BY_FORM:
+            require(request.user, "catalog.add_importrun")
+            check_length(size, by=request.user)
+        elif page != UPLOAD_BY_API and size > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
             raise FeedRefused(TOO_LARGE, f"The body may have at most {limit:,} bytes.")

@@ -28,10 +28,11 @@ from catalog.api.queries import NoQuery
 from catalog.api.serializers import ReceivedSerializer, UploadSerializer
 from catalog.errors import FeedRefused
 from catalog.imports.permissions import API_FEED, require
-from catalog.imports.quotas import TOO_LARGE, require_quota
-from catalog.imports.receive import receive, too_large
+from catalog.imports.quotas import TOO_LARGE
+from catalog.imports.receive import check_length, receive, too_large
+from catalog.imports.refused import record_unread
 from catalog.models import Feed, ImportRun, Mode, Status, UploadKey
-from catalog.upload_handler import NamelessFileUploadHandler, file_size, length_of
+from catalog.upload_handler import NamelessFileUploadHandler, length_of
 
 LONGEST_WAIT_SECONDS = 30
 # Each holds a thread of the web server, of which the Dockerfile says how many there are.
@@ -118,6 +119,8 @@ class UploadParser(MultiPartParser):
                 raise ParseError(f"The body ended after {body.size:,} of {length:,} bytes. Send it again.")
         except Exception as error:
             on_its_way.close()
+            if isinstance(error, FeedRefused):
+                record_unread(on_its_way.file_name or "", length, by=request.user, refused=error)
             if isinstance(error, SuspiciousOperation):
                 raise ParseError(f"The form cannot be read: {error}") from error
             raise
@@ -134,7 +137,7 @@ class UploadView(APIView):
         user: Any = request.user
         key = request.headers.get("Idempotency-Key", "")
         if not (KEY.fullmatch(key) and UploadKey.objects.filter(user=user, key=key).exists()):
-            require_quota(user, file_size(length_of(request.META)))
+            check_length(length_of(request.META), by=user)
 
     @documented(
         "imports",

@@ -24,12 +24,13 @@ from catalog.feeds.write import part_of
 from catalog.imports.confirm import describe_status
 from catalog.imports.discard import discard
 from catalog.imports.permissions import require, require_upload, require_upload_by_api, visible_imports
-from catalog.imports.quotas import TOO_LARGE, require_quota, take_quota
-from catalog.imports.refused import record_refusal, shown_name
+from catalog.imports.quotas import TOO_LARGE, require_quota
+from catalog.imports.refused import record_refusal, record_unread, shown_name
 from catalog.imports.sql import execute
 from catalog.imports.work.queue import Task, enqueue
 from catalog.models import Feed, ImportRun, Mode, Status
 from catalog.models.runs import OPEN
+from catalog.upload_handler import file_size
 from events.log import log_event
 
 log = logging.getLogger(__name__)
@@ -64,7 +65,18 @@ def receive(
         return _take_file(file, by, visible, feed=feed, mode=mode, auto_apply=auto_apply)
     except FeedRefused as refused:
         record_refusal(file, feed=feed, by=by, refused=refused)
-        log_event("upload_refused", by=by, level=logging.WARNING, feed=feed.slug, code=refused.code)
+        raise
+
+
+def check_length(body_size: int, *, by: Any) -> None:
+    """Refuse an upload by the length of its body, before any of it is read. Raises as `receive` does."""
+    size = file_size(body_size)
+    try:
+        if size > settings.FEED_MAX_BYTES:
+            raise too_large()
+        require_quota(by, size)
+    except FeedRefused as refused:
+        record_unread("", size, by=by, refused=refused)
         raise
 
 
@@ -86,14 +98,15 @@ def _take_file(
     try:
         name = _store(name, content)
         with transaction.atomic():
-            run = _open_run(visible, content.sha256, **same)
-            if run is None:
-                take_quota(by, content.size_read)
-                stored = {"file": name, "file_size": content.size_read, "sha256": content.sha256}
-                run = ImportRun.objects.create(**same, **stored, file_name=shown_name(file), uploaded_by=by)
-                name = ""
-                _log_upload(run, by)
+            if run := _open_run(visible, content.sha256, **same):
+                enqueue(Task.STAGE, run)
+                return run
+            stored = {"file": name, "file_size": content.size_read, "sha256": content.sha256}
+            run = ImportRun.objects.create(**same, **stored, file_name=shown_name(file), uploaded_by=by)
+            _log_upload(run, by)
             enqueue(Task.STAGE, run)
+            require_quota(by, content.size_read, made=run)
+            name = ""
             return run
     finally:
         if name:
@@ -134,13 +147,14 @@ def plan_again(run: ImportRun, *, by: Any) -> ImportRun:
     with transaction.atomic():
         if run.status == Status.REVIEW:
             discard(run, by=by)
-        again = _open_run(ImportRun.objects.all(), run.sha256, feed=run.feed, mode=run.mode, auto_apply=False)
-        if again is None:
-            take_quota(by)
-            same = {name: getattr(run, name) for name in ("feed", "mode", "file", "file_name", "file_size", "sha256")}
-            again = ImportRun.objects.create(**same, auto_apply=False, uploaded_by=by)
-            _log_upload(again, by)
+        if again := _open_run(ImportRun.objects.all(), run.sha256, feed=run.feed, mode=run.mode, auto_apply=False):
+            enqueue(Task.STAGE, again)
+            return again
+        same = {name: getattr(run, name) for name in ("feed", "mode", "file", "file_name", "file_size", "sha256")}
+        again = ImportRun.objects.create(**same, auto_apply=False, uploaded_by=by)
+        _log_upload(again, by)
         enqueue(Task.STAGE, again)
+        require_quota(by, made=again)
     return again
 
 

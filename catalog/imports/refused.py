@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from catalog.errors import FeedRefused
 from catalog.imports.notices import notify_refused
 from catalog.imports.sql import execute
 from catalog.models import Feed, RefusedFile
+from events.log import log_event
 
 log = logging.getLogger(__name__)
 
@@ -24,26 +26,34 @@ ROWS_PER_PERSON = 30  # within that time; what comes on top is counted
 START_BYTES = 200
 SENTENCE_CHARS = 1000
 NAME_CHARS = 200
+NOT_READ = "(not read)"
 
 
 def record_refusal(file: File[bytes], *, feed: Feed, by: Any, refused: FeedRefused) -> None:
-    """Keep a trace of the file. Call it outside the transaction that the refusal ends.
+    """Keep a trace of the file. Call it outside the transaction that the refusal ends."""
 
-    The uploader gets the refusal, whatever happens here.
-    """
-    try:
+    def facts() -> dict[str, Any]:
         file.seek(0)
-        facts = {
-            "feed": feed,
-            "uploaded_by": by,
-            "file_name": shown_name(file),
-            "file_size": file.size,
-            "start": readable_start(file.read(START_BYTES)),
-            "code": refused.code,
-            "sentence": refused.message[:SENTENCE_CHARS],
-        }
+        name, start = shown_name(file), readable_start(file.read(START_BYTES))
+        return {"feed": feed, "file_name": name, "file_size": file.size, "start": start}
+
+    _record(by, refused, feed, facts)
+
+
+def record_unread(name: str, size: int, *, by: Any, refused: FeedRefused) -> None:
+    """Keep a trace of a file that was refused before it had arrived. Its feed is not known then, often not its name."""
+    name = shown_name(File(None, name)) if name else NOT_READ
+    _record(by, refused, None, lambda: {"file_name": name, "file_size": size})
+
+
+def _record(by: Any, refused: FeedRefused, feed: Feed | None, facts: Callable[[], dict[str, Any]]) -> None:
+    """The uploader gets the refusal, whatever happens here."""
+    log_event("upload_refused", by=by, level=logging.WARNING, feed=feed.slug if feed else "", code=refused.code)
+    try:
+        why = {"uploaded_by": by, "code": refused.code, "sentence": refused.message[:SENTENCE_CHARS]}
+        row = {**facts(), **why}
         with transaction.atomic():
-            _add_row(by, facts)
+            _add_row(by, row)
     except Exception as error:
         if is_lost(error):
             raise

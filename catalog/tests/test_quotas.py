@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
+from django.db import connection
 from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
 from catalog.errors import QuotaReached
+from catalog.imports import quotas
 from catalog.imports.quotas import require_quota
 from catalog.imports.receive import plan_again, receive
 from catalog.models import Feed, ImportRun, Status
@@ -163,3 +165,19 @@ def test_parallel_uploads_do_not_get_past_the_quota(ida: User, feed: Feed, setti
 
     assert sum(at_once(*map(send, range(6)))) == 2
     assert ImportRun.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_parallel_uploads_wait_for_one_another_during_one_statement_only(ida: User, feed: Feed) -> None:
+    """Forty at once waited for more than the five seconds of a lock, and many were answered 503."""
+    statements: list[str] = []
+
+    def record(execute: Any, sql: str, *arguments: Any) -> Any:
+        statements.append(sql)
+        return execute(sql, *arguments)
+
+    with connection.execute_wrapper(record):
+        receive(ContentFile(content(1), "feed.xml"), feed=feed, by=ida)
+    (locking,) = [number for number, sql in enumerate(statements) if sql.startswith(quotas.ONE_BY_ONE)]
+    assert "INSERT" in "".join(statements[:locking])
+    assert locking == len(statements) - 1, "the commit follows"

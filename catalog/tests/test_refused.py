@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from django.core.files.base import ContentFile
 from django.core.management import CommandError, call_command
+from django.test.client import MULTIPART_CONTENT
 from django.urls import reverse
 from django.utils import timezone
+from rest_framework.test import APIClient
 
 from accounts.models import User
 from catalog.errors import FeedRefused, NotAllowed, QuotaReached
@@ -116,6 +118,41 @@ def test_a_part_that_would_sync_and_a_file_that_is_too_large_leave_rows(ida: Use
     with pytest.raises(FeedRefused):
         receive(ContentFile(feed_of(item("1", title="x" * 300))), feed=feed, by=ida)
     assert RefusedFile.objects.get().code == "feed.too_large"
+
+
+def length_only(client: Any, path: str, size: int) -> Any:
+    """Say that so many bytes come, and send none: whoever reads them waits for ever."""
+    return client.generic("POST", path, b"", content_type=MULTIPART_CONTENT, CONTENT_LENGTH=str(size))
+
+
+@pytest.mark.parametrize("setting", ["FEED_MAX_BYTES", "UPLOAD_MAX_BYTES_PER_DAY"])
+@pytest.mark.parametrize("through", ["the API", "the form"])
+def test_a_body_refused_by_its_length_leaves_a_row_of_its_account(
+    ida: User, root: User, settings: Any, through: str, setting: str
+) -> None:
+    setattr(settings, setting, 1000)
+    client, path = (pages.browser("ida"), pages.UPLOAD) if through == "the form" else (api.client(ida), api.UPLOAD)
+    assert length_only(client, path, 700_000).status_code == 413
+    row = RefusedFile.objects.get()
+    assert (row.uploaded_by, row.feed, row.file_name, row.start) == (ida, None, "(not read)", "")
+    assert 600_000 < row.file_size <= 700_000, "the least that the file has"
+    assert (row.code, setting in row.sentence) == ("feed.too_large", True)
+    assert [mail.recipient for mail in mails()] == [root]
+    assert "(not read)" in pages.browser("alice").get(reverse("admin:catalog_refusedfile_changelist")).content.decode()
+
+
+def test_a_file_refused_on_its_way_leaves_a_row_with_its_name(ida: User, settings: Any) -> None:
+    settings.FEED_MAX_BYTES = 1000
+    assert api.upload(api.client(ida), b"x" * 5000, name="../big.xml").status_code == 413
+    row = RefusedFile.objects.get()
+    assert (row.uploaded_by, row.file_name, row.code) == (ida, "big.xml", "feed.too_large")
+
+
+def test_a_stranger_s_body_leaves_no_row(db: None, settings: Any) -> None:
+    settings.FEED_MAX_BYTES = 1000
+    assert length_only(APIClient(), api.UPLOAD, 700_000).status_code == 401
+    assert length_only(pages.browser("bob"), pages.UPLOAD, 700_000).status_code == 403
+    assert not RefusedFile.objects.exists()
 
 
 def test_a_row_is_bounded_and_safe_to_show(ida: User, feed: Feed) -> None:
