@@ -248,6 +248,38 @@ def test_imports_behind_the_catalogue_s_lock_take_no_worker_and_are_applied_in_o
     assert first.finished_at < second.finished_at
 
 
+def test_of_many_imports_behind_the_lock_only_the_next_one_looks_often(feed: Feed, monkeypatch: Any) -> None:
+    """Thirty that all looked every five seconds, and called the next one each time, kept the workers from it."""
+    runs = [planned(feed, item(name)) for name in ("1", "2", "3")]
+    for run in runs:
+        confirm(run, plan_hash=run.plan_hash, by=None)
+    calls: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        "celery.current_app.send_task", lambda _name, args, **more: calls.append((*args, more.get("countdown", 0)))
+    )
+
+    def look() -> None:
+        for run in [*runs, *runs]:
+            apply(run)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s, 0)", [CATALOGUE_LOCK])
+        assert at_once(look) == [None]
+        cursor.execute("SELECT pg_advisory_unlock(%s, 0)", [CATALOGUE_LOCK])
+    first, second, third = (run.pk for run in runs)
+    assert calls == [(first, 5), (second, 60), (third, 60)]
+    calls.clear()
+    apply(runs[2])
+    assert calls == [(first, 0)], "it is free now, and the first one's turn"
+    apply(runs[0])
+    assert (second, 0) in calls
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s, 0)", [CATALOGUE_LOCK])
+        assert at_once(lambda: apply(runs[1])) == [None]
+        cursor.execute("SELECT pg_advisory_unlock(%s, 0)", [CATALOGUE_LOCK])
+    assert calls[-1] == (second, 5), "it is next now, and does not wait for its minute"
+
+
 def test_an_import_whose_storage_is_away_for_seconds_goes_on(
     queue: str, settings: Any, tmp_path: Path, feed: Feed
 ) -> None:

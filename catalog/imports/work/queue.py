@@ -129,7 +129,9 @@ def claimed(row: ImportRun | Chunk) -> Iterator[bool]:
 
 # --- the catalogue's lock --------------------------------------------------------------------------------
 
-LOOK_AGAIN_SECONDS = 5  # whoever lets go of the lock calls the next run; this is for holders that were lost
+# Whoever lets go of the lock calls the run that comes next, so looking again is for holders that were lost. Many runs
+# that all looked every few seconds would keep the workers from the next one.
+LOOK_AGAIN_SECONDS, LOOK_AGAIN_LATER_SECONDS = 5, 60
 
 
 def lock_catalogue(run: ImportRun) -> bool:
@@ -142,12 +144,13 @@ def lock_catalogue(run: ImportRun) -> bool:
         execute("SELECT pg_advisory_xact_lock(%(lock)s, 0)", lock=CATALOGUE_LOCK)
         return True
     (is_ours,) = fetch_row("SELECT pg_try_advisory_xact_lock(%(lock)s, 0)", lock=CATALOGUE_LOCK)
-    if is_ours:
-        first = first_waiting()
-        if first is None or first.pk == run.pk or run.status not in CHANGING:
-            return True
+    first = first_waiting() if run.status in CHANGING else None
+    is_next = first is None or first.pk == run.pk
+    if is_ours and first and not is_next:
         _send_to_broker(TASKS[Status(first.status)], first)
-    _look_again_later(run)
+    elif is_ours:
+        return True
+    _look_again(run, LOOK_AGAIN_SECONDS if is_next else LOOK_AGAIN_LATER_SECONDS)
     return False
 
 
@@ -165,11 +168,12 @@ def call_next() -> None:
         _send_to_broker(TASKS[Status(first.status)], first)
 
 
-def _look_again_later(run: ImportRun) -> None:
-    """Once, however many of the run's tasks find the lock taken."""
-    due = ImportRun.objects.filter(Q(next_try_at=None) | Q(next_try_at__lte=Now()), pk=run.pk, status=run.status)
-    if due.update(next_try_at=Now() + timedelta(seconds=LOOK_AGAIN_SECONDS)):
-        _send_to_broker(TASKS[Status(run.status)], run, countdown=LOOK_AGAIN_SECONDS)
+def _look_again(run: ImportRun, seconds: int) -> None:
+    """Once, however many of the run's tasks find the lock taken, unless that is planned for a later time only."""
+    is_planned = Q(next_try_at__gt=Now(), next_try_at__lte=Now() + timedelta(seconds=seconds))
+    to_plan = ImportRun.objects.filter(pk=run.pk, status=run.status).exclude(is_planned)
+    if to_plan.update(next_try_at=Now() + timedelta(seconds=seconds)):
+        _send_to_broker(TASKS[Status(run.status)], run, countdown=seconds)
 
 
 def lost_in_words(run: ImportRun) -> str:
@@ -246,7 +250,7 @@ def _wait_for_storage(run: ImportRun, error: BaseException) -> None:
         reason = getattr(error, "strerror", None) or str(error)
         fail(run, "storage.failed", f"The stored file cannot be read: {reason}. No product was changed. Try again.")
     else:
-        _look_again_later(run)
+        _look_again(run, LOOK_AGAIN_SECONDS)
 
 
 # Errors of a server that is there: SQLSTATE → code. Others are a matter of trying again.
