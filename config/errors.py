@@ -3,8 +3,13 @@
 import logging
 from typing import Any
 
+from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
+from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import APIException
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
@@ -84,18 +89,30 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return page_or_json(request, 403, "You may not do this.")
+    detail = "You may not do this. Somebody who manages people here can give you a role that allows it."
+    return admin_page(request, 403, _("Not allowed"), detail) or page_or_json(request, 403, detail)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return page_or_json(
-        request, 403, "This form is too old, or your browser keeps no cookies. Load the page again, then send it."
-    )
+    detail = "This form is too old, or your browser keeps no cookies. Load the page again, then send it."
+    return admin_page(request, 403, _("Not sent"), detail) or page_or_json(request, 403, detail)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    shown = "The address may be mistyped, or what it showed is no longer there."
     detail = "There is nothing at this address. /docs/ lists the addresses of the API."
-    return page_or_json(request, 404, detail, "404.html")
+    return admin_page(request, 404, _("Not found"), shown) or page_or_json(request, 404, detail, "404.html")
+
+
+def admin_page(request: HttpRequest, status: int, title: Any, sentence: str) -> HttpResponse | None:
+    """The error within the admin, for staff who look at a page there; None for everybody else."""
+    is_in_admin = request.path.startswith(reverse("admin:index")) and "text/html" in request.headers.get("Accept", "")
+    if not is_in_admin or not request.user.is_staff:  # type: ignore[union-attr]  # False for an anonymous one
+        return None
+    before = request.headers.get("Referer", "")
+    is_ours = url_has_allowed_host_and_scheme(before, {request.get_host()}) and not before.endswith(request.path)
+    context = {"title": title, "sentence": sentence, "before": before if is_ours else ""}
+    return render(request, "admin/error.html", {**admin.site.each_context(request), **context}, status=status)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -10,7 +10,6 @@ from django.utils.translation import gettext_lazy as _
 from catalog.admin.differences import field_differences, field_label, product_facts
 from catalog.admin.pictures import thumbnail
 from catalog.admin.tabs import Tab
-from catalog.errors import NotPossible
 from catalog.feeds.attributes import BY_NAME
 from catalog.imports.reports.changes import (
     EXTRA_PREFIX,
@@ -40,14 +39,10 @@ class ChangesTab(Tab):
 
     def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
         chosen = self.chosen_filters(request)
-        refused = ""
-        try:
-            rows = filtered_changes(run, **chosen)
-        except NotPossible as error:
-            rows, refused = run.changes.none(), str(error)
+        rows, corrected = filtered_changes(run, **chosen)
         context = self.page_context(request, rows, "id")
         context["rows"] = rows_of(run, context["rows"])
-        context["refused"] = refused
+        context["corrected"] = corrected
         context["kinds"] = kind_chips(run, chosen)
         context["fields"] = field_choices(run, chosen)
         return context

@@ -112,6 +112,7 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
     list_per_page = 50
     show_full_result_count = False
     search_fields = ["search"]  # shows the box; `get_search_results` asks the index
+    list_before_template = "admin/catalog/product/_corrected.html"
     search_help_text = _("Words in id, title, brand, GTIN or MPN")
     readonly_fields = ["id", "feed", "archived_at", "created_at", "updated_at"]
     fieldsets = [
@@ -250,7 +251,9 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: ProductQuerySet, search_term: str
     ) -> tuple[ProductQuerySet, bool]:
-        return queryset.search(search_term, market=market_of(request).pk), False
+        found = queryset.search(search_term, market=market_of(request).pk)
+        request.corrected_words = found.corrected  # type: ignore[attr-defined]  # for the note above the list
+        return found, False
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         if db_field.name == "description":

@@ -1,6 +1,7 @@
 """Products."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
@@ -18,7 +19,7 @@ from catalog.models.feed import Feed
 from catalog.models.fields import ItemFields
 from catalog.models.market import DEFAULT_MARKET, Market
 from catalog.models.runs import WORDS_DUE
-from catalog.models.search import PUNCTUATION, AnyOf, NotIndexed, Word, beginning_with
+from catalog.models.search import PUNCTUATION, AnyOf, Beginning, NotIndexed, Word, beginning_with
 
 # Of titles and brands so much is in an index, whose entries are limited: an id of 500 characters has to fit beside it.
 KEY_CHARS = 120
@@ -34,6 +35,9 @@ def _searchable(field: str) -> Func:
 
 
 class ProductQuerySet(models.QuerySet["Product"]):
+    # What a search took misspelled words for.
+    corrected: Mapping[str, str] = MappingProxyType({})
+
     def active(self) -> "ProductQuerySet":
         """Products on sale or soon to be: for every list but the archive."""
         return self.filter(archived_at=None)
@@ -54,13 +58,23 @@ class ProductQuerySet(models.QuerySet["Product"]):
         """The market's products with every word, or a word that begins so, in their searchable text. For every search
         box.
 
-        Each word that no product of the market has is taken as its known word that is most like it.
+        Each word that no product of the market has is taken as its known word that is most like it: what is returned
+        has these in `corrected`.
         """
         terms = [word for word in words[:SEARCH_CHARS].replace("\x00", " ").split() if any(map(str.isalnum, word))]
         if not terms:
             return self.none() if words.strip() else self.in_market(market)
-        indexed, unindexed = _search_queries(terms, market)
-        return self.in_market(market).with_words(*indexed, unindexed=unindexed) if indexed else self.none()
+        known = Word.begun_by(market, terms, incomplete=WORDS_DUE)
+        meant = _meant_words(terms, known, market)
+        if not all(meant.values()):
+            return self.none()
+        corrected = {term: word for term, word in meant.items() if term != word}
+        if corrected:
+            known |= Word.begun_by(market, list(corrected.values()), incomplete=WORDS_DUE)
+        indexed, unindexed = _search_queries(set(meant.values()), known)
+        found = self.in_market(market).with_words(*indexed, unindexed=unindexed)
+        found.corrected = corrected
+        return found
 
     def some_ids(self, count: int) -> list[str]:
         """Those of so many of them, products of one market, whichever are found first.
@@ -97,29 +111,26 @@ class ProductManager(_OwnManager["Product"]):
         return super().get_queryset().alias(product_id=F("id"))  # type: ignore[return-value]  # it is one still
 
 
-def _search_queries(terms: list[str], market: int) -> tuple[list[SearchQuery], list[SearchQuery]]:
-    """What finds the terms, after correcting the misspelled ones: the queries for the index, and the other ones.
-
-    None at all when no product of the market has one of the terms, or a word like it.
-
-    The index makes a list of all products for each beginning of a word, which takes longer than anything else. So the
-    words themselves are asked for where they can be named. When one term has few products, the beginnings are looked
-    for in these few alone.
-    """
-    known = Word.begun_by(market, terms, incomplete=WORDS_DUE)
+def _meant_words(terms: list[str], known: dict[str, Beginning], market: int) -> dict[str, str]:
+    """Each term with itself, or with the known word that it is a misspelling of; with "" when no word is like it."""
     # One letter or digit is taken as it is: many words begin so, and none is like it.
-    meant = {
-        term
+    return {
+        term: term
         if len(term) < 2
         or term in known
         or Product.objects.in_market(market).with_words(beginning_with(term)).some_ids(1)
         else Word.nearest(market, term)
         for term in terms
     }
-    if not all(meant):
-        return [], []
-    if corrected := meant.difference(terms):
-        known |= Word.begun_by(market, list(corrected), incomplete=WORDS_DUE)
+
+
+def _search_queries(meant: set[str], known: dict[str, Beginning]) -> tuple[list[SearchQuery], list[SearchQuery]]:
+    """What finds products with these words: the queries for the index, and the other ones.
+
+    The index makes a list of all products for each beginning of a word, which takes longer than anything else. So the
+    words themselves are asked for where they can be named. When one term has few products, the beginnings are looked
+    for in these few alone.
+    """
     ordered = sorted(meant, key=lambda term: (known[term].products if term in known else MIN_INDEXED_PRODUCTS, term))
     queries: list[SearchQuery] = []
     for term in ordered:

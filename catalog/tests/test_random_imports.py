@@ -133,7 +133,7 @@ def inverted(changes: Any) -> dict[str, tuple[str, dict[str, Any], dict[str, Any
 
 
 def found_by(run: ImportRun, **filters: str) -> list[str]:
-    return [change.product_id for change in read_page(filtered_changes(run, **filters), "pk").rows]
+    return [change.product_id for change in read_page(filtered_changes(run, **filters)[0], "pk").rows]
 
 
 def either_way(ask: Callable[[], Any]) -> Any:

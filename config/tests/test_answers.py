@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import path
 
+from catalog.tests.pages import heading, staff, texts, tree
 from config import urls
 from config.middleware import DATA, PAGES
 
@@ -79,6 +80,53 @@ def test_a_program_is_told_in_json_and_a_browser_on_a_page(client: Client, addre
     assert (for_programs.status_code, page.status_code) == (status, status)
     assert for_programs.json().keys() == {"detail"}
     assert b"<h1>" in page.content
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "said"),
+    [
+        ("/admin/nowhere/", 404, "The address may be mistyped"),
+        ("/admin/catalog/importrun/999/live/", 404, "The address may be mistyped"),
+        ("/admin/accounts/user/", 403, "You may not do this."),
+    ],
+)
+def test_in_the_admin_an_error_has_its_navigation_and_the_way_back(
+    client: Client, address: str, status: int, said: str
+) -> None:
+    client.force_login(staff("bob"))
+    page = client.get(address, HTTP_REFERER="http://testserver/admin/catalog/product/?q=silk", **BROWSER)
+    assert page.status_code == status
+    assert heading(page).startswith(said)
+    links = tree(page).xpath("//main//a/@href|//div[@class='actions']//a/@href")
+    assert "http://testserver/admin/catalog/product/?q=silk" in links
+    assert "/admin/" in links
+    assert texts(page, "//*[@id='nav-sidebar-apps']//a")
+    elsewhere = client.get(address, HTTP_REFERER="https://evil.example/", **BROWSER)
+    assert "evil.example" not in elsewhere.content.decode()
+    assert client.get(address).json().keys() == {"detail"}
+
+
+def test_strangers_see_nothing_of_the_admin_in_an_error(client: Client) -> None:
+    page = client.get("/admin/catalog/importrun/999/live/", **BROWSER)
+    assert page.status_code == 302
+    page = client.get("/nowhere/", **BROWSER)
+    assert not tree(page).xpath("//*[@id='nav-sidebar-apps']")
+
+
+@pytest.mark.django_db
+def test_a_form_that_is_too_old_says_so_in_the_admin() -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(staff("alice"))
+    page = client.post("/admin/catalog/importrun/1/confirm/", **BROWSER)
+    assert page.status_code == 403
+    assert heading(page).startswith("This form is too old")
+
+
+def test_no_page_offers_a_site_that_is_only_the_admin_again(client: Client) -> None:
+    client.force_login(staff("alice"))
+    for address in ("/admin/", "/admin/password_change/"):
+        assert "View site" not in client.get(address).content.decode()
+    assert "Return to site" not in Client().get("/admin/login/").content.decode()
 
 
 def test_an_unknown_host_is_refused_in_the_same_shape(client: Client) -> None:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from collections.abc import Mapping
 
-from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
+from django.db.models import BooleanField, ExpressionWrapper, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.expressions import RawSQL
 
-from catalog.errors import NotPossible
 from catalog.imports.reports.pages import Rows, of_operation
 from catalog.models import Change, ImportRun, Mode, Product
 from catalog.models.changes import UNUSUAL
-from catalog.models.product import SEARCH_CHARS
+from catalog.models.product import SEARCH_CHARS, ProductQuerySet
 
 EXTRA_PREFIX = "extra."  # in the names of fields that are names in `extra`
-MAX_FOUND_PRODUCTS = 1000  # products that a text may find
+MAX_LISTED_CHANGES = 5000  # so many that a text finds are looked up by key; of more the first ones are soon met
 MAX_SEARCHED_CHANGES = 5000  # a plan of so few is searched itself, whatever else in the catalogue has the words
 
 
@@ -26,39 +25,46 @@ def changes_with(run: ImportRun, *, operation: str = "", outcome: str = "", prod
     return run.changes.filter(**chosen, **(of_operation(operation) if operation else {}))
 
 
-def filtered_changes(run: ImportRun, *, field: str = "", q: str = "", **chosen: str) -> Rows[Change]:
-    """As `changes_with`, also only those that concern one field, or products that a text finds.
+def filtered_changes(
+    run: ImportRun, *, field: str = "", q: str = "", **chosen: str
+) -> tuple[Rows[Change], Mapping[str, str]]:
+    """As `changes_with`, also only those that concern one field, or whose product a text finds.
 
-    Raises `NotPossible` when the text finds more than `MAX_FOUND_PRODUCTS`.
+    With them the words of the text that were corrected, each with what it was taken for.
     """
     rows = changes_with(run, **chosen)
-    if q:
-        rows = rows.filter(pk__in=_changes_of_products(run, q))
-        return [(_with_field(rows, field) if field else rows).order_by("id")]
-    return _changes_of_field(rows, run, field) if field else rows
-
-
-def _changes_of_products(run: ImportRun, text: str) -> list[int]:
-    """The run's changes of products whose id begins so; if there are none, of those in the catalogue with the words."""
-    text = text[:SEARCH_CHARS]
+    if not q:
+        return _changes_of_field(rows, run, field) if field else rows, {}
+    corrected: Mapping[str, str] = {}
+    text = q[:SEARCH_CHARS]
     begun = run.changes.filter(product_id__gte=text, product_id__lt=f"{text}\U0010ffff")
-    if found := _at_most([*begun.values_list("pk", flat=True).order_by()[: MAX_FOUND_PRODUCTS + 1]]):
-        return found
-    products = Product.objects.search(text, market=run.market_id)
-    changed_ids = run.changes.values_list("product_id", flat=True).order_by()
+    pks = [*begun.values_list("pk", flat=True).order_by()[: MAX_LISTED_CHANGES + 1]]
+    if len(pks) > MAX_LISTED_CHANGES:
+        rows = rows.filter(product_id__gte=text, product_id__lt=f"{text}\U0010ffff")
+    elif pks:
+        rows = rows.filter(pk__in=pks)
+    else:
+        products = Product.objects.search(text, market=run.market_id)
+        rows, corrected = _changes_of_products(rows, run, products), products.corrected
+    return _with_field(rows, field) if field else rows, corrected
+
+
+def _changes_of_products(rows: QuerySet[Change], run: ImportRun, products: ProductQuerySet) -> QuerySet[Change]:
+    """The rows whose product is one of these.
+
+    A few products lead to their changes. Of many, or in a small plan, each change's product is asked for the words:
+    then a page is soon full.
+    """
+    if products.query.is_empty():
+        return rows.none()
     size = sum((run.created, run.changed, run.archived, run.pinned, run.conflict, run.archive_conflict))
-    if size <= MAX_SEARCHED_CHANGES:
-        products = products.filter(id__in=changed_ids)
-    ids = _at_most(products.some_ids(MAX_FOUND_PRODUCTS + 1))
-    return [*run.changes.filter(product_id__in=ids).values_list("pk", flat=True).order_by()]
-
-
-def _at_most(found: list[Any]) -> list[Any]:
-    """The list, unless it is longer than `MAX_FOUND_PRODUCTS`."""
-    if len(found) > MAX_FOUND_PRODUCTS:
-        limit = f"{MAX_FOUND_PRODUCTS:,}"
-        raise NotPossible("too_many", f"More than {limit} products match. Type more of the id, or more words.")
-    return found
+    if size > MAX_SEARCHED_CHANGES:
+        ids = products.some_ids(MAX_LISTED_CHANGES + 1)
+        if len(ids) <= MAX_LISTED_CHANGES:
+            found = run.changes.filter(product_id__in=ids).values_list("pk", flat=True).order_by()
+            return rows.filter(pk__in=[*found])
+    own = products.order_by().filter(id=OuterRef("product_id")).values(is_found=Value(True))[:1]
+    return rows.filter(Subquery(own, output_field=BooleanField()))
 
 
 def sync_before(run: ImportRun) -> ImportRun | None:

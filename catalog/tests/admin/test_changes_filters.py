@@ -13,10 +13,10 @@ from django.test.utils import CaptureQueriesContext
 from catalog.imports.planning import changed_fields
 from catalog.imports.reports import pages
 from catalog.imports.reports.changes import numbers_by_field
-from catalog.models import Change, ChangedField, Feed, ImportRun
+from catalog.models import Change, ChangedField, Feed, ImportRun, Word
 from catalog.tests.admin.test_pages import walk
 from catalog.tests.factories import applied, discarded, edit, execute, item, items, planned
-from catalog.tests.pages import browser, changes, text_of, tree, url, with_class
+from catalog.tests.pages import PRODUCTS, browser, changes, texts, tree, url, with_class
 
 pytestmark = pytest.mark.django_db
 
@@ -90,12 +90,31 @@ def test_a_product_is_found_by_its_words(alice: Client, feed: Feed) -> None:
     assert [*changes(alice.get(url(run), {"q": "cape velv"}))] == ["9"]
 
 
-def test_a_text_that_finds_too_many_is_answered_with_a_sentence(
-    alice: Client, plan: ImportRun, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("listed", [0, 3, 1000])
+@pytest.mark.parametrize("searched", [0, 1000])
+@pytest.mark.parametrize("text", ["dress", "Silk", "00", "new-"])
+def test_walking_what_a_text_finds_meets_each_once_however_many_they_are(
+    alice: Client, plan: ImportRun, monkeypatch: pytest.MonkeyPatch, text: str, listed: int, searched: int
 ) -> None:
-    monkeypatch.setattr("catalog.imports.reports.changes.MAX_FOUND_PRODUCTS", 5)
-    page = alice.get(url(plan), {"q": "00"})
-    assert "More than 5 products match." in text_of(tree(page).xpath(f"//*[{with_class('empty')}]")[0])
+    monkeypatch.setattr("catalog.imports.reports.changes.MAX_LISTED_CHANGES", listed)
+    monkeypatch.setattr("catalog.imports.reports.changes.MAX_SEARCHED_CHANGES", searched)
+    begun = [change.product_id for change in plan.changes.order_by("id") if change.product_id.startswith(text)]
+    of_products = [id for id in plan.changes.order_by("id").values_list("product_id", flat=True) if id[0] == "0"]
+    assert walk(alice, plan, f"?tab=changes&q={text}", "Next") == (begun or of_products)
+    assert walk(alice, plan, f"?tab=changes&q={text}&before={2**62}", "Previous") == (begun or of_products)[::-1]
+    of_price = [*changes(alice.get(url(plan), {"q": text, "field": "title"}))]
+    assert of_price == [id for id in begun or of_products if id == "00140"]
+
+
+def test_a_search_says_what_it_corrected(alice: Client, feed: Feed) -> None:
+    applied(feed, item("9", title="Velvet cape"))
+    run = planned(feed, item("9", title="Velvet cape", price="1.00 AED"))
+    Word.renew()
+    note = f"//*[{with_class('corrected')}]"
+    for address in (url(run), PRODUCTS):
+        assert texts(alice.get(address, {"q": "velvt cape"}), note) == ["No product has “velvt”. These have “velvet”."]
+        assert texts(alice.get(address, {"q": "velvet"}), note) == []
+        assert texts(alice.get(address, {"q": "xyzzyq"}), note) == []
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import resolve, reverse
 
+from catalog.admin.differences import field_label
 from catalog.models import CatalogState, Feed, Product
 from catalog.tests.admin.test_hostile import PAYLOADS
 from catalog.tests.factories import add_product, applied, item, items, planned, search
@@ -379,3 +380,19 @@ def test_products_are_neither_added_nor_deleted_by_hand(mona: Client, admin_clie
     assert client.post(reverse("admin:catalog_product_delete", args=["1"]), {"post": "yes"}).status_code == 403
     client.post(PRODUCTS, {"action": "delete_selected", "_selected_action": "1", "post": "yes"})
     assert Product.objects.exists()
+
+
+def test_the_gap_in_the_pager_leads_nowhere_and_thousands_are_separated(
+    bob: Client, feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catalog.admin.products.ProductAdmin.list_per_page", 50)
+    Product.objects.bulk_create([Product(id=f"{n:04}", feed=feed) for n in range(1_001)])
+    page = bob.get(PRODUCTS)
+    assert "1,001 products" in text_of(tree(page))
+    links = texts(page, "//a[contains(@href, 'p=')][number(.) = number(.)]")
+    assert links == ["2", "3", "4", "20", "21"]
+    assert not tree(page).xpath("//a[normalize-space()='…']")
+
+
+def test_names_that_begin_with_a_small_letter_keep_it() -> None:
+    assert [field_label(name) for name in ("ios_url", "iphone_app_name")] == ["URL for iOS", "App name for iPhone"]
