@@ -17,6 +17,7 @@ from schedule.models import JobRun
 
 log = logging.getLogger(__name__)
 
+AS_MADE = {"args": "[]", "kwargs": "{}", "queue": None, "exchange": None, "routing_key": None}
 CLOCK_TOLERANCE = timedelta(minutes=1)  # by which the clocks of two machines may differ
 
 
@@ -24,11 +25,16 @@ CLOCK_TOLERANCE = timedelta(minutes=1)  # by which the clocks of two machines ma
 
 
 def missing_jobs() -> list[Job]:
-    """The required jobs that no row runs: deleted, with their crontab too, switched off, expired or put off."""
+    """The required jobs that no row runs: deleted, with their crontab too, switched off, expired or put off.
+
+    So is one with arguments, which it has none of, or with a queue of its own, which no worker listens to.
+    """
     now = timezone.now()
     is_running = (
         Q(enabled=True) & (Q(expires=None) | Q(expires__gt=now)) & (Q(start_time=None) | Q(start_time__lte=now))
     )
+    for field, usual in AS_MADE.items():
+        is_running &= Q(**{field: usual}) | Q(**{field: ""}) | Q(**{f"{field}__isnull": True})
     running = set(PeriodicTask.objects.filter(is_running).values_list("task", flat=True))
     return [job for job in required_jobs() if job.task not in running]
 
@@ -43,6 +49,8 @@ def restore_jobs() -> list[Job]:
         left = PeriodicTask.objects.filter(task=job.task).order_by("pk").first()
         row = left or PeriodicTask(task=job.task, name=_free_name(job), description=job.description, **_times(job))
         row.enabled, row.one_off, row.start_time, row.expires = True, False, None, None
+        for field, usual in AS_MADE.items():
+            setattr(row, field, usual)
         row.save()  # which has beat read the schedule again
     if missing:
         log.info("Restored the periodic tasks %s", ", ".join(job.task for job in missing))

@@ -20,7 +20,11 @@ def schedule_warnings() -> list[str]:
     """What is wrong now; empty while beat runs with every required task, and the last run of each ended well."""
     warnings = []
     if missing := [f"“{job.name}”" for job in missing_jobs()]:
-        text = ngettext("%s is switched off or gone.", "These are switched off or gone: %s.", len(missing))
+        text = ngettext(
+            "%s is switched off or gone, or no worker can run it as it is set.",
+            "These are switched off or gone, or no worker can run them as they are set: %s.",
+            len(missing),
+        )
         warnings.append(text % ", ".join(missing))
 
     silent_since = timezone.now() - BEAT_SILENT_AFTER

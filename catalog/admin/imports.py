@@ -186,8 +186,9 @@ class ImportRunAdmin(ModelAdmin):
         run = self._find_run(request, pk)
         try:
             opened(run).close()
-        except CatalogError as gone:
-            messages.warning(request, gone.message)
+        except (CatalogError, OSError) as error:
+            away = _("The storage of uploaded files does not answer. Try again in a moment.")
+            messages.warning(request, getattr(error, "message", away))
             return redirect("admin:catalog_importrun_change", run.pk)
         headers = {
             "Content-Disposition": content_disposition_header(True, run.file_name) or "attachment",

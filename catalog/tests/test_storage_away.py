@@ -21,7 +21,7 @@ from catalog.imports.work.files import Verified
 from catalog.imports.work.queue import fail
 from catalog.models import Feed, ImportRun, Status
 from catalog.tests.factories import feed_of, item, items, planned, received
-from catalog.tests.pages import browser
+from catalog.tests.pages import browser, messages, url
 
 pytestmark = pytest.mark.django_db
 MANY = feed_of(*items(80))
@@ -246,3 +246,11 @@ def test_who_looks_into_the_file_is_asked_to_try_again(feed: Feed, storage: Path
     with outage(storage):
         assert read_snippet(run, Place(3)).problem.endswith("Try again in a moment.")
     assert read_snippet(run, Place(3)).lines
+
+
+@pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES)
+def test_a_file_that_is_to_be_saved_meanwhile_is_said_to_be_away(feed: Feed, storage: Path, outage: Any) -> None:
+    run = received(feed, MANY)
+    with outage(storage):
+        answer = browser("bob").get(url(run, "file"), follow=True)
+    assert messages(answer) == ["The storage of uploaded files does not answer. Try again in a moment."]

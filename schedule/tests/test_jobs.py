@@ -44,6 +44,10 @@ SILENCED = {
     "switched off": {"enabled": False},
     "expired": {"expires": timezone.now() - timedelta(minutes=1)},
     "put off": {"start_time": timezone.now() + timedelta(days=9)},
+    "sent where nobody listens": {"queue": "nowhere"},
+    "sent by a key of its own": {"routing_key": "nowhere"},
+    "called with an argument": {"args": "[1]"},
+    "called with a named one": {"kwargs": '{"x": 1}'},
 }
 
 
@@ -56,6 +60,7 @@ def test_a_job_that_was_silenced_is_missing_until_migrate_restores_it(fields: di
     assert missing() == []
     restored = PeriodicTask.objects.get(task=SWEEP)
     assert (restored.pk, restored.description, restored.interval) == (job.pk, "Ours", job.interval)
+    assert (restored.queue, restored.args, restored.kwargs) == (None, "[]", "{}")
 
 
 def test_jobs_deleted_with_their_times_are_restored() -> None:
