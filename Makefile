@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-browser torture lint types check lock shell fuzz bench benchapi benchpages siege stop reset clean
+.PHONY: help setup run test test-browser torture lint types check lock shell fuzz bench benchapi benchpages siege backup restore stop reset clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -76,6 +76,12 @@ benchapi: setup  ## Measure the API's reading calls under load, beside the same 
 
 siege: setup  ## Ask for pages while slow clients, waiting uploads and huge bodies besiege a server (ARGS="http://… --person …")
 	$(RUN) -m bench.siege $(ARGS)
+
+backup: setup  ## Keep the database and the stored files (TO=a-new-folder)
+	$(RUN) manage.py backup $(or $(TO),backup-$(shell date +%Y-%m-%d-%H%M%S))
+
+restore: setup  ## Bring a backup back, while nothing else runs (FROM=folder; ARGS=--replace loses what is there)
+	$(RUN) manage.py restore $(or $(FROM),$(error FROM names the backup)) $(ARGS)
 
 stop: setup  ## Stop PostgreSQL and Valkey, which tests and single commands leave up
 	$(RUN) -m devservers stop
