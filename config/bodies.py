@@ -16,7 +16,7 @@ from catalog.errors import CatalogError, FeedRefused
 from catalog.imports.permissions import require
 from catalog.imports.quotas import TOO_LARGE
 from catalog.imports.receive import check_length
-from catalog.upload_handler import length_of
+from catalog.upload_handler import file_size, length_of
 from config.errors import refused
 
 # The API's call checks the length itself, when it knows the account.
@@ -50,7 +50,7 @@ class LimitBodies:
         size = length_of(request.META)
         if page == UPLOAD_BY_FORM:
             require(request.user, "catalog.add_importrun")
-            check_length(size, by=request.user)
+            check_length(file_size(size), by=request.user)
         elif page != UPLOAD_BY_API and size > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
             raise FeedRefused(TOO_LARGE, f"The body may have at most {limit:,} bytes.")

@@ -32,7 +32,7 @@ from catalog.imports.quotas import TOO_LARGE
 from catalog.imports.receive import check_length, receive, too_large
 from catalog.imports.refused import record_unread
 from catalog.models import Feed, ImportRun, Mode, Status, UploadKey
-from catalog.upload_handler import NamelessFileUploadHandler, length_of
+from catalog.upload_handler import NamelessFileUploadHandler, file_size, length_of
 
 LONGEST_WAIT_SECONDS = 30
 # Each holds a thread of the web server, of which the Dockerfile says how many there are.
@@ -137,7 +137,7 @@ class UploadView(APIView):
         user: Any = request.user
         key = request.headers.get("Idempotency-Key", "")
         if not (KEY.fullmatch(key) and UploadKey.objects.filter(user=user, key=key).exists()):
-            check_length(length_of(request.META), by=user)
+            check_length(file_size(length_of(request.META)), by=user)
 
     @documented(
         "imports",

@@ -30,7 +30,6 @@ from catalog.imports.sql import execute
 from catalog.imports.work.queue import Task, enqueue
 from catalog.models import Feed, ImportRun, Mode, Status
 from catalog.models.runs import OPEN
-from catalog.upload_handler import file_size
 from events.log import log_event
 
 log = logging.getLogger(__name__)
@@ -68,9 +67,8 @@ def receive(
         raise
 
 
-def check_length(body_size: int, *, by: Any) -> None:
-    """Refuse an upload by the length of its body, before any of it is read. Raises as `receive` does."""
-    size = file_size(body_size)
+def check_length(size: int, *, by: Any) -> None:
+    """Refuse an upload of at least so many bytes, before any of them is read. Raises as `receive` does."""
     try:
         if size > settings.FEED_MAX_BYTES:
             raise too_large()
