@@ -10,8 +10,10 @@ from allauth.account.forms import default_token_generator
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from django.conf import settings
 from django.db import transaction
+from structlog.contextvars import bound_contextvars
 
 from accounts.models import MailRequest, User
+from events.log import REQUEST_ID, current_request_id
 from notifications.outbox import about_key, enqueue_delivery, register_writer, tell
 from notifications.rendering import HIDDEN
 from notifications.subscriptions import register_necessary
@@ -69,7 +71,7 @@ def request_mail(name: str, address: str) -> None:
     What this does, and how long it takes, is the same when there is no such person: the worker that sends mails finds
     out. The request is a row, so it is not lost with the broker.
     """
-    MailRequest.objects.create(name=name, address=address)
+    MailRequest.objects.create(name=name, address=address, request_id=current_request_id())
     transaction.on_commit(enqueue_delivery)
 
 
@@ -82,7 +84,8 @@ def write_requested() -> None:
                 continue  # another worker has it
             person = User.objects.filter(email=request.address, is_active=True).first()
             if person and MAILS[request.name].secret(person) is not None:
-                write_mail(request.name, person)
+                with bound_contextvars(**{REQUEST_ID: request.request_id}):
+                    write_mail(request.name, person)
             request.delete()
 
 

@@ -127,6 +127,8 @@ class KnownAddress(models.Model):
     used_at = models.DateTimeField()
 
     class Meta:
+        verbose_name = _("known address")
+        verbose_name_plural = _("known addresses")
         default_permissions = ()
         constraints = [models.UniqueConstraint(fields=["user", "digest"], name="known_address_once")]
 
@@ -156,6 +158,7 @@ class MailRequest(models.Model):
 
     name = models.TextField()
     address = models.TextField()
+    request_id = models.TextField(default="", db_default="")
 
     class Meta:
         default_permissions = ()

@@ -227,10 +227,10 @@ def _mark_failed(message: Message, reason: str) -> None:
 
 
 def log_mail(message: Message, status: Status) -> None:
-    """What became of the message. The request in which the sender was enqueued is none of its business."""
+    """What became of the message, with the request that it comes from: a sender sends those of many."""
     level = logging.INFO if status in (Status.SENT, Status.WITHDRAWN) else logging.WARNING
     facts = {"message_id": str(message.pk), "name": message.name, "about": message.about, "attempt": message.attempts}
-    log_event("mail", by=message.recipient, level=level, status=status.value, request_id="", **facts)
+    log_event("mail", by=message.recipient, level=level, status=status.value, request_id=message.request_id, **facts)
 
 
 def pause_after(attempts: int, at_least: timedelta = timedelta()) -> timedelta:

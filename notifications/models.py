@@ -50,6 +50,7 @@ class Message(models.Model):
     text = models.TextField(_("text"))
     html = models.TextField(_("HTML"))
     attachments = models.JSONField(default=list, help_text=_("Each with its name, type and text."))
+    request_id = models.TextField(blank=True, default="", db_default="", editable=False)  # that it comes from
 
     status = models.TextField(_("status"), choices=Status, default=Status.WAITING)
     attempts = models.PositiveIntegerField(_("attempts"), default=0)

@@ -16,6 +16,7 @@ from django.db import models, transaction
 from django.db.models.functions import Now
 from kombu.exceptions import OperationalError as BrokerError
 
+from events.log import current_request_id
 from notifications.models import Message, MessageQuerySet, Outage, Status
 from notifications.rendering import Rendered, clean_text, render_mail
 from schedule.queue import enqueue_now
@@ -54,6 +55,7 @@ def tell(
                 recipient_id=person.pk,
                 address=person.email,
                 attachments=files,
+                request_id=current_request_id(),
                 **_rendered_fields(name, {**context, "person": person}),
             )
             for person in people

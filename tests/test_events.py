@@ -9,6 +9,7 @@ import pytest
 from django.core.files.base import ContentFile
 from structlog.contextvars import bound_contextvars
 
+from accounts.mails import request_mail
 from accounts.models import User
 from accounts.tests.conftest import make_person, post
 from catalog.errors import FeedRefused
@@ -23,6 +24,7 @@ from catalog.tests.factories import applied, discarded, feed_of, item, planned, 
 from devservers import BASE_DIR
 from events.log import EVENTS
 from notifications.delivery import deliver
+from notifications.outbox import write_waiting
 from tests.test_docs import sources
 
 IN_ANY = {"request_id", "address", "account", "run_id"}
@@ -125,3 +127,17 @@ def test_an_import_has_the_id_of_the_last_request_for_it(lines: Any) -> None:
         ("confirm", "of-the-confirm", run.pk),
         ("apply", "of-the-confirm", run.pk),
     ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_mail_has_the_id_of_the_request_that_it_comes_from(lines: Any) -> None:
+    feed, root = Feed.objects.create(name="Ounass", slug="ounass"), make_person("root", is_superuser=True)
+    with bound_contextvars(request_id="of-the-upload"):
+        fail(received(feed, feed_of(item("1")), by=root), "memory", "Too little.")
+    with bound_contextvars(request_id="of-the-reset"):
+        request_mail("password_reset", root.email)
+    with bound_contextvars(request_id="of-whoever-enqueued-the-sender"):
+        write_waiting()
+        deliver()
+    mails = {fields["name"]: fields.get("request_id") for name, fields in lines() if name == "mail"}
+    assert mails == {"import_failed": "of-the-upload", "password_reset": "of-the-reset"}
