@@ -2,7 +2,6 @@
 
 from typing import Any, cast
 
-from allauth.account.models import EmailAddress
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -20,6 +19,7 @@ from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
+from accounts.addresses import trust_address
 from accounts.delegation import grantable_groups, may_change
 from accounts.forms import NewUserForm, RolesField
 from accounts.models import LoginSession, RoleGroup, User
@@ -113,8 +113,8 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     def save_model(self, request: HttpRequest, obj: User, form: "ModelForm[Any]", change: bool) -> None:
         super().save_model(request, obj, form, change)
         if "email" in form.changed_data:
-            # An address confirmed through the API opens the account too, so the replaced one must go.
-            EmailAddress.objects.filter(user=obj).exclude(email=obj.email).delete()
+            # An address that was confirmed before opens the account, too, so the replaced one must go.
+            trust_address(obj)
 
 
 @admin.register(LoginSession)

@@ -28,7 +28,8 @@ class AccountsConfig(AppConfig):
     )
 
     def ready(self) -> None:
-        import accounts.api.schema  # noqa: F401
+        import accounts.api.schema
+        import accounts.signals  # noqa: F401
         from accounts.checks import roles_name_real_permissions
         from accounts.mails import register_mails
         from accounts.roles import sync_role_groups

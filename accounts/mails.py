@@ -1,31 +1,45 @@
-"""Mails about one's own account. Each says what call to make; its secret is made when it is sent, and is in no row."""
+"""Mails about one's own account. Each leads to a page; its secret is made when it is sent, and is in no row.
+
+People who have never used a browser here read the call to make, too.
+"""
 
 import json
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 from allauth.account.forms import default_token_generator
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from django.conf import settings
 from django.db import transaction
+from django.urls import reverse
 from structlog.contextvars import bound_contextvars
 
 from accounts.models import MailRequest, User
 from events.log import REQUEST_ID, current_request_id
-from notifications.outbox import about_key, enqueue_delivery, register_writer, tell
-from notifications.rendering import HIDDEN
-from notifications.subscriptions import register_necessary
+from notifications.models import Message
+from notifications.outbox import about_key, enqueue_delivery, register_writer, tell, write_letter
+from notifications.rendering import HIDDEN, public_url
+from notifications.subscriptions import register_letter, register_necessary
+
+CONFIRM_NEW_ADDRESS = "confirm_new_address"
 
 
 @dataclass(frozen=True)
 class AccountMail:
-    """The call that a mail says to make, and what makes its secret: None for a person who does not need the mail."""
+    """The page and the call that a mail leads to, and what makes its secret: None for somebody who does not need it."""
 
+    page: str
+    query: Callable[[User], dict[str, str]]
     path: str
     body: Callable[[User], dict[str, str]]
     secret: Callable[[User], str | None] = lambda _person: ""
+
+
+def reset_query(person: User) -> dict[str, str]:
+    return {"uid": str(person.pk), "key": HIDDEN}
 
 
 def reset_body(person: User) -> dict[str, str]:
@@ -37,24 +51,41 @@ def reset_token(person: User) -> str | None:
     return str(default_token_generator.make_token(person)) if person.has_usable_password() else None
 
 
-def confirmation_body(_person: User) -> dict[str, str]:
+def key_alone(_person: User) -> dict[str, str]:
     return {"key": HIDDEN}
 
 
 def confirmation_key(person: User) -> str | None:
-    unconfirmed = EmailAddress.objects.filter(user=person, email=person.email, verified=False).first()
+    return key_of(EmailAddress.objects.filter(user=person, email=person.email, verified=False).first())
+
+
+def new_address_key(message: Message) -> str | None:
+    """None when the person wants another address by now, or has given up."""
+    return key_of(EmailAddress.objects.filter(user=message.recipient_id, email=message.address, verified=False).first())
+
+
+def key_of(unconfirmed: EmailAddress | None) -> str | None:
     return str(EmailConfirmationHMAC.create(unconfirmed).key) if unconfirmed else None
+
+
+def no_query(_person: User) -> dict[str, str]:
+    return {}
 
 
 def address_body(person: User) -> dict[str, str]:
     return {"email": person.email}
 
 
+RESET_PAGE = "account_reset_password"
 MAILS = {
-    "password_reset": AccountMail("/password/reset/confirm/", reset_body, reset_token),
-    "confirm_address": AccountMail("/signup/verify-email/", confirmation_body, confirmation_key),
-    "already_known": AccountMail("/password/reset/", address_body),
-    "password_changed": AccountMail("/password/reset/", address_body),
+    "password_reset": AccountMail(
+        "account_open_reset_link", reset_query, "/password/reset/confirm/", reset_body, reset_token
+    ),
+    "confirm_address": AccountMail(
+        "account_confirm_email", key_alone, "/signup/verify-email/", key_alone, confirmation_key
+    ),
+    "already_known": AccountMail(RESET_PAGE, no_query, "/password/reset/", address_body),
+    "password_changed": AccountMail(RESET_PAGE, no_query, "/password/reset/", address_body),
 }
 
 
@@ -63,6 +94,8 @@ def register_mails() -> None:
     register_writer(write_requested)
     for name, mail in MAILS.items():
         register_necessary(name, mail.secret)
+    register_letter(CONFIRM_NEW_ADDRESS, new_address_key)
+    register_letter("address_changed")
 
 
 def request_mail(name: str, address: str) -> None:
@@ -83,16 +116,39 @@ def write_requested() -> None:
             if request is None:
                 continue  # another worker has it
             person = User.objects.filter(email=request.address, is_active=True).first()
-            if person and MAILS[request.name].secret(person) is not None:
-                with bound_contextvars(**{REQUEST_ID: request.request_id}):
+            with bound_contextvars(**{REQUEST_ID: request.request_id}):
+                if request.name == CONFIRM_NEW_ADDRESS:
+                    _ask_new_address(request.address, person)
+                elif person and MAILS[request.name].secret(person) is not None:
                     write_mail(request.name, person)
             request.delete()
 
 
-def write_mail(name: str, person: User) -> None:
+def _ask_new_address(address: str, owner: User | None) -> None:
+    """Ask whoever reads the address whether it is theirs. Only somebody who has it already is told so."""
+    if owner:
+        write_mail("already_known", owner)
+        return
+    for waiting in EmailAddress.objects.filter(email=address, verified=False).select_related("user"):
+        link = public_url(reverse("account_confirm_email", query=key_alone(waiting.user)))
+        context = {"site": site(), "link": link}
+        write_letter(CONFIRM_NEW_ADDRESS, f"{about_key(waiting.user)}#{uuid4()}", address, context, waiting.user)
+
+
+def write_mail(name: str, person: User, **context: Any) -> None:
     """Write the mail to the person, in the caller's transaction."""
-    site, mail = settings.SITE_URL.rstrip("/"), MAILS[name]
+    mail = MAILS[name]
     body = shlex.quote(json.dumps(mail.body(person)))
-    call = f"curl {site}{mail.path} \\\n    -H 'Content-Type: application/json' \\\n    -d {body}"
+    call = f"curl {site()}{mail.path} \\\n    -H 'Content-Type: application/json' \\\n    -d {body}"
+    link = public_url(reverse(mail.page, query=mail.query(person)))
     # A stranger may have given the address, so the username is all that a stranger contributes to the text.
-    tell([person], name, f"{about_key(person)}#{uuid4()}", {"site": site, "call": call})
+    facts = {"site": site(), "link": link, "call": "" if person.uses_browser or person.is_staff else call, **context}
+    tell([person], name, f"{about_key(person)}#{uuid4()}", facts)
+
+
+def write_letter_to_old_address(person: User, old: str) -> None:
+    write_letter("address_changed", f"{about_key(person)}#{uuid4()}", old, {"site": site()}, person)
+
+
+def site() -> str:
+    return str(settings.SITE_URL).rstrip("/")

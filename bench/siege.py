@@ -61,12 +61,12 @@ class Site:
 
     def log_in(self, person: str, password: str) -> tuple[str, str]:
         """The cookies of the admin, and a token of the API."""
-        _status, page, headers = self.ask("GET", "/admin/login/")
+        _status, page, headers = self.ask("GET", "/accounts/login/")
         token = re.findall(r'csrfmiddlewaretoken" value="([^"]+)', page)[0]
         form = urlencode({"csrfmiddlewaretoken": token, "username": person, "password": password})
         _status, _page, answered = self.ask(
             "POST",
-            "/admin/login/",
+            "/accounts/login/",
             form,
             Cookie=str(headers["Set-Cookie"]).partition(";")[0],
             Referer=f"https://{self.headers['Host']}/",
@@ -162,7 +162,7 @@ def main() -> None:
     cookie, token = site.log_in(options.person, options.password)
     told("before", page_times(site, cookie, time.monotonic() + 5))
     end = time.monotonic() + SECONDS
-    huge = ("/admin/catalog/product/import/", "/upload-products/", "/admin/login/", "/signup/")
+    huge = ("/admin/catalog/product/import/", "/upload-products/", "/accounts/login/", "/signup/")
     threads = [threading.Thread(target=send_slowly, args=(site, number, token, end)) for number in range(SLOW)]
     threads += [threading.Thread(target=upload_and_wait, args=(site, token)) for _ in range(WAITING)]
     threads += [threading.Thread(target=send_huge_body, args=(site, huge[n % len(huge)])) for n in range(HUGE)]

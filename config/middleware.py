@@ -10,9 +10,12 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse
 from django.template.loader import render_to_string
+from redis.exceptions import RedisError
 
+from accounts.limits import NotCounted, TooManyTries
 from catalog.connections import is_lost
 from catalog.upload_handler import length_of
+from config.errors import page_or_json
 from events.log import HEADER, current_request_id
 
 log = logging.getLogger(__name__)
@@ -170,6 +173,25 @@ class DatabaseAway:
         log.error("The database does not answer", exc_info=error)
         page = render_to_string("503.html", {"request_id": current_request_id()})
         return HttpResponse(page, status=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
+class RefusedTries:
+    """Answer in words where a page's tries are over, or cannot be counted because the cache does not answer."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self._get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if isinstance(error, RedisError):
+            error = NotCounted()
+        if not isinstance(error, TooManyTries | NotCounted):
+            return None
+        answer = page_or_json(request, error.status_code, str(error.detail))
+        answer.headers["Retry-After"] = str(error.wait)
+        return answer
 
 
 def limit_waiting() -> None:

@@ -5,7 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from accounts.views import admin_login
+from accounts.pages import admin_login
 from config.health import health_check, ready
 from notifications.views import my_mail
 
@@ -13,7 +13,12 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/my-mail/", admin.site.admin_view(my_mail), name="my-mail"),
     path("admin/login/", admin_login),
+    path(
+        "admin/password_change/",
+        admin.site.admin_view(RedirectView.as_view(pattern_name="account_change_password")),
+    ),
     path("admin/", admin.site.urls),
+    path("accounts/", include("accounts.urls")),
     path("mail/", include("notifications.urls")),
     path("health-check/", health_check, name="health-check"),
     path("health-check/ready/", ready, name="ready"),

@@ -22,7 +22,7 @@ from events.log import log_event
 from notifications.models import Message, Outage, Status
 from notifications.refusals import Meaning, Refusal, message_refusal, server_refusal
 from notifications.rendering import HIDDEN
-from notifications.subscriptions import NECESSARY, has_declined, secret_of, stop_headers
+from notifications.subscriptions import LETTERS, can_be_stopped, has_declined, secret_of, stop_headers
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ PAUSES = [timedelta(minutes=minutes) for minutes in (1, 5, 15, 30, 60, 120, 240,
 GREYLISTED_FOR = timedelta(minutes=5)  # a server that greylists refuses whatever comes again earlier
 # A message overdue for this long is old news: it comes from a restored backup, or from before mail stood still.
 PARKED_AFTER = timedelta(days=2)
+NOT_NEEDED = "The message is no longer needed."
 PARKED_REASON = (
     "Not sent, because it was more than two days late: a backup was restored, or mail stood still. "
     "Send it again if it still matters."
@@ -152,6 +153,8 @@ def send_message(message: Message, server: MailConnection) -> bool:
 
 def reason_to_withdraw(message: Message) -> str:
     """Why the message is not wanted any more; `""` while it is. Asked right before it is sent."""
+    if message.name in LETTERS:
+        return NOT_NEEDED if LETTERS[message.name](message) is None else ""
     if message.recipient is None:
         return "The recipient's account was removed."
     if not message.recipient.is_active:
@@ -159,14 +162,16 @@ def reason_to_withdraw(message: Message) -> str:
     if has_declined(message.recipient, message.name):
         return "The recipient no longer wants messages of this kind."
     if secret_of(message.recipient, message.name) is None:
-        return "The message is no longer needed."
+        return NOT_NEEDED
     return ""
 
 
 def mail_of(message: Message) -> EmailMultiAlternatives:
-    """The mail, the same at every attempt but for its secret, to the recipient's present address."""
+    """The mail, always the same but for its secret: to the recipient's present address, a letter to its own."""
     secret = ""
-    if message.recipient is not None:
+    if message.name in LETTERS:
+        secret = LETTERS[message.name](message) or ""
+    elif message.recipient is not None:
         message.address = message.recipient.email
         secret = secret_of(message.recipient, message.name) or ""
     domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]
@@ -179,7 +184,7 @@ def mail_of(message: Message) -> EmailMultiAlternatives:
             "X-Idempotency-Key": str(message.pk),
             "Date": format_datetime(message.told_at),
             "Auto-Submitted": "auto-generated",
-            **(stop_headers(secret) if message.name not in NECESSARY else {}),
+            **(stop_headers(secret) if can_be_stopped(message.name) else {}),
         },
     )
     mail.attach_alternative(message.html.replace(HIDDEN, secret), "text/html")

@@ -65,6 +65,22 @@ def tell(
     transaction.on_commit(enqueue_delivery)
 
 
+def write_letter(
+    name: str, about: models.Model | str, address: str, context: Mapping[str, Any], person: AbstractUser | None = None
+) -> None:
+    """Write the message `name` to an address, as `tell` does to people. `person` is whose account it is about."""
+    fields = _rendered_fields(name, {**context, "person": person})
+    Message.objects.create(
+        name=name,
+        about=about_key(about),
+        recipient_id=person.pk if person else None,
+        address=address,
+        request_id=current_request_id(),
+        **fields,
+    )
+    transaction.on_commit(enqueue_delivery)
+
+
 def _rendered_fields(name: str, context: Mapping[str, Any]) -> dict[str, Any]:
     try:
         with transaction.atomic():  # a query that fails ends this, and not the caller's transaction

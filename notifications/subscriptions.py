@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from notifications.models import Digest, Preference
+from notifications.models import Digest, Message, Preference
 from notifications.rendering import public_url
 
 # --- what there is to choose from -----------------------------------------------------------------
@@ -60,6 +60,20 @@ NECESSARY: dict[str, Callable[[Any], str | None]] = {}
 def register_necessary(name: str, make_secret: Callable[[Any], str | None] = lambda _person: "") -> None:
     """Let this message be sent to people about their own account. Call it when the app is ready."""
     NECESSARY[name] = make_secret
+
+
+# Messages to an address, whoever has it now: an old address, a new one, or somebody who has no account yet. Each with
+# what makes its secret, when it is sent; None says that the message is no longer needed.
+LETTERS: dict[str, Callable[[Message], str | None]] = {}
+
+
+def register_letter(name: str, make_secret: Callable[[Message], str | None] = lambda _message: "") -> None:
+    """Let this message be sent to an address. Call it when the app is ready."""
+    LETTERS[name] = make_secret
+
+
+def can_be_stopped(name: str) -> bool:
+    return name not in NECESSARY and name not in LETTERS
 
 
 def secret_of(person: AbstractUser, name: str) -> str | None:

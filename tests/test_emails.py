@@ -9,7 +9,7 @@ from catalog.tests.factories import applied, item
 from catalog.tests.pages import browser, staff, texts, tree, url
 from devservers import BASE_DIR
 from notifications.outbox import tell
-from notifications.subscriptions import FAILURE_DIGEST, KINDS, NECESSARY
+from notifications.subscriptions import FAILURE_DIGEST, KINDS, LETTERS, NECESSARY, can_be_stopped
 
 EMAILS = BASE_DIR / "templates" / "emails"
 FOLDERS = sorted(path for path in EMAILS.iterdir() if path.is_dir())
@@ -20,15 +20,15 @@ def named(folder: Path) -> str:
 
 
 def test_every_email_can_be_chosen_or_is_about_one_s_own_account() -> None:
-    assert sorted(folder.name for folder in FOLDERS) == sorted([*KINDS, FAILURE_DIGEST, *NECESSARY])
+    assert sorted(folder.name for folder in FOLDERS) == sorted([*KINDS, FAILURE_DIGEST, *NECESSARY, *LETTERS])
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=named)
 def test_every_email_has_its_three_parts_and_a_way_to_stop_it(folder: Path) -> None:
     assert (folder / "subject.txt").exists()
-    can_be_stopped = folder.name not in NECESSARY
-    assert ("{% stop_link %}" in (folder / "body.txt").read_text()) == can_be_stopped
-    assert ("{% block stop %}{% endblock %}" not in (folder / "body.html").read_text()) == can_be_stopped
+    has_link = can_be_stopped(folder.name)
+    assert ("{% stop_link %}" in (folder / "body.txt").read_text()) == has_link
+    assert ("{% block stop %}{% endblock %}" not in (folder / "body.html").read_text()) == has_link
 
 
 @pytest.mark.parametrize("page", sorted(EMAILS.rglob("*.html")), ids=named)

@@ -31,7 +31,10 @@ ROLES = ("anonymous", "API user", "another", "viewer", "importer", "approver", "
 PAGE = BASE_DIR / "docs" / "permissions.md"
 ROW = re.compile(r"^\| (GET|POST|PATCH|action) \| `([^`]+)` \| (.+) \|$", re.MULTILINE)
 # They say where else to go, or that there is nothing, and nothing more.
-UNNAMED = {"", "admin/login/", "admin/(?P<url>.*)$"}
+LOGIN_PAGES = (reverse("admin:login"), reverse("account_login"))
+UNNAMED = {"", "admin/login/", "admin/password_change/", "admin/(?P<url>.*)$"}
+# Pages of the browser; all others are calls of programs.
+PAGES = re.compile("admin:|my-mail|account_|usersessions_")
 # Samples that would bring another user or feed of the same name.
 MADE_HERE = ("accounts.LoginSession", "catalog.ImportRun")
 
@@ -108,7 +111,7 @@ class House:
         name = role.replace(" ", "")
         staff = role not in ("API user", "another")
         superuser = role == "superuser"
-        user = User.objects.create_user(name, f"{name}@example.com", is_staff=staff, is_superuser=superuser)
+        user = User.objects.create_user(name, f"{name}@example.com", "x", is_staff=staff, is_superuser=superuser)
         user.groups.set(Group.objects.filter(name=role))
         return user
 
@@ -138,6 +141,8 @@ class House:
             "issue": self.issue,
             "example": 0,
             "token": "x",
+            "uidb36": "0",
+            "key": "set-password",
             "app_label": "catalog",
             "content_type_id": ContentType.objects.get_for_model(ImportRun).pk,
         }
@@ -182,12 +187,12 @@ def outcome(house: House, method: str, name: str, role: str) -> str:
         try:
             if method == "action":
                 return _offered(name, person)
-            in_admin = name.startswith("admin:") or name == "my-mail"
-            client = house.browser(role) if in_admin else house.program(role)
+            is_page = PAGES.match(name)
+            client = house.browser(role) if is_page else house.program(role)
             send = getattr(client, method.lower())
             address = house.address(name)
             answer = (
-                send(address) if in_admin or method == "GET" else send(address, house.body(name), format=_format(name))
+                send(address) if is_page or method == "GET" else send(address, house.body(name), format=_format(name))
             )
         finally:
             transaction.set_rollback(True)
@@ -209,7 +214,9 @@ def _format(name: str) -> str:
 
 def _said(answer: Any) -> str:
     assert answer.status_code < 500 or answer.status_code == 503, answer.content  # there is no worker here
-    to_log_in = answer.status_code == 302 and answer["Location"].startswith(reverse("admin:login"))
+    to_log_in = (
+        answer.status_code == 302 and answer["Location"].startswith(LOGIN_PAGES) and "next=" in answer["Location"]
+    )
     if to_log_in or answer.status_code in (401, 403):
         return "no"
     return "404" if answer.status_code == 404 else "yes"

@@ -15,7 +15,7 @@ from config.middleware import in_utf8, limit_waiting
 
 
 @pytest.mark.parametrize(
-    "address", ["/admin/login/?next=%00", "/admin/catalog/product/?availability__exact=%00", "/%00"]
+    "address", ["/accounts/login/?next=%00", "/admin/catalog/product/?availability__exact=%00", "/%00"]
 )
 def test_a_nul_in_the_address_is_refused_in_words(client: Client, address: str) -> None:
     answer = client.get(address)

@@ -4,41 +4,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
 from typing import Any, ClassVar
-from uuid import uuid4
 
 from allauth.account.forms import default_token_generator
-from allauth.account.models import EmailAddress, EmailConfirmationHMAC
+from allauth.account.models import EmailConfirmationHMAC
 from dj_rest_auth.serializers import PasswordChangeSerializer as StockPasswordChangeSerializer
-from django.conf import settings
 from django.contrib.auth import authenticate
 from django.contrib.auth.forms import SetPasswordForm
-from django.contrib.auth.hashers import make_password
-from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db import IntegrityError, models, transaction
+from django.db import models
 from rest_framework import serializers
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
 
+from accounts.addresses import is_unconfirmed
 from accounts.backends import log_refusal
-from accounts.limits import OLD_PASSWORD, address_of, give_back
-from accounts.mails import request_mail, write_mail
-from accounts.models import KnownAddress, User
+from accounts.limits import OLD_PASSWORD, give_back
+from accounts.models import User
+from accounts.passwords import reset_password, save_password
 from accounts.sessions import SessionRefreshToken
-from events.log import log_event
+from accounts.signup import TakenMeanwhile, check_signup, must_confirm, refuse_taken_name, sign_up
 
 PASSWORD_CHARS = 128
 HIDDEN = {"input_type": "password"}
 NOT_LOGGED_IN = (
     "The username, e-mail address or password is wrong, or this account is not confirmed or no longer active."
 )
+INVALID_KEY = "The key is not valid, or no longer. Ask for a new e-mail."
 INVALID_RESET = "This e-mail is not valid, or no longer. Ask for a new one."
-TAKEN_MEANWHILE = "Somebody else has just taken this username or e-mail address. Choose another one."
-
-
-def must_confirm() -> bool:
-    """Whether people must confirm their address before they log in."""
-    return bool(settings.ACCOUNT_EMAIL_VERIFICATION == "mandatory")
 
 
 class Text(serializers.CharField):
@@ -91,7 +83,7 @@ class PersonSerializer(ModelSerializer):
     def update(self, instance: User, validated_data: dict[str, Any]) -> User:
         for name, value in validated_data.items():
             setattr(instance, name, value)
-        with refuse_taken_name():
+        with say_taken(), refuse_taken_name():
             instance.save(update_fields=[*validated_data])
         return instance
 
@@ -125,52 +117,12 @@ class SignupSerializer(ModelSerializer):
         return User.objects.normalize_email(address)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        person = User(**{name: value for name, value in attrs.items() if name != "password"})
-        try:
-            validate_password(attrs["password"], person)
-        except DjangoValidationError as error:
-            raise serializers.ValidationError({"password": error.messages}) from error
-        try:
-            person.validate_constraints()
-        except DjangoValidationError as error:
-            untold: set[str] = set()
-            if must_confirm():  # and nobody may learn that an address is known
-                untold = {"email_taken", *(["username_taken"] if "@" in attrs["username"] else [])}
-            problems = {
-                name: left
-                for name, found in error.error_dict.items()
-                if (left := [problem for problem in found if problem.code not in untold])
-            }
-            if problems:
-                raise DjangoValidationError(problems) from error
+        check_signup(**attrs)
         return attrs
 
-    @transaction.atomic  # there is no account without its mail
     def create(self, validated_data: dict[str, Any]) -> User:
-        address = validated_data["email"]
-        if must_confirm() and User.objects.filter(email=address).exists():
-            # Take the name, and the time, that a new account would: otherwise a second try with the name would show
-            # that the address is known. The account that holds the name has no address that exists, and never opens. A
-            # name that is the known address needs no account, because it is never said to be taken.
-            username, password = validated_data["username"], validated_data.pop("password")
-            if "@" in username:
-                make_password(password)
-            else:
-                create_account(username=username, email=f"{uuid4()}@known.invalid", password=password, is_active=False)
-            request_mail("already_known", address)
-            return User(**validated_data)
-        person = create_account(**validated_data)
-        log_event("signup", by=person)
-        if settings.ACCOUNT_EMAIL_VERIFICATION != "none":
-            request_mail("confirm_address", address)
-        return person
-
-
-def create_account(**given: Any) -> User:
-    with refuse_taken_name():
-        person = User.objects.create_user(**given)
-        EmailAddress.objects.create(user=person, email=person.email, primary=True)
-    return person
+        with say_taken():
+            return sign_up(**validated_data)
 
 
 class LoginSerializer(serializers.Serializer[Any]):
@@ -187,9 +139,7 @@ class LoginSerializer(serializers.Serializer[Any]):
         user = authenticate(self.context["request"], username=name, password=attrs["password"])
         if user is None:
             raise AuthenticationFailed(NOT_LOGGED_IN)
-        # Only an address that was given at sign-up has such a row; one that staff entered needs no confirmation.
-        unconfirmed = EmailAddress.objects.filter(user=user, email=user.email, verified=False)
-        if must_confirm() and unconfirmed.exists():
+        if must_confirm() and is_unconfirmed(user):
             log_refusal("unconfirmed", user)
             raise AuthenticationFailed(NOT_LOGGED_IN)
         return {"user": user}
@@ -225,7 +175,7 @@ class ConfirmationSerializer(serializers.Serializer[Any]):
     def validate_key(self, key: str) -> EmailConfirmationHMAC:
         confirmation = EmailConfirmationHMAC.from_key(key)
         if confirmation is None:
-            raise serializers.ValidationError("The key is not valid, or no longer. Ask for a new e-mail.")
+            raise serializers.ValidationError(INVALID_KEY)
         return confirmation
 
 
@@ -253,10 +203,7 @@ class PasswordResetConfirmSerializer(serializers.Serializer[Any]):
 
     def save(self, **_: Any) -> None:
         form = self.validated_data["form"]
-        EmailAddress.objects.filter(user=form.user, email=form.user.email).update(verified=True)
-        save_password(form)
-        # Who reads the owner's mail is the owner: what strangers try elsewhere locks nobody out here from now on.
-        KnownAddress.remember(form.user, address_of(self.context["request"]))
+        reset_password(form.user, form.cleaned_data["new_password1"], self.context["request"])
 
 
 class PasswordChangeSerializer(StockPasswordChangeSerializer):
@@ -273,22 +220,13 @@ class PasswordChangeSerializer(StockPasswordChangeSerializer):
         return value
 
     def save(self) -> None:
-        save_password(self.set_password_form)
-
-
-def save_password(form: "SetPasswordForm[Any]") -> None:
-    """Save the password alone, since rights may have changed while it was hashed, and warn the owner."""
-    person = form.save(commit=False)
-    with transaction.atomic():
-        person.save(update_fields=["password"])
-        write_mail("password_changed", person)
+        form = self.set_password_form
+        save_password(form.user, form.cleaned_data["new_password1"])
 
 
 @contextmanager
-def refuse_taken_name() -> Iterator[None]:
-    """Refuse the later of two people who take the same name or address at the same time."""
+def say_taken() -> Iterator[None]:
     try:
-        with transaction.atomic():
-            yield
-    except IntegrityError as error:
-        raise serializers.ValidationError(TAKEN_MEANWHILE) from error
+        yield
+    except TakenMeanwhile as error:
+        raise serializers.ValidationError(str(error)) from error

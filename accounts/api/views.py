@@ -9,13 +9,14 @@ from django.contrib.auth.models import update_last_login
 from drf_spectacular.utils import extend_schema_view
 from rest_framework import generics
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import PermissionDenied
+from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
+from accounts.addresses import confirm_address
 from accounts.api import serializers
 from accounts.api.schema import PASSWORD, PERSON, TOKENS, Answer, documented
 from accounts.limits import MAILS_FROM, MAILS_TO, SIGNUP, same_name
@@ -73,7 +74,8 @@ class VerifyEmailView(OpenToStrangers, generics.GenericAPIView[Any]):
 
     @documented("accounts", "verify_email", detail_answer(CONFIRMED), errors=[400], sent={"key": "MQ:1xV5D7:…"})
     def post(self, request: Request) -> Response:
-        validated_body(self, request)["key"].email_address.set_verified()
+        if not confirm_address(validated_body(self, request)["key"].email_address):
+            raise ValidationError({"key": [serializers.INVALID_KEY]})
         return Response({"detail": CONFIRMED})
 
 

@@ -26,8 +26,8 @@ from accounts.tests.conftest import PASSWORD, bearer, check, log_in, make_person
 from config.settings import base
 
 WRONG = "not the password"
-ADMIN_LOGIN = reverse("admin:login")
-FORMS = {"/login/": "application/json", ADMIN_LOGIN: MULTIPART_CONTENT}
+LOGIN_PAGE = reverse("account_login")
+FORMS = {"/login/": "application/json", LOGIN_PAGE: MULTIPART_CONTENT}
 
 
 def attempt(username: str = "carl", password: str = WRONG, **headers: Any) -> Any:
@@ -258,7 +258,7 @@ def attack(username: str = "carl") -> int:
 
 def enter_admin(username: str, address: str) -> int:
     form = {"username": username, "password": PASSWORD}
-    return Client(REMOTE_ADDR=address).post(ADMIN_LOGIN, form).status_code
+    return Client(REMOTE_ADDR=address).post(LOGIN_PAGE, form).status_code
 
 
 def test_an_attack_does_not_lock_the_owner_out_where_they_logged_in_before(carl: User) -> None:
@@ -341,8 +341,8 @@ def test_the_wait_ends_and_trying_on_does_not_prolong_it(carl: User) -> None:
 
 def test_the_admin_has_the_same_limit_and_says_it_on_its_page(olga: User) -> None:
     for _ in range(5):
-        assert Client().post(ADMIN_LOGIN, {"username": "olga", "password": "wrong"}).status_code == 200
-    page = Client().post(ADMIN_LOGIN, {"username": "olga", "password": PASSWORD})
+        assert Client().post(LOGIN_PAGE, {"username": "olga", "password": "wrong"}).status_code == 200
+    page = Client().post(LOGIN_PAGE, {"username": "olga", "password": PASSWORD})
     assert page.status_code == 429
     assert int(page["Retry-After"]) > 0
     assert "Too many tries" in page.content.decode()
@@ -358,7 +358,7 @@ def silent_cache(settings: Any) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("path", ["/login/", ADMIN_LOGIN])
+@pytest.mark.parametrize("path", ["/login/", LOGIN_PAGE])
 def test_while_tries_cannot_be_counted_none_is_allowed_and_nobody_waits(
     olga: User, silent_cache: None, path: str
 ) -> None:

@@ -49,6 +49,7 @@ INSTALLED_APPS = [
     "import_export",
     "allauth",
     "allauth.account",
+    "allauth.usersessions",
     "rest_framework",
     "dj_rest_auth",
     "drf_spectacular",
@@ -69,6 +70,7 @@ MIDDLEWARE = [
     "config.middleware.refuse_nul",
     "config.middleware.want_length",
     "config.middleware.DatabaseAway",
+    "config.middleware.RefusedTries",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -91,6 +93,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "accounts.context.look_of_the_admin",
             ],
         },
     },
@@ -102,6 +105,18 @@ AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["accounts.backends.NameOrAddressBackend"]
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
+ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+ACCOUNT_FORMS = {
+    "login": "accounts.page_forms.LoginForm",
+    "reset_password": "accounts.page_forms.ForgottenPasswordForm",
+    "reset_password_from_key": "accounts.page_forms.ResetPasswordForm",
+    "user_token": "accounts.page_forms.UserTokenForm",
+    "change_password": "accounts.page_forms.ChangePasswordForm",
+    "set_password": "accounts.page_forms.SetPasswordForm",
+}
+ACCOUNT_RATE_LIMITS = False  # accounts.limits counts for pages and calls together
+ACCOUNT_CHANGE_EMAIL = True  # one address for each person
+ACCOUNT_REAUTHENTICATION_REQUIRED = True  # an open browser is not enough to take an account over
 ACCOUNT_SIGNUP_OPEN = env.flag("ACCOUNT_SIGNUP_OPEN", default=True)
 ACCOUNT_EMAIL_VERIFICATION = env.str("ACCOUNT_EMAIL_VERIFICATION", default="") or "none"
 if ACCOUNT_EMAIL_VERIFICATION not in ("none", "optional", "mandatory"):
@@ -119,8 +134,9 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 ADMIN_PASSWORD_FILE: Path | None = None  # only a checkout keeps a generated password
-LOGIN_URL = "admin:login"
+LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "admin:index"
+LOGOUT_REDIRECT_URL = "account_login"
 
 # --- the API --------------------------------------------------------------------------------------
 # The address of this site for people. Links in mails use it, never the host that a request names.

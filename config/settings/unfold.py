@@ -28,11 +28,11 @@ UNFOLD = {
     # In the menu of each person's own name.
     "ACCOUNT": {
         "navigation": [
+            {"title": _("My account"), "link": reverse_lazy("account_home")},
             {"title": _("My e-mails"), "link": reverse_lazy("my-mail")},
-            {"title": _("Change password"), "link": reverse_lazy("admin:password_change")},
+            {"title": _("Change password"), "link": reverse_lazy("account_change_password")},
         ]
     },
-    "LOGIN": {"form": "accounts.forms.LoginForm"},
     "SIDEBAR": {
         "show_search": True,
         "show_all_applications": False,

@@ -36,7 +36,7 @@ def client(db: None, settings: Any) -> Client:
 
 
 EVERYWHERE = [
-    "/admin/login/",
+    "/accounts/login/",
     "/docs/",
     "/schema/",
     "/nowhere/",
@@ -188,7 +188,7 @@ def test_a_site_that_is_named_reads_the_apis_answers_and_no_other_does(client: C
     assert "Access-Control-Allow-Credentials" not in allowed
     for origin in ("null", "https://evil.example", f"{SHOP}.evil.example", "http://shop.example.com"):
         assert "Access-Control-Allow-Origin" not in preflight(client, origin)
-    assert "Access-Control-Allow-Origin" not in preflight(client, SHOP, "/admin/login/")
+    assert "Access-Control-Allow-Origin" not in preflight(client, SHOP, "/accounts/login/")
 
 
 # --- the API's page -----------------------------------------------------------------------------------

@@ -50,6 +50,7 @@ ANYWHERE = [
     "/schema/",
     "/nowhere/",
     "/admin/login/",
+    "/accounts/login/",
     "/mail/stop/",
     "/health-check/",
 ]

@@ -1,0 +1,195 @@
+"""The pages about one's own account. Each is open to everybody or to whoever is logged in; none needs a permission."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, cast
+from uuid import UUID
+
+from allauth.account import views as stock
+from allauth.account.internal.flows.reauthentication import raise_if_reauthentication_required
+from allauth.account.views import INTERNAL_RESET_SESSION_KEY
+from allauth.usersessions.models import UserSession
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import NoReverseMatch, reverse, reverse_lazy
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from accounts.addresses import forget_change, request_change, waiting_address
+from accounts.limits import MAILS_FROM, MAILS_TO, SIGNUP, Limit, address_of
+from accounts.models import LoginSession, User
+from accounts.page_forms import LoginForm, NewAddressForm, ResetPasswordForm, SignupForm
+from accounts.signup import must_confirm
+
+View = Callable[..., HttpResponse]
+
+
+def limited(limit: Limit, view: View) -> View:
+    """Count what is sent from each address, as the API counts its calls."""
+
+    @wraps(view)
+    def counted(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.method == "POST":
+            limit.take(address_of(request))
+        return view(request, *args, **kwargs)
+
+    return counted
+
+
+# --- coming in ----------------------------------------------------------------------------------------
+class LoginView(stock.LoginView):
+    """Status 429 after too many tries, and 503 while tries cannot be counted."""
+
+    def form_invalid(self, form: LoginForm) -> HttpResponse:
+        answer: HttpResponse = super().form_invalid(form)
+        if form.refused:
+            answer.status_code = form.refused.status_code
+            answer["Retry-After"] = str(form.refused.wait)
+        return answer
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return {**super().get_context_data(**kwargs), "is_signup_open": settings.ACCOUNT_SIGNUP_OPEN}
+
+
+@never_cache
+@sensitive_post_parameters("password1", "password2")
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_up_here(request: HttpRequest) -> HttpResponse:
+    """Make an account without rights, unless that is left to staff."""
+    if request.user.is_authenticated:
+        return redirect("account_home")
+    if not settings.ACCOUNT_SIGNUP_OPEN:
+        return render(request, "account/signup_closed.html", status=403)
+    form = SignupForm(request.POST or None)
+    if request.method == "POST" and form.is_valid() and form.save():
+        if must_confirm():
+            return redirect("account_email_verification_sent")
+        messages.success(request, _("Your account is made. Log in."))
+        return redirect("account_login")
+    return render(request, "account/signup.html", {"form": form})
+
+
+@never_cache
+def open_reset_link(request: HttpRequest) -> HttpResponse:
+    """The link of a mail: keeps its key out of the address of the page that follows, and out of every log."""
+    request.session[INTERNAL_RESET_SESSION_KEY] = request.GET.get("key", "")
+    page = stock.PasswordResetFromKeyView.reset_url_key
+    try:
+        return redirect("account_reset_password_from_key", uidb36=request.GET.get("uid", ""), key=page)
+    except NoReverseMatch:  # no id at all
+        return redirect("account_reset_password_from_key", uidb36="0", key=page)
+
+
+class ResetPasswordView(stock.PasswordResetFromKeyView):
+    success_url = reverse_lazy("account_login")
+
+    def form_valid(self, form: ResetPasswordForm) -> HttpResponse:
+        form.save_for(self.request)
+        messages.success(self.request, _("Your password is set. Log in."))
+        return redirect(self.get_success_url())
+
+
+class ConfirmAddressView(stock.ConfirmEmailView):
+    """The key is in the query, which no log has."""
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().setup(request, *args, **kwargs)
+        self.kwargs["key"] = request.GET.get("key", "")
+
+    def post(self, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            answer: HttpResponse = super().post(*args, **kwargs)
+        except stock.Http404:  # used meanwhile, or too old
+            return cast(HttpResponse, self.get(*args, **kwargs))
+        return answer
+
+
+# --- one's own account --------------------------------------------------------------------------------
+@login_required
+@never_cache
+def home(request: HttpRequest) -> HttpResponse:
+    return render(request, "account/home.html")
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def change_address(request: HttpRequest) -> HttpResponse:
+    """Change one's address: the new one has to be confirmed, and the old one is told."""
+    person = cast(User, request.user)
+    form = NewAddressForm(request.POST if "email" in request.POST else None, person=person)
+    if request.method == "POST":
+        raise_if_reauthentication_required(request, app="allauth.account")
+        if "forget" in request.POST:
+            forget_change(person)
+            messages.success(request, _("Your address stays as it is."))
+            return redirect("account_email")
+        if form.is_valid():
+            MAILS_TO.take("confirm_new_address", form.cleaned_data["email"])
+            request_change(person, form.cleaned_data["email"])
+            messages.success(request, _("We have sent you an e-mail to confirm your new address."))
+            return redirect("account_email")
+    context = {"form": form, "waiting": waiting_address(person)}
+    return render(request, "account/email_change.html", context)
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def my_sessions(request: HttpRequest) -> HttpResponse:
+    """Where one is logged in, in browsers and through the API; each login can be ended."""
+    person = cast(User, request.user)
+    browsers = UserSession.objects.purge_and_list(person)
+    programs = LoginSession.objects.filter(user=person, ended_at=None)
+    if request.method == "POST":
+        chosen = request.POST.get("end", "")
+        here = [session for session in browsers if session.is_current()]
+        others = [session for session in browsers if session not in here]
+        ended = others if chosen == "others" else [session for session in browsers if str(session.pk) == chosen]
+        for session in ended:
+            session.end()
+        for login in programs if chosen == "others" else programs.filter(pk__in=uuids_in(chosen)):
+            login.end()
+        if any(session in here for session in ended):
+            logout(request)
+            return redirect("account_login")
+        done = _("All other logins have ended.") if chosen == "others" else _("The login has ended.")
+        messages.success(request, done)
+        return redirect("usersessions_list")
+    context = {"browsers": sorted(browsers, key=lambda session: session.created_at), "programs": programs}
+    return render(request, "usersessions/usersession_list.html", context)
+
+
+def not_for_staff(request: HttpRequest) -> HttpResponse:
+    """Somebody who is not staff wanted to enter the admin: what they may do instead."""
+    return render(request, "account/home.html", {"is_refused": True}, status=403)
+
+
+def uuids_in(text: str) -> list[Any]:
+    try:
+        return [UUID(text)]
+    except ValueError:
+        return []
+
+
+# --- the addresses' views -----------------------------------------------------------------------------
+log_in = LoginView.as_view()
+sign_up = limited(SIGNUP, sign_up_here)
+forgot_password = limited(MAILS_FROM, stock.password_reset)
+reset_password = never_cache(ResetPasswordView.as_view())
+confirm_address = never_cache(ConfirmAddressView.as_view())
+change_own_address = limited(MAILS_FROM, change_address)
+
+
+def admin_login(request: HttpRequest) -> HttpResponse:
+    """The admin's own login leads to everybody's."""
+    if request.user.is_authenticated:
+        return redirect("admin:index") if request.user.is_staff else not_for_staff(request)
+    query = request.GET.urlencode()
+    return redirect(f"{reverse('account_login')}?{query}" if query else reverse("account_login"))

@@ -1,0 +1,29 @@
+"""The addresses of the pages about one's own account, under /accounts/. Their names are allauth's where it has one."""
+
+from allauth.account import views as stock
+from django.urls import path, re_path
+
+from accounts import pages
+
+urlpatterns = [
+    path("", pages.home, name="account_home"),
+    path("login/", pages.log_in, name="account_login"),
+    path("logout/", stock.logout, name="account_logout"),
+    path("inactive/", stock.account_inactive, name="account_inactive"),
+    path("signup/", pages.sign_up, name="account_signup"),
+    path("confirm-email/", stock.email_verification_sent, name="account_email_verification_sent"),
+    path("email/confirm/", pages.confirm_address, name="account_confirm_email"),
+    path("email/", pages.change_own_address, name="account_email"),
+    path("reauthenticate/", stock.reauthenticate, name="account_reauthenticate"),
+    path("password/change/", stock.password_change, name="account_change_password"),
+    path("password/set/", stock.password_set, name="account_set_password"),
+    path("password/reset/", pages.forgot_password, name="account_reset_password"),
+    path("password/reset/done/", stock.password_reset_done, name="account_reset_password_done"),
+    path("password/new/", pages.open_reset_link, name="account_open_reset_link"),
+    re_path(
+        r"^password/new/(?P<uidb36>[0-9a-f-]{1,36})/(?P<key>set-password)/$",
+        pages.reset_password,
+        name="account_reset_password_from_key",
+    ),
+    path("sessions/", pages.my_sessions, name="usersessions_list"),
+]
