@@ -3,7 +3,16 @@
 import pytest
 from django.contrib.auth.models import Group, Permission
 from django.db import connection
-from django.db.migrations import AlterModelTable, DeleteModel, RemoveField, RenameField, RenameModel
+from django.db.migrations import (
+    AddField,
+    AlterModelTable,
+    CreateModel,
+    DeleteModel,
+    Migration,
+    RemoveField,
+    RenameField,
+    RenameModel,
+)
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
@@ -22,6 +31,24 @@ def test_no_migration_takes_away_what_the_release_before_it_uses() -> None:
         if app in OURS and any(isinstance(operation, REMOVING) for operation in migration.operations)
     }
     assert removing == UNUSED
+
+
+def test_what_the_release_before_writes_needs_no_column_that_it_does_not_know() -> None:
+    """Its INSERTs leave a new column out: the column is nullable, or the database has a default for it."""
+    wanting = [
+        (app, name, f"{operation.model_name}.{operation.name}")
+        for (app, name), migration in MigrationLoader(None).disk_migrations.items()
+        if app in OURS
+        for operation in migration.operations
+        if isinstance(operation, AddField)
+        and operation.model_name.lower() not in _made_by(migration)
+        and not (operation.field.null or operation.field.has_db_default() or operation.field.many_to_many)
+    ]
+    assert wanting == []
+
+
+def _made_by(migration: Migration) -> set[str]:
+    return {operation.name.lower() for operation in migration.operations if isinstance(operation, CreateModel)}
 
 
 # What a database of the release before squashing has applied.
