@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-browser torture lint types check lock shell fuzz bench benchapi benchpages siege backup restore stop reset clean
+.PHONY: help setup run test test-browser torture lint types check lock audit shell fuzz bench benchapi benchpages siege backup restore stop reset clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -55,6 +55,11 @@ lock: setup  ## Compile requirements/*.in to *.txt, for every Python from 3.11 o
 	for name in base dev production; do \
 	  $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 $(ARGS) \
 	    requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+
+audit: setup  ## List every part and its licence in sbom.json, and look for known holes in production's (asks PyPI)
+	$(RUN) -m pip install --quiet --upgrade --target $(VENV)/audit cyclonedx-bom==7.5.0 pip-audit==2.10.1
+	PYTHONPATH=$(VENV)/audit $(RUN) -m cyclonedx_py environment $(VENV) --of JSON --output-file sbom.json
+	PYTHONPATH=$(VENV)/audit $(RUN) -m pip_audit --strict --no-deps --disable-pip --requirement requirements/production.txt
 
 shell: setup  ## Open Django's shell
 	$(RUN) manage.py shell $(ARGS)
