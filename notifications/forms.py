@@ -38,7 +38,7 @@ class PreferenceForm(forms.ModelForm):  # type: ignore[type-arg]
         labels = {"digest": _("Digest of problems"), "weekday": _("Once a week, on")}
         help_texts = {
             "digest": _(
-                "Failed, refused, held and stuck imports, feeds that do not arrive, invalid items, undelivered mails."
+                "Failed, refused, held, stuck and waiting imports, feeds that fail, invalid items, unsent mails."
             ),
         }
 

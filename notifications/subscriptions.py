@@ -1,4 +1,4 @@
-"""Who gets which message: superusers all, other staff those they asked for, and nobody one they declined."""
+"""Who gets which message: superusers all, other staff those of their role or their choice, nobody one they declined."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Kind:
     """A message by the name of its folder, in the words that people choose by.
 
     Nobody gets a message about what they may not look at: `permission` is what one needs to get it. Until a person
-    chooses, their choice about the message `like` holds.
+    chooses, their choice about the message `like` holds; without that, who has the permission `default_for` gets it.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Kind:
     help: Any
     permission: str
     like: str = ""
+    default_for: str = ""
 
 
 KINDS: dict[str, Kind] = {}  # each app registers its own
@@ -103,11 +104,14 @@ def recipients_of(name: str, also: AbstractUser | None = None) -> list[Any]:
 
 
 def wants_message(person: Any, name: str) -> bool:
-    """What a member of staff chose. Without a choice, superusers want every message and others none."""
+    """What a member of staff chose. Without a choice, superusers want every message, others those of their role."""
     preference = getattr(person, "mail_preference", None)
     choices = preference.choices if preference else {}
-    like = KINDS[name].like if name in KINDS else ""
-    return bool(choices.get(name, choices.get(like, person.is_superuser)))
+    kind = KINDS.get(name)
+    choice = choices.get(name, choices.get(kind.like if kind else ""))
+    if choice is None:
+        return bool(person.is_superuser or (kind and kind.default_for and person.has_perm(kind.default_for)))
+    return bool(choice)
 
 
 def has_declined(person: Any, name: str) -> bool:

@@ -52,6 +52,14 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     return context | parts | may | {"has_parts": bool(parts)}
 
 
+def count_waiting(request: HttpRequest) -> int:
+    """How many plans of the market wait for a person: the number beside *Imports* in the menu."""
+    if not request.user.has_perm("catalog.view_importrun"):
+        return 0
+    waiting = ImportRun.objects.filter(status=Status.REVIEW)
+    return (waiting.filter(feed__market=market_of(request)) if has_several_markets(request) else waiting).count()
+
+
 # --- imports ------------------------------------------------------------------------------------------
 @dataclass
 class Group:

@@ -18,11 +18,12 @@ from unfold.decorators import action, display
 
 from catalog.admin.markets import FeedsOfMarket, RunList
 from catalog.admin.refused import count_refused
-from catalog.admin.run_page import STATUS_COLORS, RunPage
+from catalog.admin.run_page import NOTHING_IMPORTED, STATUS_COLORS, RunPage, status_label
 from catalog.admin.tabs import key_in
 from catalog.admin.undo import undo_context
 from catalog.errors import CatalogError, NotAllowed
 from catalog.feeds import reference
+from catalog.imports.ask import ask
 from catalog.imports.confirm import confirm, edited_since
 from catalog.imports.discard import discard
 from catalog.imports.receive import plan_again
@@ -89,6 +90,7 @@ class ImportRunAdmin(ModelAdmin):
             ),
             page_path("<int:pk>/file/", require_GET(self.file_view), "importrun_file"),
             page_path("<int:pk>/confirm/", require_POST(self.confirm_view), "importrun_confirm"),
+            page_path("<int:pk>/ask/", require_POST(self.ask_view), "importrun_ask"),
             page_path("<int:pk>/again/", require_POST(self.again_view), "importrun_again"),
             page_path("<int:pk>/undo/", self.undo_view, "importrun_undo"),
             page_path("<int:pk>/redo/", require_POST(self.redo_view), "importrun_redo"),
@@ -117,9 +119,13 @@ class ImportRunAdmin(ModelAdmin):
     def shown_number(self, run: ImportRun) -> str:
         return f"#{run.pk}"
 
-    @display(description=_("status"), ordering="status", label={s.label: color for s, color in STATUS_COLORS.items()})
-    def shown_status(self, run: ImportRun) -> str:
-        return run.get_status_display()
+    @display(
+        description=_("status"),
+        ordering="status",
+        label={s.label: color for s, color in STATUS_COLORS.items()} | {NOTHING_IMPORTED: "danger"},
+    )
+    def shown_status(self, run: ImportRun) -> Any:
+        return status_label(run)
 
     @display(description=_("items"), ordering="items")
     def shown_items(self, run: ImportRun) -> str:
@@ -239,6 +245,15 @@ class ImportRunAdmin(ModelAdmin):
         return self._run_operation(
             request, pk, lambda run: confirm(run, plan_hash=plan_hash, by=request.user, reason=reason)
         )
+
+    def ask_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        whom, note = request.POST.get("whom", ""), request.POST.get("note", "")
+
+        def ask_person(run: ImportRun) -> None:
+            ask(run, whom=whom, note=note, by=request.user)
+            messages.success(request, _("%(name)s gets an e-mail.") % {"name": whom})
+
+        return self._run_operation(request, pk, ask_person)
 
     def discard_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         return self._run_operation(request, pk, lambda run: discard(run, by=request.user))

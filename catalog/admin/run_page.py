@@ -14,7 +14,9 @@ from django.utils.translation import gettext_lazy as _
 from catalog.admin.changes import ChangesTab, MissingTab
 from catalog.admin.tabs import AttributesTab, InvalidTab, IssuesTab, Tab
 from catalog.feeds.issues import Severity
+from catalog.imports.ask import NOTE_CHARS
 from catalog.imports.confirm import REASON_CHARS, is_current
+from catalog.imports.notices import confirmers
 from catalog.imports.planning import supplemental
 from catalog.imports.planning.guards import SERIOUS_GUARDS, needs_reason, repairs_of
 from catalog.imports.reports import diagnosis, source
@@ -34,6 +36,8 @@ STATUS_COLORS = {
     Status.REDOING: "info",
     Status.FAILED: "danger",
 }
+# An applied import of invalid items only.
+NOTHING_IMPORTED = _("Nothing imported")
 STEPS = (
     (_("Upload"), ()),
     (_("Read and compare"), (Status.RECEIVED, Status.STAGING)),
@@ -52,6 +56,17 @@ STEP_VERBS = {
 TABS: dict[str, Tab] = {
     tab.key: tab for tab in (ChangesTab(), MissingTab(), IssuesTab(), InvalidTab(), AttributesTab())
 }
+# Where a guard's products or items are listed.
+LISTS_OF_GUARDS = {
+    "guard.archived": "?tab=missing",
+    "guard.lost_ids": "?tab=missing",
+    "guard.price_change": "?tab=changes&field=price",
+    "guard.currency": "?tab=changes&field=currency",
+    "guard.out_of_stock": "?tab=changes&field=availability",
+    "guard.invalid": "?tab=invalid",
+    "guard.nothing_valid": "?tab=invalid",
+    "guard.duplicates": "?tab=issues&code=id.duplicate&attribute=id",
+}
 SHOWN_ISSUES = 5  # while the file is read
 
 
@@ -69,6 +84,7 @@ class RunPage:
     """The facts of the page, each computed when the template asks for it."""
 
     reason_chars = REASON_CHARS
+    note_chars = NOTE_CHARS
     max_attempts = attempts.MAX_ATTEMPTS
 
     def __init__(self, run: ImportRun, user: Any) -> None:
@@ -77,8 +93,12 @@ class RunPage:
 
     # --- how far it is ------------------------------------------------------------------------------------
     @property
+    def status(self) -> Any:
+        return status_label(self.run)
+
+    @property
     def status_color(self) -> str:
-        return STATUS_COLORS.get(Status(self.run.status), "default")
+        return "danger" if self.status == NOTHING_IMPORTED else STATUS_COLORS.get(Status(self.run.status), "default")
 
     @property
     def steps(self) -> list[dict[str, Any]]:
@@ -89,8 +109,12 @@ class RunPage:
         reached = next(statuses_before, Status.RECEIVED) if is_stopped else run.status
         current = next((i for i, (_label, statuses) in enumerate(STEPS) if reached in statuses), 0)
         labels: list[Any] = [label for label, _statuses in STEPS]
-        if is_stopped or run.status in (Status.UNDOING, Status.UNDONE, Status.REDOING):
-            labels[current] = run.get_status_display()
+        if (
+            is_stopped
+            or self.status == NOTHING_IMPORTED
+            or run.status in (Status.UNDOING, Status.UNDONE, Status.REDOING)
+        ):
+            labels[current] = status_label(run)
         return [{"label": label, "done": i < current, "current": i == current} for i, label in enumerate(labels)]
 
     @cached_property
@@ -136,7 +160,7 @@ class RunPage:
             return _("This import was undone: %(what)s.") % {"what": undo_effect(run, "did")}
         if run.status == Status.REVIEW and (run.has_changes or run.holds):
             return _("Confirming %(what)s.") % {"what": effect(run, "will") + self.left_to_others}
-        if run.items == run.invalid and not run.archived:
+        if run.is_useless:
             return _("No item of this file can be imported. No product was changed.")
         if run.has_changes or run.conflict or (run.archive_conflict and not run.pinned):
             return _("This import %(what)s.") % {"what": effect(run, "did") + self.left_to_others}
@@ -180,9 +204,12 @@ class RunPage:
             yield Count(_("conflicts, left alone"), conflicts, "bad", "?tab=changes&outcome=conflict")
 
     @property
-    def holds(self) -> list[tuple[str, bool]]:
-        """Each reason to look, and whether it is about products."""
-        return [(hold["message"], hold["code"] in SERIOUS_GUARDS) for hold in self.run.holds]
+    def holds(self) -> list[tuple[str, bool, str]]:
+        """Each reason to look, whether it is about products, and where these or the items are listed."""
+        return [
+            (hold["message"], hold["code"] in SERIOUS_GUARDS, LISTS_OF_GUARDS.get(hold["code"], ""))
+            for hold in self.run.holds
+        ]
 
     @cached_property
     def repairs(self) -> list[RunIssue]:
@@ -196,6 +223,11 @@ class RunPage:
     @property
     def needs_reason(self) -> bool:
         return needs_reason(self.run)
+
+    @property
+    def confirm_variant(self) -> str:
+        """The look of the button: a plan that tripped a guard is not confirmed like any other."""
+        return "danger" if self.needs_reason else "primary"
 
     @property
     def reason(self) -> str:
@@ -244,6 +276,23 @@ class RunPage:
         return bool(self.user.has_perm("catalog.confirm_importrun"))
 
     @property
+    def can_ask(self) -> bool:
+        return self.can_upload and self.run.status == Status.REVIEW and bool(self.askable)
+
+    @cached_property
+    def waits_for(self) -> list[Any]:
+        """Who may confirm the plan."""
+        return confirmers()
+
+    @property
+    def askable(self) -> list[Any]:
+        return [person for person in self.waits_for if person != self.user]
+
+    @property
+    def asked(self) -> list[dict[str, Any]]:
+        return [{**each, "at": parse_datetime(each["at"])} for each in self.run.asked]
+
+    @property
     def can_discard(self) -> bool:
         return bool(self.user.has_perm("catalog.discard_importrun"))
 
@@ -277,6 +326,11 @@ class RunPage:
     def is_past_redo(self) -> bool:
         """The values of the products that it added are gone, and this person would have wanted to know."""
         return self.may_undo and self.run.status == Status.UNDONE and not self.can_redo
+
+
+def status_label(run: ImportRun) -> Any:
+    """The status in words. What came to nothing is not called applied."""
+    return NOTHING_IMPORTED if run.status == Status.APPLIED and run.is_useless else run.get_status_display()
 
 
 def reading_progress(run: ImportRun) -> dict[str, Any]:

@@ -20,10 +20,23 @@ from notifications.outbox import tell, was_told
 from notifications.rendering import public_url
 from notifications.subscriptions import Kind, recipients_of
 
+MANAGES = "catalog.change_feed"
 FAILING, RECOVERED = "feed_failing", "feed_recovered"
 KINDS = (
-    Kind(FAILING, _("Feed not fetched"), _("Why a feed's file did not arrive, once for each problem."), PERMISSION),
-    Kind(RECOVERED, _("Feed fetched again"), _("That a feed arrives again after a problem."), PERMISSION),
+    Kind(
+        FAILING,
+        _("Feed not fetched"),
+        _("Why a feed's file did not arrive, once for each problem."),
+        PERMISSION,
+        default_for=MANAGES,
+    ),
+    Kind(
+        RECOVERED,
+        _("Feed fetched again"),
+        _("That a feed arrives again after a problem."),
+        PERMISSION,
+        default_for=MANAGES,
+    ),
 )
 SHOWN_FEEDS = 20
 LATE_AFTER = timedelta(minutes=10)  # the sweep looks each minute

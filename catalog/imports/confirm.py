@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
+
+from django.utils import timezone
 
 from catalog.errors import NotPossible
 from catalog.imports.notices import notify_needs_review
@@ -16,6 +19,8 @@ from catalog.models import CatalogState, ImportRun, Status
 from events.log import log_event
 
 REASON_CHARS = 1000
+# So long somebody who uploads a file and may confirm it is taken to be reading its plan.
+REVIEW_TIME = timedelta(minutes=15)
 # A letter or digit that one sees: the fillers of Korean count as letters, and are blank.
 _READABLE = re.compile(r"[^\W_\u115f\u1160\u3164\uffa0]")
 
@@ -45,15 +50,22 @@ def confirm(run: ImportRun, *, plan_hash: str, by: Any, reason: str = "") -> Non
 def go_on(run: ImportRun) -> None:
     """Confirm a plan without changes, or of a run that applies without asking, in the system's name.
 
-    A run that is held waits for a person in any case, and the people who follow imports are notified. So it is with a
-    run that was fetched, because nobody has it on the screen.
+    Any other waits for a person, and those who may confirm it are notified, once. That is not yet needed while the
+    person who uploaded the file may confirm it and has it on the screen, unless it is held.
     """
-    needs_nobody = not run.holds and (run.auto_apply or not run.has_changes)
-    if run.status == Status.REVIEW and (run.holds or (not needs_nobody and run.fetches.exists())):
-        notify_needs_review(run)
-    elif run.status == Status.REVIEW and needs_nobody:
+    if run.status != Status.REVIEW:
+        return
+    if not run.holds and (run.auto_apply or not run.has_changes):
         with suppress(NotPossible):  # somebody was quicker
             confirm(run, plan_hash=run.plan_hash, by=None)
+    elif run.holds or not _has_its_confirmer(run):
+        notify_needs_review(run)
+
+
+def _has_its_confirmer(run: ImportRun) -> bool:
+    by = run.uploaded_by
+    is_new = run.planned_at is None or timezone.now() - run.planned_at < REVIEW_TIME
+    return bool(is_new and by and by.is_active and by.is_staff and by.has_perm("catalog.confirm_importrun"))
 
 
 _HAS_ALREADY = {

@@ -14,7 +14,9 @@ from decimal import Decimal
 from io import StringIO
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -42,9 +44,16 @@ ATTACHED_CHARS = 3_000_000
 TABLE_COLUMNS = ("id", "title", "brand", "price", "currency", "link")
 
 PERMISSION = "catalog.view_importrun"
+CONFIRMS = "catalog.confirm_importrun"
 KINDS = (
     Kind("import_applied", _("Import applied"), _("What an import added, changed and archived."), PERMISSION),
-    Kind("import_failed", _("Import failed"), _("Why an import ended without changing anything."), PERMISSION),
+    Kind(
+        "import_failed",
+        _("Import failed"),
+        _("Why an import ended without changing anything."),
+        PERMISSION,
+        default_for=CONFIRMS,
+    ),
     Kind(
         "file_refused",
         _("File refused"),
@@ -56,8 +65,16 @@ KINDS = (
     Kind(
         "import_needs_review",
         _("Import needs review"),
-        _("Why an import waits for somebody to confirm or discard it."),
+        _("That a plan waits for somebody to confirm or discard it."),
         PERMISSION,
+        default_for=CONFIRMS,
+    ),
+    Kind(
+        "import_asked",
+        _("Asked to review"),
+        _("That somebody asks you to review a plan."),
+        CONFIRMS,
+        default_for=CONFIRMS,
     ),
 )
 
@@ -87,9 +104,23 @@ def notify_failed(run: ImportRun) -> None:
 
 
 def notify_needs_review(run: ImportRun) -> None:
-    """For a plan that is held for a person, once. The sweep calls this each minute while the plan waits."""
+    """For a plan that waits for a person, once. The sweep calls this each minute while the plan waits."""
     if not was_told("import_needs_review", _occasion_of(run)):
-        _notify(run, "import_needs_review", lambda run: {"holds": run.holds})
+        waits_for = [one_line(str(person), 50) for person in confirmers()]
+        _notify(run, "import_needs_review", lambda run: {"holds": run.holds, "waits_for": waits_for})
+
+
+def notify_asked(run: ImportRun, person: Any, *, by: Any, note: str) -> None:
+    """For one person, whom somebody asks to review the plan."""
+    context = {"run": run, "by": one_line(str(by), 50), "note": one_line(note, 500), "url": run_url(run)}
+    context |= {"file": one_line(run.file_name), "feed": one_line(run.feed.name), "marks": count_marks(run)}
+    tell([person], "import_asked", f"{run._meta.label_lower}:{run.pk}#{len(run.asked)}", context)
+
+
+def confirmers() -> list[Any]:
+    """The staff who may confirm imports, by name."""
+    people = get_user_model()._default_manager.with_perm(CONFIRMS)
+    return [*people.filter(Q(is_staff=True) | Q(is_superuser=True)).order_by("username")]
 
 
 def notify_refused(file: RefusedFile, earlier: int) -> bool:

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Value
 from django.db.models.functions import Now
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
@@ -120,6 +121,11 @@ class ImportRun(models.Model):
     spool = models.FileField(max_length=255, blank=True, help_text=_("The unpacked file, while it is read."))
     names = models.JSONField(default=list, help_text=_("The attributes that occur in the file."))
     coverage = models.JSONField(default=dict, help_text=_("How many items have a value, by attribute."))
+    asked = models.JSONField(
+        default=list,
+        db_default=Value([], models.JSONField()),
+        help_text=_("Who asked whom to review it, when, with which note."),
+    )
     plan_hash = models.CharField(max_length=64, blank=True, default="")
     planned_at = models.DateTimeField(null=True)
     catalog_version = models.BigIntegerField(
@@ -253,6 +259,11 @@ class ImportRun(models.Model):
     @property
     def counts(self) -> dict[str, int]:
         return {name: getattr(self, name) for name in self.COUNTS}
+
+    @property
+    def is_useless(self) -> bool:
+        """No item of the file is valid, and nothing came of it."""
+        return bool(self.items and self.items == self.invalid and not self.archived)
 
     @property
     def has_changes(self) -> bool:

@@ -178,9 +178,12 @@ def test_who_follows_is_told_of_a_held_plan_though_the_worker_was_lost(feed: Fee
     assert told("import_needs_review", about=f"catalog.importrun:{run.pk}")
 
 
-def test_a_plan_that_nothing_holds_is_not_told_of(feed: Feed, root: User) -> None:
-    go_on(planned(feed, item("1")))
+def test_a_plan_that_nothing_holds_is_told_of_while_nobody_has_it_on_the_screen(feed: Feed, root: User) -> None:
+    go_on(planned(feed, item("1"), by=root))
     assert told() == []
+    run = planned(feed, item("2"))
+    go_on(run)
+    assert only("import_needs_review").subject == f"[Catalogue] {run} needs review: would be +1"
 
 
 def test_a_trial_in_the_shell_asks_nobody_to_look(feed: Feed, root: User) -> None:

@@ -49,6 +49,8 @@ UNFOLD = {
                     {
                         "title": _("Imports"),
                         "icon": "fact_check",
+                        "badge": "catalog.admin.dashboard.count_waiting",
+                        "badge_variant": "warning",
                         "link": reverse_lazy("admin:catalog_importrun_changelist"),
                         # Else it would be lit on the reference too, whose address is below its own.
                         "active": lambda request: (

@@ -1,4 +1,4 @@
-"""What went wrong with imports in a stretch of time, for the digest.
+"""What went wrong with imports in a stretch of time, and which plans wait, for the digest.
 
 Each failure has one time, which never changes, so it is in exactly one of the stretches that follow one another.
 """
@@ -50,6 +50,7 @@ def find_failures(since: datetime, until: datetime) -> dict[str, Any]:
         for kind, at in times.items():
             if since <= at < until:
                 lists[kind].add(run)
+    lists["waiting"] = _waiting_plans(since, until)
     feeds = _feeds_with_errors(since, until)
     refused_files = _refused_files(since, until)
     return {
@@ -58,6 +59,16 @@ def find_failures(since: datetime, until: datetime) -> dict[str, Any]:
         "feeds": feeds[:SHOWN_FEEDS],
         "more_feeds": max(len(feeds) - SHOWN_FEEDS, 0),
     }
+
+
+def _waiting_plans(since: datetime, until: datetime) -> RunList:
+    """The plans that were made by then and still wait for a person, but for those listed as held; the oldest first."""
+    waiting = RunList()
+    is_listed = ~Q(holds=[]) & Q(planned_at__gte=since)
+    runs = ImportRun.objects.filter(~is_listed, status=Status.REVIEW, planned_at__lt=until)
+    for run in runs.select_related("feed").order_by("planned_at").defer("history", "names", "coverage"):
+        waiting.add(run)
+    return waiting
 
 
 @dataclass

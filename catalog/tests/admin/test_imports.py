@@ -118,6 +118,7 @@ STATES: dict[str, tuple[Callable[[Feed], ImportRun], str]] = {
     "synced away": (synced_away, "This import archived 1 product."),
 }
 STOP = "Stop this import"
+ASK = "Send an e-mail"
 DISCARD, CONFIRM, REDO = "Discard this import", "Confirm: add 2 products", "Apply this import again"
 BUTTONS = {"received": [STOP], "staging": [STOP], "review": [CONFIRM, DISCARD], "undone": [REDO]}
 every_state = pytest.mark.parametrize("state", STATES)
@@ -136,7 +137,8 @@ def test_the_buttons_are_for_those_who_may(feed: Feed, state: str) -> None:
     run = STATES[state][0](feed)
     offered = {name: buttons(browser(name).get(url(run))) for name in ("alice", "ida", "bob")}
     expected = BUTTONS.get(state, [])
-    assert offered == {"alice": expected, "ida": [label for label in expected if label in (DISCARD, STOP)], "bob": []}
+    for_ida = {"review": [ASK, DISCARD]}.get(state, [label for label in expected if label == STOP])
+    assert offered == {"alice": expected, "ida": for_ida, "bob": []}
 
 
 @every_state
@@ -148,6 +150,27 @@ def test_no_page_of_an_import_is_for_charlie(feed: Feed, state: str) -> None:
 
 def test_who_may_not_confirm_is_told_who_has_to(bob: Client, feed: Feed) -> None:
     assert "Someone who may confirm imports" in bob.get(url(planned(feed, *items(2)))).content.decode()
+
+
+def test_an_import_of_invalid_items_only_is_nowhere_called_applied(alice: Client, feed: Feed) -> None:
+    run = useless(feed)
+    page = alice.get(url(run))
+    facts = f"//*[{with_class('facts')}]/span[1]"
+    assert texts(page, facts) == ["Nothing imported"]
+    assert "bg-red" in tree(page).xpath(facts)[0].get("class")
+    assert texts(page, "//ol[@class='stepper']/li")[-1] == "Nothing imported"
+    assert texts(alice.get(RUNS), "//td[contains(@class, 'field-shown_status')]") == ["Nothing imported"]
+    assert texts(alice.get(url(synced_away(feed))), facts) == ["Applied"]
+
+
+def test_a_risky_plan_looks_risky_and_leads_to_what_is_at_risk(alice: Client, feed: Feed) -> None:
+    confirm_button = "//button[@name='confirm']/@class"
+    assert "bg-red" not in tree(alice.get(url(planned(feed, *items(2))))).xpath(confirm_button)[0]
+    applied(feed, *items(20))
+    run = planned(feed, *items(10), mode="sync")
+    page = tree(alice.get(url(run)))
+    assert "bg-red" in page.xpath(confirm_button)[0]
+    assert page.xpath(f"//ul[{with_class('cards')}]//a/@href") == ["?tab=missing"]
 
 
 def test_a_failed_import_says_why_and_what_to_do(alice: Client, feed: Feed) -> None:
