@@ -25,7 +25,7 @@ from catalog.admin.sources import SourceForm, arrival_context
 from catalog.chosen_market import has_several_markets
 from catalog.errors import CatalogError, NotAllowed
 from catalog.feeds.issues import code_named
-from catalog.fetching.edit import forget_host_key, remove_source, resume_schedule
+from catalog.fetching.edit import forget_host_key, keep_host_key, remove_source, resume_schedule
 from catalog.fetching.fetch import request_fetch
 from catalog.fetching.probe import probe
 from catalog.fetching.sources import shown_address
@@ -121,6 +121,7 @@ class FeedAdmin(ModelAdmin):
             page_path("<int:pk>/source/", self.source_view, "source"),
             page_path("<int:pk>/source/test/", require_POST(self.test_view), "source_test"),
             page_path("<int:pk>/source/remove/", require_POST(self.remove_view), "source_remove"),
+            page_path("<int:pk>/source/keep-key/", require_POST(self.keep_key_view), "source_keep_key"),
             page_path("<int:pk>/source/forget-key/", require_POST(self.forget_key_view), "source_forget_key"),
             page_path("<int:pk>/source/resume/", require_POST(self.resume_view), "source_resume"),
             page_path("<int:pk>/fetch/", require_POST(self.fetch_view), "fetch"),
@@ -193,10 +194,21 @@ class FeedAdmin(ModelAdmin):
         messages.success(request, _("The source is removed. The feed takes uploads only."))
         return redirect("admin:catalog_feed_change", feed.pk)
 
+    def keep_key_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Somebody has compared the server's key: from now on we log in to the server that has it."""
+        feed = self._find_feed(request, pk)
+        try:
+            keep_host_key(feed, request.POST.get("key", ""), by=request.user)
+        except CatalogError as refused:
+            messages.warning(request, refused.message)
+            return redirect("admin:catalog_feed_source", feed.pk)
+        self.log_change(request, feed, [{"changed": {"fields": [str(_("the server's key"))]}}])
+        return self.test_view(request, pk)
+
     def forget_key_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         feed = self._find_feed(request, pk)
         forget_host_key(feed, by=request.user)
-        messages.success(request, _("The key is forgotten. Test the connection to see and keep the server's new one."))
+        messages.success(request, _("The key is forgotten. Test the connection to see the server's new one."))
         return redirect("admin:catalog_feed_source", feed.pk)
 
     def resume_view(self, request: HttpRequest, pk: int) -> HttpResponse:

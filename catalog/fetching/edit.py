@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from catalog.errors import NotPossible
@@ -107,8 +108,24 @@ def remove_source(feed: Feed, *, by: Any) -> None:
         source.delete()
 
 
+def keep_host_key(feed: Feed, host_key: str, *, by: Any) -> None:
+    """Log in to the server with this key only, which a test has shown and a person has confirmed.
+
+    Raises `NotPossible` for what is no key, and where another one is kept already.
+    """
+    require(by, PERMISSION)
+    from catalog.fetching.sftp import key_fingerprint  # its library is large
+
+    try:
+        key_fingerprint(host_key)
+    except ValueError as error:
+        raise NotPossible("no_host_key", "This is not the key of a server. Test the connection again.") from error
+    if not FeedSource.objects.filter(feed=feed, host_key__in=("", host_key)).update(host_key=host_key):
+        raise NotPossible("other_host_key", "Another key is kept for this server. Forget that one first.")
+
+
 def forget_host_key(feed: Feed, *, by: Any) -> None:
-    """Have the next test show and keep the server's key anew."""
+    """Have the next test show the server's key anew."""
     require(by, PERMISSION)
     FeedSource.objects.filter(feed=feed).update(host_key="")
 
@@ -123,4 +140,4 @@ def resume_schedule(feed: Feed, *, by: Any) -> None:
             source.job.enabled = True
             source.job.last_run_at = timezone.now()
             source.job.save()
-            FeedSource.objects.filter(pk=source.pk).update(paused_at=None, failing_since=None)
+            FeedSource.objects.filter(pk=source.pk).update(paused_at=None, failing_since=None, called_at=Now())

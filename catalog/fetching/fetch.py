@@ -16,7 +16,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.files.base import File
-from django.db import Error, IntegrityError, connection, transaction
+from django.db import Error, IntegrityError, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
@@ -30,11 +30,13 @@ from catalog.fetching.connections import Pace
 from catalog.fetching.download import fetched
 from catalog.fetching.failures import FetchFailed, FetchRefused, clean_words
 from catalog.fetching.notices import notify_failing, notify_recovered
+from catalog.fetching.schedule import lost_call
 from catalog.fetching.sources import facts_of, last_import, needs_import_again, target_of_source
 from catalog.fetching.targets import Found, Spool, StillWritten
 from catalog.imports.permissions import require
 from catalog.imports.receive import receive
-from catalog.imports.sql import execute, fetch_row
+from catalog.imports.sql import fetch_row
+from catalog.imports.work.attempts import attempted
 from catalog.imports.work.queue import Task
 from catalog.models import Feed, FeedSource, Fetch, FetchOutcome, FetchReason, ImportRun, Status
 from catalog.models.fetching import BAD_FETCHES, OPEN_FETCHES
@@ -72,15 +74,23 @@ def _require_source(feed: Feed) -> None:
 
 
 def fetch_when_due(feed_id: int, due: datetime) -> Fetch | None:
-    """What the schedule does: a fetch of the feed, which begins within a moment of its own."""
-    source = FeedSource.objects.select_related("feed", "job__interval").filter(feed=feed_id).first()
-    if source is None:
-        PeriodicTask.objects.filter(task=Task.FETCH_DUE, args=f"[{feed_id}]").delete()
-        return None
-    delay = spread_seconds(source)
-    fetch = open_fetch(source.feed, reason=FetchReason.SCHEDULE, due=due, delay=delay)
-    if fetch.tries == 0:
-        enqueue_fetch(fetch, delay)
+    """What the schedule does: a fetch of the feed, which begins within a moment of its own.
+
+    None when there is nothing to do: the sweep was quicker with a call that had been lost.
+    """
+    with transaction.atomic():
+        sources = FeedSource.objects.select_for_update(of=("self",)).select_related("feed", "job__interval")
+        source = sources.filter(feed=feed_id).first()
+        if source is None:
+            PeriodicTask.objects.filter(task=Task.FETCH_DUE, args=f"[{feed_id}]").delete()
+            return None
+        if source.feed.fetches.filter(reason=FetchReason.SCHEDULE, due_at__gte=due).exists():
+            return None
+        FeedSource.objects.filter(pk=source.pk).update(called_at=Now())
+        delay = spread_seconds(source)
+        fetch = open_fetch(source.feed, reason=FetchReason.SCHEDULE, due=due, delay=delay)
+        if fetch.tries == 0:
+            enqueue_fetch(fetch, delay)
     return fetch
 
 
@@ -120,7 +130,14 @@ def enqueue_fetch(fetch: Fetch, delay: float = 0) -> None:
 
 
 def sweep_fetches() -> int:
-    """Enqueue each fetch again that is due, while no worker has claimed it. Returns how many there were."""
+    """Enqueue each fetch again that is due, while no worker has claimed it. Returns how many there were.
+
+    A call of the schedule that was lost before it became a fetch is made good.
+    """
+    for source in FeedSource.objects.filter(job__enabled=True).select_related("job__interval", "job__crontab"):
+        if due := lost_call(source):
+            log.warning("The schedule's call for feed %s at %s was lost, and is made good", source.feed_id, due)
+            fetch_when_due(source.feed_id, due)
     due = Q(outcome=FetchOutcome.WAITING, next_try_at__lt=Now() - UNCLAIMED_AFTER) | Q(outcome=FetchOutcome.FETCHING)
     left = [fetch for fetch in Fetch.objects.filter(due).order_by("pk") if not _is_claimed(fetch)]
     for fetch in left:
@@ -145,24 +162,20 @@ def _is_claimed(fetch: Fetch) -> bool:
 
 @contextmanager
 def _claimed(fetch: Fetch) -> Iterator[bool]:
-    """Hold the fetch for this connection; False when another worker has it, or it is over, or not due."""
-    lock = {"kind": FETCH_LOCK, "number": fetch.pk % 2**31}
-    (is_ours,) = fetch_row("SELECT pg_try_advisory_lock(%(kind)s, %(number)s)", **lock)
-    if not is_ours:
-        yield False
-        return
-    try:
+    """Hold the fetch for this connection; False when another worker has it, or it is over, or not due.
+
+    A worker that freezes is cut off as those of imports are, and can then write nothing: its connection is gone, and
+    with it the lock, so whoever loses the connection in a long download leaves the fetch to the sweep.
+    """
+    with attempted(None, FETCH_LOCK, fetch.pk % 2**31, lambda: None) as attempt:
         is_due = Q(outcome=FetchOutcome.FETCHING) | Q(
             outcome=FetchOutcome.WAITING, next_try_at__lte=Now() + timedelta(seconds=1)
         )
-        begun = Fetch.objects.filter(is_due, pk=fetch.pk).update(
+        begun = attempt and Fetch.objects.filter(is_due, pk=fetch.pk).update(
             outcome=FetchOutcome.FETCHING, claims=F("claims") + 1, started_at=Coalesce("started_at", Now())
         )
         fetch.refresh_from_db()
         yield bool(begun)
-    finally:
-        if connection.connection is not None and connection.is_usable():
-            execute("SELECT pg_advisory_unlock(%(kind)s, %(number)s)", **lock)
 
 
 # --- doing it ---------------------------------------------------------------------------------------------
@@ -225,7 +238,6 @@ def _try_once(row: Fetch, source: FeedSource, pace: Pace) -> None:
             known = facts_of(found, spool.sha256, last_import(source))
             _finish(row, source, FetchOutcome.UNCHANGED, _same_bytes_sentence(source), pace, facts, known=known)
         else:
-            _reconnect()
             run = _adopted_import(row, spool) or _receive(row, source, spool, found)
             sentence = f"A new file of {spool.size:,} bytes: {str(run).lower()}."
             known = facts_of(found, spool.sha256, run)
@@ -272,12 +284,6 @@ def _about_last_import(source: FeedSource) -> str:
 # --- its end ----------------------------------------------------------------------------------------------
 
 
-def _reconnect() -> None:
-    """A long download may outlive the database's connection."""
-    if not connection.in_atomic_block and connection.connection is not None and not connection.is_usable():
-        connection.close()
-
-
 def _finish(
     row: Fetch,
     source: FeedSource | None,
@@ -290,7 +296,6 @@ def _finish(
     known: dict[str, Any] | None = None,
 ) -> None:
     """Record the outcome, and what it means for the source, unless another worker took the fetch over."""
-    _reconnect()
     with transaction.atomic():
         mine = Fetch.objects.filter(pk=row.pk, outcome=FetchOutcome.FETCHING, claims=row.claims)
         ended = mine.update(
@@ -335,7 +340,6 @@ def _end_badly(row: Fetch, source: FeedSource | None, error: Exception, pace: Pa
         outcome = FetchOutcome.REFUSED if is_refused else FetchOutcome.FAILED
         _finish(row, source, outcome, error.message, pace, facts, code=error.code)
         return
-    _reconnect()
     pause = pause_before(row, source, getattr(error, "wait", None))
     with transaction.atomic():
         mine = Fetch.objects.filter(pk=row.pk, outcome=FetchOutcome.FETCHING, claims=row.claims)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import time
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from celery.utils.time import maybe_make_aware
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -15,7 +16,9 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule, Periodi
 
 from catalog.imports.work.queue import Task
 from catalog.models import FeedSource
+from schedule.healing import CLOCK_TOLERANCE
 
+CALL_TAKES = timedelta(minutes=2)  # long enough for a message to arrive and be taken up
 DAYS = (_("Monday"), _("Tuesday"), _("Wednesday"), _("Thursday"), _("Friday"), _("Saturday"), _("Sunday"))
 EVERY_DAY = (1, 2, 3, 4, 5, 6, 7)
 WEEKDAYS = (1, 2, 3, 4, 5)
@@ -85,8 +88,25 @@ def write_timing(source: FeedSource, timing: Timing | None) -> None:
             source.job = None
         else:
             source.job = _written(source, timing)
-        source.paused_at = None
-        source.save(update_fields=["job", "paused_at"])
+        source.paused_at, source.called_at = None, timezone.now()
+        source.save(update_fields=["job", "paused_at", "called_at"])
+
+
+def lost_call(source: FeedSource) -> datetime | None:
+    """When beat was to call for a fetch, and did, while the call has come nowhere; None if there is none.
+
+    Calls are messages, which the broker may forget, and a worker may be lost with one. By beat's clock and the
+    database's, which may differ by a little.
+    """
+    job, after = source.job, source.called_at + CLOCK_TOLERANCE
+    if job is None or not job.enabled or not job.last_run_at or job.last_run_at > timezone.now() - CALL_TAKES:
+        return None
+    if job.interval:
+        due = source.called_at + job.interval.schedule.run_every
+    else:
+        start, delta, _now = job.schedule.remaining_delta(maybe_make_aware(after))
+        due = start + delta
+    return due.astimezone(UTC) if due <= job.last_run_at else None
 
 
 def _written(source: FeedSource, timing: Timing) -> PeriodicTask:

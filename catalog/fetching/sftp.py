@@ -34,7 +34,7 @@ def fetch_sftp(target: Target, spool: Spool) -> Found:
         raise FetchRefused(
             "no_host_key",
             f"The key of {target.place.shown_host} is not known yet. Test the connection on the feed's page: that "
-            "shows the key and keeps it.",
+            "shows the key, for you to confirm.",
         )
     return _run(_fetch(target, spool), target, spool.pace)
 
@@ -54,7 +54,7 @@ def read_host_key(target: Target, pace: Pace) -> str:
 
 
 def key_fingerprint(host_key: str) -> str:
-    """The key as people compare it, for example SHA256:…"""
+    """The key as people compare it, for example SHA256:… Raises `ValueError` for what is no key."""
     key = asyncssh.import_public_key(host_key)
     return f"{key.get_algorithm()} {key.get_fingerprint()}"
 
@@ -107,9 +107,10 @@ def _is_over(pace: Pace) -> bool:
 
 async def _fetch(target: Target, spool: Spool) -> Found:
     login = target.login
+    # First, for it takes a while on purpose.
+    keys = [asyncssh.import_private_key(login.secret, login.passphrase or None)] if login.kind == "key" else None
     connection = connect(target.place, spool.pace)
     connection.setblocking(False)
-    keys = [asyncssh.import_private_key(login.secret, login.passphrase or None)] if login.kind == "key" else None
     # Whatever is left out here, the library takes from the home of the worker: keys, an agent, known hosts.
     async with (
         asyncssh.connect(

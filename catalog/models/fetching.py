@@ -39,6 +39,7 @@ class FeedSource(models.Model):
     expected_hours = models.PositiveIntegerField(_("a new file within, in hours"), null=True, blank=True, default=48)
     job = models.OneToOneField(PeriodicTask, models.SET_NULL, null=True, related_name="+", editable=False)
 
+    called_at = models.DateTimeField(db_default=Now(), editable=False)
     known = models.JSONField(default=dict, editable=False)
     seen = models.JSONField(null=True, editable=False)
     last_new_at = models.DateTimeField(null=True, editable=False)

@@ -302,14 +302,14 @@ class Chunk(models.Model):
 
 
 class Attempt(models.Model):
-    """Somebody works on a run, or did and was lost. The row goes when the work ends, well or badly.
+    """Somebody works on a run, or without one on a fetch, or did and was lost. The row goes when the work ends.
 
     `kind` and `number` are those of the advisory lock that the worker holds with its connection, `backend`.
     """
 
     pk = models.CompositePrimaryKey("kind", "number")
     # No constraint: it would lock the run's row, which an import that is being applied holds to its end.
-    run = models.ForeignKey(ImportRun, models.CASCADE, related_name="attempts", db_constraint=False)
+    run = models.ForeignKey(ImportRun, models.CASCADE, null=True, related_name="attempts", db_constraint=False)
     kind = models.PositiveSmallIntegerField()
     number = models.PositiveIntegerField()
     count = models.PositiveSmallIntegerField(help_text=_("This one, and those before it whose workers were lost."))

@@ -33,8 +33,10 @@ MAX_SILENCE_SECONDS = 90  # until the holder is fenced
 
 
 @contextmanager
-def attempted(run: ImportRun, kind: int, number: int, call_again: Callable[[], None]) -> Iterator[int]:
+def attempted(run: ImportRun | None, kind: int, number: int, call_again: Callable[[], None]) -> Iterator[int]:
     """Take the lock `(kind, number)`, which stands for the run or for a part of it, and work on that.
+
+    Without a run it stands for a feed that is being fetched.
 
     Yields which attempt this is, or 0 when another connection has the lock. Only what a lost worker began counts: an
     attempt that ends, however it ends, is over, and one that the database broke off does not count. Statements may take
@@ -74,7 +76,7 @@ _BEGIN = """
     WITH lock AS MATERIALIZED (SELECT pg_try_advisory_lock(%(kind)s, %(number)s) AS is_ours)
     INSERT INTO catalog_attempt AS attempt
         (run_id, kind, number, count, backend, server_started_at, alive_at)
-    SELECT %(run)s, %(kind)s, %(number)s, 1, pg_backend_pid(), pg_postmaster_start_time(), clock_timestamp()
+    SELECT %(run)s::bigint, %(kind)s, %(number)s, 1, pg_backend_pid(), pg_postmaster_start_time(), clock_timestamp()
     FROM lock WHERE is_ours
     ON CONFLICT (kind, number) DO UPDATE SET
         count = attempt.count + (attempt.server_started_at = excluded.server_started_at)::int,
@@ -95,15 +97,15 @@ _LET_GO = """
 _CALL = "UPDATE catalog_attempt SET called = true WHERE kind = %(kind)s AND number = %(number)s"
 
 
-def begin_attempt(run: ImportRun, kind: int, number: int) -> tuple[int, int] | None:
+def begin_attempt(run: ImportRun | None, kind: int, number: int) -> tuple[int, int] | None:
     """Take the lock: which attempt it is, and by which backend. None when another connection has the lock."""
-    for count, backend in fetch_rows(_BEGIN, run=run.pk, kind=kind, number=number):
+    for count, backend in fetch_rows(_BEGIN, run=run and run.pk, kind=kind, number=number):
         execute(f"SET statement_timeout = {int(settings.IMPORT_MAX_SECONDS * 1000)}; SET lock_timeout = 0")
         return count, backend
     return None
 
 
-def _begin_or_call(run: ImportRun, kind: int, number: int) -> tuple[int, int] | None:
+def _begin_or_call(run: ImportRun | None, kind: int, number: int) -> tuple[int, int] | None:
     """Take the lock, or leave word with the connection that has it. Never neither: the holder sees the word."""
     for _ in range(_MOMENTS):
         if begun := begin_attempt(run, kind, number):
@@ -197,11 +199,12 @@ _FENCE = f"""
 """
 
 
-def fence_the_silent() -> list[int]:
+def fence_the_silent() -> list[int | None]:
     """End the connections of holders that were silent for too long. Returns the runs that they worked on."""
     fenced = [run_id for run_id, _ended in fetch_rows(_FENCE, silence=MAX_SILENCE_SECONDS)]
     for run_id in fenced:
-        log.warning("The worker of import %s was silent for %s s and was cut off", run_id, MAX_SILENCE_SECONDS)
+        what = f"import {run_id}" if run_id else "a fetch"
+        log.warning("The worker of %s was silent for %s s and was cut off", what, MAX_SILENCE_SECONDS)
     return fenced
 
 
@@ -220,17 +223,18 @@ def working_and_lost(run: ImportRun) -> tuple[bool, bool]:
 
 def is_anyone_working() -> bool:
     """Whether a worker that is alive has any run."""
-    (works,) = fetch_row(f"SELECT EXISTS (SELECT FROM catalog_attempt attempt JOIN pg_locks held ON {_HOLDS})")
-    return bool(works)
+    works = f"SELECT FROM catalog_attempt attempt JOIN pg_locks held ON {_HOLDS} WHERE attempt.run_id IS NOT NULL"
+    (is_anyone,) = fetch_row(f"SELECT EXISTS ({works})")
+    return bool(is_anyone)
 
 
 _FORGET = f"""
-    DELETE FROM catalog_attempt attempt USING catalog_importrun run
-    WHERE run.id = attempt.run_id AND run.status <> ALL (%(busy)s)
+    DELETE FROM catalog_attempt attempt
+    WHERE NOT EXISTS (SELECT FROM catalog_importrun WHERE id = attempt.run_id AND status = ANY (%(busy)s))
         AND NOT EXISTS (SELECT FROM pg_locks held WHERE {_HOLDS})
 """
 
 
 def forget_ended() -> None:
-    """Delete what lost workers left of runs that have nothing to do any more."""
+    """Delete what lost workers left of fetches, and of runs that have nothing to do any more."""
     execute(_FORGET, busy=list(BUSY))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from io import BytesIO, StringIO
@@ -14,6 +15,7 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from accounts.models import User
+from catalog.connections import is_lost
 from catalog.errors import NotAllowed, NotPossible
 from catalog.fetching.fetch import (
     fetch,
@@ -29,8 +31,9 @@ from catalog.imports.confirm import go_on
 from catalog.imports.local import stage_locally
 from catalog.imports.retention import forget_old
 from catalog.imports.work import queue
+from catalog.imports.work.attempts import fence_the_silent, forget_ended
 from catalog.imports.work.queue import Task
-from catalog.models import Feed, FeedSource, Fetch, FetchOutcome, FetchReason, ImportRun, Status
+from catalog.models import Attempt, Feed, FeedSource, Fetch, FetchOutcome, FetchReason, ImportRun, Status
 from catalog.tests.factories import at_once, feed_of, item, items, uploaded
 from catalog.tests.fetching.conftest import fetched_at_last, fetched_once
 from catalog.tests.fetching.servers import Wire, serving
@@ -171,6 +174,40 @@ def test_what_a_lost_worker_had_is_enqueued_again_and_brings_one_import(
         assert sweep_fetches() == 1
         row = fetch(row.pk) or row
     assert (row.outcome, row.claims, row.run) == ("new", 2, ImportRun.objects.get())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_freezes_is_cut_off_and_writes_nothing_when_it_wakes(
+    feed: Feed, source_at: Callable[..., FeedSource], worker: Any
+) -> None:
+    asked, wakes = threading.Event(), threading.Event()
+
+    def first_waits(wire: Wire) -> None:
+        if not asked.is_set():
+            asked.set()
+            wakes.wait(20)
+        wire.answer(FEED)
+
+    def other_worker() -> Fetch | None:
+        assert asked.wait(20)
+        assert (sweep_fetches(), fetch(row.pk)) == (0, None), "the first one has it"
+        Attempt.objects.update(alive_at=timezone.now() - timedelta(seconds=91))
+        assert fence_the_silent() == [None]
+        assert sweep_fetches() == 1
+        done = fetch(row.pk)
+        wakes.set()
+        return done
+
+    with serving(first_waits) as server:
+        source_at(f"{server.url}/feed.xml")
+        row = open_fetch(feed, reason=FetchReason.SCHEDULE)
+        frozen, done = at_once(lambda: fetch(row.pk), other_worker)
+    assert is_lost(frozen), frozen
+    assert (done.outcome, done.run) == ("new", ImportRun.objects.get())
+    row.refresh_from_db()
+    assert (row.outcome, row.claims) == ("new", 2)
+    forget_ended()
+    assert not Attempt.objects.exists()
 
 
 def test_a_fetch_that_costs_every_worker_its_life_ends(feed: Feed, source_at: Callable[..., FeedSource]) -> None:

@@ -14,18 +14,22 @@ from typing import Any
 import asyncssh
 import boto3
 import pytest
+from django.urls import reverse
 from moto.server import ThreadedMotoServer
 from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.handlers import FTPHandler
 from pyftpdlib.servers import FTPServer
 
+from catalog.errors import NotAllowed, NotPossible
 from catalog.fetching.credentials import encrypt, origin_of
+from catalog.fetching.edit import keep_host_key
 from catalog.fetching.probe import probe
 from catalog.fetching.sources import places_of
 from catalog.fetching.targets import Login
 from catalog.models import Feed, FeedSource, ImportRun
 from catalog.tests.factories import feed_of, items
 from catalog.tests.fetching.conftest import fetched_at_last, fetched_once
+from catalog.tests.pages import browser, staff, text_of, tree
 
 pytestmark = pytest.mark.django_db
 
@@ -251,7 +255,9 @@ def test_a_file_comes_by_sftp_with_a_key(
     tmp_path: Path,
     host_key: asyncssh.SSHKey,
     monkeypatch: pytest.MonkeyPatch,
+    settings: Any,
 ) -> None:
+    settings.FETCH_SLOW_SECONDS = 8  # to open a key takes a while on purpose
     root = tmp_path / "sftp"
     root.mkdir()
     write(root, "feed.xml")
@@ -276,7 +282,7 @@ def test_a_server_with_another_key_gets_nothing(
     assert _People.tried == []
 
 
-def test_the_first_test_keeps_the_servers_key_before_anybody_logs_in(
+def test_nobody_logs_in_before_a_person_has_confirmed_the_server_s_key(
     feed: Feed, source_at: Callable[..., FeedSource], tmp_path: Path, host_key: asyncssh.SSHKey
 ) -> None:
     write(tmp_path, "feed.xml")
@@ -285,10 +291,49 @@ def test_the_first_test_keeps_the_servers_key_before_anybody_logs_in(
         with_login(source, Login("password", "anna", "correct horse"))
         assert fetched_once(feed).code == "fetch.no_host_key"
         report = probe(source, by=None)
-    assert (report.problem, report.key_is_new, report.items) == ("", True, 40)
-    source.refresh_from_db()
+        assert (report.problem, report.items, _People.tried) == ("", None, [])
+        assert "SHA256:" in report.fingerprint
+        source.refresh_from_db()
+        assert source.host_key == "", "a test stores nothing"
+        keep_host_key(feed, report.new_key, by=None)
+        source.refresh_from_db()
+        again = probe(source, by=None)
+    assert (again.problem, again.new_key, again.items, _People.tried) == ("", "", 40, ["correct horse"])
+    assert again.fingerprint == report.fingerprint
     assert source.host_key.split()[:2] == pinned(host_key).split()[:2]
-    assert "SHA256:" in report.fingerprint
+
+
+def test_the_page_shows_the_key_and_a_button_confirms_it(
+    feed: Feed, source_at: Callable[..., FeedSource], tmp_path: Path, host_key: asyncssh.SSHKey
+) -> None:
+    write(tmp_path, "feed.xml")
+    mona, bob = browser("mona"), browser("bob")
+    test, keep = (reverse(f"admin:catalog_feed_source_{name}", args=[feed.pk]) for name in ("test", "keep_key"))
+    with sftp_server(tmp_path, host_key) as port:
+        with_login(source_at(f"sftp://127.0.0.1:{port}/feed.xml"), Login("password", "anna", "correct horse"))
+        page = tree(mona.post(test))
+        assert "Nobody has logged in yet." in text_of(page)
+        assert host_key.get_fingerprint() in text_of(page)
+        (shown,) = page.xpath("//input[@name='key']/@value")
+        assert bob.post(keep, {"key": shown}).status_code == 403
+        assert _People.tried == []
+        assert "It would arrive" in text_of(tree(mona.post(keep, {"key": shown})))
+    other = pinned(asyncssh.generate_private_key("ssh-ed25519"))
+    assert "Forget that one first." in text_of(tree(mona.post(keep, {"key": other}, follow=True)))
+
+
+def test_only_a_key_is_kept_and_no_second_one(
+    feed: Feed, source_at: Callable[..., FeedSource], host_key: asyncssh.SSHKey
+) -> None:
+    source_at("sftp://127.0.0.1/feed.xml")
+    with pytest.raises(NotPossible, match="not the key of a server"):
+        keep_host_key(feed, "rubbish", by=None)
+    keep_host_key(feed, pinned(host_key), by=None)
+    keep_host_key(feed, pinned(host_key), by=None)
+    with pytest.raises(NotPossible, match="Forget that one first"):
+        keep_host_key(feed, pinned(asyncssh.generate_private_key("ssh-ed25519")), by=None)
+    with pytest.raises(NotAllowed):
+        keep_host_key(feed, pinned(host_key), by=staff("bob"))
 
 
 @pytest.mark.parametrize(

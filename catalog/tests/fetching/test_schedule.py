@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -9,9 +10,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
+from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from catalog.fetching.fetch import fetch_when_due
+from catalog.fetching.edit import resume_schedule
+from catalog.fetching.fetch import fetch_when_due, sweep_fetches
 from catalog.fetching.schedule import Timing, read_timing, timing_in_words, write_timing
 from catalog.models import Feed, FeedSource, Fetch, FetchOutcome
 from catalog.tasks import fetch_due_feed
@@ -98,3 +101,82 @@ def test_a_schedule_in_crons_own_words_is_shown_and_left(source_at: Callable[...
     source.job.crontab.minute = "*/7"
     assert read_timing(source) is None
     assert "*/7" in timing_in_words(source)
+
+
+# --- calls that come nowhere ----------------------------------------------------------------------------
+
+
+def called(source: FeedSource, *, before: timedelta, sent: timedelta) -> None:
+    """The schedule's last call that was seen to was so long ago, and beat has sent another one since."""
+    now = timezone.now()
+    FeedSource.objects.filter(pk=source.pk).update(called_at=now - before)
+    PeriodicTask.objects.filter(pk=source.job_id).update(last_run_at=now - sent)
+
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("is_daily", [True, False])
+def test_a_call_of_the_schedule_that_was_lost_is_made_good_once(
+    feed: Feed, source_at: Callable[..., FeedSource], is_daily: bool
+) -> None:
+    source = source_at("https://shop.example/feed.xml")
+    due = (timezone.now() - 5 * MINUTE).replace(second=0, microsecond=0)
+    daily = Timing(at=due.time(), time_zone="UTC")
+    write_timing(source, daily if is_daily else Timing(minutes=10))
+    called(source, before=timedelta(days=1) if is_daily else 15 * MINUTE, sent=3 * MINUTE)
+    sweep_fetches()
+    (row,) = Fetch.objects.all()
+    assert (row.reason, row.outcome) == ("schedule", "waiting")
+    assert abs(row.due_at - due) < MINUTE
+    Fetch.objects.update(outcome=FetchOutcome.UNCHANGED, finished_at=timezone.now())
+    sweep_fetches()
+    assert fetch_when_due(feed.pk, row.due_at) is None, "the call itself comes at last"
+    assert Fetch.objects.count() == 1
+    assert fetch_when_due(feed.pk, row.due_at + timedelta(days=1))
+
+
+@pytest.mark.parametrize(
+    ("before", "sent"), [(15 * MINUTE, 1 * MINUTE), (3 * MINUTE, 3 * MINUTE), (15 * MINUTE, 14 * MINUTE)]
+)
+def test_a_call_that_is_on_its_way_or_came_is_not_lost(
+    source_at: Callable[..., FeedSource], before: timedelta, sent: timedelta
+) -> None:
+    source = source_at("https://shop.example/feed.xml")
+    write_timing(source, Timing(minutes=10))
+    called(source, before=before, sent=sent)
+    sweep_fetches()
+    assert not Fetch.objects.exists()
+
+
+def test_a_new_a_paused_and_no_schedule_have_no_lost_calls(feed: Feed, source_at: Callable[..., FeedSource]) -> None:
+    source = source_at("https://shop.example/feed.xml")
+    sweep_fetches()
+    FeedSource.objects.update(called_at=timezone.now() - timedelta(days=9))
+    source.refresh_from_db()
+    write_timing(source, Timing(minutes=10))
+    PeriodicTask.objects.update(last_run_at=timezone.now() - 3 * MINUTE)
+    sweep_fetches()
+    called(source, before=15 * MINUTE, sent=3 * MINUTE)
+    PeriodicTask.objects.update(enabled=False)
+    sweep_fetches()
+    resume_schedule(feed, by=None)
+    PeriodicTask.objects.update(last_run_at=timezone.now() - 3 * MINUTE)
+    sweep_fetches()
+    assert not Fetch.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_lost_with_a_call_has_not_seen_to_it(
+    source_at: Callable[..., FeedSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = source_at("https://shop.example/feed.xml")
+    write_timing(source, Timing(minutes=10))
+    called(source, before=15 * MINUTE, sent=3 * MINUTE)
+    with monkeypatch.context() as patch:
+        patch.setattr("catalog.fetching.fetch.enqueue_fetch", lambda *_: sys.exit())
+        with pytest.raises(SystemExit):
+            fetch_due_feed(source.feed_id)
+    assert not Fetch.objects.exists()
+    sweep_fetches()
+    assert Fetch.objects.count() == 1
