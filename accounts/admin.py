@@ -3,17 +3,22 @@
 from typing import Any, cast
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
-from django.db.models import Count, ManyToManyField, QuerySet
+from django.db import transaction
+from django.db.models import Count, ForeignKey, ManyToManyField, QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.decorators import method_decorator
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_post_parameters
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm
@@ -21,11 +26,20 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts.addresses import trust_address
 from accounts.delegation import grantable_groups, may_change
-from accounts.forms import NewUserForm, RolesField
-from accounts.models import LoginSession, RoleGroup, User
+from accounts.forms import InvitationForm, NewUserForm, RoleField, RolesField
+from accounts.invitations import InvitationRefused, invite, resend, withdraw
+from accounts.mails import write_letter_to_old_address, write_mail
+from accounts.models import Invitation, LoginSession, RoleGroup, User
 from accounts.roles import ROLES, description_of
 
 admin.site.unregister(Group)
+
+STATES = {
+    "open": _("open"),
+    "accepted": _("accepted"),
+    "withdrawn": _("withdrawn"),
+    "expired": _("expired"),
+}
 
 
 @admin.register(User)
@@ -113,8 +127,95 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     def save_model(self, request: HttpRequest, obj: User, form: "ModelForm[Any]", change: bool) -> None:
         super().save_model(request, obj, form, change)
         if "email" in form.changed_data:
+            if change:
+                write_letter_to_old_address(obj, form.initial["email"])
             # An address that was confirmed before opens the account, too, so the replaced one must go.
             trust_address(obj)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Whoever has a role is staff: the first role makes them so, and losing the last one ends it."""
+        person: User = form.instance
+        had_role = person.groups.exists()
+        super().save_related(request, form, formsets, change)
+        has_role = person.groups.exists()
+        if had_role != has_role and person.is_staff != has_role and not person.is_superuser:
+            person.is_staff = has_role
+            person.save(update_fields=["is_staff"])
+            said = _("%s is staff now, with a role.") if has_role else _("%s has no role left, and is no longer staff.")
+            messages.info(request, said % person.username)
+
+    @method_decorator(sensitive_post_parameters())
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        """As Django's. The owner is warned, whoever did it."""
+        person = self.get_object(request, unquote(id))
+        before = person.password if person else ""
+        with transaction.atomic():
+            answer: HttpResponse = super().user_change_password(request, id, form_url)
+            if person and User.objects.get(pk=person.pk).password != before:
+                by = "" if person == request.user else _actor(request).username
+                write_mail("password_changed", person, by=by)
+        return answer
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ModelAdmin):
+    """Who is to come in, and with which role. Nobody invites above themselves."""
+
+    form = InvitationForm
+    list_display = ("email", "role", "invited_by", "sent_at", "expires_at", "shown_state")
+    list_filter = ("role",)
+    list_select_related = ("role", "invited_by")
+    search_fields = ("email",)
+    ordering = ("-sent_at",)
+    fields = ("email", "role")
+    actions = ("send_again", "withdraw_selected")
+
+    @display(description=_("state"), label={"open": "info", "accepted": "success", "expired": "warning"})
+    def shown_state(self, invitation: Invitation) -> tuple[str, Any]:
+        return invitation.state, STATES[invitation.state]
+
+    def get_fields(self, request: HttpRequest, obj: Invitation | None = None) -> Any:
+        return (
+            (*self.fields, "invited_by", "sent_at", "expires_at", "accepted_at", "withdrawn_at") if obj else self.fields
+        )
+
+    def formfield_for_foreignkey(self, db_field: "ForeignKey[Any, Any]", request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "role":
+            kwargs |= {"queryset": grantable_groups(_actor(request)).order_by("name"), "form_class": RoleField}
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Invitation, form: "ModelForm[Any]", change: bool) -> None:
+        made = invite(obj.email, obj.role, by=_actor(request))
+        obj.pk = made.pk
+
+    def response_add(self, request: HttpRequest, obj: Invitation, post_url_continue: str | None = None) -> HttpResponse:
+        messages.success(request, _("An invitation goes to %s. It can be accepted for seven days.") % obj.email)
+        return redirect("admin:accounts_invitation_changelist")
+
+    @admin.action(description=_("Send the selected invitations again"), permissions=["add"])
+    def send_again(self, request: HttpRequest, invitations: QuerySet[Invitation]) -> None:
+        sent = self._do_each(request, invitations, resend)
+        messages.success(request, _("Invitations sent again: %d. Their earlier links no longer work.") % sent)
+
+    @admin.action(description=_("Withdraw the selected invitations"), permissions=["add"])
+    def withdraw_selected(self, request: HttpRequest, invitations: QuerySet[Invitation]) -> None:
+        messages.success(request, _("Invitations withdrawn: %d.") % self._do_each(request, invitations, withdraw))
+
+    def _do_each(self, request: HttpRequest, invitations: QuerySet[Invitation], do: Any) -> int:
+        done = 0
+        for invitation in invitations:
+            try:
+                do(invitation, by=_actor(request))
+                done += 1
+            except InvitationRefused as error:
+                messages.error(request, str(error))
+        return done
+
+    def has_change_permission(self, request: HttpRequest, obj: Invitation | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Invitation | None = None) -> bool:
+        return False
 
 
 @admin.register(LoginSession)

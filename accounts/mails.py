@@ -13,11 +13,13 @@ from uuid import uuid4
 from allauth.account.forms import default_token_generator
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from django.conf import settings
+from django.core import signing
 from django.db import transaction
 from django.urls import reverse
 from structlog.contextvars import bound_contextvars
 
-from accounts.models import MailRequest, User
+from accounts.models import Invitation, MailRequest, User
+from accounts.roles import description_of
 from events.log import REQUEST_ID, current_request_id
 from notifications.models import Message
 from notifications.outbox import about_key, enqueue_delivery, register_writer, tell, write_letter
@@ -25,6 +27,7 @@ from notifications.rendering import HIDDEN, public_url
 from notifications.subscriptions import register_letter, register_necessary
 
 CONFIRM_NEW_ADDRESS = "confirm_new_address"
+INVITATION_SALT = "accounts.Invitation"
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,13 @@ def key_of(unconfirmed: EmailAddress | None) -> str | None:
     return str(EmailConfirmationHMAC.create(unconfirmed).key) if unconfirmed else None
 
 
+def invitation_key(message: Message) -> str | None:
+    """None when the invitation was accepted, withdrawn or sent again, or has expired."""
+    link_id = message.about.partition("#")[2]
+    found = Invitation.objects.open().filter(link_id=link_id).exists()
+    return signing.dumps(link_id, salt=INVITATION_SALT) if found else None
+
+
 def no_query(_person: User) -> dict[str, str]:
     return {}
 
@@ -96,6 +106,7 @@ def register_mails() -> None:
         register_necessary(name, mail.secret)
     register_letter(CONFIRM_NEW_ADDRESS, new_address_key)
     register_letter("address_changed")
+    register_letter("invitation", invitation_key)
 
 
 def request_mail(name: str, address: str) -> None:
@@ -148,6 +159,12 @@ def write_mail(name: str, person: User, **context: Any) -> None:
 
 def write_letter_to_old_address(person: User, old: str) -> None:
     write_letter("address_changed", f"{about_key(person)}#{uuid4()}", old, {"site": site()}, person)
+
+
+def write_invitation(invitation: Invitation) -> None:
+    link = public_url(reverse("account_invitation", query={"key": HIDDEN}))
+    context = {"site": site(), "link": link, "invitation": invitation, "role": description_of(invitation.role.name)}
+    write_letter("invitation", f"{about_key(invitation)}#{invitation.link_id}", invitation.email, context)
 
 
 def site() -> str:

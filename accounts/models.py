@@ -169,6 +169,52 @@ class MailRequest(models.Model):
         return self.name
 
 
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    def open(self) -> "InvitationQuerySet":
+        """Invitations that can still be accepted."""
+        return self.filter(accepted_at=None, withdrawn_at=None, expires_at__gt=timezone.now())
+
+
+class Invitation(models.Model):
+    """Somebody is to come in with a role. The link in their mail makes the account."""
+
+    LIFETIME = timedelta(days=7)
+
+    email = models.EmailField(_("e-mail address"))
+    role = models.ForeignKey(Group, models.CASCADE, verbose_name=_("role"), related_name="+")
+    invited_by = models.ForeignKey(User, models.SET_NULL, null=True, verbose_name=_("invited by"), related_name="+")
+    # In the link's key: sent again, an earlier link no longer works.
+    link_id = models.UUIDField(default=uuid.uuid4, editable=False)
+    sent_at = models.DateTimeField(_("sent"), default=timezone.now)
+    expires_at = models.DateTimeField(_("expires"))
+    accepted_at = models.DateTimeField(_("accepted"), null=True)
+    withdrawn_at = models.DateTimeField(_("withdrawn"), null=True)
+
+    objects = InvitationQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ("add", "view")
+        verbose_name = _("invitation")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["email"],
+                name="invitation_open_once",
+                condition=Q(accepted_at=None, withdrawn_at=None),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    @property
+    def state(self) -> str:
+        if self.accepted_at:
+            return "accepted"
+        if self.withdrawn_at:
+            return "withdrawn"
+        return "open" if self.expires_at > timezone.now() else "expired"
+
+
 class RoleGroup(Group):
     """Django's groups under the name that people know, with the same rows and permissions as `auth.Group`."""
 

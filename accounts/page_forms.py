@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.addresses import is_unconfirmed, note_address
 from accounts.backends import log_refusal
+from accounts.invitations import InvitationRefused, accept
 from accounts.limits import MAILS_TO, OLD_PASSWORD, NotCounted, TooManyTries, give_back, same_name
 from accounts.mails import request_mail
 from accounts.models import User
@@ -114,6 +115,34 @@ class SignupForm(TwoPasswords):
             self.add_error(None, str(error))
             return False
         return True
+
+
+class InvitedForm(TwoPasswords):
+    """How somebody who was invited is called, and their password."""
+
+    username = forms.CharField(
+        label=_("Username"),
+        max_length=150,
+        validators=[User.username_validator],
+        widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none"}),
+    )
+    first_name = forms.CharField(label=_("First name"), max_length=150, required=False)
+    last_name = forms.CharField(label=_("Last name"), max_length=150, required=False)
+    field_order = ("username", "first_name", "last_name", "password1", "password2")
+
+    def save(self, key: str) -> User | None:
+        """The new person; None where something is wrong, which the form says."""
+        given = self.cleaned_data
+        names = {name: given[name] for name in ("username", "first_name", "last_name")}
+        try:
+            return accept(key, password=given["password1"], **names)
+        except ValidationError as error:
+            for field, problems in error.error_dict.items():
+                named = "password1" if field == "password" else field
+                self.add_error(named if named in self.fields else None, problems)
+        except (InvitationRefused, TakenMeanwhile) as error:
+            self.add_error(None, str(error))
+        return None
 
 
 class ForgottenPasswordForm(forms.Form):

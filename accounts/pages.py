@@ -6,7 +6,9 @@ from typing import Any, cast
 from uuid import UUID
 
 from allauth.account import views as stock
+from allauth.account.internal.flows.login import perform_login, record_authentication
 from allauth.account.internal.flows.reauthentication import raise_if_reauthentication_required
+from allauth.account.models import Login
 from allauth.account.views import INTERNAL_RESET_SESSION_KEY
 from allauth.usersessions.models import UserSession
 from django.conf import settings
@@ -22,9 +24,11 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from accounts.addresses import forget_change, request_change, waiting_address
+from accounts.invitations import invitation_of
 from accounts.limits import MAILS_FROM, MAILS_TO, SIGNUP, Limit, address_of
 from accounts.models import LoginSession, User
-from accounts.page_forms import LoginForm, NewAddressForm, ResetPasswordForm, SignupForm
+from accounts.page_forms import InvitedForm, LoginForm, NewAddressForm, ResetPasswordForm, SignupForm
+from accounts.roles import description_of
 from accounts.signup import must_confirm
 
 View = Callable[..., HttpResponse]
@@ -73,6 +77,25 @@ def sign_up_here(request: HttpRequest) -> HttpResponse:
         messages.success(request, _("Your account is made. Log in."))
         return redirect("account_login")
     return render(request, "account/signup.html", {"form": form})
+
+
+@never_cache
+@sensitive_post_parameters("password1", "password2")
+@require_http_methods(["GET", "HEAD", "POST"])
+def accept_invitation(request: HttpRequest) -> HttpResponse:
+    """The link of an invitation: whoever was invited chooses a name and a password, and is in."""
+    key = request.GET.get("key", "")
+    invitation = invitation_of(key)
+    if invitation is None:
+        return render(request, "account/invitation.html", status=404)
+    if request.user.is_authenticated:
+        return render(request, "account/invitation.html", {"invitation": invitation, "is_somebody": True})
+    form = InvitedForm(request.POST or None)
+    if request.method == "POST" and form.is_valid() and (person := form.save(key)):
+        record_authentication(request, person, method="password", reauthenticated=True)
+        return cast(HttpResponse, perform_login(request, Login(user=person)))
+    context = {"form": form, "invitation": invitation, "about": description_of(invitation.role.name)}
+    return render(request, "account/invitation.html", context)
 
 
 @never_cache
@@ -181,6 +204,7 @@ def uuids_in(text: str) -> list[Any]:
 # --- the addresses' views -----------------------------------------------------------------------------
 log_in = LoginView.as_view()
 sign_up = limited(SIGNUP, sign_up_here)
+invitation = limited(SIGNUP, accept_invitation)
 forgot_password = limited(MAILS_FROM, stock.password_reset)
 reset_password = never_cache(ResetPasswordView.as_view())
 confirm_address = never_cache(ConfirmAddressView.as_view())

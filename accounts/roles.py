@@ -49,6 +49,8 @@ MANAGER = Role(
         "accounts.view_user",
         "accounts.add_user",
         "accounts.change_user",
+        "accounts.view_invitation",
+        "accounts.add_invitation",
         "accounts.view_loginsession",
         "accounts.change_loginsession",
         "auth.view_group",

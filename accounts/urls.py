@@ -11,6 +11,7 @@ urlpatterns = [
     path("logout/", stock.logout, name="account_logout"),
     path("inactive/", stock.account_inactive, name="account_inactive"),
     path("signup/", pages.sign_up, name="account_signup"),
+    path("invitation/", pages.invitation, name="account_invitation"),
     path("confirm-email/", stock.email_verification_sent, name="account_email_verification_sent"),
     path("email/confirm/", pages.confirm_address, name="account_confirm_email"),
     path("email/", pages.change_own_address, name="account_email"),

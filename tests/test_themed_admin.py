@@ -8,14 +8,15 @@ from allauth.account.models import EmailAddress
 from celery import shared_task
 from django.contrib import admin
 from django.contrib.admin.utils import quote
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.db.models import Model
 from django.test import Client, RequestFactory
 from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
 
-from accounts.models import LoginSession, RoleGroup, User
+from accounts.models import Invitation, LoginSession, RoleGroup, User
 from catalog.models import Feed, ImportRun, Market, Product, RefusedFile
 from catalog.tests.factories import add_product
 from notifications.models import Message
@@ -41,6 +42,11 @@ SAMPLES: dict[str, Callable[[], Model]] = {
     "accounts.User": lambda: User.objects.create_user("carl", "carl@example.com"),
     "accounts.LoginSession": lambda: LoginSession.objects.create(
         user=User.objects.create_user("carl", "carl@example.com"), auth_hash="x", refresh_id="x"
+    ),
+    "accounts.Invitation": lambda: Invitation.objects.create(
+        email="dora@example.com",
+        role=Group.objects.get(name="viewer"),
+        expires_at=timezone.now() + Invitation.LIFETIME,
     ),
     "catalog.Feed": sample_feed,
     "catalog.Market": lambda: Market.objects.create(code="sa-ar", name="Saudi Arabia, Arabic"),

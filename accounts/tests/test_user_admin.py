@@ -1,5 +1,6 @@
 """Nobody gets at rights that they do not hold: not by the page, not by a request written by hand."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -7,6 +8,8 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.contrib.admin.models import ADDITION, LogEntry
 from django.contrib.auth.models import Group, Permission
+from django.contrib.messages import get_messages
+from django.core import mail
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -246,3 +249,43 @@ def test_a_longer_list_asks_the_database_no_more_often(
         make_person(f"person{number}", "viewer", "importer")
     with django_assert_max_num_queries(len(short)):
         client.get(LIST)
+
+
+# --- what others do to an account ---------------------------------------------------------------------
+def said_by(response: Any) -> list[str]:
+    return [str(message) for message in get_messages(response.wsgi_request)]
+
+
+def test_the_first_role_makes_somebody_staff_and_the_last_one_taken_away_ends_it(olga: User, carl: User) -> None:
+    viewer = Group.objects.get(name="viewer")
+    assert "carl is staff now, with a role." in said_by(save(olga, carl, groups=[viewer.pk]))
+    assert carl.is_staff
+    said = said_by(save(olga, carl, groups=[], is_staff="on"))
+    assert "carl has no role left, and is no longer staff." in said
+    assert not carl.is_staff
+
+
+def test_a_superuser_stays_staff_without_a_role(olga: User, mona: User) -> None:
+    User.objects.filter(pk=mona.pk).update(is_superuser=True)
+    save(olga, mona, groups=[], is_staff="on", is_superuser="on")
+    assert mona.is_staff
+
+
+@pytest.mark.parametrize("who", ["olga", "carl"])
+def test_the_owner_is_warned_of_a_password_that_is_changed_in_the_admin(
+    olga: User, carl: User, worker: Callable[[], list[str]], who: str
+) -> None:
+    owner = {"olga": olga, "carl": carl}[who]
+    new = {"usable_password": "true", "password1": "a better horse battery", "password2": "a better horse battery"}
+    assert logged_in(olga).post(password_page(owner), {**new, "password2": "x"}).status_code == 200
+    assert worker() == []
+    assert logged_in(olga).post(password_page(owner), new).status_code == 302
+    assert worker() == ["password_changed"]
+    assert mail.outbox[0].to == [owner.email]
+    assert ("changed by olga" in str(mail.outbox[0].body)) == (who == "carl")
+
+
+def test_the_old_address_is_told_when_staff_change_it(olga: User, carl: User, worker: Callable[[], list[str]]) -> None:
+    save(olga, carl, email="new@example.com")
+    assert worker() == ["address_changed"]
+    assert mail.outbox[0].to == ["carl@example.com"]

@@ -93,6 +93,12 @@ UNFOLD = {
                         "permission": lambda request: request.user.has_perm("accounts.view_user"),
                     },
                     {
+                        "title": _("Invitations"),
+                        "icon": "forward_to_inbox",
+                        "link": reverse_lazy("admin:accounts_invitation_changelist"),
+                        "permission": lambda request: request.user.has_perm("accounts.view_invitation"),
+                    },
+                    {
                         "title": _("API logins"),
                         "icon": "key",
                         "link": reverse_lazy("admin:accounts_loginsession_changelist"),
