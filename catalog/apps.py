@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 from django.apps import AppConfig
+from django.core.checks import Tags, register
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
@@ -29,6 +30,7 @@ class CatalogConfig(AppConfig):
     def ready(self) -> None:
         from catalog.connections import end_idle_transactions
         from catalog.fetching import notices as fetch_notices
+        from catalog.fetching.credentials import check_keys
         from catalog.imports import notices
         from catalog.imports.reports import digest
         from catalog.models import Market
@@ -37,6 +39,7 @@ class CatalogConfig(AppConfig):
         subscriptions.register_kinds(*notices.KINDS, *fetch_notices.KINDS)
         digests.register_source(digest.find_failures, notices.PERMISSION)
         digests.register_source(fetch_notices.find_fetch_failures, notices.PERMISSION)
+        register(check_keys, Tags.security, deploy=True)
         end_idle_transactions()
         # Also when every table is emptied, which takes the market that the migration made.
         post_migrate.connect(Market.ensure_default, sender=self, dispatch_uid="catalog.markets")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
@@ -162,6 +163,7 @@ class FeedAdmin(ModelAdmin):
             "feed": feed,
             "source": source,
             "form": form,
+            "has_no_keys": not settings.FEED_CREDENTIAL_KEYS,
             "fieldsets": [(title, [form[name] for name in names]) for title, names in SOURCE_FIELDS],
         }
         return render(request, "admin/catalog/feed/source.html", context)

@@ -8,6 +8,7 @@ import json
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
+from django.core.checks import CheckMessage, Info
 
 from catalog.errors import NotPossible
 from catalog.fetching.addresses import Place
@@ -24,6 +25,31 @@ def encrypt(login: Login, origin: str) -> str:
         "passphrase": login.passphrase,
     }
     return _cipher().encrypt(json.dumps(content).encode()).decode()
+
+
+def why_unreadable(credentials: str) -> str:
+    """Why kept credentials cannot be read, in a sentence; `""` if they can, or if there are none."""
+    try:
+        if credentials:
+            _cipher().decrypt(credentials.encode())
+    except NotPossible:
+        return "FEED_CREDENTIAL_KEYS is not set, so its credentials cannot be read."
+    except InvalidToken:
+        return "Its credentials were encrypted with a key that FEED_CREDENTIAL_KEYS does not have any more."
+    return ""
+
+
+def check_keys(**_: object) -> list[CheckMessage]:
+    """For `manage.py check --deploy`."""
+    if settings.FEED_CREDENTIAL_KEYS:
+        return []
+    return [
+        Info(
+            "FEED_CREDENTIAL_KEYS is not set: feeds cannot be fetched from where a login is needed.",
+            hint="See .env.example.",
+            id="catalog.I001",
+        )
+    ]
 
 
 def decrypt(credentials: str, kind: str, origin: str) -> Login:

@@ -17,6 +17,7 @@ from catalog.fetching.targets import Login, default_endpoint
 from catalog.imports.permissions import require
 from catalog.models import Feed, FeedSource, Fetch
 from catalog.models.fetching import OPEN_FETCHES
+from events.log import log_event
 
 PERMISSION = "catalog.change_feed"
 
@@ -74,6 +75,7 @@ def save_source(
         source.save()
         if not keep_timing:
             write_timing(source, timing)
+        log_event("source_changed", by=by, feed=feed.slug, what="saved")
     return source
 
 
@@ -106,6 +108,7 @@ def remove_source(feed: Feed, *, by: Any) -> None:
         if source.job:
             source.job.delete()
         source.delete()
+        log_event("source_changed", by=by, feed=feed.slug, what="removed")
 
 
 def keep_host_key(feed: Feed, host_key: str, *, by: Any) -> None:
@@ -122,12 +125,14 @@ def keep_host_key(feed: Feed, host_key: str, *, by: Any) -> None:
         raise NotPossible("no_host_key", "This is not the key of a server. Test the connection again.") from error
     if not FeedSource.objects.filter(feed=feed, host_key__in=("", host_key)).update(host_key=host_key):
         raise NotPossible("other_host_key", "Another key is kept for this server. Forget that one first.")
+    log_event("source_changed", by=by, feed=feed.slug, what="key_kept")
 
 
 def forget_host_key(feed: Feed, *, by: Any) -> None:
     """Have the next test show the server's key anew."""
     require(by, PERMISSION)
     FeedSource.objects.filter(feed=feed).update(host_key="")
+    log_event("source_changed", by=by, feed=feed.slug, what="key_forgotten")
 
 
 def resume_schedule(feed: Feed, *, by: Any) -> None:
@@ -141,3 +146,4 @@ def resume_schedule(feed: Feed, *, by: Any) -> None:
             source.job.last_run_at = timezone.now()
             source.job.save()
             FeedSource.objects.filter(pk=source.pk).update(paused_at=None, failing_since=None, called_at=Now())
+            log_event("source_changed", by=by, feed=feed.slug, what="resumed")

@@ -40,6 +40,7 @@ from catalog.imports.work.attempts import attempted
 from catalog.imports.work.queue import Task
 from catalog.models import Feed, FeedSource, Fetch, FetchOutcome, FetchReason, ImportRun, Status
 from catalog.models.fetching import BAD_FETCHES, OPEN_FETCHES
+from events.log import log_event
 from schedule.queue import enqueue_now
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ def request_fetch(feed: Feed, *, by: Any, reason: FetchReason) -> Fetch:
     _require_source(feed)
     fetch = open_fetch(feed, reason=reason, by=by)
     Fetch.objects.filter(pk=fetch.pk, outcome=FetchOutcome.WAITING).update(next_try_at=Now())
+    log_event("fetch_requested", by=by, feed=feed.slug, fetch=fetch.pk, reason=reason.value)
     enqueue_fetch(fetch)
     return fetch
 
@@ -306,9 +308,12 @@ def _finish(
             seconds=round(pace.seconds, 3),
             **facts,
         )
-        if not ended or source is None:
+        if not ended:
             return
         row.refresh_from_db()
+        log_fetch(row)
+        if source is None:
+            return
         now = (
             FeedSource.objects.select_for_update(of=("self",))
             .select_related("feed", "job")
@@ -352,7 +357,27 @@ def _end_badly(row: Fetch, source: FeedSource | None, error: Exception, pace: Pa
             **facts,
         )
         if waits:
+            row.refresh_from_db()
+            log_fetch(row)
             enqueue_fetch(row, pause.total_seconds())
+
+
+def log_fetch(row: Fetch) -> None:
+    """The end of a try: of the last one the fetch's outcome, of another one that it waits."""
+    log_event(
+        "fetch",
+        by=row.by,
+        level=logging.INFO if row.outcome in (FetchOutcome.NEW, FetchOutcome.UNCHANGED) else logging.WARNING,
+        run_id=row.run_id,
+        feed=row.feed.slug,
+        fetch=row.pk,
+        reason=row.reason,
+        outcome=row.outcome,
+        code=row.code,
+        bytes=row.bytes,
+        seconds=row.seconds,
+        tries=row.tries,
+    )
 
 
 def pause_before(row: Fetch, source: FeedSource | None, wait: int | None) -> timedelta:
@@ -387,4 +412,5 @@ def _note_failure(source: FeedSource, row: Fetch) -> None:
         source.job.save()
         source.paused_at = row.finished_at
         source.save(update_fields=["paused_at"])
+        log_event("source_changed", level=logging.WARNING, feed=source.feed.slug, what="paused")
     notify_failing(source, row)

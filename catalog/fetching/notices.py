@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from catalog.fetching.credentials import why_unreadable
 from catalog.fetching.sources import shown_address
 from catalog.imports.notices import PERMISSION, one_line
 from catalog.models import FeedSource, Fetch, FetchOutcome
@@ -105,6 +106,8 @@ def source_warning(source: FeedSource, facts: Any, now: datetime) -> str:
     if facts.waiting_since and facts.waiting_since < now - LATE_AFTER:
         text = _("A fetch waits since %(since)s. Check that the worker of the queue “fetch” runs.")
         return text % {"since": _short(facts.waiting_since)}
+    if unreadable := why_unreadable(source.credentials):
+        return f"{unreadable} {_('Set the key again, or enter the credentials anew.')}"
     why = f" {facts.last_failure}" if facts.last_failure else ""
     if source.paused_at:
         return _("The schedule is paused after %(days)s days of failures.%(why)s") % {

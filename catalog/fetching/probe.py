@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,18 +13,21 @@ from django.conf import settings
 from catalog.errors import CatalogError, FeedRefused
 from catalog.feeds.cleaning.check import check_item
 from catalog.feeds.cleaning.cleaned import Item
-from catalog.feeds.reading.formats import Content, Kind, open_content
-from catalog.feeds.reading.items import read_items
+from catalog.feeds.reading.formats import Kind, open_content
+from catalog.feeds.reading.items import RawItem, read_items
 from catalog.fetching.connections import Pace
 from catalog.fetching.edit import PERMISSION
 from catalog.fetching.sources import fetch_from, target_of_source
 from catalog.fetching.targets import EnoughRead, Found, Known, Spool, Target
 from catalog.imports.permissions import require
 from catalog.imports.planning.guards import check_items
-from catalog.models import FeedSource, ImportRun
+from catalog.imports.trial import plan_on_trial
+from catalog.models import Feed, FeedSource, ImportRun, Mode
+from events.log import log_event
 
 SAMPLE_BYTES = 1024 * 1024
 MAX_SECONDS = 20.0  # somebody waits for the page
+COUNTS = ("created", "changed", "unchanged", "archived", "invalid", "duplicate", "existing")
 KINDS = {Kind.XML: "XML", Kind.TABLE: "a table of text", Kind.JSON: "JSON", Kind.WORKBOOK: "an Excel workbook"}
 
 
@@ -42,7 +46,8 @@ class Report:
     item: Item | None = None
     items: int | None = None
     is_estimate: bool = False
-    guard: str = ""
+    counts: dict[str, int] = field(default_factory=dict)  # of the plan, if the whole file was read
+    guards: list[str] = field(default_factory=list)
     fingerprint: str = ""
     new_key: str = ""  # for a person to confirm, before anybody logs in
     notes: list[str] = field(default_factory=list)
@@ -71,12 +76,14 @@ def probe(source: FeedSource, *, by: Any) -> Report:
         report.problem, report.code = error.message, error.code
         report.status = getattr(error, "status", None) or report.status
     report.seconds = time.monotonic() - begun
+    log_event("source_tested", by=by, feed=source.feed.slug, code=report.code)
     return report
 
 
 def _look_at(target: Target, source: FeedSource, report: Report) -> None:
     pace = Pace(MAX_SECONDS)
     spool = Spool(pace, most=SAMPLE_BYTES)
+    feed = source.feed
     try:
         found, is_whole = Found(), False
         with pace.running():
@@ -88,32 +95,40 @@ def _look_at(target: Target, source: FeedSource, report: Report) -> None:
         report.status, report.file_name = found.status, found.name
         report.size = spool.size if is_whole else spool.announced
         spool.file.seek(0)
-        content = open_content(spool.file, settings.FEED_LIMITS, source.feed.file_settings)
+        content = open_content(spool.file, settings.FEED_LIMITS, feed.file_settings)
         report.kind, report.is_packed = KINDS[content.kind], content.is_packed
-        _count_items(spool, source, report, content, is_whole=is_whole)
+        if content.kind is Kind.WORKBOOK and not is_whole:
+            report.notes.append("A workbook cannot be read before all of it is there.")
+            return
+        spool.file.seek(0)
+        items = _read_sample(spool, feed, report, is_whole=is_whole)
+        trial = plan_on_trial(feed, items, feed.mode if is_whole else Mode.UPDATE)
     finally:
         spool.close()
-
-
-def _count_items(spool: Spool, source: FeedSource, report: Report, content: Content, *, is_whole: bool) -> None:
-    if content.kind is Kind.WORKBOOK and not is_whole:
-        report.notes.append("A workbook cannot be read before all of it is there.")
+    report.guards = [hold["message"] for hold in trial.holds]
+    report.is_estimate = not is_whole
+    if is_whole:
+        report.items = trial.items
+        report.counts = {name: getattr(trial, name) for name in COUNTS}
         return
-    spool.file.seek(0)
-    feed = source.feed
-    count = 0
+    part = f"Only the first {trial.items:,} items were read. "
+    if feed.mode == Mode.SYNC:
+        part += "What a sync would archive is not known from them."
+    report.notes.append(part.strip())
+    if not report.size:
+        report.notes.append("The server does not say how long the file is, so its items cannot be estimated.")
+        return
+    report.items = round(trial.items * report.size / max(spool.size, 1))
+    if held := check_items(ImportRun(pk=sys.maxsize, feed=feed, mode=feed.mode, items=report.items)):
+        report.guards.append(held)
+
+
+def _read_sample(spool: Spool, feed: Feed, report: Report, *, is_whole: bool) -> Iterator[RawItem]:
+    """The items, of which the report gets the first. A part of a file ends where it was cut off."""
     try:
         for raw in read_items(spool.file, settings.FEED_LIMITS, feed.file_settings):
-            count += 1
-            if report.item is None:
-                report.item = check_item(raw, feed.rules)
-    except FeedRefused as refused:
+            report.item = report.item or check_item(raw, feed.rules)
+            yield raw
+    except FeedRefused:
         if is_whole:
-            report.problem, report.code = refused.message, refused.code
-            return
-    report.is_estimate = not is_whole
-    if not is_whole and not report.size:
-        report.notes.append("The server does not say how long the file is, so its items cannot be estimated.")
-    else:
-        report.items = count if is_whole else round(count * (report.size or 0) / max(spool.size, 1))
-        report.guard = check_items(ImportRun(pk=sys.maxsize, feed=feed, mode=feed.mode, items=report.items))
+            raise

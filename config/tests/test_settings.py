@@ -5,7 +5,9 @@ import subprocess
 import sys
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
+from config.environment import checked_ports
 from config.settings import base, local
 from devservers import BASE_DIR
 
@@ -131,6 +133,28 @@ def test_a_misspelt_yes_is_not_taken_for_a_no(name: str) -> None:
 @pytest.mark.parametrize("name", ["FEED_MAX_BYTES", "IMPORT_MAX_SECONDS", "FEED_MAX_RATIO"])
 def test_a_limit_that_limits_nothing_stops_the_start(name: str, value: str) -> None:
     assert f"{name} must be a whole number of 1 or more" in refusal(**{name: value})
+
+
+PORTS = {"": [], "8081": [8081], " 8081, 9000 ,": [8081, 9000], "1,65535": [1, 65535]}
+
+
+@pytest.mark.parametrize(("given", "used"), PORTS.items())
+def test_ports_of_the_house_are_listed_with_commas(given: str, used: list[int]) -> None:
+    assert checked_ports(given) == used
+
+
+@pytest.mark.parametrize("given", ["http", "0", "65536", "-1", "80-90", "80;90", "8081 9000", "٣", "1e3"])
+def test_what_is_no_list_of_ports_stops_the_start(given: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="FETCH_PORTS must list ports"):
+        checked_ports(given)
+
+
+def test_production_reads_what_feeds_may_be_fetched_from() -> None:
+    show = "from config.settings import production as p; print(p.FETCH_PORTS, p.FETCH_ALLOW)"
+    said = start("-c", show, FETCH_PORTS="8081,9000", FETCH_ALLOW="10.1.0.0/16").stdout
+    assert said.split() == ["[8081,", "9000]", "10.1.0.0/16"]
+    assert "FETCH_PORTS must list ports" in refusal(FETCH_PORTS="http")
+    assert "FETCH_ALLOW must list networks" in refusal(FETCH_ALLOW="10.1.0.0/99")
 
 
 @pytest.mark.parametrize(("given", "used"), [(None, "mandatory"), ("", "mandatory"), ("none", "none")])

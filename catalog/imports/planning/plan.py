@@ -20,18 +20,20 @@ from catalog.models.fields import MONEY_NAMES, columns_in_file
 from events.log import log_event
 
 
-def make_plan(run: ImportRun) -> None:
+def make_plan(run: ImportRun, *, has_many: bool = True) -> None:
     """Compare the staged items with the catalogue and write a Change for each product that would change.
 
     The run goes from staging to review with its counts and a hash over the plan. No product is changed. Called again,
-    it does nothing.
+    it does nothing. Unless the run `has_many` items, PostgreSQL's planner is not told of them, which takes locks.
     """
     if not ImportRun.objects.filter(pk=run.pk, status=Status.STAGING).exists():
         run.refresh_from_db()
         return
-    _sample_statistics(
-        "catalog_stageditem (run_id, position, product_id, state, digest)", "catalog_product (market_id, id, feed_id)"
-    )
+    if has_many:
+        _sample_statistics(
+            "catalog_stageditem (run_id, position, product_id, state, digest)",
+            "catalog_product (market_id, id, feed_id)",
+        )
     with transaction.atomic():
         # By the database's clock; the plan will be of this version of the catalogue or a later one.
         planned_at, version = fetch_row(
@@ -79,7 +81,8 @@ def make_plan(run: ImportRun) -> None:
         else:
             holds = [hold["code"] for hold in run.holds]
             log_event("plan", run_id=run.pk, holds=holds, seconds=run.seconds["plan"], **counts)
-    _sample_statistics("catalog_change (run_id, operation, product_id, position)")
+    if has_many:
+        _sample_statistics("catalog_change (run_id, operation, product_id, position)")
 
 
 def _sample_statistics(*tables: str) -> None:

@@ -8,10 +8,22 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from catalog.fetching.credentials import check_keys
 from catalog.fetching.schedule import timing_in_words
 from catalog.fetching.sources import target_of_source
-from catalog.models import Feed, FeedSource, Fetch, FetchOutcome, FetchReason, ImportRun
-from catalog.tests.factories import feed_of, items
+from catalog.models import (
+    Change,
+    Feed,
+    FeedSource,
+    Fetch,
+    FetchOutcome,
+    FetchReason,
+    ImportRun,
+    Mode,
+    RunIssue,
+    StagedItem,
+)
+from catalog.tests.factories import applied, feed_of, item, items, planned
 from catalog.tests.fetching.servers import serving
 from catalog.tests.pages import text_of, tree
 
@@ -153,6 +165,73 @@ def test_a_test_shows_what_answered_and_stores_nothing(mona: Client, feed: Feed,
     said = send(mona, feed, name="source_test")  # the server is gone
     assert "It does not arrive yet" in said
     assert "connection refused" in said
+
+
+def tested(mona: Client, feed: Feed, content: bytes, **entered: Any) -> Any:
+    """What a test finds out when a server has this file, and what the page says."""
+    with serving(lambda wire: wire.answer(content)) as server:
+        send(mona, feed, address=f"{server.url}/feed.xml", **entered)
+        page = mona.post(reverse("admin:catalog_feed_source_test", args=[feed.pk]))
+    return page.context["report"], text_of(tree(page))
+
+
+def test_a_test_says_what_an_import_would_do_and_every_guard_that_would_hold_it(
+    mona: Client, feed: Feed, settings: Any
+) -> None:
+    settings.FETCH_ALLOW = "127.0.0.0/8"
+    Feed.objects.filter(pk=feed.pk).update(mode=Mode.SYNC)
+    feed.refresh_from_db()
+    usual = [item(f"{number}") for number in range(1, 21)]
+    before = applied(feed, *usual)
+    dear = [item(f"{number}", price="990 USD") for number in range(1, 11)]
+    report, said = tested(mona, feed, feed_of(*dear, item("x", price="free")))
+    held = planned(feed, *dear, item("x", price="free"))
+    assert report.guards == [hold["message"] for hold in held.holds]
+    assert len(report.guards) > 2
+    assert (report.counts["changed"], report.counts["archived"], report.counts["invalid"]) == (10, 10, 1)
+    assert "change 10 and archive 10" in said
+    assert all(sentence in said for sentence in report.guards)
+    stored = (ImportRun, StagedItem, Change, RunIssue)
+    known = [model.objects.count() for model in stored]
+    tested(mona, feed, feed_of(*dear))
+    assert [model.objects.count() for model in stored] == known
+    assert before.changes.count() == 20
+    report, said = tested(mona, feed, feed_of(*usual))
+    assert (report.guards, report.counts["unchanged"]) == ([], 20)
+    assert "None would hold it." in said
+
+
+def test_a_part_of_a_large_file_tells_as_much_as_it_can(mona: Client, feed: Feed, settings: Any) -> None:
+    settings.FETCH_ALLOW = "127.0.0.0/8"
+    Feed.objects.filter(pk=feed.pk).update(mode=Mode.SYNC)
+    feed.refresh_from_db()
+    run = applied(feed, *items(50))
+    ImportRun.objects.filter(pk=run.pk).update(items=90_050, unchanged=90_000)
+    report, said = tested(mona, feed, feed_of(*[item(f"n{number}", price="free") for number in range(7000)]))
+    assert report.counts == {}
+    assert any("items are invalid" in sentence or "All items" in sentence for sentence in report.guards)
+    assert any("fewer than before" in sentence for sentence in report.guards), report.guards
+    assert "What a sync would archive is not known from them." in said
+
+
+def test_what_cannot_be_planned_is_the_test_s_problem(mona: Client, feed: Feed, settings: Any) -> None:
+    settings.FETCH_ALLOW = "127.0.0.0/8"
+    report, said = tested(mona, feed, feed_of(item("1"))[:-30])
+    assert report.problem
+    assert "It does not arrive yet" in said
+
+
+@pytest.mark.parametrize("keys", [[], ["another-" + "k" * 60]])
+def test_credentials_that_cannot_be_read_are_said_on_the_first_page(
+    mona: Client, feed: Feed, settings: Any, keys: list[str]
+) -> None:
+    send(mona, feed, kind="password", username="anna", secret="open-sesame")
+    assert "FEED_CREDENTIAL_KEYS" not in text_of(tree(mona.get(reverse("admin:index"))))
+    settings.FEED_CREDENTIAL_KEYS = keys
+    assert "FEED_CREDENTIAL_KEYS" in text_of(tree(mona.get(reverse("admin:index"))))
+    form = text_of(tree(mona.get(reverse("admin:catalog_feed_source", args=[feed.pk]))))
+    assert ("Credentials cannot be kept here" in form) == (not keys)
+    assert [message.id for message in check_keys()] == ([] if keys else ["catalog.I001"])
 
 
 def test_a_large_feed_is_estimated_from_its_beginning(mona: Client, feed: Feed, settings: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,6 +18,7 @@ from django_celery_beat.models import PeriodicTask
 from accounts.models import User
 from catalog.connections import is_lost
 from catalog.errors import NotAllowed, NotPossible
+from catalog.fetching.edit import forget_host_key, remove_source, resume_schedule, save_source
 from catalog.fetching.fetch import (
     fetch,
     fetch_when_due,
@@ -37,6 +39,7 @@ from catalog.models import Attempt, Feed, FeedSource, Fetch, FetchOutcome, Fetch
 from catalog.tests.factories import at_once, feed_of, item, items, uploaded
 from catalog.tests.fetching.conftest import fetched_at_last, fetched_once
 from catalog.tests.fetching.servers import Wire, serving
+from events.log import EVENTS
 from notifications.models import Message
 
 pytestmark = pytest.mark.django_db
@@ -139,6 +142,42 @@ def test_a_fetch_that_no_worker_takes_is_said_on_the_first_page(
     assert warnings_of(feed) == []
     Fetch.objects.filter(pk=row.pk).update(next_try_at=timezone.now() - timedelta(minutes=11))
     assert "Check that the worker of the queue “fetch” runs" in warnings_of(feed)[0]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_fetches_and_changes_of_a_source_are_events(
+    feed: Feed, boss: User, caplog: pytest.LogCaptureFixture, settings: Any
+) -> None:
+    caplog.set_level(logging.INFO, EVENTS)
+    settings.FETCH_PAUSE_DAYS = 1
+    with serving(answering(FEED)) as server:
+        source = save_source(feed, by=boss, address=f"{server.url}/feed.xml", timing=Timing(minutes=5))
+        request_fetch(feed, by=boss, reason=FetchReason.PERSON)
+        fetched_once(feed)
+        server.script = answering(None)
+        fetched_once(feed)
+        FeedSource.objects.update(failing_since=timezone.now() - timedelta(days=2))
+        fetched_at_last(feed)
+    resume_schedule(feed, by=boss)
+    forget_host_key(feed, by=boss)
+    remove_source(feed, by=boss)
+    assert source.pk
+    lines = [(record.msg, record.__dict__["fields"]) for record in caplog.records if record.name == EVENTS]
+    told = [(name, fields.get("what") or fields.get("outcome", "")) for name, fields in lines if name != "upload"]
+    assert told == [
+        ("source_changed", "saved"),
+        ("fetch_requested", ""),
+        ("fetch", "new"),
+        ("fetch", "waiting"),
+        ("fetch", "failed"),
+        ("source_changed", "paused"),
+        ("source_changed", "resumed"),
+        ("source_changed", "key_forgotten"),
+        ("source_changed", "removed"),
+    ]
+    (first, *_, last) = [fields for name, fields in lines if name == "fetch"]
+    assert (first["run_id"], first["account"], first["bytes"]) == (ImportRun.objects.get().pk, "boss", len(FEED))
+    assert (last["code"], last["tries"], "run_id" in last) == ("fetch.http_404", 2, False)
 
 
 # --- one at a time, and none lost -----------------------------------------------------------------------
