@@ -9,6 +9,7 @@ from django.db import IntegrityError, connection
 from catalog.imports.apply import apply
 from catalog.imports.confirm import confirm
 from catalog.imports.discard import clean_up
+from catalog.imports.leave_out import leave_out
 from catalog.imports.reading.stage import stage
 from catalog.imports.undo import request_redo, request_undo
 from catalog.models import Feed, ImportRun, Product, Status
@@ -33,17 +34,17 @@ INVARIANTS = {
     "the counts of a plan add up": f"""
         SELECT id FROM catalog_importrun
         WHERE status IN {PLANNED}
-            AND items <> created + changed + unchanged + existing + duplicate + invalid + conflict
+            AND items <> created + changed + unchanged + existing + duplicate + invalid + conflict + left_out
     """,
     "what is proposed is what is counted": """
         SELECT run.id FROM catalog_importrun run LEFT JOIN catalog_change c ON c.run_id = run.id
         WHERE status IN ('review', 'applying')
         GROUP BY run.id
-        HAVING created <> count(c) FILTER (WHERE operation = 'create')
-            OR changed <> count(c) FILTER (WHERE operation IN ('update', 'restore'))
-            OR archived <> count(c) FILTER (WHERE operation = 'archive')
+        HAVING created <> count(c) FILTER (WHERE operation = 'create' AND outcome <> 'left_out')
+            OR changed <> count(c) FILTER (WHERE operation IN ('update', 'restore') AND outcome <> 'left_out')
+            OR archived <> count(c) FILTER (WHERE operation = 'archive' AND outcome <> 'left_out')
             OR run.pinned <> count(c) FILTER (WHERE operation = 'keep')
-            OR count(c.id) <> count(c) FILTER (WHERE outcome = 'proposed') + count(c) FILTER (WHERE outcome = 'pinned')
+            OR count(c.id) <> count(c) FILTER (WHERE outcome IN ('proposed', 'pinned', 'left_out'))
     """,
     "what was applied is what is counted": """
         SELECT run.id FROM catalog_importrun run LEFT JOIN catalog_change c ON c.run_id = run.id
@@ -54,6 +55,14 @@ INVARIANTS = {
             OR archived <> count(c) FILTER (WHERE operation = 'archive' AND outcome = 'applied')
             OR conflict <> count(c) FILTER (WHERE operation <> 'archive' AND outcome = 'conflict')
             OR archive_conflict <> count(c) FILTER (WHERE operation = 'archive' AND outcome = 'conflict')
+    """,
+    "what was left out is what is counted": f"""
+        SELECT run.id FROM catalog_importrun run LEFT JOIN catalog_change c ON c.run_id = run.id
+        WHERE status IN {PLANNED}
+        GROUP BY run.id
+        HAVING run.left_out <> count(c) FILTER (WHERE operation <> 'archive' AND outcome = 'left_out')
+            OR archive_left_out <> count(c) FILTER (WHERE operation = 'archive' AND outcome = 'left_out')
+            OR count(c) FILTER (WHERE outcome = 'left_out' AND c.left_out IS NULL) <> 0
     """,
     "what was undone is what is counted": """
         SELECT run.id FROM catalog_importrun run LEFT JOIN catalog_change c ON c.run_id = run.id
@@ -214,6 +223,7 @@ def imports(feed: Feed) -> Feed:
     with_conflicts(feed)
     with_undos(feed)
     with_pins(feed)
+    with_things_left_out(feed)
     clean_up(applied(feed, *MIXED, mode="sync"))
     applied(feed, *MIXED, mode="add")
     applied(feed, *(item(str(n), **dict.fromkeys(FLAWLESS), quantity="1") for n in range(3)))
@@ -266,6 +276,19 @@ def with_pins(feed: Feed) -> None:
     planned(feed, item("p1"), item("p2", color="Blue"))
 
 
+def with_things_left_out(feed: Feed) -> None:
+    """Of a plan that was applied and one that waits: changes of each kind, fields, and a field everywhere."""
+    applied(feed, *(item(f"l{n}", color="Red") for n in range(4)))
+    for colour in ("Blue", "Green"):
+        run = planned(feed, item("l0", color=colour), item("l1", title=colour, color=colour), item(colour), mode="sync")
+        leave_out(run, plan_hash=run.plan_hash, by=None, field="color")
+        for product_id in (colour, "l2"):
+            change = run.changes.get(product_id=product_id).pk
+            leave_out(run, plan_hash=run.plan_hash, by=None, change=change)
+        if colour == "Blue":
+            execute(run)
+
+
 def refused(feed: Feed) -> None:
     run = received(feed, feed_of(*items(2500))[:-10], mode="sync")
     stage(run)
@@ -297,6 +320,7 @@ def test_every_invariant_holds(imports: Feed) -> None:
         ("DELETE FROM catalog_stageditem WHERE state = 'invalid'", "invalid items can be listed"),
         ("DELETE FROM catalog_change WHERE outcome = 'proposed'", "what is proposed is what is counted"),
         ("DELETE FROM catalog_change WHERE outcome = 'conflict'", "what was applied is what is counted"),
+        ("DELETE FROM catalog_change WHERE outcome = 'left_out'", "what was left out is what is counted"),
         ("DELETE FROM catalog_change WHERE outcome = 'undone'", "what was undone is what is counted"),
         ("DELETE FROM catalog_stageditem WHERE state = 'valid'", "what can come back has its values"),
         ("DELETE FROM catalog_stageditem WHERE position = 1", "every item of an open plan can be listed"),

@@ -10,7 +10,6 @@ from django.utils.translation import gettext_lazy as _
 from catalog.admin.differences import field_differences, field_label, product_facts
 from catalog.admin.pictures import thumbnail
 from catalog.admin.tabs import Tab
-from catalog.feeds.attributes import BY_NAME
 from catalog.imports.reports.changes import (
     EXTRA_PREFIX,
     changes_with,
@@ -19,7 +18,9 @@ from catalog.imports.reports.changes import (
     numbers_by_operation,
     sync_before,
 )
+from catalog.imports.reports.pages import of_operation
 from catalog.models import Change, ImportRun, Mode, Operation, Outcome, Product, Status
+from catalog.models.fields import SHARED
 
 
 class ChangesTab(Tab):
@@ -30,6 +31,7 @@ class ChangesTab(Tab):
 
     def count_rows(self, run: ImportRun) -> int:
         changes = run.created + run.changed + run.archived + run.conflict + run.archive_conflict + run.pinned
+        changes += run.left_out + run.archive_left_out
         return 0 if run.status == Status.DISCARDED else changes
 
     def chosen_filters(self, request: HttpRequest) -> dict[str, str]:
@@ -43,6 +45,7 @@ class ChangesTab(Tab):
         context = self.page_context(request, rows, "id")
         context["rows"] = rows_of(run, context["rows"])
         context["corrected"] = corrected
+        context["chosen_label"] = name_of_field(chosen.get("field", ""))
         context["kinds"] = kind_chips(run, chosen)
         context["fields"] = field_choices(run, chosen)
         return context
@@ -59,10 +62,12 @@ class MissingTab(Tab):
         return run.mode == Mode.SYNC
 
     def count_rows(self, run: ImportRun) -> int:
-        return 0 if run.status == Status.DISCARDED else run.archived + run.archive_conflict
+        missing = run.archived + run.archive_conflict + run.archive_left_out
+        return 0 if run.status == Status.DISCARDED else missing
 
     def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
-        context = self.page_context(request, changes_with(run, operation=Operation.ARCHIVE), "id")
+        missing = run.changes.filter(**of_operation(Operation.ARCHIVE))
+        context = self.page_context(request, missing, "id")
         context["rows"] = rows_of(run, context["rows"])
         context["missing"] = self.count_rows(run)
         context["before"] = sync_before(run)
@@ -75,7 +80,8 @@ def kind_chips(run: ImportRun, chosen: dict[str, str]) -> list[dict[str, Any]]:
     The numbers are the run's own. Only the few products that return from the archive are counted in the table.
     """
     others = {name: value for name, value in chosen.items() if name not in ("operation", "outcome")}
-    restored = run.changes.filter(operation=Operation.RESTORE).exclude(outcome=Outcome.CONFLICT).count()
+    restored_changes = run.changes.filter(operation=Operation.RESTORE)
+    restored = restored_changes.exclude(outcome__in=[Outcome.CONFLICT, Outcome.LEFT_OUT]).count()
     by_operation = {
         Operation.CREATE: run.created,
         Operation.UPDATE: run.changed - restored,
@@ -89,6 +95,7 @@ def kind_chips(run: ImportRun, chosen: dict[str, str]) -> list[dict[str, Any]]:
         of_field = numbers_by_operation(run, field)
         by_operation = {operation: of_field.get(operation, 0) for operation in by_operation}
     by_outcome = {
+        Outcome.LEFT_OUT: (_("Left out"), changes_with(run, outcome=Outcome.LEFT_OUT).count()),
         Outcome.CONFLICT: (_("Left alone"), run.conflict + run.archive_conflict),
         Outcome.UNDONE: (_("Undone"), run.undone),
         Outcome.KEPT: (_("Not undone: changed since"), run.kept),
@@ -115,6 +122,11 @@ def kind_chips(run: ImportRun, chosen: dict[str, str]) -> list[dict[str, Any]]:
     ]
 
 
+def name_of_field(name: str) -> str:
+    """The field of a plan as people know it."""
+    return field_label(name) if name in SHARED or name == "pinned" else name.removeprefix(EXTRA_PREFIX)
+
+
 def field_choices(run: ImportRun, chosen: dict[str, str]) -> list[dict[str, Any]]:
     """The fields to choose from, those with most changes first; each has a number if it is that of the list."""
     numbers = numbers_by_field(run, chosen.get("operation", ""))
@@ -125,9 +137,7 @@ def field_choices(run: ImportRun, chosen: dict[str, str]) -> list[dict[str, Any]
     return [
         {
             "name": name,
-            "label": field_label(name)
-            if name in BY_NAME or name in ("currency", "pinned")
-            else name.removeprefix(EXTRA_PREFIX),
+            "label": name_of_field(name),
             "count": numbers.get(name, 0) if is_exact else None,
         }
         for name in names
@@ -158,7 +168,8 @@ def rows_of(run: ImportRun, changes: list[Change]) -> list[dict[str, Any]]:
         if not is_new:
             fields = list(field_differences(change, currency))
         elif item:
-            fields = list(product_facts(model_to_dict(item) | {"id": change.product_id}, currency))
+            values = model_to_dict(item) | {"id": change.product_id}
+            fields = list(product_facts(values, currency, change.left_out or {}))
         else:
             fields = []
         rows.append(

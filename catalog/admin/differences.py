@@ -18,6 +18,8 @@ from rapidfuzz.distance import LCSseq
 from catalog.admin.pictures import NOT_LOADED, public_source, thumbnail
 from catalog.feeds.attributes import BY_NAME, MONEY, Type
 from catalog.feeds.cleaning.values import shown_money
+from catalog.imports.leave_out import is_needed_by_new
+from catalog.imports.planning.changed_fields import EXTRA_PREFIX
 from catalog.models import Change, Product
 
 MONEY_NAMES = frozenset(a.name for a in MONEY)
@@ -28,6 +30,7 @@ PROSE = frozenset({"title", "description", "product_type", "google_product_categ
 _WORDS = re.compile(r"\w+|\s+|[^\w\s]")
 _NOTHING = "–"
 _PINNED = _("pinned: kept")
+LEFT_OUT = _("left out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class FieldDifference:
     old: str
     new: str
     note: Any = ""
+    name: str = ""  # as plans call it; "" where it cannot be left out
 
 
 # The currency of an item is shown with each of its amounts.
@@ -47,26 +51,37 @@ _SHOWN_ALONE = [name for name in BY_NAME if name != "currency"]
 def field_differences(change: Change, currency: str) -> Iterator[FieldDifference]:
     """The fields that the change changes, in the order of the table; amounts in `currency` unless it changes too."""
     before, after = change.before, change.after
-    pinned = change.pinned or {}
+    pinned, left = change.pinned or {}, change.left_out or {}
     for name in [*_SHOWN_ALONE, "currency", "pinned"]:
         if name in after:
             old_currency, new_currency = before.get("currency", currency), after.get("currency", currency)
-            yield _field_difference(name, before[name], after[name], old_currency, new_currency)
+            yield replace(_field_difference(name, before[name], after[name], old_currency, new_currency), name=name)
         if name in pinned:
             kept = _field_difference(name, pinned[name]["kept"], pinned[name]["file"], currency, currency)
             yield replace(kept, note=_PINNED)
-    yield from _extra_differences(before.get("extra") or {}, after.get("extra") or {})
+        if name in left:
+            kept = _field_difference(name, left[name]["kept"], left[name]["file"], currency, currency)
+            yield replace(kept, note=LEFT_OUT)
+    for each in _extra_differences(before.get("extra") or {}, after.get("extra") or {}):
+        yield replace(each, name=f"{EXTRA_PREFIX}{each.label}")
+    if "extra" in left:
+        for kept in _extra_differences(left["extra"]["kept"], left["extra"]["file"]):
+            yield replace(kept, note=LEFT_OUT)
     if "extra" in pinned:
         for kept in _extra_differences(pinned["extra"]["kept"], pinned["extra"]["file"]):
             yield replace(kept, note=_PINNED)
 
 
-def product_facts(values: Mapping[str, Any], currency: str) -> Iterator[FieldDifference]:
-    """The filled fields of a new product."""
+def product_facts(values: Mapping[str, Any], currency: str, left: Mapping[str, Any]) -> Iterator[FieldDifference]:
+    """The filled fields of a new product, some of which are `left` out."""
     for name in _SHOWN_ALONE:
         if values.get(name) not in (None, "", []):
-            yield FieldDifference(field_label(name), "", shown_value(name, values[name], currency))
-    yield from _extra_differences({}, values.get("extra") or {})
+            note, key = (LEFT_OUT, "") if name in left else ("", "" if is_needed_by_new(name) else name)
+            yield FieldDifference(field_label(name), "", shown_value(name, values[name], currency), note, key)
+    left_names = left.get("extra", {"file": {}})["file"]
+    for each in _extra_differences({}, values.get("extra") or {}):
+        is_left = each.label in left_names
+        yield replace(each, note=LEFT_OUT if is_left else "", name="" if is_left else f"{EXTRA_PREFIX}{each.label}")
 
 
 def _field_difference(name: str, old: Any, new: Any, old_currency: str, new_currency: str) -> FieldDifference:

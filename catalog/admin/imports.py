@@ -5,13 +5,15 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_POST
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
@@ -26,6 +28,7 @@ from catalog.feeds import reference
 from catalog.imports.ask import ask
 from catalog.imports.confirm import confirm, edited_since
 from catalog.imports.discard import discard
+from catalog.imports.leave_out import leave_out, take_again
 from catalog.imports.receive import plan_again
 from catalog.imports.reports import downloads, source
 from catalog.imports.undo import request_redo, request_undo
@@ -91,6 +94,7 @@ class ImportRunAdmin(ModelAdmin):
             page_path("<int:pk>/file/", require_GET(self.file_view), "importrun_file"),
             page_path("<int:pk>/confirm/", require_POST(self.confirm_view), "importrun_confirm"),
             page_path("<int:pk>/ask/", require_POST(self.ask_view), "importrun_ask"),
+            page_path("<int:pk>/leave-out/", require_POST(self.leave_out_view), "importrun_leave_out"),
             page_path("<int:pk>/again/", require_POST(self.again_view), "importrun_again"),
             page_path("<int:pk>/undo/", self.undo_view, "importrun_undo"),
             page_path("<int:pk>/redo/", require_POST(self.redo_view), "importrun_redo"),
@@ -255,6 +259,30 @@ class ImportRunAdmin(ModelAdmin):
 
         return self._run_operation(request, pk, ask_person)
 
+    def leave_out_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Leave a part of the plan out: `12 price` of a change, `12` the change, `* price` the field everywhere.
+
+        `take 12` takes it again. The list stays where it was.
+        """
+        words = request.POST.get("part", "").split(" ", 1)
+        plan_hash = request.POST.get("plan_hash", "")
+
+        def change_plan(run: ImportRun) -> None:
+            first, rest = words[0], words[1] if len(words) > 1 else ""
+            if first == "take":
+                take_again(run, plan_hash=plan_hash, by=request.user, change=key_in(rest) or 0)
+                messages.success(request, _("The change is in the plan again."))
+                return
+            change = None if first == "*" else key_in(first) or 0
+            count = leave_out(run, plan_hash=plan_hash, by=request.user, change=change, field=rest)
+            where = ngettext("one change", "%(count)s changes", count) % {"count": intcomma(count)}
+            if change is not None:
+                messages.success(request, _("Left out of the plan."))
+            else:
+                messages.success(request, _("Left out of %(where)s.") % {"where": where})
+
+        return self._run_operation(request, pk, change_plan, state=request.POST.get("state", ""))
+
     def discard_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         return self._run_operation(request, pk, lambda run: discard(run, by=request.user))
 
@@ -288,8 +316,10 @@ class ImportRunAdmin(ModelAdmin):
     def redo_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         return self._run_operation(request, pk, lambda run: request_redo(run, by=request.user))
 
-    def _run_operation(self, request: HttpRequest, pk: int, operation: Callable[[ImportRun], Any]) -> HttpResponse:
-        """Run an operation and show the run again, or the one that it gives instead.
+    def _run_operation(
+        self, request: HttpRequest, pk: int, operation: Callable[[ImportRun], Any], state: str = ""
+    ) -> HttpResponse:
+        """Run an operation and show the run again, with the list that `state` names, or the one that it gives instead.
 
         A refusal is a message there, so a second click is harmless.
         """
@@ -300,7 +330,8 @@ class ImportRunAdmin(ModelAdmin):
             raise PermissionDenied from refused
         except CatalogError as refused:
             messages.warning(request, refused.message)
-        return redirect("admin:catalog_importrun_change", run.pk)
+        page = reverse("admin:catalog_importrun_change", args=[run.pk])
+        return redirect(f"{page}?{QueryDict(state).urlencode()}" if state else page)
 
     def _find_run(self, request: HttpRequest, pk: int) -> ImportRun:
         if not self.has_view_permission(request):

@@ -172,13 +172,15 @@ class RunPage:
 
     @cached_property
     def left_to_others(self) -> str:
-        """The end of the heading: how many products of the file belong to other feeds, if any."""
+        """The end of the heading: what was left out, and how many products of the file belong to other feeds."""
+        left = self.run.left_out + self.run.archive_left_out
+        left_out = f"; {left:,} {'is' if left == 1 else 'are'} left out" if left else ""
         count = self.run.issues.filter(code="id.other_feed").values_list("count", flat=True).first()
         if not count:
-            return ""
+            return left_out
         if count == 1:
-            return "; one product of another feed stays as it is"
-        return f"; {count:,} products of other feeds stay as they are"
+            return f"{left_out}; one product of another feed stays as it is"
+        return f"{left_out}; {count:,} products of other feeds stay as they are"
 
     @property
     def counts(self) -> Iterator[Count]:
@@ -200,6 +202,8 @@ class RunPage:
             yield Count(_("archived: not in the file"), run.archived, "warn", "?tab=missing")
         yield Count(_("duplicates, skipped"), run.duplicate, "warn", "?tab=issues&code=id.duplicate&attribute=id")
         yield Count(_("invalid, skipped"), run.invalid, "bad", "?tab=invalid")
+        if left_out := run.left_out + run.archive_left_out:
+            yield Count(_("left out"), left_out, "warn", "?tab=changes&outcome=left_out")
         if conflicts := run.conflict + run.archive_conflict:
             yield Count(_("conflicts, left alone"), conflicts, "bad", "?tab=changes&outcome=conflict")
 
@@ -293,6 +297,10 @@ class RunPage:
         return [{**each, "at": parse_datetime(each["at"])} for each in self.run.asked]
 
     @property
+    def can_leave_out(self) -> bool:
+        return self.can_confirm and self.run.status == Status.REVIEW
+
+    @property
     def can_discard(self) -> bool:
         return bool(self.user.has_perm("catalog.discard_importrun"))
 
@@ -309,6 +317,13 @@ class RunPage:
         run = self.run
         has_conflicts = run.status == Status.APPLIED and run.file and (run.conflict or run.archive_conflict)
         return bool(has_conflicts and self.can_plan_again)
+
+    @property
+    def can_take_again(self) -> bool:
+        """Whether a new plan may have again what was left out of this one."""
+        run = self.run
+        was_left_out = run.status == Status.APPLIED and run.file
+        return bool(was_left_out and self.can_plan_again)
 
     @property
     def may_undo(self) -> bool:

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import Error, transaction
 
 from catalog.imports.notices import notify_outcome
@@ -19,7 +21,7 @@ from catalog.imports.work.queue import (
     retried,
     timed,
 )
-from catalog.models import CatalogState, ImportRun, Operation, Status
+from catalog.models import CatalogState, ImportRun, Operation, Product, Status
 from catalog.models.fields import SHARED, columns_in_file
 from events.log import log_event
 
@@ -90,18 +92,22 @@ def lay_over(run: ImportRun) -> dict[str, int]:
 _AS_PLANNED = "product.version = change.base_version AND product.created_at < %(planned)s"
 # Of the outcomes, these have had their turn. Named instead of the others, because PostgreSQL, which counted the changes
 # when they were new, would take the others for rare, and look each one up.
-_NOT_YET = "change.outcome NOT IN ('applied', 'conflict')"
+_NOT_YET = "change.outcome NOT IN ('applied', 'conflict', 'left_out')"
 
 
 def create_products(run: ImportRun) -> None:
-    """New products take the values of their staged items. One that somebody else created since stays as it is."""
+    """New products take the values of their staged items, but for what was left out.
+
+    One that somebody else created since stays as it is.
+    """
+    values, extra = _values_of_new(run)
     execute(
         f"""
         WITH done AS (
             INSERT INTO catalog_product
                 (market_id, id, {column_list(SHARED)}, extra, pinned, feed_id, version, created_at, updated_at)
             SELECT
-                %(market)s, item.product_id, {column_list(SHARED, "item")}, item.extra, '{{}}', %(feed)s, 1,
+                %(market)s, item.product_id, {values}, {extra}, '{{}}', %(feed)s, 1,
                 statement_timestamp(), statement_timestamp()
             FROM catalog_change change
             JOIN catalog_stageditem item ON item.run_id = change.run_id AND item.position = change.position
@@ -117,6 +123,32 @@ def create_products(run: ImportRun) -> None:
         feed=run.feed_id,
         market=run.market_id,
     )
+
+
+def _values_of_new(run: ImportRun) -> tuple[str, str]:
+    """The columns and the `extra` of new products, in SQL: nothing stands where a field was left out."""
+    rows = fetch_rows(
+        """
+        SELECT DISTINCT jsonb_object_keys(left_out) FROM catalog_change
+        WHERE run_id = %(run)s AND operation = 'create' AND left_out IS NOT NULL AND outcome <> 'left_out'
+        """,
+        run=run.pk,
+    )
+    left = {name for (name,) in rows}
+    blanks = {name: _blank_of(name) for name in SHARED if name in left}
+    columns = [
+        f"CASE WHEN change.left_out ? '{name}' THEN {blanks[name]} ELSE item.{name} END"
+        if name in blanks
+        else f"item.{name}"
+        for name in SHARED
+    ]
+    names = "ARRAY(SELECT jsonb_object_keys(COALESCE(change.left_out #> '{extra,file}', '{}')))"
+    return ", ".join(columns), f"item.extra - {names}" if "extra" in left else "item.extra"
+
+
+def _blank_of(name: str) -> str:
+    field: Any = Product._meta.get_field(name)
+    return "NULL" if field.null else "'{}'" if isinstance(field, ArrayField) else "''"
 
 
 def change_products(run: ImportRun) -> None:

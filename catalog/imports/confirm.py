@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from catalog.errors import NotPossible
@@ -25,6 +26,7 @@ REVIEW_TIME = timedelta(minutes=15)
 _READABLE = re.compile(r"[^\W_\u115f\u1160\u3164\uffa0]")
 
 
+@transaction.atomic
 def confirm(run: ImportRun, *, plan_hash: str, by: Any, reason: str = "") -> None:
     """Have a worker apply the reviewed plan, once.
 
@@ -33,7 +35,9 @@ def confirm(run: ImportRun, *, plan_hash: str, by: Any, reason: str = "") -> Non
     without permission.
     """
     require(by, "catalog.confirm_importrun")
-    if run.plan_hash != plan_hash:
+    # Locked, so that nobody leaves a part of it out meanwhile.
+    planned = ImportRun.objects.select_for_update().filter(pk=run.pk).values_list("plan_hash", flat=True).first()
+    if planned != plan_hash:
         raise NotPossible("plan_changed", "The plan has changed since you looked at it. Read it again, then confirm.")
     reason = " ".join(reason.replace("\0", " ").split())[:REASON_CHARS]
     if run.status == Status.REVIEW and needs_reason(run) and not _READABLE.search(reason):
@@ -55,7 +59,8 @@ def go_on(run: ImportRun) -> None:
     """
     if run.status != Status.REVIEW:
         return
-    if not run.holds and (run.auto_apply or not run.has_changes):
+    is_empty = not run.has_changes and not (run.left_out or run.archive_left_out)
+    if not run.holds and (run.auto_apply or is_empty):
         with suppress(NotPossible):  # somebody was quicker
             confirm(run, plan_hash=run.plan_hash, by=None)
     elif run.holds or not _has_its_confirmer(run):
@@ -99,7 +104,8 @@ def edited_since(run: ImportRun) -> int:
         f"""
         SELECT count(*)
         FROM catalog_change change LEFT JOIN catalog_product product ON {PRODUCT_OF_CHANGE}
-        WHERE change.run_id = %(run)s AND {OF_CHANGED_PRODUCTS} AND CASE change.operation
+        WHERE change.run_id = %(run)s AND change.outcome <> 'left_out' AND {OF_CHANGED_PRODUCTS}
+            AND CASE change.operation
             WHEN 'create' THEN product.id IS NOT NULL
             WHEN 'keep' THEN false
             ELSE product.version IS DISTINCT FROM change.base_version OR product.created_at >= %(planned)s

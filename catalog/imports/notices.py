@@ -201,6 +201,7 @@ def _common_facts(run: ImportRun) -> dict[str, Any]:
         "duplicate": _("repeated in the file, the last one counts"),
         "invalid": _("invalid, not imported"),
         "conflict": _("left alone, edited since the plan"),
+        "left_out": _("left out of the plan"),
     }
     # Errors before warnings, the most frequent first. Notices are only on the run's page.
     rows = sorted(

@@ -20,7 +20,7 @@ from catalog.models.fields import SHARED, columns_in_file
 from events.log import log_event
 
 # What decides about each applied change. The preview counts and lists by the very words that the undo acts by.
-_APPLIED = "change.run_id = %(run)s AND change.operation <> 'keep' AND change.outcome <> 'conflict'"
+_APPLIED = "change.run_id = %(run)s AND change.operation <> 'keep' AND change.outcome NOT IN ('conflict', 'left_out')"
 # The product is as the change left it: nobody edited it, no later import, and it is no other one by the same id.
 _UNTOUCHED = "product.version = COALESCE(change.base_version, 0) + 1 AND product.created_at <= change.made_at"
 _VERDICT = f"CASE WHEN product.id IS NULL THEN 'gone' WHEN {_UNTOUCHED} THEN 'undone' ELSE 'kept' END"
@@ -63,7 +63,7 @@ def changes_by_verdict(run: ImportRun, verdict: str) -> QuerySet[Change]:
         FROM (SELECT catalog_change.*) change
         LEFT JOIN catalog_product product ON product.market_id = change.market_id AND product.id = change.product_id
     )"""
-    applied = run.changes.exclude(operation=Operation.KEEP).exclude(outcome=Outcome.CONFLICT)
+    applied = run.changes.exclude(operation=Operation.KEEP).exclude(outcome__in=[Outcome.CONFLICT, Outcome.LEFT_OUT])
     if verdict != Outcome.UNDONE and (changed_ids := run.products_changed_since()) is not None:
         applied = applied.filter(product_id__in=changed_ids)
     return applied.annotate(verdict=RawSQL(own, ())).filter(verdict=verdict)  # noqa: S611 - no value in it

@@ -24,6 +24,7 @@ class Outcome(models.TextChoices):
     UNDONE = "undone", _("Undone")
     KEPT = "kept", _("Not undone: changed since")
     GONE = "gone", _("Not undone: the product is gone")
+    LEFT_OUT = "left_out", _("Left out")
 
 
 # An import that goes as planned has none of them.
@@ -35,7 +36,8 @@ class Change(models.Model):
 
     `before` and `after` hold only the fields that differ. A new product has nothing before, and its values are those
     of the staged item at `position`, which does not change once the plan is made. `pinned` holds what the file says of
-    pinned fields that differ; the product keeps its own.
+    pinned fields that differ; the product keeps its own. `left_out` holds what a person left out of the plan in the
+    same way, and is null where nothing was; a new product's staged item has it all the same.
 
     `base_version` is the version of the product that the change is laid over; it is the next one then. Undoing makes
     a version of its own, over which the change may be laid again.
@@ -58,6 +60,7 @@ class Change(models.Model):
     before = exact_json_field(default=dict)
     after = exact_json_field(default=dict)
     pinned = exact_json_field(null=True)
+    left_out = exact_json_field(null=True)
     base_version = models.PositiveIntegerField(null=True)
     position = models.PositiveIntegerField(null=True)
     line = models.PositiveIntegerField(null=True)
@@ -81,6 +84,8 @@ class Change(models.Model):
             models.Index(
                 "run", "unusual", "operation", "id", name="change_unusual", condition=models.Q(unusual__isnull=False)
             ),
+            # the Changes tab: what was left out
+            models.Index("run", "operation", "id", name="change_left_out", condition=models.Q(left_out__isnull=False)),
         ]
         constraints = [
             # One part of a plan per product; apply finds its changes, and a product's history its lines, by it.

@@ -75,9 +75,10 @@ class ImportRunQuerySet(models.QuerySet["ImportRun"]):
 class ImportRun(models.Model):
     """One file on its way into the catalogue.
 
-    The counts of items add up to `items` from review on; the database checks it. `archived` and `archive_conflict`
-    count products that are not in the file, and so stand beside the sum. `pinned` are unchanged only because a person
-    pinned what differs. Of an import that was undone, `undone`, `kept` and `gone` add up to what it had applied.
+    The counts of items add up to `items` from review on; the database checks it. `archived`, `archive_conflict` and
+    `archive_left_out` count products that are not in the file, and so stand beside the sum. `pinned` are unchanged only
+    because a person pinned what differs. Of an import that was undone, `undone`, `kept` and `gone` add up to what it
+    had applied.
     """
 
     COUNTS = ("items", "created", "changed", "unchanged", "existing", "duplicate", "invalid", "archived", "conflict")
@@ -147,6 +148,8 @@ class ImportRun(models.Model):
     conflict = models.PositiveIntegerField(_("conflicts"), default=0)
     archived = models.PositiveIntegerField(_("archived"), default=0)
     archive_conflict = models.PositiveIntegerField(_("archive conflicts"), default=0)
+    left_out = models.PositiveIntegerField(_("left out"), default=0, db_default=0)
+    archive_left_out = models.PositiveIntegerField(_("archiving left out"), default=0, db_default=0)
     pinned = models.PositiveIntegerField(_("kept by pins"), default=0)
     undone = models.PositiveIntegerField(_("undone"), default=0)
     kept = models.PositiveIntegerField(_("kept: changed since"), default=0)
@@ -186,6 +189,7 @@ class ImportRun(models.Model):
                     + models.F("duplicate")
                     + models.F("invalid")
                     + models.F("conflict")
+                    + models.F("left_out")
                 ),
                 name="importrun_counts_add_up",
             ),
@@ -258,7 +262,8 @@ class ImportRun(models.Model):
 
     @property
     def counts(self) -> dict[str, int]:
-        return {name: getattr(self, name) for name in self.COUNTS}
+        counts = {name: getattr(self, name) for name in self.COUNTS}
+        return counts | {"left_out": self.left_out} if self.left_out else counts
 
     @property
     def is_useless(self) -> bool:

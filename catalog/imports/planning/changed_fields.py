@@ -3,13 +3,14 @@
 docs/decisions/0026-the-fields-of-a-plan-are-counted-with-it.md
 """
 
-from catalog.imports.sql import execute
+from catalog.imports.sql import execute, fetch_rows
 from catalog.models import ImportRun
 
 # List every change of a field only when few changes concern it: so many, or one in `RARE_FIELD_RATIO` of all changes.
 # The changes of other fields are soon met in any case.
 MAX_LISTED_CHANGES = 1000
 RARE_FIELD_RATIO = 50
+EXTRA_PREFIX = "extra."  # in the names of fields that are names in `extra`
 # A file with its data in its names has millions of fields.
 MAX_FIELDS = 300
 MAX_NAME_CHARS = 200
@@ -62,6 +63,43 @@ _LIST_CHANGES = f"""
     ) AS listed
     WHERE field.run_id = %(run)s AND field.operation = listed.operation AND field.name = listed.name
 """
+
+
+def fields_of_change(run: ImportRun, change: int) -> set[tuple[str, str]]:
+    """The operation of a change with each field that it concerns."""
+    fields = f"SELECT operation, name FROM ({_CHANGE_FIELDS} AND change.id = %(change)s) AS change_field"
+    return {(operation, name) for operation, name in fetch_rows(fields, run=run.pk, change=change)}
+
+
+def shift_counts(run: ImportRun, change: int, *, before: set[tuple[str, str]]) -> None:
+    """Count a change that has become another one; `before` is what it concerned."""
+    now = fields_of_change(run, change)
+    for operation, name in before - now:
+        execute(
+            """
+            UPDATE catalog_changedfield SET number = number - 1, changes = array_remove(changes, %(change)s)
+            WHERE (run_id, operation, name) = (%(run)s, %(operation)s, %(name)s)
+            """,
+            run=run.pk,
+            change=change,
+            operation=operation,
+            name=name,
+        )
+    run.changed_fields.filter(number=0).delete()
+    for operation, name in now - before:
+        execute(
+            """
+            INSERT INTO catalog_changedfield AS field (run_id, operation, name, number, first, last, changes)
+            VALUES (%(run)s, %(operation)s, %(name)s, 1, %(change)s, %(change)s, ARRAY[%(change)s]::bigint[])
+            ON CONFLICT (run_id, operation, name) DO UPDATE
+            SET number = field.number + 1, changes = field.changes || EXCLUDED.changes,
+                first = least(field.first, EXCLUDED.first), last = greatest(field.last, EXCLUDED.last)
+            """,
+            run=run.pk,
+            change=change,
+            operation=operation,
+            name=name,
+        )
 
 
 def count_fields(run: ImportRun, different: int) -> None:

@@ -49,6 +49,20 @@ def find_holds(run: ImportRun) -> list[dict[str, str]]:
     return [{"code": code, "message": sentence} for code, sentence in reasons.items() if sentence]
 
 
+# The guards that only look at what a plan would change.
+_ABOUT_CHANGES = ("archived", "lost_ids", "price_change", "out_of_stock", "lost_values")
+
+
+def check_again(run: ImportRun) -> list[dict[str, str]]:
+    """The reasons that still hold the plan after a part of it was left out."""
+    holds = []
+    for hold in run.holds:
+        name = hold["code"].removeprefix(GUARD_PREFIX)
+        sentence = GUARDS[name](run) if name in _ABOUT_CHANGES else hold["message"]
+        holds += [{"code": hold["code"], "message": sentence}] if sentence else []
+    return holds
+
+
 def needs_reason(run: ImportRun) -> bool:
     """Whether confirming takes a written reason, because a guard was tripped. Repairs only have to be looked at."""
     return any(hold["code"].startswith(GUARD_PREFIX) for hold in run.holds)

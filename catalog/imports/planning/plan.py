@@ -196,7 +196,7 @@ def hash_plan(run: ImportRun) -> str:
         FROM (
             SELECT concat_ws('|', product_id, operation, after, base_version, position) AS content
             FROM catalog_change
-            WHERE run_id = %(run)s
+            WHERE run_id = %(run)s AND outcome <> 'left_out'
         ) AS plan
         """,
         run=run.pk,

@@ -8,21 +8,29 @@ from collections.abc import Mapping
 from django.db.models import BooleanField, ExpressionWrapper, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.expressions import RawSQL
 
+from catalog.imports.planning.changed_fields import EXTRA_PREFIX
 from catalog.imports.reports.pages import Rows, of_operation
-from catalog.models import Change, ImportRun, Mode, Product
+from catalog.models import Change, ImportRun, Mode, Outcome, Product
 from catalog.models.changes import UNUSUAL
 from catalog.models.product import SEARCH_CHARS, ProductQuerySet
 
-EXTRA_PREFIX = "extra."  # in the names of fields that are names in `extra`
 MAX_LISTED_CHANGES = 5000  # so many that a text finds are looked up by key; of more the first ones are soon met
 MAX_SEARCHED_CHANGES = 5000  # a plan of so few is searched itself, whatever else in the catalogue has the words
 
 
 def changes_with(run: ImportRun, *, operation: str = "", outcome: str = "", product_id: str = "") -> QuerySet[Change]:
-    """The run's changes, all or those of one operation, one outcome or one product."""
-    by_outcome = "unusual" if outcome in UNUSUAL else "outcome"
-    chosen = {name: value for name, value in ((by_outcome, outcome), ("product_id", product_id)) if value}
-    return run.changes.filter(**chosen, **(of_operation(operation) if operation else {}))
+    """The run's changes, all or those of one operation, one outcome or one product.
+
+    The outcome *left out* has every change of which a part was.
+    """
+    rows = run.changes.filter(**(of_operation(operation) if operation else {}))
+    if operation:
+        rows = rows.exclude(outcome=Outcome.LEFT_OUT)
+    if outcome == Outcome.LEFT_OUT:
+        rows = rows.filter(left_out__isnull=False)
+    elif outcome:
+        rows = rows.filter(**{"unusual" if outcome in UNUSUAL else "outcome": outcome})
+    return rows.filter(product_id=product_id) if product_id else rows
 
 
 def filtered_changes(
@@ -57,7 +65,7 @@ def _changes_of_products(rows: QuerySet[Change], run: ImportRun, products: Produ
     """
     if products.query.is_empty():
         return rows.none()
-    size = sum((run.created, run.changed, run.archived, run.pinned, run.conflict, run.archive_conflict))
+    size = sum((run.created, run.changed, run.archived, run.pinned, run.conflict, run.left_out))
     if size > MAX_SEARCHED_CHANGES:
         ids = products.some_ids(MAX_LISTED_CHANGES + 1)
         if len(ids) <= MAX_LISTED_CHANGES:

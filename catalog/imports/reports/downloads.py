@@ -18,7 +18,7 @@ from catalog.feeds.attributes import expected_value
 from catalog.feeds.issues import BY_CODE, Severity, code_named, severity_of
 from catalog.imports.reports.pages import Row, first_rows, invalid_items
 from catalog.imports.work.files import opened
-from catalog.models import ImportRun, Operation, StagedItem
+from catalog.models import ImportRun, Operation, Outcome, StagedItem
 from catalog.models.fields import MONEY_NAMES, SHARED
 from catalog.spreadsheet import safe_cell
 
@@ -99,13 +99,22 @@ def _change_rows(run: ImportRun) -> Iterator[tuple[Any, ...]]:
         staged = {item.position: item for item in run.staged.filter(position__in=positions)} if positions else {}
         for change in changes:
             before, after, pinned = change.before, change.after, change.pinned or {}
-            if change.operation == Operation.CREATE and change.position in staged:
+            left = change.left_out or {}
+            is_new = change.operation == Operation.CREATE
+            if is_new and change.position in staged:
                 item = staged[change.position]
-                after = {**_column_values(item), "extra": item.extra}
+                left_extra = left.get("extra", {"file": {}})["file"]
+                after = {name: value for name, value in _column_values(item).items() if name not in left}
+                after["extra"] = {name: value for name, value in item.extra.items() if name not in left_extra}
             kept, in_file = ({name: values[side] for name, values in pinned.items()} for side in ("kept", "file"))
             rows = [(change.operation, *field) for field in _differing_fields(before, after)]
             rows += [(Operation.KEEP.value, *field) for field in _differing_fields(kept, in_file)]
-            for row in rows or [(change.operation, "", "", "")]:
+            if change.outcome == Outcome.LEFT_OUT:
+                rows = [(Outcome.LEFT_OUT.value, *field) for _operation, *field in rows]
+            left_kept, left_file = ({name: values[side] for name, values in left.items()} for side in ("kept", "file"))
+            rows += [(Outcome.LEFT_OUT.value, *field) for field in _differing_fields(left_kept, left_file)]
+            operation = Outcome.LEFT_OUT.value if change.outcome == Outcome.LEFT_OUT else change.operation
+            for row in rows or [(operation, "", "", "")]:
                 yield change.product_id, *row
 
 
