@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('catalog', '0018_asked_reviews'),
+        ('catalog', '0019_calls_of_schedules'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
