@@ -248,7 +248,7 @@ FILE_UPLOAD_HANDLERS = [
     "catalog.upload_handler.NamelessFileUploadHandler",
 ]
 MEDIA_ROOT = Path(env.str("MEDIA_ROOT", default=str(BASE_DIR / "media")))
-STORAGES = {
+STORAGES: dict[str, Any] = {
     # Feeds are private: nothing under MEDIA_ROOT is served by URL.
     "default": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
@@ -256,6 +256,17 @@ STORAGES = {
     },
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+if env.str("FILES_S3_BUCKET", default=""):
+    STORAGES["default"] = {
+        "BACKEND": "config.storage.Bucket",
+        "OPTIONS": {
+            "bucket_name": env.str("FILES_S3_BUCKET"),
+            "endpoint_url": env.str("FILES_S3_ENDPOINT", default="") or None,
+            "region_name": env.str("FILES_S3_REGION", default="us-east-1"),
+            "access_key": env.str("FILES_S3_ACCESS_KEY"),
+            "secret_key": env.str("FILES_S3_SECRET_KEY"),
+        },
+    }
 
 # --- background work ------------------------------------------------------------------------------
 IMPORT_MAX_SECONDS = env.limit("IMPORT_MAX_SECONDS", default=3 * 60 * 60)  # for reading, and again for applying
