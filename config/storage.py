@@ -12,7 +12,7 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
@@ -58,10 +58,10 @@ def as_on_a_disk(method: Method) -> Method:
         with errors_of_a_disk():
             return method(*args, **kwargs)
 
-    return call  # type: ignore[return-value]
+    return cast("Method", call)
 
 
-class Bucket(S3Storage):  # type: ignore[misc]
+class Bucket(S3Storage):
     """A private bucket. Its files have no addresses, and are never overwritten."""
 
     def __init__(self, **options: Any) -> None:

@@ -134,7 +134,7 @@ def test_a_missing_file_is_told_from_a_storage_that_is_away(bucket: Any, feed: F
     with monkeypatch.context() as patch:
         patch.setattr("botocore.client.BaseClient._make_api_call", away)
         with pytest.raises(OSError, match="does not answer") as error:
-            default_storage.open(waiting.file.name)
+            default_storage.open(str(waiting.file.name))
         assert is_storage_away(error.value)
     stage_locally(waiting)
     assert waiting.status == Status.REVIEW
@@ -180,8 +180,8 @@ def test_a_backup_has_the_files_of_the_bucket(bucket: Any, feed: Feed, tmp_path:
 def test_workers_need_no_common_disk(
     queue: str, bucket: Any, server: str, feed: Feed, settings: Any, tmp_path: Path
 ) -> None:
-    storage_of = {"FILES_S3_BUCKET": "files", "FILES_S3_ENDPOINT": server}
-    storage_of |= {"FILES_S3_ACCESS_KEY": "id", "FILES_S3_SECRET_KEY": "key"}
+    storage_of = {"FILES_BUCKET": "files", "FILES_ENDPOINT": server}
+    storage_of |= {"FILES_ACCESS_KEY": "id", "FILES_SECRET_KEY": "key"}
     alice = person("alice", "add_importrun", "confirm_importrun")
     with ExitStack() as workers:
         for name in ("one", "two"):

@@ -256,15 +256,15 @@ STORAGES: dict[str, Any] = {
     },
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
-if env.str("FILES_S3_BUCKET", default=""):
+if env.str("FILES_BUCKET", default=""):
     STORAGES["default"] = {
         "BACKEND": "config.storage.Bucket",
         "OPTIONS": {
-            "bucket_name": env.str("FILES_S3_BUCKET"),
-            "endpoint_url": env.str("FILES_S3_ENDPOINT", default="") or None,
-            "region_name": env.str("FILES_S3_REGION", default="us-east-1"),
-            "access_key": env.str("FILES_S3_ACCESS_KEY"),
-            "secret_key": env.str("FILES_S3_SECRET_KEY"),
+            "bucket_name": env.str("FILES_BUCKET"),
+            "endpoint_url": env.str("FILES_ENDPOINT", default="") or None,
+            "region_name": env.str("FILES_REGION", default="us-east-1"),
+            "access_key": env.str("FILES_ACCESS_KEY"),
+            "secret_key": env.str("FILES_SECRET_KEY"),
         },
     }
 
