@@ -107,7 +107,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 def admin_page(request: HttpRequest, status: int, title: Any, sentence: str) -> HttpResponse | None:
     """The error within the admin, for staff who look at a page there; None for everybody else."""
     is_in_admin = request.path.startswith(reverse("admin:index")) and "text/html" in request.headers.get("Accept", "")
-    if not is_in_admin or not request.user.is_staff:  # type: ignore[union-attr]  # False for an anonymous one
+    if not is_in_admin or not request.user.is_staff:
         return None
     before = request.headers.get("Referer", "")
     is_ours = url_has_allowed_host_and_scheme(before, {request.get_host()}) and not before.endswith(request.path)

@@ -10,8 +10,8 @@ from django.utils.translation import gettext_lazy as _
 from catalog.admin.differences import field_differences, field_label, product_facts
 from catalog.admin.pictures import thumbnail
 from catalog.admin.tabs import Tab
+from catalog.imports.planning.changed_fields import EXTRA_PREFIX
 from catalog.imports.reports.changes import (
-    EXTRA_PREFIX,
     changes_with,
     filtered_changes,
     numbers_by_field,

@@ -72,8 +72,11 @@ def field_differences(change: Change, currency: str) -> Iterator[FieldDifference
             yield replace(kept, note=_PINNED)
 
 
-def product_facts(values: Mapping[str, Any], currency: str, left: Mapping[str, Any]) -> Iterator[FieldDifference]:
+def product_facts(
+    values: Mapping[str, Any], currency: str, left: Mapping[str, Any] | None = None
+) -> Iterator[FieldDifference]:
     """The filled fields of a new product, some of which are `left` out."""
+    left = left or {}
     for name in _SHOWN_ALONE:
         if values.get(name) not in (None, "", []):
             note, key = (LEFT_OUT, "") if name in left else ("", "" if is_needed_by_new(name) else name)

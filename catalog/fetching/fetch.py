@@ -137,9 +137,9 @@ def sweep_fetches() -> int:
     A call of the schedule that was lost before it became a fetch is made good.
     """
     for source in FeedSource.objects.filter(job__enabled=True).select_related("job__interval", "job__crontab"):
-        if due := lost_call(source):
-            log.warning("The schedule's call for feed %s at %s was lost, and is made good", source.feed_id, due)
-            fetch_when_due(source.feed_id, due)
+        if missed := lost_call(source):
+            log.warning("The schedule's call for feed %s at %s was lost, and is made good", source.feed_id, missed)
+            fetch_when_due(source.feed_id, missed)
     due = Q(outcome=FetchOutcome.WAITING, next_try_at__lt=Now() - UNCLAIMED_AFTER) | Q(outcome=FetchOutcome.FETCHING)
     left = [fetch for fetch in Fetch.objects.filter(due).order_by("pk") if not _is_claimed(fetch)]
     for fetch in left:

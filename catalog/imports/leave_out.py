@@ -206,7 +206,7 @@ def _leave_extra(run: ImportRun, name: str, change: int | None) -> int:
 
 def _leave_change(run: ImportRun, change: int | None) -> int:
     """Leave a change out with all of its fields."""
-    row = run.changes.filter(pk=change, outcome=Outcome.PROPOSED).first()
+    row = run.changes.filter(pk=change or 0, outcome=Outcome.PROPOSED).first()
     if row is None:
         return 0
     if columns := [name for name in row.after if name != "extra"]:
