@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from threading import Thread
-from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from django.conf import settings
 
@@ -254,7 +254,7 @@ def parse_place(text: str) -> Place:
     host = _clean_host(host)
     port = PORTS[scheme][0] if port is None else port
     is_web = scheme in ("http", "https")
-    path = _web_path(parts) if is_web else unquote(parts.path)
+    path = quote(parts.path or "/", safe="/!$&'()*+,;=:@%-._~") if is_web else unquote(parts.path)
     if "\0" in path or "\n" in path or "\r" in path:
         raise _not_an_address("its path has a control character in it")
     return Place(
@@ -266,10 +266,6 @@ def parse_place(text: str) -> Place:
         unquote(parts.username or ""),
         unquote(parts.password or ""),
     )
-
-
-def _web_path(parts: SplitResult) -> str:
-    return quote(parts.path or "/", safe="/!$&'()*+,;=:@%-._~")
 
 
 def _clean_host(host: str) -> str:

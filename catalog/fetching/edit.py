@@ -12,7 +12,7 @@ from catalog.errors import NotPossible
 from catalog.fetching.addresses import Place, check_place, parse_place
 from catalog.fetching.credentials import encrypt, origin_of
 from catalog.fetching.schedule import Timing, write_timing
-from catalog.fetching.sources import LOGINS, WITH_PATTERN
+from catalog.fetching.sources import LOGINS, WITH_PATTERN, places_of
 from catalog.fetching.targets import Login, default_endpoint
 from catalog.imports.permissions import require
 from catalog.models import Feed, FeedSource, Fetch
@@ -55,7 +55,7 @@ def save_source(
     with transaction.atomic():
         source = FeedSource.objects.select_for_update(of=("self",)).filter(feed=feed).first() or FeedSource(feed=feed)
         bare = Place(place.scheme, place.host, place.port, place.path, place.query).url
-        is_elsewhere = source.pk is None or origin != _origin(source)
+        is_elsewhere = source.pk is None or origin != origin_of(*places_of(source))
         if is_elsewhere:
             source.host_key = ""
         if (bare, fields.get("pattern", "")) != (source.address, source.pattern):
@@ -90,11 +90,6 @@ def _endpoint(place: Place, fields: dict[str, Any]) -> Place | None:
     check_place(endpoint)
     fields["endpoint"] = Place(endpoint.scheme, endpoint.host, endpoint.port, endpoint.path).url
     return endpoint
-
-
-def _origin(source: FeedSource) -> str:
-    place = parse_place(source.address)
-    return origin_of(place, _endpoint(place, {"endpoint": source.endpoint, "region": source.region}))
 
 
 def remove_source(feed: Feed, *, by: Any) -> None:

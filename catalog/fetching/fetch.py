@@ -32,10 +32,10 @@ from catalog.fetching.failures import FetchFailed, FetchRefused, clean_words
 from catalog.fetching.notices import notify_failing, notify_recovered
 from catalog.fetching.schedule import lost_call
 from catalog.fetching.sources import facts_of, last_import, needs_import_again, target_of_source
-from catalog.fetching.targets import Found, Spool, StillWritten
+from catalog.fetching.targets import StillWritten
 from catalog.imports.permissions import require
 from catalog.imports.receive import receive
-from catalog.imports.sql import fetch_row
+from catalog.imports.sql import fetch_rows
 from catalog.imports.work.attempts import attempted
 from catalog.imports.work.queue import Task
 from catalog.models import Feed, FeedSource, Fetch, FetchOutcome, FetchReason, ImportRun, Status
@@ -141,25 +141,18 @@ def sweep_fetches() -> int:
             log.warning("The schedule's call for feed %s at %s was lost, and is made good", source.feed_id, missed)
             fetch_when_due(source.feed_id, missed)
     due = Q(outcome=FetchOutcome.WAITING, next_try_at__lt=Now() - UNCLAIMED_AFTER) | Q(outcome=FetchOutcome.FETCHING)
-    left = [fetch for fetch in Fetch.objects.filter(due).order_by("pk") if not _is_claimed(fetch)]
+    claimed = {number for (number,) in fetch_rows(_CLAIMED, kind=FETCH_LOCK)}
+    left = [fetch for fetch in Fetch.objects.filter(due).order_by("pk") if fetch.pk % 2**31 not in claimed]
     for fetch in left:
         enqueue_fetch(fetch)
     return len(left)
 
 
-def _is_claimed(fetch: Fetch) -> bool:
-    (is_claimed,) = fetch_row(
-        """
-        SELECT EXISTS (
-            SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2
-            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-            AND classid = %(kind)s AND objid = %(number)s
-        )
-        """,
-        kind=FETCH_LOCK,
-        number=fetch.pk % 2**31,
-    )
-    return bool(is_claimed)
+_CLAIMED = """
+    SELECT objid::bigint FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND classid::bigint = %(kind)s
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 
 
 @contextmanager
@@ -221,57 +214,40 @@ def fetch(pk: int, *, last_try: bool = False) -> Fetch | None:
                 raise
             error_id = uuid.uuid4().hex[:8]
             log.exception("%s of %s failed [%s]", row, row.feed, error_id)
-            unexpected = FetchFailed("internal_error", _unexpected(error_id))
+            unexpected = FetchFailed(
+                "internal_error",
+                f"Something unexpected happened [{error_id}]. If it happens again, pass that number on to the "
+                "developers.",
+            )
             _end_badly(row, source, unexpected, pace, last_try=last_try)
         row.refresh_from_db()
     return row
-
-
-def _unexpected(error_id: str) -> str:
-    return f"Something unexpected happened [{error_id}]. If it happens again, pass that number on to the developers."
 
 
 def _try_once(row: Fetch, source: FeedSource, pace: Pace) -> None:
     with fetched(target_of_source(source), pace) as (spool, found):
         facts = {"status": found.status, "etag": found.etag, "file_name": found.name, "bytes": spool.size}
         if found.unchanged:
-            _finish(row, source, FetchOutcome.UNCHANGED, _unchanged_sentence(source, found), pace, facts)
+            says = f"{clean_words(found.name, 100)} is the file that was fetched last."
+            says = "The server says that the file is unchanged (304)." if found.status == 304 else says
+            _finish(row, source, FetchOutcome.UNCHANGED, says + _about_last_import(source), pace, facts)
         elif spool.sha256 == source.known.get("sha256") and not needs_import_again(source):
             known = facts_of(found, spool.sha256, last_import(source))
-            _finish(row, source, FetchOutcome.UNCHANGED, _same_bytes_sentence(source), pace, facts, known=known)
+            says = f"The file has the same bytes as the last one.{_about_last_import(source)}"
+            _finish(row, source, FetchOutcome.UNCHANGED, says, pace, facts, known=known)
         else:
-            run = _adopted_import(row, spool) or _receive(row, source, spool, found)
+            run = None
+            if row.claims - row.tries > 1:  # a worker that was lost may have made an import of these bytes
+                made = ImportRun.objects.filter(feed=row.feed_id, sha256=spool.sha256, created_at__gte=row.started_at)
+                run = made.order_by("-pk").first()
+            if run is None:
+                # A file that is refused leaves its trace in the fetch, and not as a refused upload.
+                check_start(spool.file, settings.FEED_LIMITS, source.feed.file_settings)
+                spool.file.seek(0)
+                run = receive(File(spool.file, name=found.name or "feed"), feed=source.feed, by=row.by)
             sentence = f"A new file of {spool.size:,} bytes: {str(run).lower()}."
             known = facts_of(found, spool.sha256, run)
             _finish(row, source, FetchOutcome.NEW, sentence, pace, {**facts, "run": run}, known=known)
-
-
-def _receive(row: Fetch, source: FeedSource, spool: Spool, found: Found) -> ImportRun:
-    """As an upload, but that a file which is refused leaves its trace in the fetch."""
-    check_start(spool.file, settings.FEED_LIMITS, source.feed.file_settings)
-    spool.file.seek(0)
-    return receive(File(spool.file, name=found.name or "feed"), feed=source.feed, by=row.by)
-
-
-def _adopted_import(row: Fetch, spool: Spool) -> ImportRun | None:
-    """The import that a worker made of these bytes before it was lost."""
-    if row.claims - row.tries <= 1:
-        return None
-    made = ImportRun.objects.filter(feed=row.feed_id, sha256=spool.sha256, created_at__gte=row.started_at)
-    return made.order_by("-pk").first()
-
-
-def _unchanged_sentence(source: FeedSource, found: Found) -> str:
-    told = (
-        "The server says that the file is unchanged (304)."
-        if found.status == 304
-        else (f"{clean_words(found.name, 100)} is the file that was fetched last.")
-    )
-    return f"{told}{_about_last_import(source)}"
-
-
-def _same_bytes_sentence(source: FeedSource) -> str:
-    return f"The file has the same bytes as the last one.{_about_last_import(source)}"
 
 
 def _about_last_import(source: FeedSource) -> str:

@@ -9,18 +9,7 @@ from pathlib import Path
 from django.conf import settings
 
 from catalog.fetching.failures import FetchFailed, FetchRefused, clean_words
-from catalog.fetching.targets import (
-    MAX_LISTED,
-    PIECE_BYTES,
-    Found,
-    Listed,
-    Spool,
-    Target,
-    choose_file,
-    is_known,
-    same_file,
-    too_many_files,
-)
+from catalog.fetching.targets import PIECE_BYTES, Entries, Found, Listed, Spool, Target, same_file, take_up
 
 
 def drop_folder(path: str) -> Path:
@@ -47,18 +36,28 @@ def fetch_folder(target: Target, spool: Spool) -> Found:
             "no_folder", f"The folder {clean_words(target.place.path)} cannot be opened: {error.strerror}."
         ) from error
     try:
-        file = choose_file(_list_files(opened), target)
-        if is_known(file, target.known):
-            return Found(unchanged=True, name=file.name, size=file.size, modified=file.modified)
-        spool.announce(file.size)
-        _read_file(opened, file, spool)
-        return Found(name=file.name, size=file.size, modified=file.modified)
+        file, found = take_up(_list_files(opened), target, spool)
+        if found.unchanged:
+            return found
+        shown = clean_words(file.name, 100)
+        try:
+            number = os.open(file.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=opened)
+        except OSError as error:
+            raise FetchFailed("no_file", f"{shown} cannot be read: {error.strerror}.") from error
+        with os.fdopen(number, "rb", buffering=0) as source:
+            if not stat.S_ISREG(os.fstat(number).st_mode):
+                raise FetchFailed("no_file", f"{shown} is not a plain file.")
+            while piece := source.read(PIECE_BYTES):
+                spool.write(piece)
+            facts = os.fstat(number)
+        same_file(file, (facts.st_size, _changed_at(facts)), spool.size)
+        return found
     finally:
         os.close(opened)
 
 
 def _list_files(folder: int) -> list[Listed]:
-    files = []
+    files: Entries[Listed] = Entries()
     with os.scandir(folder) as entries:
         for entry in entries:
             try:
@@ -68,25 +67,9 @@ def _list_files(folder: int) -> list[Listed]:
                 continue  # it went away
             if is_plain:
                 files.append(Listed(entry.name, facts.st_size, _changed_at(facts)))
-            if len(files) > MAX_LISTED:
-                raise too_many_files()
     return files
 
 
 def _changed_at(facts: os.stat_result) -> float:
     """When it was written to; copying may set the first of these back, and nothing the second."""
     return max(facts.st_mtime, facts.st_ctime)
-
-
-def _read_file(folder: int, file: Listed, spool: Spool) -> None:
-    try:
-        opened = os.open(file.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
-    except OSError as error:
-        raise FetchFailed("no_file", f"{clean_words(file.name, 100)} cannot be read: {error.strerror}.") from error
-    with os.fdopen(opened, "rb", buffering=0) as source:
-        if not stat.S_ISREG(os.fstat(opened).st_mode):
-            raise FetchFailed("no_file", f"{clean_words(file.name, 100)} is not a plain file.")
-        while piece := source.read(PIECE_BYTES):
-            spool.write(piece)
-        facts = os.fstat(opened)
-        same_file(file, (facts.st_size, _changed_at(facts)), spool.size)

@@ -6,6 +6,7 @@ import contextlib
 import ftplib
 import socket
 import ssl
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,17 +14,15 @@ from catalog.fetching.addresses import FIRST_FREE_PORT, Place
 from catalog.fetching.connections import Pace, connect, describe_break, dial, tls_context, with_tls
 from catalog.fetching.failures import FetchFailed, FetchRefused, clean_words
 from catalog.fetching.targets import (
-    MAX_LISTED,
     PIECE_BYTES,
+    Entries,
     Found,
     Listed,
     Spool,
     Target,
-    choose_file,
-    is_known,
     login_refused,
     same_file,
-    too_many_files,
+    take_up,
 )
 
 IMPLICIT_TLS_PORT = 990
@@ -100,7 +99,17 @@ def fetch_ftp(target: Target, spool: Spool) -> Found:
     try:
         client = _Client(target.place, pace)
         with contextlib.closing(client):
-            _log_in(client, target)
+            username, password = "anonymous", "anonymous@"
+            if target.login.kind == "password":
+                username, password = target.login.username, target.login.secret
+            if any(c in f"{username}{password}" for c in "\r\n"):
+                raise login_refused(host)
+            try:
+                client.login(username, password)
+            except ftplib.error_perm as error:
+                raise login_refused(host) from error
+            client.protect_data()
+            client.voidcmd("TYPE I")  # sizes are those of bytes only then
             found = _fetch(client, target, spool)
             with contextlib.suppress(*ftplib.all_errors):
                 client.sendcmd("QUIT")
@@ -116,31 +125,17 @@ def fetch_ftp(target: Target, spool: Spool) -> Found:
         raise FetchFailed("broke_off", f"The conversation with {host} broke off: {describe_break(error)}.") from error
 
 
-def _log_in(client: _Client, target: Target) -> None:
-    login = target.login
-    username, password = (login.username, login.secret) if login.kind == "password" else ("anonymous", "anonymous@")
-    if any(c in f"{username}{password}" for c in "\r\n"):
-        raise login_refused(target.place.shown_host)
-    try:
-        client.login(username, password)
-    except ftplib.error_perm as error:
-        raise login_refused(target.place.shown_host) from error
-    client.protect_data()
-    client.voidcmd("TYPE I")  # sizes are those of bytes only then
-
-
 def _fetch(client: _Client, target: Target, spool: Spool) -> Found:
     path = target.place.path.removeprefix("/~/") or "/"
     if target.pattern or path.endswith("/"):
         client.cwd(path)
-        file = choose_file(_list_files(client), target)
+        file, found = take_up(_list_files(client), target, spool)
         place = file.name
     else:
-        file = choose_file([_facts(client, path)], Target(target.place, seen=target.seen))
+        file, found = take_up([_facts(client, path)], replace(target, marker=""), spool)
         place = path
-    if is_known(file, target.known):
-        return Found(unchanged=True, name=file.name, size=file.size, modified=file.modified)
-    spool.announce(file.size)
+    if found.unchanged:
+        return found
     connection = client.transfercmd(f"RETR {place}")
     with contextlib.closing(connection):
         while True:
@@ -153,7 +148,7 @@ def _fetch(client: _Client, target: Target, spool: Spool) -> Found:
     client.voidresp()
     after = _facts(client, place)
     same_file(file, (after.size, after.modified), spool.size)
-    return Found(name=file.name, size=file.size, modified=file.modified)
+    return found
 
 
 def _facts(client: _Client, path: str) -> Listed:
@@ -166,14 +161,12 @@ def _facts(client: _Client, path: str) -> Listed:
 
 
 def _list_files(client: _Client) -> list[Listed]:
-    files: list[Listed] = []
-    lines: list[str] = []
+    files: Entries[Listed] = Entries()
+    lines: Entries[str] = Entries()
 
     def add_line(line: str) -> None:
         client.pace.received(len(line))
         lines.append(line)
-        if len(lines) > MAX_LISTED:
-            raise too_many_files()
 
     try:
         client.retrlines("MLSD", add_line)

@@ -251,8 +251,10 @@ def fetch_http(target: Target, spool: Spool) -> Found:
             spool.announce(answer.length)
             _keep_body(answer, spool)
             spool.pace.check()
+            disposition = re.search(r'filename="?([^";]+)', answer.header("content-disposition"))
+            name = disposition[1] if disposition else unquote(place.path).rpartition("/")[2]
             return Found(
-                name=_file_name(answer, place),
+                name=clean_words(name, 200),
                 status=answer.status,
                 etag=answer.header("etag")[:1000] if is_first_host else "",
                 last_modified=answer.header("last-modified")[:100] if is_first_host else "",
@@ -342,11 +344,6 @@ def _retry_after(answer: Answer) -> int | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return min(int(seconds), MAX_WAIT_SECONDS) if seconds > 0 else None
-
-
-def _file_name(answer: Answer, place: Place) -> str:
-    disposition = re.search(r'filename="?([^";]+)', answer.header("content-disposition"))
-    return clean_words(disposition[1] if disposition else unquote(place.path).rpartition("/")[2], 200)
 
 
 # --- the body -------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from urllib.parse import quote
 
@@ -83,43 +84,33 @@ def _list_objects(target: Target, prefix: str, spool: Spool) -> Iterator[Listed]
         with _exchange(target, "", query, [], spool) as answer:
             if answer.status != 200:
                 raise _refused(answer, target)
-            page = _parse_page(answer, spool)
+            parser = etree.XMLPullParser(
+                ["start"], resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
+            )
+            size = 0
+            try:
+                for piece in answer.pieces():
+                    spool.pace.received(len(piece))
+                    size += len(piece)
+                    if size > MAX_LIST_BYTES:
+                        raise FetchRefused("not_s3", "The list of the bucket is too long to be one.")
+                    parser.feed(piece)
+                page = parser.close()
+            except etree.XMLSyntaxError as error:
+                raise FetchFailed("not_s3", "The endpoint does not answer as S3 does.", status=answer.status) from error
         for entry in page.iterfind("{*}Contents"):
             name = (entry.findtext("{*}Key") or "").removeprefix(prefix)
+            modified = 0.0
+            with suppress(ValueError):
+                text = entry.findtext("{*}LastModified") or ""
+                modified = datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC).timestamp()
             if name:
-                yield Listed(
-                    name,
-                    int(entry.findtext("{*}Size") or 0),
-                    _moment(entry.findtext("{*}LastModified") or ""),
-                    entry.findtext("{*}ETag") or "",
-                )
+                yield Listed(name, int(entry.findtext("{*}Size") or 0), modified, entry.findtext("{*}ETag") or "")
         token = page.findtext("{*}NextContinuationToken")
         if page.findtext("{*}IsTruncated") != "true" or not token:
             return
         query["continuation-token"] = token
     raise too_many_files()
-
-
-def _parse_page(answer: Answer, spool: Spool) -> etree._Element:
-    parser = etree.XMLPullParser(["start"], resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
-    size = 0
-    try:
-        for piece in answer.pieces():
-            spool.pace.received(len(piece))
-            size += len(piece)
-            if size > MAX_LIST_BYTES:
-                raise FetchRefused("not_s3", "The list of the bucket is too long to be one.")
-            parser.feed(piece)
-        return parser.close()
-    except etree.XMLSyntaxError as error:
-        raise FetchFailed("not_s3", "The endpoint does not answer as S3 does.", status=answer.status) from error
-
-
-def _moment(text: str) -> float:
-    try:
-        return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC).timestamp()
-    except ValueError:
-        return 0.0
 
 
 def _refused(answer: Answer, target: Target) -> FetchFailed:

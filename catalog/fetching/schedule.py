@@ -87,7 +87,26 @@ def write_timing(source: FeedSource, timing: Timing | None) -> None:
                 source.job.delete()
             source.job = None
         else:
-            source.job = _written(source, timing)
+            fields: dict[str, Any] = {"interval": None, "crontab": None, "enabled": True, "last_run_at": timezone.now()}
+            if timing.minutes:
+                every = {"every": timing.minutes, "period": IntervalSchedule.MINUTES}
+                known = IntervalSchedule.objects.filter(**every).first()  # there may be several equal ones
+                fields["interval"] = known or IntervalSchedule.objects.create(**every)
+            else:
+                days = "*" if timing.days == EVERY_DAY else ",".join(str(day % 7) for day in timing.days)
+                at: dict[str, Any] = {"minute": str(timing.at.minute), "hour": str(timing.at.hour), "day_of_week": days}
+                at |= {"day_of_month": "*", "month_of_year": "*", "timezone": ZoneInfo(timing.time_zone)}
+                fields["crontab"] = CrontabSchedule.objects.filter(**at).first() or CrontabSchedule.objects.create(**at)
+            job = source.job or PeriodicTask(
+                name=f"Fetch the feed {source.feed.slug} ({source.feed_id})",
+                task=Task.FETCH_DUE.value,
+                args=json.dumps([source.feed_id]),
+                description=_("Made by the feed's page."),
+            )
+            for name, value in fields.items():
+                setattr(job, name, value)
+            job.save()
+            source.job = job
         source.paused_at, source.called_at = None, timezone.now()
         source.save(update_fields=["job", "paused_at", "called_at"])
 
@@ -107,30 +126,3 @@ def lost_call(source: FeedSource) -> datetime | None:
         start, delta, _now = job.schedule.remaining_delta(maybe_make_aware(after))
         due = start + delta
     return due.astimezone(UTC) if due <= job.last_run_at else None
-
-
-def _written(source: FeedSource, timing: Timing) -> PeriodicTask:
-    fields: dict[str, Any] = {"interval": None, "crontab": None, "enabled": True, "last_run_at": timezone.now()}
-    if timing.minutes:
-        fields["interval"], _made = IntervalSchedule.objects.get_or_create(
-            every=timing.minutes, period=IntervalSchedule.MINUTES
-        )
-    else:
-        fields["crontab"], _made = CrontabSchedule.objects.get_or_create(
-            minute=str(timing.at.minute),
-            hour=str(timing.at.hour),
-            day_of_week="*" if timing.days == EVERY_DAY else ",".join(str(day % 7) for day in timing.days),
-            day_of_month="*",
-            month_of_year="*",
-            timezone=ZoneInfo(timing.time_zone),
-        )
-    job = source.job or PeriodicTask(
-        name=f"Fetch the feed {source.feed.slug} ({source.feed_id})",
-        task=Task.FETCH_DUE.value,
-        args=json.dumps([source.feed_id]),
-        description=_("Made by the feed's page."),
-    )
-    for name, value in fields.items():
-        setattr(job, name, value)
-    job.save()
-    return job

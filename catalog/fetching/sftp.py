@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import stat
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import asyncssh
@@ -12,17 +13,15 @@ import asyncssh
 from catalog.fetching.connections import Pace, connect, describe_break
 from catalog.fetching.failures import FetchFailed, FetchRefused, clean_words
 from catalog.fetching.targets import (
-    MAX_LISTED,
     PIECE_BYTES,
+    Entries,
     Found,
     Listed,
     Spool,
     Target,
-    choose_file,
-    is_known,
     login_refused,
     same_file,
-    too_many_files,
+    take_up,
 )
 
 Result = TypeVar("Result")
@@ -66,7 +65,9 @@ def _run(work: Coroutine[Any, Any, Result], target: Target, pace: Pace) -> Resul
         task = asyncio.ensure_future(work)
         while not task.done():
             await asyncio.wait({task}, timeout=0.2)
-            if not task.done() and _is_over(pace):
+            try:
+                pace.check()
+            except FetchFailed:
                 task.cancel()
         return await task
 
@@ -97,14 +98,6 @@ def _run(work: Coroutine[Any, Any, Result], target: Target, pace: Pace) -> Resul
         raise FetchFailed("not_ssh", f"The conversation with {host} broke off: {why}.") from error
 
 
-def _is_over(pace: Pace) -> bool:
-    try:
-        pace.check()
-    except FetchFailed:
-        return True
-    return False
-
-
 async def _fetch(target: Target, spool: Spool) -> Found:
     login = target.login
     # First, for it takes a while on purpose.
@@ -128,31 +121,28 @@ async def _fetch(target: Target, spool: Spool) -> Found:
         ssh.start_sftp_client() as sftp,
     ):
         path = target.place.path.removeprefix("/~/") or "."
-        folder, file = await _choose(sftp, path, target)
-        if is_known(file, target.known):
-            return Found(unchanged=True, name=file.name, size=file.size, modified=file.modified)
-        spool.announce(file.size)
-        place = f"{folder}/{file.name}" if folder else path
+        facts = await sftp.stat(path)
+        if stat.S_ISDIR(facts.permissions or 0):
+            file, found = take_up(await _list_files(sftp, path), target, spool)
+            place = f"{path.rstrip('/')}/{file.name}"
+        else:
+            named = Listed(path.rpartition("/")[2], facts.size or 0, float(facts.mtime or 0))
+            file, found = take_up([named], replace(target, pattern="", marker=""), spool)
+            place = path
+        if found.unchanged:
+            return found
         async with sftp.open(place, "rb", block_size=PIECE_BYTES) as source:
             while piece := await source.read(PIECE_BYTES):
                 spool.write(piece if isinstance(piece, bytes) else piece.encode())
         after = await sftp.stat(place)
         same_file(file, (after.size or 0, float(after.mtime or 0)), spool.size)
-        return Found(name=file.name, size=file.size, modified=file.modified)
+        return found
 
 
-async def _choose(sftp: asyncssh.SFTPClient, path: str, target: Target) -> tuple[str, Listed]:
-    """The folder of the file, "" for a path that is the file itself; and the file."""
-    facts = await sftp.stat(path)
-    if not stat.S_ISDIR(facts.permissions or 0):
-        file = Listed(path.rpartition("/")[2], facts.size or 0, float(facts.mtime or 0))
-        return "", choose_file([file], Target(target.place, seen=target.seen))
-    listed = []
+async def _list_files(sftp: asyncssh.SFTPClient, path: str) -> list[Listed]:
+    files: Entries[Listed] = Entries()
     async for entry in sftp.scandir(path):
         name = entry.filename if isinstance(entry.filename, str) else entry.filename.decode(errors="replace")
-        is_file = stat.S_ISREG(entry.attrs.permissions or 0) and "/" not in name
-        if is_file:
-            listed.append(Listed(name, entry.attrs.size or 0, float(entry.attrs.mtime or 0)))
-        if len(listed) > MAX_LISTED:
-            raise too_many_files()
-    return path.rstrip("/") or "/", choose_file(listed, target)
+        if stat.S_ISREG(entry.attrs.permissions or 0) and "/" not in name:
+            files.append(Listed(name, entry.attrs.size or 0, float(entry.attrs.mtime or 0)))
+    return files

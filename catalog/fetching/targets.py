@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, TypeVar
 
 from django.conf import settings
 
@@ -130,6 +130,9 @@ class Spool:
         self.file.close()
 
 
+Entry = TypeVar("Entry")
+
+
 @dataclass(frozen=True)
 class Listed:
     """A file in a folder, by the server's clock."""
@@ -152,6 +155,24 @@ class StillWritten(FetchFailed):
         self.seen = (file.name, file.size, file.modified, time.time())
 
 
+class Entries(list[Entry]):
+    """What a folder lists, one by one. Raises `FetchRefused` when there is no end of it."""
+
+    def append(self, entry: Entry) -> None:
+        if len(self) >= MAX_LISTED:
+            raise too_many_files()
+        super().append(entry)
+
+
+def take_up(files: Iterable[Listed], target: Target, spool: Spool) -> tuple[Listed, Found]:
+    """The file to read, and what is found by that: it may be the known one, which is not read again."""
+    file = choose_file(files, target)
+    is_unchanged = is_known(file, target.known)
+    if not is_unchanged:
+        spool.announce(file.size)
+    return file, Found(unchanged=is_unchanged, name=file.name, size=file.size, modified=file.modified)
+
+
 def choose_file(files: Iterable[Listed], target: Target, *, whole: bool = False) -> Listed:
     """The newest complete file that fits the pattern.
 
@@ -159,9 +180,9 @@ def choose_file(files: Iterable[Listed], target: Target, *, whole: bool = False)
     server's clock, or looks as it did a minute ago by ours. `whole` files are never seen half written. Raises
     `FetchFailed` when there is none.
     """
-    listed = list(files)
-    if len(listed) > MAX_LISTED:
-        raise too_many_files()
+    listed: Entries[Listed] = Entries()
+    for file in files:
+        listed.append(file)
     names = {file.name for file in listed}
     fitting = [file for file in listed if fnmatch.fnmatchcase(file.name, target.pattern or "*")]
     if target.marker:

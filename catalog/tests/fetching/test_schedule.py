@@ -103,6 +103,19 @@ def test_a_schedule_in_crons_own_words_is_shown_and_left(source_at: Callable[...
     assert "*/7" in timing_in_words(source)
 
 
+def test_equal_times_that_staff_made_twice_are_no_hindrance(source_at: Callable[..., FeedSource]) -> None:
+    """The package lets them be there several times."""
+    source = source_at("https://shop.example/feed.xml")
+    for timing in (Timing(minutes=7), Timing(at=time(5, 31), time_zone="Asia/Dubai")):
+        write_timing(source, timing)
+        assert source.job
+        for twice in filter(None, (source.job.interval, source.job.crontab)):
+            twice.pk = None
+            twice.save()
+        write_timing(source, timing)
+        assert timing_in_words(source) == timing.in_words()
+
+
 # --- calls that come nowhere ----------------------------------------------------------------------------
 
 
