@@ -31,6 +31,8 @@ from accounts.invitations import InvitationRefused, invite, resend, withdraw
 from accounts.mails import write_letter_to_old_address, write_mail
 from accounts.models import Invitation, LoginSession, RoleGroup, User
 from accounts.roles import ROLES, description_of
+from accounts.second_factor import remove_second_factor
+from events.log import log_event
 
 admin.site.unregister(Group)
 
@@ -53,6 +55,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     list_filter = ("is_active", "is_staff", "is_superuser", "groups")
     readonly_fields = ("last_login", "date_joined", "api_logins")
     filter_horizontal = ("user_permissions",)
+    actions = ("reset_second_factor",)
     add_fieldsets = (
         (
             None,
@@ -131,6 +134,25 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
                 write_letter_to_old_address(obj, form.initial["email"])
             # An address that was confirmed before opens the account, too, so the replaced one must go.
             trust_address(obj)
+
+    @admin.action(description=_("Remove the second factor of the selected people"), permissions=["reset"])
+    def reset_second_factor(self, request: HttpRequest, people: QuerySet[User]) -> None:
+        """For somebody who lost theirs. Both get a mail."""
+        actor, names = _actor(request), []
+        for person in people:
+            with transaction.atomic():
+                if remove_second_factor(person):
+                    names.append(person.username)
+                    log_event("second_factor_reset", by=actor, person=person.username)
+                    for told in {person, actor}:
+                        write_mail("second_factor_removed", told, whose=person.username, by=actor.username)
+        if names:
+            messages.success(request, _("Removed: the second factor of %s.") % ", ".join(names))
+        else:
+            messages.warning(request, _("None of them has a second factor."))
+
+    def has_reset_permission(self, request: HttpRequest) -> bool:
+        return request.user.is_superuser
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Whoever has a role is staff: the first role makes them so, and losing the last one ends it."""

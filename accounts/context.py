@@ -11,6 +11,7 @@ PAGES = (
     ("account_home", _("My account")),
     ("account_email", _("E-mail address")),
     ("account_change_password", _("Password")),
+    ("mfa_index", _("Second factor")),
     ("usersessions_list", _("Logins")),
 )
 

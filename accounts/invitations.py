@@ -107,6 +107,7 @@ def accept(key: str, *, username: str, password: str, first_name: str = "", last
         raise InvitationRefused(_("This invitation was accepted or withdrawn, or has expired."))
     names = {"username": username, "first_name": first_name, "last_name": last_name}
     person = User(email=found.email, is_staff=True, **names)
+    person.second_factor_due = timezone.now()  # days of grace are for people who were here before
     try:
         validate_password(password, person)
     except ValidationError as error:

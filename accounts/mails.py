@@ -95,6 +95,8 @@ MAILS = {
         "account_confirm_email", key_alone, "/signup/verify-email/", key_alone, confirmation_key
     ),
     "already_known": AccountMail(RESET_PAGE, no_query, "/password/reset/", address_body),
+    "second_factor_changed": AccountMail("mfa_index", no_query, "/password/reset/", address_body),
+    "second_factor_removed": AccountMail("mfa_index", no_query, "/password/reset/", address_body),
     "password_changed": AccountMail(RESET_PAGE, no_query, "/password/reset/", address_body),
 }
 

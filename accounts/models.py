@@ -42,6 +42,9 @@ class User(AbstractUser):
     # Mails to others also say what call to make.
     uses_browser = models.BooleanField(default=False, db_default=False, editable=False)
 
+    # When a second factor is due, if the person's rights need one. Not known until that is noticed.
+    second_factor_due = models.DateTimeField(null=True, editable=False)
+
     objects: ClassVar[UserManager] = UserManager()
 
     class Meta(AbstractUser.Meta):

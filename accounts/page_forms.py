@@ -5,6 +5,9 @@ from typing import Any
 from allauth.account import forms as stock
 from allauth.account.internal.flows.login import perform_login, record_authentication
 from allauth.account.models import Login
+from allauth.core import context
+from allauth.mfa.adapter import get_adapter
+from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
 from django import forms
 from django.contrib.auth import authenticate
 from django.core.exceptions import ValidationError
@@ -18,6 +21,7 @@ from accounts.limits import MAILS_TO, OLD_PASSWORD, NotCounted, TooManyTries, gi
 from accounts.mails import request_mail
 from accounts.models import User
 from accounts.passwords import reset_password
+from accounts.second_factor import use_code
 from accounts.signup import TakenMeanwhile, check_signup, must_confirm, sign_up
 
 PASSWORD_CHARS = 4096
@@ -66,6 +70,25 @@ class LoginForm(forms.Form):
         # Whoever has just typed the password is not asked for it again.
         record_authentication(request, self.user, method="password", reauthenticated=True)
         return perform_login(request, Login(user=self.user, redirect_url=redirect_url))  # type: ignore[no-any-return]
+
+
+class CodeOfFactor:
+    """A code, counted and used up by `use_code`, for pages and calls together."""
+
+    def clean_code(self: Any) -> str:
+        code = str(self.cleaned_data["code"])
+        self.authenticator = use_code(self.user, code, context.request)
+        if self.authenticator is None:
+            raise get_adapter().validation_error("incorrect_code")
+        return code
+
+
+class CodeForm(CodeOfFactor, AuthenticateForm):
+    pass
+
+
+class CodeAgainForm(CodeOfFactor, ReauthenticateForm):
+    pass
 
 
 class TwoPasswords(forms.Form):

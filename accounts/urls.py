@@ -1,6 +1,9 @@
 """The addresses of the pages about one's own account, under /accounts/. Their names are allauth's where it has one."""
 
 from allauth.account import views as stock
+from allauth.mfa.base import views as second_factor
+from allauth.mfa.recovery_codes import views as recovery_codes
+from allauth.mfa.totp import views as totp
 from django.urls import path, re_path
 
 from accounts import pages
@@ -25,6 +28,22 @@ urlpatterns = [
         r"^password/new/(?P<uidb36>[0-9a-f-]{1,36})/(?P<key>set-password)/$",
         pages.reset_password,
         name="account_reset_password_from_key",
+    ),
+    path("second-factor/", second_factor.index, name="mfa_index"),
+    path("second-factor/code/", second_factor.authenticate, name="mfa_authenticate"),
+    path("second-factor/code/again/", second_factor.reauthenticate, name="mfa_reauthenticate"),
+    path("second-factor/app/", totp.activate_totp, name="mfa_activate_totp"),
+    path("second-factor/app/remove/", totp.deactivate_totp, name="mfa_deactivate_totp"),
+    path("second-factor/recovery-codes/", recovery_codes.view_recovery_codes, name="mfa_view_recovery_codes"),
+    path(
+        "second-factor/recovery-codes/new/",
+        recovery_codes.generate_recovery_codes,
+        name="mfa_generate_recovery_codes",
+    ),
+    path(
+        "second-factor/recovery-codes/file/",
+        recovery_codes.download_recovery_codes,
+        name="mfa_download_recovery_codes",
     ),
     path("sessions/", pages.my_sessions, name="usersessions_list"),
 ]

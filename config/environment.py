@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from accounts.roles import ROLES
+
 YES, NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 KNOWN_BEGINNINGS = ("only-for-a-checkout", "django-insecure-")
 MIN_SECRET_CHARS, MIN_DIFFERENT_CHARS = 50, 10
@@ -95,6 +97,14 @@ def checked_ports(text: str) -> list[int]:
     if not all(word.isascii() and word.isdecimal() and 0 < int(word) < 65536 for word in words):
         raise ImproperlyConfigured("FETCH_PORTS must list ports with commas between them. See .env.example.")
     return [int(word) for word in words]
+
+
+def checked_roles(names: list[str]) -> list[str]:
+    """Names of roles of the program."""
+    for name in names:
+        if name not in ROLES:
+            raise ImproperlyConfigured(f"SECOND_FACTOR_ROLES names {name}, which is none of {', '.join(ROLES)}.")
+    return names
 
 
 def checked_keys(text: str) -> list[str]:

@@ -35,6 +35,7 @@ ROLES = ("", "user", "viewer", "importer", "approver", "manager", "superuser")
 # What no schema can say: whether a file is a feed, a password good, a name still free.
 RIGHT_BEYOND_THE_SCHEMA = {
     "login",
+    "login_second_factor",
     "password_change",
     "password_reset_confirm",
     "signup",

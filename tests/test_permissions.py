@@ -34,7 +34,7 @@ ROW = re.compile(r"^\| (GET|POST|PATCH|action) \| `([^`]+)` \| (.+) \|$", re.MUL
 LOGIN_PAGES = (reverse("admin:login"), reverse("account_login"))
 UNNAMED = {"", "admin/login/", "admin/password_change/", "admin/(?P<url>.*)$"}
 # Pages of the browser; all others are calls of programs.
-PAGES = re.compile("admin:|my-mail|account_|usersessions_")
+PAGES = re.compile("admin:|my-mail|account_|mfa_|usersessions_")
 # Samples that would bring another user or feed of the same name.
 MADE_HERE = ("accounts.LoginSession", "catalog.ImportRun")
 

@@ -12,8 +12,9 @@ from django.contrib.auth import authenticate
 from django.contrib.auth.forms import SetPasswordForm
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import models
+from django.urls import reverse
 from rest_framework import serializers
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
 
 from accounts.addresses import is_unconfirmed
@@ -21,14 +22,18 @@ from accounts.backends import log_refusal
 from accounts.limits import OLD_PASSWORD, give_back
 from accounts.models import User
 from accounts.passwords import reset_password, save_password
+from accounts.second_factor import challenged_person, is_overdue, use_code
 from accounts.sessions import SessionRefreshToken
 from accounts.signup import TakenMeanwhile, check_signup, must_confirm, refuse_taken_name, sign_up
+from notifications.rendering import public_url
 
 PASSWORD_CHARS = 128
 HIDDEN = {"input_type": "password"}
 NOT_LOGGED_IN = (
     "The username, e-mail address or password is wrong, or this account is not confirmed or no longer active."
 )
+NO_CHALLENGE = "The challenge is not valid, or more than five minutes old. Log in again."
+WRONG_CODE = "The code is wrong, or was used before."
 INVALID_KEY = "The key is not valid, or no longer. Ask for a new e-mail."
 INVALID_RESET = "This e-mail is not valid, or no longer. Ask for a new one."
 
@@ -145,6 +150,28 @@ class LoginSerializer(serializers.Serializer[Any]):
         return {"user": user}
 
 
+class ChallengeSerializer(serializers.Serializer[Any]):
+    """The account has a second factor: the password was right, and a code is wanted."""
+
+    detail = serializers.CharField(read_only=True)
+    challenge = serializers.CharField(read_only=True, help_text="Send it with a code, within five minutes.")
+
+
+class SecondFactorSerializer(serializers.Serializer[Any]):
+    """The challenge of `/login/`, and a code of the app or a recovery code."""
+
+    challenge = Text(max_length=1000, write_only=True)
+    code = Text(max_length=40, write_only=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        person = challenged_person(attrs["challenge"])
+        if person is None:
+            raise AuthenticationFailed(NO_CHALLENGE)
+        if use_code(person, attrs["code"], self.context["request"]) is None:
+            raise AuthenticationFailed(WRONG_CODE)
+        return {"user": person}
+
+
 class RefreshSerializer(serializers.Serializer[Any]):
     """A refresh token for the next pair. It works once."""
 
@@ -154,6 +181,7 @@ class RefreshSerializer(serializers.Serializer[Any]):
     def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
         try:
             token = SessionRefreshToken(attrs["refresh"])
+            refuse_overdue(token.session.user)
             token.rotate()
         except TokenError as error:
             raise InvalidToken(str(error)) from error
@@ -222,6 +250,14 @@ class PasswordChangeSerializer(StockPasswordChangeSerializer):
     def save(self) -> None:
         form = self.set_password_form
         save_password(form.user, form.cleaned_data["new_password1"])
+
+
+def refuse_overdue(person: User) -> None:
+    """Refuse tokens to somebody whose rights need a second factor, and whose days of grace are over."""
+    if is_overdue(person):
+        log_refusal("no_second_factor", person)
+        page = public_url(reverse("mfa_index"))
+        raise PermissionDenied(f"Your rights need a second factor. Set one up at {page}, then log in again.")
 
 
 @contextmanager

@@ -17,6 +17,7 @@ urlpatterns = [
     uncached_path("signup/verify-email/", views.VerifyEmailView, "verify-email"),
     uncached_path("signup/resend-email/", views.ResendEmailView, "resend-email"),
     uncached_path("login/", views.LoginView, "login"),
+    uncached_path("login/second-factor/", views.SecondFactorView, "login-second-factor"),
     uncached_path("logout/", views.LogoutView, "logout"),
     uncached_path("auth-protected-check/", views.AuthProtectedCheckView, "auth-protected-check"),
     uncached_path("token/refresh/", views.RefreshView, "token-refresh"),

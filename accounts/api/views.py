@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from dj_rest_auth import views as stock
+from dj_rest_auth.utils import jwt_encode
 from django.conf import settings
 from django.contrib.auth.models import update_last_login
 from drf_spectacular.utils import extend_schema_view
@@ -22,6 +23,7 @@ from accounts.api.schema import PASSWORD, PERSON, TOKENS, Answer, documented
 from accounts.limits import MAILS_FROM, MAILS_TO, SIGNUP, same_name
 from accounts.mails import request_mail
 from accounts.models import User
+from accounts.second_factor import challenge_for, has_second_factor
 from accounts.sessions import SessionAccessToken, SessionAuthentication
 from events.log import log_event
 
@@ -30,6 +32,8 @@ NEW_PASSWORDS = {"new_password1": "a better horse battery", "new_password2": "a 
 NAMES = {name: text for name, text in PERSON.items() if name != "pk"}
 CONFIRMED = "The address is confirmed."
 ON_ITS_WAY = "If an account needs it, an e-mail to this address is on its way."
+CODE_WANTED = "This account has a second factor. Send a code with this challenge to /login/second-factor/."
+CHALLENGE = {"detail": CODE_WANTED, "challenge": "WyIwZjliOGY0ZS…"}
 LOGGED_OUT = "You are logged out."
 ADDRESS = {"email": PERSON["email"]}
 
@@ -141,26 +145,58 @@ class PasswordChangeView(stock.PasswordChangeView):
     serializer_class = serializers.PasswordChangeSerializer
 
 
-class LoginView(OpenToStrangers, stock.LoginView):
-    """Log in and get a pair of tokens. Every refusal reads the same: wrong, unknown or deactivated."""
+class TokenView(OpenToStrangers, stock.LoginView):
+    """Every way to a new pair of tokens ends here."""
+
+    def give_tokens(self, person: User) -> Response:
+        serializers.refuse_overdue(person)
+        self.user = person
+        self.access_token, self.refresh_token = jwt_encode(person)
+        update_last_login(User, person)
+        log_event("login", by=person, to="api")
+        answer: Response = self.get_response()
+        return answer
+
+
+class LoginView(TokenView):
+    """Log in and get a pair of tokens. Every refusal reads the same: wrong, unknown or deactivated.
+
+    An account with a second factor gets 202 with a `challenge` instead: send it with a code to `/login/second-factor/`.
+    """
 
     serializer_class = serializers.LoginSerializer
-
-    def login(self) -> None:
-        super().login()
-        update_last_login(User, self.user)
-        log_event("login", by=self.user, to="api")
 
     @documented(
         "accounts",
         "login",
-        {200: Answer(serializers.TokensSerializer, {**TOKENS, "user": PERSON})},
-        errors=[400, 401, 429],
+        {
+            200: Answer(serializers.TokensSerializer, {**TOKENS, "user": PERSON}),
+            202: Answer(serializers.ChallengeSerializer, CHALLENGE, "The password is right, and a code is wanted."),
+        },
+        errors=[400, 401, 403, 429],
         sent={"username": PERSON["username"], "password": PASSWORD},
     )
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        answer: Response = super().post(request, *args, **kwargs)
-        return answer
+        person = validated_body(self, request)["user"]
+        if has_second_factor(person):
+            return Response({"detail": CODE_WANTED, "challenge": challenge_for(person)}, status=202)
+        return self.give_tokens(person)
+
+
+class SecondFactorView(TokenView):
+    """The second half of a login: the challenge that `/login/` answered, and a code of the app or a recovery code."""
+
+    serializer_class = serializers.SecondFactorSerializer
+
+    @documented(
+        "accounts",
+        "login_second_factor",
+        {200: Answer(serializers.TokensSerializer, {**TOKENS, "user": PERSON})},
+        errors=[400, 401, 403, 429],
+        sent={"challenge": CHALLENGE["challenge"], "code": "123456"},
+    )
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return self.give_tokens(validated_body(self, request)["user"])
 
 
 class RefreshView(OpenToStrangers, generics.GenericAPIView[Any]):

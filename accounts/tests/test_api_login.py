@@ -27,7 +27,8 @@ from config.settings import base
 
 WRONG = "not the password"
 LOGIN_PAGE = reverse("account_login")
-FORMS = {"/login/": "application/json", LOGIN_PAGE: MULTIPART_CONTENT}
+PAGES = (LOGIN_PAGE, reverse("account_signup"), reverse("account_reset_password"))
+FORMS = {"/login/": "application/json", **dict.fromkeys(PAGES, MULTIPART_CONTENT)}
 
 
 def attempt(username: str = "carl", password: str = WRONG, **headers: Any) -> Any:
@@ -358,7 +359,7 @@ def silent_cache(settings: Any) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("path", ["/login/", LOGIN_PAGE])
+@pytest.mark.parametrize("path", FORMS)
 def test_while_tries_cannot_be_counted_none_is_allowed_and_nobody_waits(
     olga: User, silent_cache: None, path: str
 ) -> None:

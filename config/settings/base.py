@@ -8,7 +8,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from catalog.feeds.limits import Limits
-from config.environment import Environment, checked_keys, checked_networks, checked_ports
+from config.environment import Environment, checked_keys, checked_networks, checked_ports, checked_roles
 from config.mail import checked_sender, mail_settings
 from config.settings.unfold import UNFOLD  # noqa: F401
 from events.rendering import logging_settings
@@ -49,6 +49,7 @@ INSTALLED_APPS = [
     "import_export",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "allauth.usersessions",
     "rest_framework",
     "dj_rest_auth",
@@ -80,6 +81,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "accounts.middleware.DemandSecondFactor",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -124,6 +126,18 @@ if ACCOUNT_EMAIL_VERIFICATION not in ("none", "optional", "mandatory"):
 # allauth's own makes a row for an address that nobody has given it, which would then wait to be confirmed.
 ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"
 PASSWORD_RESET_TIMEOUT = 60 * 60
+MFA_ADAPTER = "accounts.second_factor.SecondFactorAdapter"
+MFA_FORMS = {
+    "authenticate": "accounts.page_forms.CodeForm",
+    "reauthenticate": "accounts.page_forms.CodeAgainForm",
+}
+MFA_TOTP_ISSUER = "Ounass Product Management"
+MFA_TOTP_TOLERANCE = 1  # half a minute before and after
+# Where addresses have to be confirmed, nobody gets in without; a change that waits is no reason to refuse.
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+# Whoever may do what only these roles may do needs a second factor, after days of grace.
+SECOND_FACTOR_ROLES = checked_roles(env.list("SECOND_FACTOR_ROLES", default=[]))
+SECOND_FACTOR_GRACE_DAYS = env.limit("SECOND_FACTOR_GRACE_DAYS", default=14, least=0)
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (

@@ -2,7 +2,7 @@
 
 from django.core.exceptions import ImproperlyConfigured
 
-from config.environment import check_address, check_secret, checked_hosts, checked_origins
+from config.environment import check_address, check_secret, checked_hosts, checked_origins, checked_roles
 from config.settings.base import *  # noqa: F403
 from config.settings.base import SIMPLE_JWT, STORAGES, env
 
@@ -28,6 +28,7 @@ check_address("SITE_URL", env.str("SITE_URL"), "https", "http")
 check_address("DATABASE_URL", env.str("DATABASE_URL"), "postgresql", "postgres", "psql", "pgsql")
 check_address("REDIS_URL", env.str("REDIS_URL"), "redis", "rediss", "unix")
 SECRET_KEY = env.str("DJANGO_SECRET_KEY")
+SECRET_KEY_FALLBACKS = env.list("DJANGO_SECRET_KEY_FALLBACKS", default=[])
 JWT_SIGNING_KEY = env.str("JWT_SIGNING_KEY")
 check_secret("DJANGO_SECRET_KEY", SECRET_KEY)
 check_secret("JWT_SIGNING_KEY", JWT_SIGNING_KEY)
@@ -36,6 +37,7 @@ if JWT_SIGNING_KEY == SECRET_KEY:
 SIMPLE_JWT = {**SIMPLE_JWT, "SIGNING_KEY": JWT_SIGNING_KEY}
 # Else sign-up says which addresses have an account.
 ACCOUNT_EMAIL_VERIFICATION = env.str("ACCOUNT_EMAIL_VERIFICATION", default="") or "mandatory"
+SECOND_FACTOR_ROLES = checked_roles(env.list("SECOND_FACTOR_ROLES", default=["approver", "manager"]))
 ALLOWED_HOSTS = checked_hosts(env.list("DJANGO_ALLOWED_HOSTS"))
 CSRF_TRUSTED_ORIGINS = checked_origins(
     "DJANGO_CSRF_TRUSTED_ORIGINS", env.list("DJANGO_CSRF_TRUSTED_ORIGINS", default=[])
