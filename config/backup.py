@@ -20,7 +20,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from django.db import connection, connections
 from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
+from catalog.imports.work.files import stored_names
 from devservers.wheels import offer_client_programs
 
 ABOUT, DUMP, FILES = "backup.json", "database.dump", "files"
@@ -109,18 +110,6 @@ def _copy_files(target: Path, say: Say) -> tuple[int, int]:
         if count % 1000 == 0:
             say(f"{count:,} files, {total:,} bytes")
     return count, total
-
-
-def stored_names(folder: str = "") -> Iterator[str]:
-    """The names of all files in the storage, those in folders too."""
-    try:
-        folders, names = default_storage.listdir(folder)
-    except FileNotFoundError:  # nothing has been stored yet
-        return
-    for name in sorted(names):
-        yield f"{folder}{name}"
-    for below in sorted(folders):
-        yield from stored_names(f"{folder}{below}/")
 
 
 # --- the way back ---------------------------------------------------------------------------------------

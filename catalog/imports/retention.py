@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 from django.conf import settings
@@ -15,10 +14,11 @@ from catalog.errors import NotPossible
 from catalog.imports.discard import clean_up, discard, with_valid_items
 from catalog.imports.issues import forget_missing_items
 from catalog.imports.reading.unchanged import runs_with_items
+from catalog.imports.work.files import stored_names
 from catalog.models import Change, Feed, Fetch, ImportRun, Outcome, RefusedFile, StagedItem, Status, Word
 from catalog.models.runs import ENDS
 
-FOLDERS = ("feeds", "spools")
+FOLDERS = ("feeds/", "spools/")
 ORPHANED = timedelta(days=1)  # longer than any upload takes, or the reading of a file
 
 
@@ -109,7 +109,7 @@ def _forget_orphans() -> int:
     orphans = [
         name
         for folder in FOLDERS
-        for name in _files_in(folder)
+        for name in stored_names(folder)
         if name not in known and default_storage.get_modified_time(name) < timezone.now() - ORPHANED
     ]
     for name in orphans:
@@ -126,18 +126,6 @@ def _forget_refused_files() -> int:
 def _forget_fetches() -> int:
     days = settings.RETENTION_FETCHES_DAYS
     return Fetch.objects.filter(finished_at__lt=_before(days)).delete()[0] if days else 0
-
-
-def _files_in(folder: str) -> Iterator[str]:
-    """The names of all files in a folder of the storage, and below it."""
-    try:
-        folders, files = default_storage.listdir(folder)
-    except FileNotFoundError:
-        return
-    for name in files:
-        yield f"{folder}/{name}"
-    for name in folders:
-        yield from _files_in(f"{folder}/{name}")
 
 
 def _before(days: int) -> object:

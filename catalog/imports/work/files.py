@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 
 from django.core.files.base import File
@@ -45,6 +46,18 @@ def opened_spool(run: ImportRun) -> File[bytes]:
     except _MISSING as error:
         opened(run).close()
         raise NotInPieces("its unpacked copy is gone") from error
+
+
+def stored_names(folder: str = "") -> Iterator[str]:
+    """The names of all files in a folder of the storage (`feeds/`), and below it."""
+    try:
+        folders, names = default_storage.listdir(folder)
+    except FileNotFoundError:  # nothing has been stored there yet
+        return
+    for name in sorted(names):
+        yield f"{folder}{name}"
+    for below in sorted(folders):
+        yield from stored_names(f"{folder}{below}/")
 
 
 # --- the storage may be away ----------------------------------------------------------------------------
