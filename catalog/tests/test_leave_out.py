@@ -135,6 +135,17 @@ def test_a_new_product_keeps_what_it_cannot_be_without(plan: ImportRun, field: s
         leave(plan, "new-1", field)
 
 
+@pytest.mark.parametrize("field", ["color", "extra.c:heel"])
+def test_the_plan_is_another_one_once_a_new_product_loses_a_field(plan: ImportRun, field: str, alice: User) -> None:
+    before = plan.plan_hash
+    assert leave(plan, "new-1", field) == 1
+    assert plan.plan_hash != before
+    with pytest.raises(NotPossible):
+        confirm(plan, plan_hash=before, by=alice)
+    take(plan, "new-1")
+    assert plan.plan_hash == before
+
+
 def test_what_came_back_from_the_archive_can_come_back_without_a_field(feed: Feed) -> None:
     applied(feed, *items(2, color="Red"))
     applied(feed, item("00001", color="Red"), mode="sync")

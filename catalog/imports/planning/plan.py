@@ -188,13 +188,16 @@ def plan_archiving(run: ImportRun) -> int:
 def hash_plan(run: ImportRun) -> str:
     """One value for the whole plan, in constant memory: what was reviewed is what is confirmed.
 
-    The values of new products are those of the file, so the file's own hash stands for them.
+    The values of new products are those of the file, so the file's own hash stands for them, with what is left out.
     """
     sums = fetch_row(
         """
         SELECT count(*), bit_xor(hashtextextended(content, 0)), sum(hashtextextended(content, 1)::numeric)
         FROM (
-            SELECT concat_ws('|', product_id, operation, after, base_version, position) AS content
+            SELECT concat_ws(
+                '|', product_id, operation, after, base_version, position,
+                CASE WHEN operation = 'create' THEN left_out END
+            ) AS content
             FROM catalog_change
             WHERE run_id = %(run)s AND outcome <> 'left_out'
         ) AS plan
