@@ -167,7 +167,7 @@ def test_a_test_shows_what_answered_and_stores_nothing(mona: Client, feed: Feed,
     assert "connection refused" in said
 
 
-def tested(mona: Client, feed: Feed, content: bytes, **entered: Any) -> Any:
+def tried_out(mona: Client, feed: Feed, content: bytes, **entered: Any) -> Any:
     """What a test finds out when a server has this file, and what the page says."""
     with serving(lambda wire: wire.answer(content)) as server:
         send(mona, feed, address=f"{server.url}/feed.xml", **entered)
@@ -184,7 +184,7 @@ def test_a_test_says_what_an_import_would_do_and_every_guard_that_would_hold_it(
     usual = [item(f"{number}") for number in range(1, 21)]
     before = applied(feed, *usual)
     dear = [item(f"{number}", price="990 USD") for number in range(1, 11)]
-    report, said = tested(mona, feed, feed_of(*dear, item("x", price="free")))
+    report, said = tried_out(mona, feed, feed_of(*dear, item("x", price="free")))
     held = planned(feed, *dear, item("x", price="free"))
     assert report.guards == [hold["message"] for hold in held.holds]
     assert len(report.guards) > 2
@@ -193,10 +193,10 @@ def test_a_test_says_what_an_import_would_do_and_every_guard_that_would_hold_it(
     assert all(sentence in said for sentence in report.guards)
     stored = (ImportRun, StagedItem, Change, RunIssue)
     known = [model.objects.count() for model in stored]
-    tested(mona, feed, feed_of(*dear))
+    tried_out(mona, feed, feed_of(*dear))
     assert [model.objects.count() for model in stored] == known
     assert before.changes.count() == 20
-    report, said = tested(mona, feed, feed_of(*usual))
+    report, said = tried_out(mona, feed, feed_of(*usual))
     assert (report.guards, report.counts["unchanged"]) == ([], 20)
     assert "None would hold it." in said
 
@@ -207,7 +207,7 @@ def test_a_part_of_a_large_file_tells_as_much_as_it_can(mona: Client, feed: Feed
     feed.refresh_from_db()
     run = applied(feed, *items(50))
     ImportRun.objects.filter(pk=run.pk).update(items=90_050, unchanged=90_000)
-    report, said = tested(mona, feed, feed_of(*[item(f"n{number}", price="free") for number in range(7000)]))
+    report, said = tried_out(mona, feed, feed_of(*[item(f"n{number}", price="free") for number in range(7000)]))
     assert report.counts == {}
     assert any("items are invalid" in sentence or "All items" in sentence for sentence in report.guards)
     assert any("fewer than before" in sentence for sentence in report.guards), report.guards
@@ -216,7 +216,7 @@ def test_a_part_of_a_large_file_tells_as_much_as_it_can(mona: Client, feed: Feed
 
 def test_what_cannot_be_planned_is_the_test_s_problem(mona: Client, feed: Feed, settings: Any) -> None:
     settings.FETCH_ALLOW = "127.0.0.0/8"
-    report, said = tested(mona, feed, feed_of(item("1"))[:-30])
+    report, said = tried_out(mona, feed, feed_of(item("1"))[:-30])
     assert report.problem
     assert "It does not arrive yet" in said
 
