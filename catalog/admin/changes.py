@@ -151,6 +151,13 @@ _HINTS = {
 _USUAL_OUTCOMES = (Outcome.PROPOSED, Outcome.APPLIED, Outcome.PINNED)
 
 
+def badge_of(change: Change) -> Any:
+    """What is unusual about a change; "" if nothing is."""
+    if change.outcome not in _USUAL_OUTCOMES:
+        return change.get_outcome_display()
+    return "" if change.left_out is None else _("Partly left out")
+
+
 def rows_of(run: ImportRun, changes: list[Change]) -> list[dict[str, Any]]:
     """Each change as the lists show it, with the product as it would be, or is: three queries for the whole page."""
     ids = [change.product_id for change in changes]
@@ -181,7 +188,7 @@ def rows_of(run: ImportRun, changes: list[Change]) -> list[dict[str, Any]]:
                 "is_new": is_new,
                 "kind": change.operation,
                 "label": change.get_operation_display(),
-                "badge": "" if change.outcome in _USUAL_OUTCOMES else change.get_outcome_display(),
+                "badge": badge_of(change),
                 "headings": (_("Old"), _("New")),
                 "hint": "" if fields else _HINTS.get(Operation(change.operation), ""),
                 "in_catalogue": change.product_id in products,
