@@ -26,7 +26,7 @@ from catalog.models.fields import SHARED
 class ChangesTab(Tab):
     key = "changes"
     label = _("Changes")
-    filters = ("operation", "outcome", "product_id", "field", "q")
+    filters = ("operation", "outcome", "product_id", "field", "q", "move", "to")
     template = "admin/catalog/importrun/_changes.html"
 
     def count_rows(self, run: ImportRun) -> int:
@@ -101,7 +101,7 @@ def kind_chips(run: ImportRun, chosen: dict[str, str]) -> list[dict[str, Any]]:
         Outcome.KEPT: (_("Not undone: changed since"), run.kept),
         Outcome.GONE: (_("Not undone: gone"), run.gone),
     }
-    is_searched = "q" in others or "product_id" in others
+    is_searched = not others.keys() <= {"field"}
     kinds: list[tuple[str, str, Any, int, bool]] = [
         *(("operation", op.value, op.label, count, not is_searched) for op, count in by_operation.items()),
         *(("outcome", outcome.value, label, count, not others) for outcome, (label, count) in by_outcome.items()),

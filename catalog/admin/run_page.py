@@ -67,6 +67,17 @@ LISTS_OF_GUARDS = {
     "guard.nothing_valid": "?tab=invalid",
     "guard.duplicates": "?tab=issues&code=id.duplicate&attribute=id",
 }
+# The bars of `catalog.imports.planning.meaning.PRICE_STEPS`.
+PRICE_LABELS = (
+    _("fall by more than 50 %"),
+    _("fall by 20 to 50 %"),
+    _("fall by 5 to 20 %"),
+    _("fall by up to 5 %"),
+    _("rise by up to 5 %"),
+    _("rise by 5 to 20 %"),
+    _("rise by 20 to 50 %"),
+    _("rise by 50 % or more"),
+)
 SHOWN_ISSUES = 5  # while the file is read
 
 
@@ -206,6 +217,34 @@ class RunPage:
             yield Count(_("left out"), left_out, "warn", "?tab=changes&outcome=left_out")
         if conflicts := run.conflict + run.archive_conflict:
             yield Count(_("conflicts, left alone"), conflicts, "bad", "?tab=changes&outcome=conflict")
+
+    @property
+    def price_moves(self) -> list[dict[str, Any]]:
+        """The bars of the histogram of prices, each with its part of the highest; none when no price moves."""
+        counts = self.run.meaning.get("prices", []) if self.run.status == Status.REVIEW else []
+        return [
+            {
+                "label": label,
+                "count": count,
+                "percent": round(100 * count / max(counts)),
+                "bar": bar,
+                "is_fall": bar < 4,
+            }
+            for bar, (label, count) in enumerate(zip(PRICE_LABELS, counts, strict=False))
+        ]
+
+    @property
+    def price_extremes(self) -> list[tuple[str, str]]:
+        """The products whose prices fall and rise the farthest, with the move."""
+        meaning = self.run.meaning
+        farthest = [*meaning.get("falls", []), *reversed(meaning.get("rises", []))]
+        return [(product_id, f"{share:+.0%}".replace("-", "−").replace("%", " %")) for product_id, share in farthest]
+
+    @property
+    def availability_moves(self) -> list[tuple[str, Any, int]]:
+        """To which availability how many products change."""
+        moves = self.run.meaning.get("availability", []) if self.run.status == Status.REVIEW else []
+        return [(value, value.replace("_", " "), count) for value, count in moves if value]
 
     @property
     def holds(self) -> list[tuple[str, bool, str]]:

@@ -16,6 +16,7 @@ from catalog.imports.confirm import describe_status
 from catalog.imports.permissions import require
 from catalog.imports.planning.changed_fields import EXTRA_PREFIX, count_fields, fields_of_change, shift_counts
 from catalog.imports.planning.guards import check_again
+from catalog.imports.planning.meaning import measure_meaning
 from catalog.imports.planning.plan import hash_plan
 from catalog.imports.sql import execute, fetch_rows
 from catalog.models import ImportRun, Operation, Outcome, Status
@@ -278,5 +279,6 @@ def _settle(run: ImportRun, before: dict[str, int]) -> None:
     run.archive_left_out += more
     run.plan_hash = hash_plan(run)
     run.holds = check_again(run)
+    run.meaning = measure_meaning(run)
     counts = ("created", "changed", "archived", "left_out", "archive_left_out")
-    run.save(update_fields=[*counts, "plan_hash", "holds"])
+    run.save(update_fields=[*counts, "plan_hash", "holds", "meaning"])

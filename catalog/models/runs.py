@@ -127,6 +127,11 @@ class ImportRun(models.Model):
         db_default=Value([], models.JSONField()),
         help_text=_("Who asked whom to review it, when, with which note."),
     )
+    meaning = models.JSONField(
+        default=dict,
+        db_default=Value({}, models.JSONField()),
+        help_text=_("What the plan does to prices and availability."),
+    )
     plan_hash = models.CharField(max_length=64, blank=True, default="")
     planned_at = models.DateTimeField(null=True)
     catalog_version = models.BigIntegerField(

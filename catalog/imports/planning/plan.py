@@ -11,6 +11,7 @@ from catalog.imports.planning.changed_fields import count_fields
 from catalog.imports.planning.coverage import measure_coverage
 from catalog.imports.planning.guards import find_holds
 from catalog.imports.planning.known_values import keep_known_values
+from catalog.imports.planning.meaning import measure_meaning
 from catalog.imports.planning.supplemental import accept_items, count_remaining
 from catalog.imports.planning.working_table import MERGED_EXTRA, count_left, create_table, drop_table
 from catalog.imports.sql import ITS_PRODUCT, execute, fetch_row
@@ -72,6 +73,7 @@ def make_plan(run: ImportRun, *, has_many: bool = True) -> None:
             "names": run.names,
             "holds": find_holds(run),
             "coverage": covered,
+            "meaning": measure_meaning(run),
             "seconds": run.seconds,
             "metrics": run.metrics,
         }

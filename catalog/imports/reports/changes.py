@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 from django.db.models import BooleanField, ExpressionWrapper, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.expressions import RawSQL
 
 from catalog.imports.planning.changed_fields import EXTRA_PREFIX
+from catalog.imports.planning.meaning import PRICE_BAR
 from catalog.imports.reports.pages import Rows, of_operation
 from catalog.models import Change, ImportRun, Mode, Outcome, Product
 from catalog.models.changes import UNUSUAL
@@ -34,13 +36,18 @@ def changes_with(run: ImportRun, *, operation: str = "", outcome: str = "", prod
 
 
 def filtered_changes(
-    run: ImportRun, *, field: str = "", q: str = "", **chosen: str
+    run: ImportRun, *, field: str = "", q: str = "", move: str = "", to: str = "", **chosen: str
 ) -> tuple[Rows[Change], Mapping[str, str]]:
     """As `changes_with`, also only those that concern one field, or whose product a text finds.
 
+    `move` is a bar of the histogram of prices, `to` an availability that products get; either chooses the field, too.
     With them the words of the text that were corrected, each with what it was taken for.
     """
     rows = changes_with(run, **chosen)
+    if move:
+        field, rows = "price", _with(rows, f"({PRICE_BAR}) = %s", int(move) if move.isdecimal() and len(move) < 3 else -1)
+    elif to:
+        field, rows = "availability", _with(rows, "change.after ->> 'availability' = %s", to)
     if not q:
         return _changes_of_field(rows, run, field) if field else rows, {}
     corrected: Mapping[str, str] = {}
@@ -116,6 +123,13 @@ def _changes_of_field(rows: QuerySet[Change], run: ImportRun, name: str) -> list
             between = rows.filter(**of_operation(field.operation), pk__range=(field.first, field.last))
             lists.append(_with_field(between, name).order_by("operation", "id"))
     return lists
+
+
+def _with(rows: QuerySet[Change], condition: str, value: Any) -> QuerySet[Change]:
+    """The rows that meet the condition on `change`, in SQL, each looked at."""
+    own = f"(SELECT {condition} FROM (SELECT catalog_change.before, catalog_change.after) AS change)"
+    met = RawSQL(own, [value], output_field=BooleanField())  # noqa: S611 - the value is a parameter
+    return rows.filter(met)
 
 
 def _with_field(rows: QuerySet[Change], name: str) -> QuerySet[Change]:
