@@ -45,7 +45,8 @@ def filtered_changes(
     """
     rows = changes_with(run, **chosen)
     if move:
-        field, rows = "price", _with(rows, f"({PRICE_BAR}) = %s", int(move) if move.isdecimal() and len(move) < 3 else -1)
+        bar = int(move) if move.isdecimal() and len(move) < 3 else -1
+        field, rows = "price", _with(rows, f"({PRICE_BAR}) = %s", bar)
     elif to:
         field, rows = "availability", _with(rows, "change.after ->> 'availability' = %s", to)
     if not q:
