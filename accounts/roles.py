@@ -17,9 +17,10 @@ class Role:
 
 VIEWER = Role(
     "viewer",
-    "Looks at products, feeds, imports and what they changed.",
+    "Looks at products, feeds, imports and what they changed, and exports products.",
     (
         "catalog.view_product",
+        "catalog.export_product",
         "catalog.view_feed",
         "catalog.view_market",
         "catalog.view_importrun",

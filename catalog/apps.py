@@ -23,12 +23,13 @@ class CatalogConfig(AppConfig):
         Job(
             "catalog.forget_old",
             "Forget what is old",
-            "Deletes old files, invalid items and plans, and what killed processes left.",
+            "Deletes old files, exports, invalid items and plans, and what killed processes left.",
         ),
     )
 
     def ready(self) -> None:
         from catalog.connections import end_idle_transactions
+        from catalog.exports import notices as export_notices
         from catalog.fetching import notices as fetch_notices
         from catalog.fetching.credentials import check_keys
         from catalog.imports import notices
@@ -36,7 +37,7 @@ class CatalogConfig(AppConfig):
         from catalog.models import Market
         from notifications import digests, subscriptions
 
-        subscriptions.register_kinds(*notices.KINDS, *fetch_notices.KINDS)
+        subscriptions.register_kinds(*notices.KINDS, *fetch_notices.KINDS, *export_notices.KINDS)
         digests.register_source(digest.find_failures, notices.PERMISSION)
         digests.register_source(fetch_notices.find_fetch_failures, notices.PERMISSION)
         register(check_keys, Tags.security, deploy=True)

@@ -6,6 +6,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
+from catalog.exports.export import forget_exports, make_export, sweep_exports
 from catalog.fetching.fetch import fetch, fetch_when_due, sweep_fetches
 from catalog.imports.apply import apply
 from catalog.imports.confirm import go_on
@@ -56,13 +57,15 @@ def clean_up_run(run_id: int) -> None:
 
 @shared_task(name=Task.FORGET_OLD.value)
 def forget_what_is_old() -> str:
-    return ", ".join(f"{what}: {number}" for what, number in forget_old().items() if number)
+    forgotten = {**forget_old(), **forget_exports()}
+    return ", ".join(f"{what}: {number}" for what, number in forgotten.items() if number)
 
 
 @shared_task(name=Task.SWEEP.value)
 def sweep_runs() -> None:
     sweep()
     sweep_fetches()
+    sweep_exports()
 
 
 @shared_task(name=Task.FETCH.value, **_DURABLE)
@@ -77,3 +80,8 @@ def fetch_due_feed(self: Any, feed_id: int) -> str | None:
     due = datetime.fromisoformat(period) if period else timezone.now()
     begun = fetch_when_due(feed_id, due)
     return f"{begun} of {begun.feed}" if begun else None
+
+
+@shared_task(name=Task.EXPORT.value, **_DURABLE)
+def make_long_export(export_id: int) -> None:
+    make_export(export_id)

@@ -30,7 +30,8 @@ def test_every_thread_enqueues_at_our_broker() -> None:
 
 def test_neither_imports_nor_mail_keep_a_periodic_task_waiting() -> None:
     celery_app.loader.import_default_modules()
-    of_imports = {task.value for task in Task} - {Task.SWEEP, Task.FORGET_OLD, Task.FETCH, Task.FETCH_DUE}
+    others = {Task.SWEEP, Task.FORGET_OLD, Task.FETCH, Task.FETCH_DUE, Task.EXPORT}
+    of_imports = {task.value for task in Task} - others
     ours = [name for name in celery_app.tasks if not name.startswith(("celery.", "tests.", "tidy."))]
     queues = {name: celery_app.amqp.router.route({}, name)["queue"].name for name in ours}
     assert {name for name, queue in queues.items() if queue == "celery"} == of_imports
@@ -38,6 +39,8 @@ def test_neither_imports_nor_mail_keep_a_periodic_task_waiting() -> None:
     assert upkeep == {"upkeep"}
     assert {name for name, queue in queues.items() if queue == "fetch"} == {Task.FETCH, Task.FETCH_DUE}
     assert "--queues=fetch" in dev.process_commands(8000)["fetch"]
+    assert {name for name, queue in queues.items() if queue == "export"} == {Task.EXPORT}
+    assert "--queues=export" in dev.process_commands(8000)["export"]
     composed = (devservers.BASE_DIR / "docker-compose.yml").read_text()
-    for worker in (dev.UPKEEP_WORKER, dev.FETCH_WORKER):
+    for worker in (dev.UPKEEP_WORKER, dev.FETCH_WORKER, dev.EXPORT_WORKER):
         assert f"[celery, -A, config, --quiet, worker, {', '.join(worker)}, " in composed

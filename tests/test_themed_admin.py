@@ -17,7 +17,7 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
 
 from accounts.models import Invitation, LoginSession, RoleGroup, User
-from catalog.models import Feed, ImportRun, Market, Product, RefusedFile
+from catalog.models import DEFAULT_MARKET, Export, Feed, ImportRun, Market, Product, RefusedFile
 from catalog.tests.factories import add_product
 from notifications.models import Message
 
@@ -48,6 +48,7 @@ SAMPLES: dict[str, Callable[[], Model]] = {
         role=Group.objects.get(name="viewer"),
         expires_at=timezone.now() + Invitation.LIFETIME,
     ),
+    "catalog.Export": lambda: Export.objects.create(market_id=DEFAULT_MARKET, format="csv", status="ready"),
     "catalog.Feed": sample_feed,
     "catalog.Market": lambda: Market.objects.create(code="sa-ar", name="Saudi Arabia, Arabic"),
     "catalog.ImportRun": lambda: ImportRun.objects.create(feed=sample_feed(), mode="update", file_size=1),

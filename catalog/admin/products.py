@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import quote as quote_address
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -14,9 +15,10 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.db.models import Count, Sum
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import URLPattern
+from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
@@ -35,13 +37,15 @@ from catalog.admin.pictures import thumbnail
 from catalog.admin.tabs import key_in
 from catalog.chosen_market import MARKET, has_several_markets, market_of, markets_of, named_market
 from catalog.errors import CatalogError
+from catalog.exports.export import STREAMED_PRODUCTS, register_list, request_export
+from catalog.exports.rows import product_rows
 from catalog.feeds.cleaning.values import shown_money
 from catalog.imports.edit import edit_product
 from catalog.imports.receive import receive
-from catalog.models import CatalogState, Feed, ImportRun, Product
+from catalog.models import CatalogState, Export, Feed, ImportRun, Product
 from catalog.models.fields import MONEY_NAMES
 from catalog.models.product import ProductQuerySet
-from catalog.resources import EXPORT_FORMATS, FeedXML, ProductResource, SafeXLSX, too_long_for_excel
+from catalog.resources import EXPORT_FORMATS, FeedXML, ProductResource, StreamedFormat
 from catalog.templatetags.catalog import DOT_IDS, product_url
 from catalog.version_cache import compute_once
 
@@ -155,6 +159,9 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
     def get_export_formats(self) -> list[type]:
         return EXPORT_FORMATS
 
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        return bool(self.has_view_permission(request) and super().has_export_permission(request))
+
     def export_action(self, request: HttpRequest) -> HttpResponse:
         """Export what the list shows. A filter that the list does not have is no error of ours, and exports nothing."""
         try:
@@ -167,14 +174,37 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
             return redirect("admin:catalog_product_changelist")
         return page
 
-    def get_export_data(self, file_format: Any, request: HttpRequest, queryset: Any, **options: Any) -> Any:
-        """Refuse a workbook in which Excel would cut texts. import-export shows the sentence above its form."""
-        if isinstance(file_format, SafeXLSX):
-            data = self.get_data_for_export(request, queryset, **options)
-            if problem := too_long_for_excel(data):
-                raise ValueError(problem)
-            return file_format.export_data(data)
-        return super().get_export_data(file_format, request, queryset, **options)
+    def get_valid_export_item_pks(self, request: HttpRequest) -> list[int]:
+        """None: the list has no action that exports some of its rows, and the package would read every key."""
+        return []
+
+    def get_export_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context: dict[str, Any] = super().get_export_context_data(**kwargs)
+        return {**context, "streamed_products": STREAMED_PRODUCTS, "kept_days": settings.RETENTION_EXPORTS_DAYS}
+
+    def _do_file_export(
+        self, file_format: StreamedFormat, request: HttpRequest, queryset: Any, export_form: Any = None
+    ) -> HttpResponseBase:
+        """Send a short list at once; have a worker make a long one.
+
+        import-export shows the sentence of a `ValueError` above its form.
+        """
+        chosen = file_format.streamed
+        try:
+            if queryset[: STREAMED_PRODUCTS + 1].count() > STREAMED_PRODUCTS:
+                export = request_export(
+                    by=request.user,
+                    market=market_of(request),
+                    format_name=chosen.name,
+                    query=request.GET.urlencode(),
+                )
+                return redirect("admin:catalog_export_change", export.pk)
+            pieces = chosen.write(product_rows(queryset))
+        except CatalogError as refused:
+            raise ValueError(refused.message) from refused
+        name = self.get_export_filename(request, queryset, file_format)
+        headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Content-Type-Options": "nosniff"}
+        return StreamingHttpResponse(pieces, content_type=chosen.content_type, headers=headers)
 
     def get_urls(self) -> list[URLPattern]:
         """Leave out import-export's second step, which would write products without a plan."""
@@ -336,3 +366,17 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
     )
     def shown_availability(self, product: Product) -> str:
         return "Archived" if product.archived_at else product.get_availability_display()
+
+
+def _products_of(export: Export) -> ProductQuerySet:
+    """What the list shows at the query that an export was asked for."""
+    request = HttpRequest()
+    request.method, request.path, request.user = "GET", reverse("admin:catalog_product_export"), export.by
+    request.GET = QueryDict(export.query, mutable=True)
+    request.GET[MARKET] = export.market.code
+    request.session = {}
+    products: ProductQuerySet = admin.site.get_model_admin(Product).get_export_queryset(request)
+    return products
+
+
+register_list(_products_of)

@@ -32,7 +32,7 @@ _START = (
     "\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd\U00010000-\U000effff"
 )
 _NAME = re.compile(f"[{_START}][{_START}0-9.\xb7\u0300-\u036f\u203f\u2040-]*")
-_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SPECIAL = re.compile("[&<>\r]")
 _XML_NAMESPACE = "http://www.w3.org/XML/1998/namespace"
 
@@ -239,7 +239,7 @@ def _text(value: Any) -> str:
     text = value if type(value) is str else _nearest_text(value)
     if _SPECIAL.search(text):
         text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")
-    return text if text.isprintable() else _NOT_IN_XML.sub("\ufffd", text)
+    return text if text.isprintable() else NOT_IN_XML.sub("\ufffd", text)
 
 
 def _attribute_text(value: Any) -> str:
@@ -248,5 +248,5 @@ def _attribute_text(value: Any) -> str:
 
 def _comment(text: str) -> str:
     """A comment of one line. Two hyphens in a row, which would end it, are separated."""
-    line = _NOT_IN_XML.sub("\ufffd", " ".join(text.split()))
+    line = NOT_IN_XML.sub("\ufffd", " ".join(text.split()))
     return f"<!-- {re.sub('-(?=-)', '- ', line)} -->\n"

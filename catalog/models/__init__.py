@@ -2,6 +2,7 @@
 
 from catalog.models.catalogue import CatalogState, CatalogVersion
 from catalog.models.changes import Change, ChangedField, Operation, Outcome
+from catalog.models.exporting import Export, ExportStatus
 from catalog.models.feed import Feed, Mode
 from catalog.models.fetching import FeedSource, Fetch, FetchOutcome, FetchReason, Login
 from catalog.models.fields import ItemFields
@@ -29,6 +30,8 @@ __all__ = [
     "Change",
     "ChangedField",
     "Chunk",
+    "Export",
+    "ExportStatus",
     "Feed",
     "FeedSource",
     "Fetch",

@@ -203,6 +203,7 @@ class Product(ItemFields):
 
     class Meta:
         ordering = ["id"]
+        permissions = [("export_product", "Can export products")]
         indexes = [
             # ProductQuerySet.search
             GinIndex("search", name="product_search"),

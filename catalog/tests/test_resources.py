@@ -51,7 +51,7 @@ def export(client: Client, name: str, query: str = "") -> Rows:
     """The rows of an export in that format, of the list that `query` shows."""
     answer = client.post(f"{EXPORT}{query}", {"format": list(READERS).index(name), "resource": "0"})
     assert answer["Content-Disposition"].endswith(f'.{name}"'), answer.content
-    return READERS[name](answer.content)
+    return READERS[name](answer.getvalue())
 
 
 def one(client: Client, name: str) -> dict[str, Any]:

@@ -13,10 +13,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 
+from catalog.exports.formats import FORMATS
 from catalog.feeds.reading.items import read_items
 from catalog.imports.reading.stage import stage
 from catalog.models import Feed, ImportRun, Product, Status
-from catalog.resources import EXPORT_FORMATS, MerchantXML
 from catalog.tests.factories import add_product, applied, catalogue, counts, edit, execute, item, items, received
 from catalog.tests.pages import EXPORT, browser
 from samples import iter_feed
@@ -40,11 +40,11 @@ def by_hand() -> Export:
     """Through the form of the products' page, filtered to the feed."""
 
     def export(feed: Feed) -> bytes:
-        choice = {"format": EXPORT_FORMATS.index(MerchantXML), "resource": "0"}
+        choice = {"format": list(FORMATS).index("feed"), "resource": "0"}
         answer = browser("bob").post(f"{EXPORT}?feed__id__exact={feed.pk}", choice)
         assert answer["Content-Type"] == "application/xml"
         assert answer["Content-Disposition"].endswith('.xml"')
-        return bytes(answer.content)
+        return answer.getvalue()
 
     return export
 

@@ -308,13 +308,14 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_BEAT_SYNC_EVERY = 1  # beat saves at once what it enqueued, because the readiness check looks for it
 CELERY_BEAT_SCHEDULER = "schedule.beat:Scheduler"
 
-# Four workers. Neither a mail server nor a shop's server that does not answer must delay imports. None of these may
-# delay the periodic tasks, which find lost work and show that all is well.
+# Five workers. Neither a mail server nor a shop's server that does not answer must delay imports, nor imports exports.
+# None of these may delay the periodic tasks, which find lost work and show that all is well.
 CELERY_TASK_ROUTES = {
     "notifications.deliver": {"queue": "mail"},
     "accounts.forget_*": {"queue": "upkeep"},
     "catalog.fetch": {"queue": "fetch"},
     "catalog.fetch_due": {"queue": "fetch"},
+    "catalog.export": {"queue": "export"},
     "catalog.forget_old": {"queue": "upkeep"},
     "catalog.sweep": {"queue": "upkeep"},
     "notifications.digest": {"queue": "upkeep"},
@@ -338,12 +339,11 @@ RETENTION_ITEMS_DAYS = env.limit("RETENTION_ITEMS_DAYS", default=90, least=0)
 RETENTION_PLANS_DAYS = env.limit("RETENTION_PLANS_DAYS", default=30, least=0)
 RETENTION_MESSAGES_DAYS = env.limit("RETENTION_MESSAGES_DAYS", default=90, least=0)
 RETENTION_FETCHES_DAYS = env.limit("RETENTION_FETCHES_DAYS", default=90, least=0)
+RETENTION_EXPORTS_DAYS = env.limit("RETENTION_EXPORTS_DAYS", default=7, least=0)
 
 # --- import and export ----------------------------------------------------------------------------
 IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "import"
-IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "view"
-# catalog.resources deals with formulas: the package's own setting cuts off the sign, in JSON too.
-IMPORT_EXPORT_ESCAPE_ILLEGAL_CHARS_ON_EXPORT = True  # XLSX has no control characters
+IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "export"
 FEED_MAX_BYTES = env.limit("FEED_MAX_BYTES", default=4 * 1024**3)  # like Merchant Center: 4 GB a file
 # For one account: imports that are not finished, bytes of new files within a day, and uploads within a minute.
 UPLOAD_MAX_OPEN = env.limit("UPLOAD_MAX_OPEN", default=50)

@@ -47,6 +47,12 @@ UNFOLD = {
                         "permission": lambda request: request.user.has_perm("catalog.view_product"),
                     },
                     {
+                        "title": _("My exports"),
+                        "icon": "download",
+                        "link": reverse_lazy("admin:catalog_export_changelist"),
+                        "permission": lambda request: request.user.has_perm("catalog.export_product"),
+                    },
+                    {
                         "title": _("Imports"),
                         "icon": "fact_check",
                         "badge": "catalog.admin.dashboard.count_waiting",

@@ -14,7 +14,7 @@ from django.conf import settings
 import devservers
 from catalog.tests.factories import wait_until
 
-QUEUES = ("celery", "mail", "upkeep", "fetch")
+QUEUES = ("celery", "mail", "upkeep", "fetch", "export")
 
 
 class Worker:

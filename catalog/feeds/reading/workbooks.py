@@ -7,6 +7,7 @@ row by row. docs/decisions/0027-workbooks-are-read-by-openpyxl.md has what this 
 import re
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date, datetime, time
 from itertools import chain, islice, repeat
 from typing import IO, Any
@@ -201,32 +202,44 @@ def _shown_rows(archive: _Archive, file: IO[bytes], limits: Limits, sheet: str) 
         apply_stylesheet(archive, reader.wb)
     except (SyntaxError, *_RAISED):
         raise _unreadable("its styles are not written as Excel writes them") from None
-    path = _sheet_path(reader, sheet)
+    paths = _sheet_paths(reader, sheet)
     strings: list[str] = []
     if part := reader.package.find(SHARED_STRINGS):
         archive.check_size(part.PartName[1:], STRINGS_BYTES)
         with archive.open(part.PartName[1:]) as unpacked:
             strings = _shared_texts(_Part(unpacked, limits, STRINGS_BYTES))
     formats = [_format_code(reader.wb, style.numFmtId) for style in reader.wb._cell_styles]
-    with archive.open(path) as unpacked:
-        source = _Part(unpacked, limits, limits.item_bytes)
-        parser = _SheetParser(
-            source,
-            strings,
-            data_only=True,
-            epoch=reader.wb.epoch,
-            date_formats=reader.wb._date_formats,
-            timedelta_formats=reader.wb._timedelta_formats,
-        )
+    before = 0
+    for path in paths:
         last = 0
-        for line, cells in parser.parse():
-            if not last < line <= MAX_ROW:
-                raise _unreadable(f"its row {line} follows its row {last}")
-            last = line
-            source.start_item(line + 1)
-            texts = _row_texts(cells, formats)
-            if any(map(str.strip, texts)):
-                yield line, texts
+        with archive.open(path) as unpacked, suppress(_SheetEnds):
+            for last, texts in _sheet_texts(reader, unpacked, limits, strings, formats):
+                if any(map(str.strip, texts)):
+                    yield before + last, texts
+        if last < MAX_ROW:
+            return  # the next one does not go on with it
+        before += MAX_ROW
+
+
+def _sheet_texts(
+    reader: Any, unpacked: IO[bytes], limits: Limits, strings: list[str], formats: list[str]
+) -> Iterator[tuple[int, list[str]]]:
+    source = _Part(unpacked, limits, limits.item_bytes)
+    parser = _SheetParser(
+        source,
+        strings,
+        data_only=True,
+        epoch=reader.wb.epoch,
+        date_formats=reader.wb._date_formats,
+        timedelta_formats=reader.wb._timedelta_formats,
+    )
+    last = 0
+    for line, cells in parser.parse():
+        if not last < line <= MAX_ROW:
+            raise _unreadable(f"its row {line} follows its row {last}")
+        last = line
+        source.start_item(line + 1)
+        yield line, _row_texts(cells, formats)
 
 
 def _shared_texts(part: "_Part") -> list[str]:
@@ -239,8 +252,8 @@ def _shared_texts(part: "_Part") -> list[str]:
     return texts
 
 
-def _sheet_path(reader: Any, wanted: str) -> str:
-    """Where the sheet is in the archive."""
+def _sheet_paths(reader: Any, wanted: str) -> list[str]:
+    """Where the sheet is in the archive, and those that go on with it when it is full: *Products*, *Products 2*…"""
     sheets = [(s.name, s.state, r.target) for s, r in reader.parser.find_sheets() if "chartsheet" not in r.Type]
     if wanted:
         found = [target for name, _state, target in sheets if name.strip().casefold() == wanted.strip().casefold()]
@@ -254,7 +267,12 @@ def _sheet_path(reader: Any, wanted: str) -> str:
         found = [target for _name, state, target in sheets if state == "visible"] or [t for *_, t in sheets]
     if not found or found[0] not in reader.valid_files:
         raise _unreadable("it has no sheet")
-    return str(found[0])
+    paths = [str(found[0])]
+    first = next(name for name, _state, target in sheets if target == found[0])
+    visible = {name: str(target) for name, state, target in sheets if state == "visible"}
+    while (target := visible.get(f"{first} {len(paths) + 1}")) in reader.valid_files:
+        paths.append(str(target))
+    return paths
 
 
 def _format_code(workbook: Any, number: int) -> str:

@@ -54,6 +54,7 @@ class Task(StrEnum):
     SWEEP = "catalog.sweep"
     FETCH = "catalog.fetch"
     FETCH_DUE = "catalog.fetch_due"
+    EXPORT = "catalog.export"
 
 
 # What is to be done with a run that waits for a worker.

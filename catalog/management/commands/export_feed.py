@@ -5,9 +5,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from catalog.exports.formats import feed_xml
 from catalog.management.output import STDOUT, write_feed_to
 from catalog.models import DEFAULT_MARKET, Feed, Market, Product
-from catalog.resources import feed_xml
 
 USAGE_ERROR = 2
 

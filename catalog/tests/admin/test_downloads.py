@@ -16,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from catalog.errors import FeedRefused
+from catalog.exports.formats import feed_xml
 from catalog.feeds.cleaning.check import Rules, check_item
 from catalog.feeds.reading.items import read_items
 from catalog.imports.local import local_queue
@@ -23,7 +24,6 @@ from catalog.imports.reading.stage import stage
 from catalog.imports.receive import receive
 from catalog.imports.reports import downloads
 from catalog.models import Feed, ImportRun, Product, StagedItem
-from catalog.resources import feed_xml
 from catalog.spreadsheet import FORMULA_STARTS
 from catalog.tests.factories import applied, counts, execute, feed_of, item, items, planned, received
 from catalog.tests.pages import browser, messages, tree, upload, url
