@@ -61,6 +61,15 @@ def describe_what_is_open(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     return result
 
 
+def describe_empty_parameters(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Say of each parameter in a query that it may be empty, which is as if it were not given."""
+    for call in calls_of(result):
+        for parameter in call.get("parameters", []):
+            if parameter["in"] == "query":
+                parameter["allowEmptyValue"] = True
+    return result
+
+
 def summarize_calls(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Give each call the first sentence of its description as a summary, for lists of calls."""
     for call in calls_of(result):

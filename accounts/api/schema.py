@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.contrib import rest_auth
 from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
 from drf_spectacular.extensions import OpenApiViewExtension
+from drf_spectacular.plumbing import build_bearer_security_scheme_object
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework.fields import empty
 
@@ -35,6 +36,10 @@ class SessionScheme(SimpleJWTScheme):
 
     target_class = "accounts.sessions.SessionAuthentication"
     name = "bearer"
+
+    def get_security_definition(self, auto_schema: Any) -> Any:
+        """The package's own warns that there is another word for it, `Token`, which is for old clients."""
+        return build_bearer_security_scheme_object("HTTP_AUTHORIZATION", "Bearer", "JWT")
 
 
 @dataclass(frozen=True)

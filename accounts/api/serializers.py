@@ -34,6 +34,7 @@ NOT_LOGGED_IN = (
 )
 NO_CHALLENGE = "The challenge is not valid, or more than five minutes old. Log in again."
 WRONG_CODE = "The code is wrong, or was used before."
+TOKEN_IS_VALID = "The token is valid."  # noqa: S105
 INVALID_KEY = "The key is not valid, or no longer. Ask for a new e-mail."
 INVALID_RESET = "This e-mail is not valid, or no longer. Ask for a new one."
 
@@ -70,6 +71,13 @@ class DetailSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField(read_only=True)
 
 
+class MessageSerializer(serializers.Serializer[Any]):
+    """A sentence, under both of the names that clients look for."""
+
+    detail = serializers.CharField(read_only=True)
+    message = serializers.CharField(read_only=True)
+
+
 class PersonSerializer(ModelSerializer):
     """What a person can read about themselves, and change. Nothing else can be read or written."""
 
@@ -93,12 +101,26 @@ class PersonSerializer(ModelSerializer):
         return instance
 
 
+class CheckSerializer(PersonSerializer):
+    """Whose token it is."""
+
+    message = serializers.SerializerMethodField()
+
+    class Meta(PersonSerializer.Meta):
+        fields = (*PersonSerializer.Meta.fields, "message")
+
+    def get_message(self, _person: User) -> str:
+        return TOKEN_IS_VALID
+
+
 class TokensSerializer(serializers.Serializer[Any]):
     """The tokens of a login."""
 
     access = serializers.CharField(help_text="Send it in the header `Authorization`. It is valid for 15 minutes.")
     refresh = serializers.CharField(help_text="Send it to `/token/refresh/` for the next pair, once within seven days.")
     user = PersonSerializer()
+    token = serializers.CharField(source="access", help_text="The same as `access`.")
+    username = serializers.CharField(source="user.username")
 
 
 class SignupSerializer(ModelSerializer):
@@ -106,10 +128,11 @@ class SignupSerializer(ModelSerializer):
 
     password = Password(write_only=True)
     detail = serializers.SerializerMethodField(help_text="What to do next.")
+    message = serializers.SerializerMethodField("get_detail", help_text="The same as `detail`.")
 
     class Meta:
         model = User
-        fields = ("username", "email", "password", "first_name", "last_name", "detail")
+        fields = ("username", "email", "password", "first_name", "last_name", "detail", "message")
         # The constraints of the model say whether it is taken: they know whose address it is.
         extra_kwargs: ClassVar = {"username": {"validators": [User.username_validator]}}
 

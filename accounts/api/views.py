@@ -11,15 +11,17 @@ from drf_spectacular.utils import extend_schema_view
 from rest_framework import generics
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import PermissionDenied, ValidationError
+from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
+from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 
 from accounts.addresses import confirm_address
 from accounts.api import serializers
-from accounts.api.schema import PASSWORD, PERSON, TOKENS, Answer, documented
+from accounts.api.schema import JSON, PASSWORD, PERSON, TOKENS, Answer, documented
 from accounts.limits import MAILS_FROM, MAILS_TO, SIGNUP, same_name
 from accounts.mails import request_mail
 from accounts.models import User
@@ -35,6 +37,9 @@ ON_ITS_WAY = "If an account needs it, an e-mail to this address is on its way."
 CODE_WANTED = "This account has a second factor. Send a code with this challenge to /login/second-factor/."
 CHALLENGE = {"detail": CODE_WANTED, "challenge": "WyIwZjliOGY0ZS…"}
 LOGGED_OUT = "You are logged out."
+LOGGED_IN = {**TOKENS, "user": PERSON, "token": TOKENS["access"], "username": PERSON["username"]}
+SAID = {"detail": LOGGED_OUT, "message": LOGGED_OUT}
+MAY_LOG_IN = "You may log in."
 ADDRESS = {"email": PERSON["email"]}
 
 
@@ -61,7 +66,7 @@ class SignupView(OpenToStrangers, generics.CreateAPIView[User]):
     @documented(
         "accounts",
         "signup",
-        {201: Answer(serializers.SignupSerializer, {**NAMES, "detail": "You may log in."})},
+        {201: Answer(serializers.SignupSerializer, {**NAMES, "detail": MAY_LOG_IN, "message": MAY_LOG_IN})},
         errors=[400, 403, 429],
         sent={**NAMES, "password": PASSWORD},
     )
@@ -159,21 +164,23 @@ class TokenView(OpenToStrangers, stock.LoginView):
 
 
 class LoginView(TokenView):
-    """Log in and get a pair of tokens. Every refusal reads the same: wrong, unknown or deactivated.
+    """Log in with JSON or a form, and get a pair of tokens. Every refusal reads the same: wrong, unknown, inactive.
 
     An account with a second factor gets 202 with a `challenge` instead: send it with a code to `/login/second-factor/`.
     """
 
     serializer_class = serializers.LoginSerializer
+    parser_classes = (*api_settings.DEFAULT_PARSER_CLASSES, FormParser, MultiPartParser)
 
     @documented(
         "accounts",
         "login",
         {
-            200: Answer(serializers.TokensSerializer, {**TOKENS, "user": PERSON}),
+            200: Answer(serializers.TokensSerializer, LOGGED_IN),
             202: Answer(serializers.ChallengeSerializer, CHALLENGE, "The password is right, and a code is wanted."),
         },
         errors=[400, 401, 403, 429],
+        request={JSON: serializers.LoginSerializer},
         sent={"username": PERSON["username"], "password": PASSWORD},
     )
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -218,10 +225,10 @@ class RefreshView(OpenToStrangers, generics.GenericAPIView[Any]):
 class LogoutView(APIView):
     """End this login: its access and refresh tokens no longer work."""
 
-    @documented("accounts", "logout", detail_answer(LOGGED_OUT))
+    @documented("accounts", "logout", {200: Answer(serializers.MessageSerializer, SAID)})
     def post(self, request: Request) -> Response:
         cast("SessionAccessToken", request.auth).session.end()
-        return Response({"detail": LOGGED_OUT})
+        return Response(SAID)
 
 
 @extend_schema_view(
@@ -238,9 +245,13 @@ class UserView(stock.UserDetailsView):
 class AuthProtectedCheckView(APIView):
     """Whether the token is valid, and whose it is."""
 
-    @documented("accounts", "auth_protected_check", PERSON_ANSWER)
+    @documented(
+        "accounts",
+        "auth_protected_check",
+        {200: Answer(serializers.CheckSerializer, {**PERSON, "message": serializers.TOKEN_IS_VALID})},
+    )
     def get(self, request: Request) -> Response:
-        return Response(serializers.PersonSerializer(cast("User", request.user)).data)
+        return Response(serializers.CheckSerializer(cast("User", request.user)).data)
 
 
 def validated_body(view: generics.GenericAPIView[Any], request: Request) -> Any:

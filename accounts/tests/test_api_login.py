@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import time_machine
@@ -17,6 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 from rest_framework.settings import api_settings
+from rest_framework.test import APIClient
 
 from accounts.api.urls import urlpatterns
 from accounts.limits import LOGIN_ACCOUNT, LOGIN_ADDRESS, LOGIN_PAIR
@@ -44,7 +46,8 @@ def statuses(times: int, **attempts: Any) -> list[int]:
 def test_one_logs_in_by_username_or_address_in_any_case(carl: User, field: str, typed: str) -> None:
     answer = post("/login/", {field: typed, "password": PASSWORD})
     assert answer.status_code == 200
-    assert answer.json().keys() == {"access", "refresh", "user"}
+    assert answer.json().keys() == {"access", "refresh", "user", "token", "username"}
+    assert (answer.json()["token"], answer.json()["username"]) == (answer.json()["access"], "carl")
     assert answer.json()["user"] == {
         "pk": str(carl.pk),
         "username": "carl",
@@ -52,6 +55,32 @@ def test_one_logs_in_by_username_or_address_in_any_case(carl: User, field: str, 
         "first_name": "",
         "last_name": "",
     }
+
+
+@pytest.mark.parametrize("form", ["multipart", "application/x-www-form-urlencoded"])
+def test_one_logs_in_with_a_form(carl: User, form: str) -> None:
+    sent: Any = {"username": "carl", "password": PASSWORD}
+    wrong: Any = {**sent, "password": WRONG}
+    if form != "multipart":
+        sent, wrong = urlencode(sent), urlencode(wrong)
+    kind = {"format": form} if form == "multipart" else {"content_type": form}
+    assert APIClient().post("/login/", wrong, **kind).status_code == 401
+    assert check(APIClient().post("/login/", sent, **kind).json()["token"]) == 200
+    assert APIClient().post("/login/", {"username": "carl"}, format="multipart").json() == {
+        "password": ["This field is required."]
+    }
+    assert APIClient().post("/signup/", sent, **kind).status_code == 415  # JSON only, as all other calls
+
+
+@pytest.mark.parametrize(("scheme", "status"), [("Bearer", 200), ("Token", 200), ("token", 401), ("Basic", 401)])
+def test_a_token_is_taken_under_both_names(carl: User, scheme: str, status: int) -> None:
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"{scheme} {log_in()['access']}")
+    answer = client.get("/auth-protected-check/")
+    assert answer.status_code == status
+    if status == 200:
+        assert (answer.json()["username"], answer.json()["message"]) == ("carl", "The token is valid.")
+        assert client.post("/logout/").json() == {"detail": "You are logged out.", "message": "You are logged out."}
 
 
 @pytest.mark.parametrize("username", ["İpek", "ΓΙΩΡΓΟΣ", "Straße", "ليلى"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from catalog.feeds.attributes import COLUMNS, Type
@@ -39,13 +40,19 @@ MARKET = {
     "currency": "AED",
     "is_default": True,
 }
+PRODUCT_LINES = f"{json.dumps(PRODUCT)}\n"
 OPTIONS = {"conditions": ["new", "used"], "genders": ["female", "male"], "brands": ["Noor", "Zari"]}
 UPLOAD = {
     "file": "id,title,description,link,image link,price,availability,brand\n"
     "dress-1,Silk dress,A dress of silk,https://www.example.com/1,https://www.example.com/1.jpg,90 AED,in stock,Noor\n",
     "mode": "add",
 }
-RECEIVED = {"id": 7, "status": "received", "url": f"{SITE}/imports/7/"}
+RECEIVED = {
+    "id": 7,
+    "status": "received",
+    "url": f"{SITE}/imports/7/",
+    "message": "The file was received. The address in `url` says what becomes of it.",
+}
 PLAN_HASH = "5c6ffbdd40d9556b73a21e63c3e0e904d1bb0c8d9e9ea0a2fa4cf0bba5a4d6f5"
 IMPORT: dict[str, Any] = {
     "id": 7,

@@ -111,19 +111,25 @@ def shorten_text(text: str) -> str:
 
 
 class Query(Serializer[Any]):
-    """The parameters of a call. Any other is refused, so that a misspelled filter is not mistaken for no filter."""
+    """The parameters of a call. Any other is refused, so that a misspelled filter is not mistaken for no filter.
+
+    An empty value is not given: forms send `brand=` for a filter that nobody chose.
+    """
 
     def read(self, given: QueryDict) -> dict[str, Any]:
         """The value of every parameter, or its default. Raises `ValidationError` that names each one that is wrong."""
         texts_by_name: dict[str, Any] = {}
         problems: dict[str, Any] = {}
         asked: dict[str, Any] = {}
-        for name, texts in given.lists():
+        for name, all_texts in given.lists():
             field = self.fields.get(name)
+            texts = [text for text in all_texts if text]
             if field is None:
                 known = ", ".join(self.fields)
                 advice = f"Use one of these: {known}." if known else "This call takes none."
                 problems[shorten_text(name)] = [f"There is no such parameter. {advice}"]
+            elif not texts:
+                continue
             elif isinstance(field, ListField):
                 texts_by_name[name] = list(dict.fromkeys(texts))
             elif len(texts) > 1:
@@ -156,7 +162,7 @@ class MarketQuery(Query):
     market = MarketCode(help_text="The code of a market, as in /markets/. Without it, the default market.")
 
 
-class ProductsQuery(PageQuery, MarketQuery):
+class FilterQuery(MarketQuery):
     condition = several_of(OneOf(BY_NAME["condition"].values))
     gender = several_of(OneOf(BY_NAME["gender"].values))
     availability = several_of(OneOf(BY_NAME["availability"].values))
@@ -171,8 +177,22 @@ class ProductsQuery(PageQuery, MarketQuery):
         help_text="Beginnings of words in the id, title, brand, GTIN or MPN. Punctuation separates words. A word that "
         "no product has is replaced by the most similar one; a number is never replaced.",
     )
+
+
+class ProductsQuery(PageQuery, FilterQuery):
     sort_by = OneOf(SORT_COLUMNS, default="id", help_text="Products that are equal in it are sorted by id.")
     order = OneOf(("asc", "desc"), default="asc", help_text="`desc` is exactly the reverse of `asc`.")
+
+
+class ExportQuery(FilterQuery):
+    format = OneOf(
+        ("jsonl", "csv", "feed"),
+        default="jsonl",
+        help_text="JSON lines, CSV as the admin exports it, or a feed for Google Merchant Center.",
+    )
+    after = AnyText(
+        default="", max_length=BY_NAME["id"].limit, help_text="Only products after this id: to go on with an export."
+    )
 
 
 class ProductIdQuery(MarketQuery):

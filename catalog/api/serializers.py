@@ -128,19 +128,19 @@ class UploadSerializer(serializers.Serializer[Any]):
 
 NEEDS_CONFIRMATION = "The import waits in review. No product changes before somebody who may confirm imports does so."
 
+GOES_ON = "The file was received. The address in `url` says what becomes of it."
+
 
 class ReceivedSerializer(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     status = serializers.ChoiceField(Status.choices)
     url = serializers.HyperlinkedIdentityField("import", help_text="Where to see how far the import is.")
-    message = serializers.CharField(
-        required=False, help_text="Only if somebody has to confirm the import: that it waits for that."
-    )
+    message = serializers.CharField(read_only=True, help_text="How it goes on, for people.")
 
     def to_representation(self, instance: ImportRun) -> dict[str, Any]:
         is_waiting = instance.status in (Status.RECEIVED, Status.STAGING, Status.REVIEW)
         needs_person = is_waiting and (instance.holds or not instance.auto_apply)
-        return super().to_representation(instance) | ({"message": NEEDS_CONFIRMATION} if needs_person else {})
+        return super().to_representation(instance) | {"message": NEEDS_CONFIRMATION if needs_person else GOES_ON}
 
 
 class HoldSerializer(serializers.Serializer[Any]):

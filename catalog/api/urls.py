@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from catalog.api import products
+from catalog.api import exports, products
 from catalog.api.feeds import FeedViewSet
 from catalog.api.imports import ImportViewSet
 from catalog.api.uploads import UploadView
@@ -37,6 +37,7 @@ register_converter(ImportNumber, "import_number")
 
 urlpatterns = [
     path("list-products/", products.ProductListView.as_view(), name="list-products"),
+    path("products/export/", exports.ProductsExportView.as_view(), name="products-export"),
     path("product-detail/", products.ProductByQueryView.as_view(), name="product-by-query"),
     path("product-detail/<anything:id>/", products.ProductDetailView.as_view(), name="product-detail"),
     path("filter-options/", products.FilterOptionsView.as_view(), name="filter-options"),

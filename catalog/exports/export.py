@@ -201,8 +201,9 @@ def _make_file(export: Export) -> None:
     with tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR) as spool:
         with transaction.atomic(), Progress(export) as progress:  # the cursor's: one snapshot
             spool.writelines(FORMATS[export.format].write(progress.counted(product_rows(products))))
+        size = spool.tell()
         with Progress(export, done=progress.done):
-            name, size = _store(spool), spool.tell()
+            name = _store(spool)
         if not _finish(export, ExportStatus.READY, file=name, file_size=size, products=progress.done):
             default_storage.delete(name)  # another worker took over
 

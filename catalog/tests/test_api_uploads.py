@@ -42,7 +42,8 @@ def test_an_upload_is_taken_in_and_told_of(api: APIClient, charlie: User) -> Non
     run = ImportRun.objects.get()
     url = f"http://testserver/imports/{run.pk}/"
     assert response.status_code == 202
-    assert response.json() == {"id": run.pk, "status": "received", "url": url}
+    said = "The file was received. The address in `url` says what becomes of it."
+    assert response.json() == {"id": run.pk, "status": "received", "url": url, "message": said}
     assert response["Location"] == url
     assert type(response["Location"]) is str, "a server takes no other header, not even a subclass"
     assert (run.uploaded_by, run.file_name, run.mode, run.feed.slug) == (charlie, "summer.xml", Mode.ADD, "api")

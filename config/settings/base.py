@@ -176,6 +176,7 @@ SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=7),
     "ROTATE_REFRESH_TOKENS": True,
+    "AUTH_HEADER_TYPES": ("Bearer", "Token"),  # the first is ours, the second that of clients of the original system
     "LEEWAY": 5,  # seconds by which two machines' clocks may differ
     "USER_ID_CLAIM": "sub",
 }
@@ -208,6 +209,7 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "config.schema.describe_what_is_open",
         "config.schema.describe_errors",
+        "config.schema.describe_empty_parameters",
         "config.schema.summarize_calls",
     ],
 }

@@ -81,6 +81,12 @@ def test_what_an_address_holds_is_shown_with_an_example(call: dict[str, Any]) ->
     assert all("example" in one["schema"] for one in call.get("parameters", []) if one["in"] == "path")
 
 
+@every_call
+def test_a_parameter_of_a_query_may_be_empty(call: dict[str, Any]) -> None:
+    for one in call.get("parameters", []):
+        assert one.get("allowEmptyValue", False) == (one["in"] == "query")
+
+
 # --- the collection for Postman -------------------------------------------------------------------------
 COLLECTION = BASE_DIR / "docs" / "api.postman_collection.json"
 

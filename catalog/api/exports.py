@@ -1,0 +1,144 @@
+"""The call that sends all products that pass the filters, in one answer."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Generator, Iterable, Iterator
+from datetime import datetime
+from threading import BoundedSemaphore
+from typing import Any
+
+from django.db import transaction
+from django.db.models import TextField
+from django.db.models.functions import Cast
+from django.http import StreamingHttpResponse
+from django.utils.cache import patch_vary_headers
+from drf_spectacular.types import OpenApiTypes
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from accounts.api.schema import Answer, documented
+from catalog.api import examples
+from catalog.api.products import filter_products
+from catalog.api.queries import ExportQuery
+from catalog.api.serializers import STORED_FIELDS
+from catalog.exports.export import require_export
+from catalog.exports.formats import CSV, FEED, JSON_LINES, ExportFormat
+from catalog.exports.rows import ROWS_AT_ONCE, product_rows
+from catalog.feeds.write import with_decimals
+from catalog.models.fields import MONEY_NAMES
+from catalog.models.product import ProductQuerySet
+
+MAX_STREAMS = 2
+"""As many at once in a web process: each holds one of its threads, and a transaction."""
+FORMATS = {each.name: each for each in (JSON_LINES, CSV, FEED)}
+
+_STREAMS = BoundedSemaphore(MAX_STREAMS)
+_FIELDS = tuple(name for name in STORED_FIELDS if name != "extra")
+_PIECE_CHARS = 64 * 1024
+
+Pieces = Generator[bytes, None, None]
+
+
+class TooManyStreams(APIException):
+    """The threads of the web process are for the other calls."""
+
+    status_code = 503
+    default_detail = "Other exports are on their way. Try again in half a minute."
+    wait = 30
+
+
+class ProductsExportView(APIView):
+    query = ExportQuery()
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        """The parameter `format` decides, and no header."""
+        return super().perform_content_negotiation(request, force=True)
+
+    @documented(
+        "products",
+        "export_products",
+        {200: Answer(OpenApiTypes.STR, examples.PRODUCT_LINES, media_type=JSON_LINES.content_type)},
+        errors=(400, 403, 503),
+        parameters=[ExportQuery()],
+    )
+    def get(self, request: Request) -> StreamingHttpResponse:
+        """All products that pass the filters, sorted by id, in one answer: JSON lines, CSV or a feed.
+
+        It takes the permission to export products. The products are of one moment. An answer that breaks off goes on
+        after the last whole product, with `after`.
+        """
+        require_export(request.user)
+        asked = self.query.read(request.query_params)
+        market, chosen = asked["market"], FORMATS[asked["format"]]
+        products = filter_products(market.id, asked).filter(id__gt=asked["after"]).order_by("id")
+        is_packed = "gzip" in request.headers.get("Accept-Encoding", "")
+        headers = {
+            "Content-Disposition": f'attachment; filename="products-{market.code}.{chosen.extension}"',
+            "Cache-Control": "private, no-store",
+            **({"Content-Encoding": "gzip"} if is_packed else {}),
+        }
+        stream = Stream(lambda: _pieces_of(products, chosen, market.code, is_packed=is_packed))
+        response = StreamingHttpResponse(stream, content_type=chosen.content_type, headers=headers)
+        patch_vary_headers(response, ["Accept-Encoding"])
+        return response
+
+
+class Stream:
+    """The pieces of an answer. Takes one of the places until the server closes it, read to its end or not."""
+
+    def __init__(self, start: Callable[[], Pieces]) -> None:
+        if not _STREAMS.acquire(blocking=False):
+            raise TooManyStreams
+        self._pieces: Pieces | None = start()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._pieces or iter(())
+
+    def close(self) -> None:
+        if self._pieces is not None:
+            self._pieces.close()  # ends the transaction, too
+            self._pieces = None
+            _STREAMS.release()
+
+
+def _pieces_of(products: ProductQuerySet, chosen: ExportFormat, market: str, *, is_packed: bool) -> Pieces:
+    with transaction.atomic():  # the cursor's: one moment, and rows as soon as the server finds them
+        pieces = product_lines(products, market) if chosen is JSON_LINES else chosen.write(product_rows(products))
+        yield from gzipped(pieces) if is_packed else pieces
+
+
+def product_lines(products: ProductQuerySet, market: str) -> Iterator[bytes]:
+    """Each product in a line, as the other calls send it. What is JSON in the database is not read for it."""
+    ending = f', "market": {json.dumps(market)}}}'
+    rows = products.values_list(*_FIELDS, Cast("extra", TextField()))
+    lines: list[str] = []
+    size = 0
+    for *values, extra in rows.iterator(chunk_size=ROWS_AT_ONCE):
+        row = dict(zip(_FIELDS, values, strict=True))
+        for name in MONEY_NAMES:
+            if row[name] is not None:
+                row[name] = str(with_decimals(row[name], row["currency"]))
+        lines.append(f'{_encode(row)[:-1]}, "extra": {extra}{ending}\n')
+        size += len(lines[-1])
+        if size > _PIECE_CHARS:
+            yield "".join(lines).encode()
+            lines, size = [], 0
+    yield "".join(lines).encode()
+
+
+def _as_sent(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, default=_as_sent).encode
+
+
+def gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    packer = zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    for piece in pieces:
+        if packed := packer.compress(piece):
+            yield packed
+    yield packer.flush()

@@ -1,0 +1,139 @@
+"""All products in one answer of the API."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from catalog.api import exports
+from catalog.models import Market
+from catalog.tests.api import client, product
+from catalog.tests.factories import add_product, person
+
+pytestmark = pytest.mark.django_db
+EXPORT = "/products/export/"
+HARD = {
+    "title": 'Robe «été» 👗, "silk"\nline',
+    "price": "1.25",
+    "currency": "KWD",
+    "adult": False,
+    "quantity": 0,
+    "additional_image_link": ["https://www.example.com/1.jpg"],
+    "extra": {"c:heel": "عالٍ", "sizes": ["S", {"a": 1.5}]},
+}
+
+
+@pytest.fixture
+def api(db: None) -> APIClient:
+    return client(person("bob", "view_product", "export_product"))
+
+
+def lines(answer: Any) -> list[Any]:
+    assert answer.status_code == 200, answer.content
+    return [json.loads(line) for line in answer.getvalue().decode().splitlines()]
+
+
+def test_each_line_is_a_product_as_the_list_has_it(api: APIClient) -> None:
+    add_product(id="b", **HARD)
+    product("a", sale_price="99")
+    answer = api.get(EXPORT)
+    assert answer["Content-Type"] == "application/x-ndjson"
+    assert answer["Content-Disposition"] == 'attachment; filename="products-default.jsonl"'
+    assert lines(answer) == api.get("/list-products/").json()["results"]
+
+
+def test_it_is_filtered_like_the_list(api: APIClient) -> None:
+    product("1", brand="Noor", condition="new")
+    product("2", brand="Zari", condition="new")
+    product("3", brand="Noor", condition="used")
+    Market.objects.create(code="sa-ar", name="Saudi Arabia")
+    asked = {query: [row["id"] for row in lines(api.get(f"{EXPORT}?{query}"))] for query in (
+        "brand=Noor", "brand=Noor&condition=used", "search=zari", "market=sa-ar", "max_price=0", "brand=&gender=",
+    )}  # fmt: skip
+    assert list(asked.values()) == [["1", "3"], ["3"], ["2"], [], [], ["1", "2", "3"]]
+    assert api.get(f"{EXPORT}?page=1").json() == {
+        "page": [
+            "There is no such parameter. Use one of these: market, condition, gender, availability, brand, min_price, "
+            "max_price, search, format, after."
+        ]
+    }
+    assert api.get(f"{EXPORT}?format=xlsx").status_code == 400
+
+
+def test_it_goes_on_after_the_last_product(api: APIClient) -> None:
+    for n in "abc":
+        product(n)
+    assert [row["id"] for row in lines(api.get(f"{EXPORT}?after=a"))] == ["b", "c"]
+    assert lines(api.get(f"{EXPORT}?after=c")) == []
+
+
+@pytest.mark.parametrize(("name", "begins"), [("csv", b"\xef\xbb\xbfid,"), ("feed", b"<?xml ")])
+def test_the_other_formats_are_those_of_the_admin(api: APIClient, name: str, begins: bytes) -> None:
+    product("a")
+    answer = api.get(f"{EXPORT}?format={name}", headers={"Accept": "text/csv"})
+    content = answer.getvalue()
+    assert content.startswith(begins)
+    if name == "csv":
+        assert [row["id"] for row in csv.DictReader(io.StringIO(content.decode("utf-8-sig")))] == ["a"]
+
+
+def test_it_is_packed_for_who_can_unpack_it(api: APIClient) -> None:
+    product("a")
+    packed = api.get(EXPORT, headers={"Accept-Encoding": "br, gzip"})
+    assert (packed["Content-Encoding"], packed["Vary"]) == ("gzip", "Accept-Encoding, origin")
+    assert gzip.decompress(packed.getvalue()) == api.get(EXPORT).getvalue()
+
+
+def test_a_long_one_comes_in_pieces(api: APIClient) -> None:
+    for n in range(3):
+        product(f"{n}", description="x" * 60_000)
+    assert len(list(api.get(EXPORT))) == 2
+
+
+@pytest.mark.parametrize("permissions", [(), ("view_product",), ("export_product",)])
+def test_who_may_not_export_is_refused(permissions: tuple[str, ...]) -> None:
+    answer = client(person("eve", *permissions)).get(EXPORT)
+    assert answer.status_code == 403
+    assert "needs the permission catalog." in answer.json()["detail"]
+
+
+def test_a_stranger_is_asked_to_log_in() -> None:
+    assert APIClient().get(EXPORT).status_code == 401
+
+
+def test_two_are_sent_at_once_and_a_place_is_free_again_when_one_is_over(api: APIClient) -> None:
+    product("a")
+    others = [exports.Stream(lambda: (piece for piece in [b"x"])) for _ in range(exports.MAX_STREAMS)]
+    try:
+        refused = api.get(EXPORT)
+        assert (refused.status_code, refused["Retry-After"]) == (503, "30")
+    finally:
+        for other in others:
+            other.close()
+    for _ in range(exports.MAX_STREAMS + 1):
+        assert lines(api.get(EXPORT))
+
+
+def test_a_place_is_given_back_once_also_by_who_read_nothing() -> None:
+    closed: list[str] = []
+
+    def pieces() -> Generator[bytes, None, None]:
+        try:
+            yield b"x"
+            yield b"y"
+        finally:
+            closed.append("transaction")
+
+    unread, begun = exports.Stream(pieces), exports.Stream(pieces)
+    assert next(iter(begun)) == b"x"
+    for stream in (unread, begun, unread, begun):
+        stream.close()
+    assert closed == ["transaction"]
+    assert list(begun) == []
