@@ -198,7 +198,7 @@ class SecondFactorView(TokenView):
     @documented(
         "accounts",
         "login_second_factor",
-        {200: Answer(serializers.TokensSerializer, {**TOKENS, "user": PERSON})},
+        {200: Answer(serializers.TokensSerializer, LOGGED_IN)},
         errors=[400, 401, 403, 429],
         sent={"challenge": CHALLENGE["challenge"], "code": "123456"},
     )

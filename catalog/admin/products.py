@@ -370,10 +370,10 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
 
 def _products_of(export: Export) -> ProductQuerySet:
     """What the list shows at the query that an export was asked for."""
-    request = HttpRequest()
+    request: Any = HttpRequest()
     request.method, request.path, request.user = "GET", reverse("admin:catalog_product_export"), export.by
-    request.GET = QueryDict(export.query, mutable=True)
-    request.GET[MARKET] = export.market.code
+    request.GET = query = QueryDict(export.query, mutable=True)
+    query[MARKET] = export.market.code
     request.session = {}
     products: ProductQuerySet = admin.site.get_model_admin(Product).get_export_queryset(request)
     return products

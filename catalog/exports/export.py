@@ -313,8 +313,7 @@ def forget_exports() -> dict[str, int]:
     old = Export.objects.exclude(status__in=OPEN_EXPORTS).filter(finished_at__lt=timezone.now() - timedelta(days=days))
     number = 0
     for export in old if days else ():
-        if export.file:
-            default_storage.delete(export.file.name)
+        export.file.delete(save=False)
         export.delete()
         number += 1
     known = set(Export.objects.exclude(file="").values_list("file", flat=True))

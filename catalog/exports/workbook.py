@@ -116,7 +116,7 @@ def _write_rows(book: Workbook, rows: Iterable[Row]) -> None:
 
 def _add_sheet(book: Workbook) -> Sheet:
     number = len(book.worksheets()) + 1
-    sheet = book.add_worksheet(SHEET_NAME if number == 1 else f"{SHEET_NAME} {number}", worksheet_class=Sheet)
+    sheet: Sheet = book.add_worksheet(SHEET_NAME if number == 1 else f"{SHEET_NAME} {number}", worksheet_class=Sheet)
     for column, name in enumerate(HEADER):
         _write_cell(sheet, 0, column, name)
     return sheet
