@@ -27,7 +27,7 @@ def let_viewers_export(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('catalog', '0020_left_out'),
+        ('catalog', '0021_meaning'),
         ("contenttypes", "0002_remove_content_type_name"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
