@@ -10,11 +10,15 @@ from allauth.account.internal.flows.login import perform_login, record_authentic
 from allauth.account.internal.flows.reauthentication import raise_if_reauthentication_required
 from allauth.account.models import Login
 from allauth.account.views import INTERNAL_RESET_SESSION_KEY
+from allauth.mfa.adapter import get_adapter as get_mfa_adapter
+from allauth.mfa.base import views as second_factor_views
+from allauth.mfa.webauthn import views as passkeys
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import NoReverseMatch, reverse, reverse_lazy
@@ -25,7 +29,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.addresses import forget_change, request_change, waiting_address
 from accounts.invitations import invitation_of
-from accounts.limits import MAILS_FROM, MAILS_TO, SIGNUP, Limit, address_of
+from accounts.limits import LOGIN_ADDRESS, MAILS_FROM, MAILS_TO, SIGNUP, Limit, address_of
 from accounts.models import LoginSession, User
 from accounts.page_forms import InvitedForm, LoginForm, NewAddressForm, ResetPasswordForm, SignupForm
 from accounts.roles import description_of
@@ -44,6 +48,22 @@ def limited(limit: Limit, view: View) -> View:
         return view(request, *args, **kwargs)
 
     return counted
+
+
+def checked_passkey(view: View) -> View:
+    """Say that a passkey was not accepted where its answer is so odd that allauth raises instead."""
+
+    @wraps(view)
+    def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return view(request, *args, **kwargs)
+        except (AttributeError, LookupError, TypeError, ValueError, ValidationError):
+            if "credential" not in request.POST:
+                raise
+            messages.error(request, _("The passkey was not accepted."))
+            return redirect(request.path)
+
+    return checked
 
 
 # --- coming in ----------------------------------------------------------------------------------------
@@ -201,8 +221,23 @@ def uuids_in(text: str) -> list[Any]:
         return []
 
 
+class RemovePasskeyView(passkeys.RemoveWebAuthnView):
+    """As allauth's, but that the last factor of somebody who needs one stays."""
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        if not get_mfa_adapter().can_delete_authenticator(self.object):
+            messages.error(self.request, get_mfa_adapter().error_messages["cannot_delete_authenticator"])
+            return redirect("mfa_list_webauthn")
+        return cast(HttpResponse, super().form_valid(form))
+
+
 # --- the addresses' views -----------------------------------------------------------------------------
 log_in = LoginView.as_view()
+log_in_by_passkey = limited(LOGIN_ADDRESS, checked_passkey(passkeys.login_webauthn))
+second_factor = checked_passkey(second_factor_views.authenticate)
+add_passkey = checked_passkey(passkeys.add_webauthn)
+passkey_again = checked_passkey(passkeys.reauthenticate_webauthn)
+remove_passkey = RemovePasskeyView.as_view()
 sign_up = limited(SIGNUP, sign_up_here)
 invitation = limited(SIGNUP, accept_invitation)
 forgot_password = limited(MAILS_FROM, stock.password_reset)

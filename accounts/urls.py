@@ -4,6 +4,7 @@ from allauth.account import views as stock
 from allauth.mfa.base import views as second_factor
 from allauth.mfa.recovery_codes import views as recovery_codes
 from allauth.mfa.totp import views as totp
+from allauth.mfa.webauthn import views as passkeys
 from django.urls import path, re_path
 
 from accounts import pages
@@ -30,7 +31,7 @@ urlpatterns = [
         name="account_reset_password_from_key",
     ),
     path("second-factor/", second_factor.index, name="mfa_index"),
-    path("second-factor/code/", second_factor.authenticate, name="mfa_authenticate"),
+    path("second-factor/code/", pages.second_factor, name="mfa_authenticate"),
     path("second-factor/code/again/", second_factor.reauthenticate, name="mfa_reauthenticate"),
     path("second-factor/app/", totp.activate_totp, name="mfa_activate_totp"),
     path("second-factor/app/remove/", totp.deactivate_totp, name="mfa_deactivate_totp"),
@@ -45,5 +46,10 @@ urlpatterns = [
         recovery_codes.download_recovery_codes,
         name="mfa_download_recovery_codes",
     ),
+    path("second-factor/passkeys/", passkeys.list_webauthn, name="mfa_list_webauthn"),
+    path("second-factor/passkeys/add/", pages.add_passkey, name="mfa_add_webauthn"),
+    path("second-factor/passkeys/login/", pages.log_in_by_passkey, name="mfa_login_webauthn"),
+    path("second-factor/passkeys/again/", pages.passkey_again, name="mfa_reauthenticate_webauthn"),
+    path("second-factor/passkeys/<int:pk>/remove/", pages.remove_passkey, name="mfa_remove_webauthn"),
     path("sessions/", pages.my_sessions, name="usersessions_list"),
 ]

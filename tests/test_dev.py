@@ -130,7 +130,7 @@ def test_make_run_from_start_to_ctrl_c(tmp_path: Path) -> None:
         )
     try:
         wait_until(lambda: "Ctrl-C stops everything" in log.read_text() or running.poll() is not None, seconds=120)
-        assert f"Open http://127.0.0.1:{port}/admin/" in log.read_text()
+        assert f"Open http://localhost:{port}/admin/" in log.read_text()
         assert "Log in as admin" in log.read_text()
         assert "Traceback" not in log.read_text()  # later Celery prints one about the connection that it loses
         for pid in processes_of(f"/valkey-server --dir {tmp_path / 'state' / 'valkey'} --port "):

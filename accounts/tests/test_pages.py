@@ -249,7 +249,7 @@ def test_the_call_is_for_people_who_have_never_used_a_browser(carl: User, vera: 
     worker()
     sent: Any = mail.outbox[-1]
     assert "curl" not in sent.body + sent.alternatives[0].content
-    assert f'href="http://127.0.0.1:8000{link_in_mail().replace("&", "&amp;")}"' in sent.alternatives[0].content
+    assert f'href="http://localhost:8000{link_in_mail().replace("&", "&amp;")}"' in sent.alternatives[0].content
 
 
 # --- changing the password ----------------------------------------------------------------------------

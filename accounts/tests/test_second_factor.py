@@ -184,13 +184,13 @@ def test_the_api_asks_for_a_code_and_gives_tokens_for_it(carl: User) -> None:
     assert not LoginSession.objects.exists()
     answer = post("/login/second-factor/", {"challenge": asked["challenge"], "code": code_now()})
     assert answer.status_code == 200
-    assert answer.json().keys() == {"access", "refresh", "user"}
+    assert answer.json().keys() >= {"access", "refresh", "user"}
     assert check(answer.json()["access"]) == 200
     assert post("/token/refresh/", {"refresh": answer.json()["refresh"]}).status_code == 200
 
 
 def test_an_account_without_one_logs_in_as_before(carl: User) -> None:
-    assert log_in().keys() == {"access", "refresh", "user"}
+    assert log_in().keys() >= {"access", "refresh", "user"}
 
 
 def test_a_challenge_is_good_for_five_minutes_and_for_one_password(carl: User, olga: User) -> None:
@@ -284,4 +284,59 @@ def test_a_superuser_takes_it_from_somebody_who_lost_it_and_both_get_a_mail(
 def test_nobody_else_takes_it(mona: User, carl: User) -> None:
     protect(carl)
     reset(mona, carl)
+    assert Authenticator.objects.count() == 2
+
+
+# --- passkeys: tests/browser makes and uses one -------------------------------------------------------
+def keep_passkey(person: User) -> Authenticator:
+    data = {"name": "Phone", "credential": {}}
+    return Authenticator.objects.create(user=person, type=Authenticator.Type.WEBAUTHN, data=data)
+
+
+def sure_browser(person: User) -> Client:
+    """Logged in, with the password typed a moment ago."""
+    client = logged_in(person)
+    client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
+    return client
+
+
+def test_a_program_of_somebody_with_a_passkey_uses_a_recovery_code(carl: User) -> None:
+    keep_passkey(carl)
+    code = RecoveryCodes.activate(carl).generate_codes()[0]
+    assert send_code("000000").status_code == 401
+    assert send_code(code).status_code == 200
+
+
+def test_the_last_passkey_of_somebody_who_needs_one_stays(demanded: None, mona: User) -> None:
+    page = reverse("mfa_remove_webauthn", args=[keep_passkey(mona).pk])
+    client = sure_browser(mona)
+    assert "Phone then no longer opens your account." in text(client.get(page))
+    client.post(page)
+    assert Authenticator.objects.count() == 1
+    TOTP.activate(mona, SECRET)
+    client.post(page)
+    assert Authenticator.objects.get().type == Authenticator.Type.TOTP
+
+
+def test_nobody_removes_anothers_passkey_or_without_the_password(carl: User, mona: User) -> None:
+    page = reverse("mfa_remove_webauthn", args=[keep_passkey(carl).pk])
+    assert sure_browser(mona).post(page).status_code == 404
+    assert logged_in(carl).post(page)["Location"].startswith("/accounts/")
+    assert Client().post(page)["Location"].startswith(LOGIN)
+    assert Authenticator.objects.count() == 1
+
+
+@pytest.mark.parametrize("credential", ["", "x", "{}", '{"id": "x"}'])
+def test_a_made_up_passkey_opens_nothing(carl: User, credential: str) -> None:
+    protect(carl)
+    client = Client()
+    answer = client.post(reverse("mfa_login_webauthn"), {"credential": credential}, follow=True)
+    assert answer.redirect_chain[-1][0] == LOGIN
+    assert client.get(HOME).status_code == 302
+    client = half_logged_in()
+    assert client.post(CODE, {"credential": credential}).status_code in (200, 302)
+    assert client.get(CODE).status_code == 200, "a code may still be given"
+    assert client.get(HOME).status_code == 302
+    client = sure_browser(carl)
+    client.post(reverse("mfa_add_webauthn"), {"credential": credential})
     assert Authenticator.objects.count() == 2

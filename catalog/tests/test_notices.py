@@ -59,7 +59,7 @@ def test_who_follows_imports_is_told_once_what_came_in(feed: Feed, root: User) -
     assert message.recipient == root
     assert message.subject == f"[Catalogue] {run} applied: +3, 1 invalid"
     for part in (message.text, message.html):
-        assert f"http://127.0.0.1:8000/admin/catalog/importrun/{run.pk}/change/" in part
+        assert f"http://localhost:8000/admin/catalog/importrun/{run.pk}/change/" in part
         assert "added 3 products" in part
         assert "The value is not an amount of money" in part
         assert "feed.xml" in part
@@ -210,7 +210,7 @@ def by_supplier(feed: Feed, person: User) -> ImportRun:
 def test_an_uploader_who_is_not_staff_is_told_without_a_link_to_the_admin(feed: Feed) -> None:
     run = by_supplier(feed, supplier())
     message = only("import_applied")
-    assert f"Through the API: http://127.0.0.1:8000/imports/{run.pk}/" in message.text
+    assert f"Through the API: http://localhost:8000/imports/{run.pk}/" in message.text
     assert message.address == "supplier@example.com"
     assert "/admin/" not in message.text + message.html
 

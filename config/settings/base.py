@@ -131,6 +131,9 @@ MFA_FORMS = {
     "authenticate": "accounts.page_forms.CodeForm",
     "reauthenticate": "accounts.page_forms.CodeAgainForm",
 }
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RATE_LIMITS = False  # as above
 MFA_TOTP_ISSUER = "Ounass Product Management"
 MFA_TOTP_TOLERANCE = 1  # half a minute before and after
 # Where addresses have to be confirmed, nobody gets in without; a change that waits is no reason to refuse.
@@ -154,7 +157,7 @@ LOGOUT_REDIRECT_URL = "account_login"
 
 # --- the API --------------------------------------------------------------------------------------
 # The address of this site for people. Links in mails use it, never the host that a request names.
-SITE_URL = env.str("SITE_URL", default=f"http://127.0.0.1:{env.int('PORT', default=8000)}")
+SITE_URL = env.str("SITE_URL", default=f"http://localhost:{env.int('PORT', default=8000)}")
 # How many proxies are in front of the web server: that many entries of X-Forwarded-For are true. Limits use addresses.
 PROXY_COUNT = env.limit("PROXY_COUNT", default=0, least=0)
 REST_FRAMEWORK = {

@@ -149,13 +149,13 @@ def test_the_page_needs_its_token(sam: Any) -> None:
 
 # --- one click ----------------------------------------------------------------------------------------
 def path(person: AbstractUser, name: str = "greeting") -> str:
-    return stop_url(stop_token(person, name)).removeprefix("http://127.0.0.1:8000")
+    return stop_url(stop_token(person, name)).removeprefix("http://localhost:8000")
 
 
 def test_every_mail_can_be_stopped_with_one_click(told: Any, alice: Any) -> None:
     headers = mail_of(told(alice)).extra_headers
     assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-    address = headers["List-Unsubscribe"].strip("<>").removeprefix("http://127.0.0.1:8000")
+    address = headers["List-Unsubscribe"].strip("<>").removeprefix("http://localhost:8000")
     mail_program = Client(enforce_csrf_checks=True)
     assert mail_program.post(address, {"List-Unsubscribe": "One-Click"}).status_code == 200
     assert has_declined(alice, "greeting")

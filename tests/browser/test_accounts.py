@@ -47,6 +47,39 @@ def submit(page: Page, button: str, **fields: str) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_passkey_is_a_second_factor_and_a_login_of_its_own(chromium: Browser, live_server: Any) -> None:
+    make_person("vera", "viewer", is_staff=True)
+    site = live_server.url.replace("127.0.0.1", "localhost")  # an address of numbers can hold no passkeys
+    page = chromium.new_context(base_url=site).new_page()
+    device = page.context.new_cdp_session(page)
+    device.send("WebAuthn.enable")
+    options = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True}
+    device.send("WebAuthn.addVirtualAuthenticator", {"options": {**options, "isUserVerified": True}})
+
+    page.goto("/accounts/login/")
+    submit(page, "Log in", username="vera", password="correct horse battery")
+    page.goto("/accounts/second-factor/passkeys/add/")
+    page.check("[name=passwordless]")
+    submit(page, "Add the passkey")
+    expect(page.get_by_role("heading", name="Recovery codes")).to_be_visible()
+    page.goto("/accounts/second-factor/passkeys/")
+    assert_accessible(page)
+
+    page.context.clear_cookies()
+    page.goto("/accounts/login/")
+    submit(page, "Log in", username="vera", password="correct horse battery")
+    expect(page.get_by_role("heading", name="Second factor")).to_be_visible()
+    submit(page, "Use a passkey")
+    expect(page).to_have_url(f"{site}/admin/")
+
+    page.context.clear_cookies()
+    page.goto("/accounts/login/")
+    submit(page, "Log in with a passkey")
+    expect(page).to_have_url(f"{site}/admin/")
+    page.context.close()
+
+
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("size", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")], ids=["desktop", "phone"])
 def test_a_person_from_invitation_to_ended_session(
     chromium: Browser, live_server: Any, size: tuple[int, int], scheme: Any

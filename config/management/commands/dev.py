@@ -56,7 +56,7 @@ class Command(BaseCommand):
         try:
             with contextlib.suppress(KeyboardInterrupt):
                 login = self.prepare_database()
-                lines = (f"Open http://{HOST}:{number}/admin/", login, where_mail_goes(), "Ctrl-C stops everything")
+                lines = (f"Open http://localhost:{number}/admin/", login, where_mail_goes(), "Ctrl-C stops everything")
                 banner = "\n".join((RULE, *lines, RULE))
                 code = Processes(self.say).run_until_one_ends(number, banner)
         finally:
