@@ -4,7 +4,6 @@ from typing import Any
 from urllib.parse import quote as quote_address
 from urllib.parse import urlencode
 
-from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -153,6 +152,7 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
     change_form_outer_after_template = "admin/catalog/product/_other_markets.html"
     resource_classes = [ProductResource]
     export_form_class = ExportForm
+    export_template_name = "admin/catalog/product/export.html"
     import_form_class = FeedImportForm
     import_template_name = "admin/catalog/product/import.html"
 
@@ -180,7 +180,7 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
 
     def get_export_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context: dict[str, Any] = super().get_export_context_data(**kwargs)
-        return {**context, "streamed_products": STREAMED_PRODUCTS, "kept_days": settings.RETENTION_EXPORTS_DAYS}
+        return {**context, "streamed_products": STREAMED_PRODUCTS}
 
     def _do_file_export(
         self, file_format: StreamedFormat, request: HttpRequest, queryset: Any, export_form: Any = None

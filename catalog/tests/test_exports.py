@@ -96,6 +96,7 @@ def stored_files(storage: Path) -> list[Path]:
 
 # --- from the list to the file ------------------------------------------------------------------------
 def test_a_short_list_is_sent_at_once_and_a_long_one_becomes_a_job(bob: Client, products: list[Product]) -> None:
+    assert f"Up to {LONG - 1} products come at once" in text_of(tree(bob.get(EXPORT)))
     short = bob.post(f"{EXPORT}?q=linen", {"format": "0", "resource": "0"})
     assert short.streaming
     assert not Export.objects.exists()
