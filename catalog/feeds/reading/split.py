@@ -142,10 +142,12 @@ class _Cutter:
         return None
 
     def cut_piece(self, length: int, *, is_last: bool = False) -> Piece:
-        room = self.held.count(self._end, 0, length)
+        with memoryview(self.held) as held:
+            cut = bytes(held[:length])  # in which counting takes a quarter of the time
+        room = cut.count(self._end)
         piece = Piece(self._start, self._start + length, self._lines, self._places, room, is_last)
         self._start = piece.end
-        self._lines += self.held.count(b"\n", 0, length)
+        self._lines += cut.count(b"\n")
         self._places += room
         del self.held[:length]
         return piece
