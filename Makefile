@@ -53,7 +53,7 @@ check: lint types  ## Lint, types, missing migrations and Django's own checks
 lock: setup  ## Compile requirements/*.in to *.txt, for every Python from 3.11 on (ARGS=--upgrade takes newer releases)
 	$(RUN) -m pip install --quiet --upgrade --target $(VENV)/uv uv
 	for name in base dev production; do \
-	  $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 $(ARGS) \
+	  $(VENV)/uv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 $(ARGS) \
 	    requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 
 audit: setup  ## List every part and its licence in sbom.json, and look for known holes in production's (asks PyPI)

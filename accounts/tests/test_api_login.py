@@ -63,7 +63,7 @@ def test_one_logs_in_with_a_form(carl: User, form: str) -> None:
     wrong: Any = {**sent, "password": WRONG}
     if form != "multipart":
         sent, wrong = urlencode(sent), urlencode(wrong)
-    kind = {"format": form} if form == "multipart" else {"content_type": form}
+    kind: Any = {"format": form} if form == "multipart" else {"content_type": form}
     assert APIClient().post("/login/", wrong, **kind).status_code == 401
     assert check(APIClient().post("/login/", sent, **kind).json()["token"]) == 200
     assert APIClient().post("/login/", {"username": "carl"}, format="multipart").json() == {

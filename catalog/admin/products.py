@@ -375,7 +375,8 @@ def _products_of(export: Export) -> ProductQuerySet:
     request.GET = query = QueryDict(export.query, mutable=True)
     query[MARKET] = export.market.code
     request.session = {}
-    products: ProductQuerySet = admin.site.get_model_admin(Product).get_export_queryset(request)
+    page: Any = admin.site.get_model_admin(Product)
+    products: ProductQuerySet = page.get_export_queryset(request)
     return products
 
 

@@ -25,7 +25,7 @@ def link_in_mail(name: str) -> str:
     deliver_messages()
     message = mail.outbox[-1]
     assert name in message.subject
-    return re.findall(r"https?://[^/\s]+(/accounts/\S+)", str(message.body))[0]
+    return str(re.findall(r"https?://[^/\s]+(/accounts/\S+)", str(message.body))[0])
 
 
 def assert_accessible(page: Page) -> None:
