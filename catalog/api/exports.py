@@ -87,7 +87,7 @@ class ProductsExportView(APIView):
 
 
 class Stream:
-    """The pieces of an answer. Takes one of the places until the server closes it, read to its end or not."""
+    """The pieces of an answer. Takes one of the places until it is read to its end, or the server closes it."""
 
     def __init__(self, start: Callable[[], Pieces]) -> None:
         if not _STREAMS.acquire(blocking=False):
@@ -95,7 +95,10 @@ class Stream:
         self._pieces: Pieces | None = start()
 
     def __iter__(self) -> Iterator[bytes]:
-        return self._pieces or iter(())
+        try:
+            yield from self._pieces or ()
+        finally:
+            self.close()
 
     def close(self) -> None:
         if self._pieces is not None:

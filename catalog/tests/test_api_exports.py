@@ -132,8 +132,14 @@ def test_a_place_is_given_back_once_also_by_who_read_nothing() -> None:
             closed.append("transaction")
 
     unread, begun = exports.Stream(pieces), exports.Stream(pieces)
-    assert next(iter(begun)) == b"x"
+    reader = iter(begun)
+    assert next(reader) == b"x"
     for stream in (unread, begun, unread, begun):
         stream.close()
     assert closed == ["transaction"]
-    assert list(begun) == []
+    assert list(reader) == []
+
+
+def test_a_place_is_free_again_when_all_is_read() -> None:
+    for _ in range(exports.MAX_STREAMS + 1):
+        assert list(exports.Stream(lambda: (piece for piece in [b"x"]))) == [b"x"]
