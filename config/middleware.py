@@ -7,12 +7,17 @@ from collections.abc import Callable, Iterable
 from threading import BoundedSemaphore
 from typing import Any
 
+from django.contrib import messages
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse
+from django.shortcuts import redirect
 from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 from redis.exceptions import RedisError
 
 from accounts.limits import NotCounted, TooManyTries
+from accounts.second_factor import is_overdue
 from catalog.connections import is_lost
 from catalog.upload_handler import length_of
 from config.errors import page_or_json
@@ -168,11 +173,16 @@ class DatabaseAway:
         return self._get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if not is_lost(error):
-            return None
-        log.error("The database does not answer", exc_info=error)
-        page = render_to_string("503.html", {"request_id": current_request_id()})
-        return HttpResponse(page, status=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+        return answer_without_database(error)
+
+
+def answer_without_database(error: Exception) -> HttpResponse | None:
+    """The answer to an error of a database that is away; None for any other error."""
+    if not is_lost(error):
+        return None
+    log.error("The database does not answer", exc_info=error)
+    page = render_to_string("503.html", {"request_id": current_request_id()})
+    return HttpResponse(page, status=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 class RefusedTries:
@@ -192,6 +202,29 @@ class RefusedTries:
         answer = page_or_json(request, error.status_code, str(error.detail))
         answer.headers["Retry-After"] = str(error.wait)
         return answer
+
+
+class DemandSecondFactor:
+    """Whoever has no second factor after the days of grace, and must have one, sets it up before entering the admin."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self._get_response(request)
+
+    def process_view(self, request: HttpRequest, _view: Any, _arguments: Any, _options: Any) -> HttpResponse | None:
+        if not request.path.startswith(reverse("admin:index")) or request.path == reverse("admin:logout"):
+            return None
+        try:
+            if not request.user.is_authenticated or not is_overdue(request.user):
+                return None
+        except Exception as error:  # nobody else is asked: this is no view yet
+            if answer := answer_without_database(error):
+                return answer
+            raise
+        messages.warning(request, _("Your rights need a second factor. Set one up, then go on."))
+        return redirect("mfa_index")
 
 
 def limit_waiting() -> None:

@@ -277,7 +277,8 @@ def test_an_access_token_lasts_a_quarter_of_an_hour(carl: User) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", ["{0}", "Basic {0}", "Token {0}", "Bearer", "Bearer {0} {0}", "Bearer {0},Bearer {0}", "Bearer \xff"]
+    "header",
+    ["{0}", "Basic {0}", "Token", "Token {0} {0}", "Bearer", "Bearer {0} {0}", "Bearer {0},Bearer {0}", "Bearer \xff"],
 )
 def test_the_header_is_as_the_standard_says_or_opens_nothing(carl: User, header: str) -> None:
     client = APIClient()

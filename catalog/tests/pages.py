@@ -73,8 +73,9 @@ def heading(response: Any) -> str:
 
 
 def buttons(response: Any) -> list[str]:
-    """The labels of the buttons in the run's part of the page, but for those that only filter."""
-    return texts(response, f"//div[{with_class('run')}]//button[not(ancestor::form[@method='get'])]")
+    """The labels of the buttons in the run's part of the page, but for those that filter or leave a part out."""
+    others = "ancestor::form[@method='get'] or @form='leave-out'"
+    return texts(response, f"//div[{with_class('run')}]//button[not({others})]")
 
 
 def messages(response: Any) -> list[str]:
@@ -87,7 +88,8 @@ def changes(response: Any) -> dict[str, list[tuple[str, ...]]]:
     for row in tree(response).xpath("//ul[@class='changes']/li"):
         (product_id,) = row.xpath(".//summary//code")
         found[product_id.text_content()] = [
-            tuple(text_of(cell) for cell in line.xpath("th|td")) for line in row.xpath(".//tbody/tr")
+            tuple(text_of(cell).removesuffix(" ×") for cell in line.xpath("th|td"))  # the button beside it
+            for line in row.xpath(".//tbody/tr")
         ]
     return found
 

@@ -79,7 +79,7 @@ def test_filter_options_are_those_of_the_market(api: APIClient, shelf: None) -> 
 
 @pytest.mark.parametrize("path", [LIST, "/filter-options/", "/product-detail/1/", "/product-detail/?id=1"])
 def test_an_unknown_market_is_refused_with_the_codes(api: APIClient, shelf: None, path: str) -> None:
-    for wrong in ("kw-ar", "", "1", "SA-AR"):
+    for wrong in ("kw-ar", "1", "SA-AR"):
         answer = api.get(f"{path}{'&' if '?' in path else '?'}market={wrong}")
         assert answer.status_code == 400
         assert answer.json()["market"] == [f'There is no market "{wrong}". Use one of these: default, sa-ar.']

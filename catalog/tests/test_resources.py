@@ -13,6 +13,7 @@ import tablib  # type: ignore[import-untyped]
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from openpyxl.utils.escape import unescape  # as Excel shows it
 
 from catalog.feeds.attributes import COLUMNS
 from catalog.models import Feed, Product
@@ -31,7 +32,8 @@ def read_csv(content: bytes) -> Rows:
 
 
 def read_xlsx(content: bytes) -> Rows:
-    return list(tablib.Dataset().load(content, format="xlsx").dict)
+    rows = tablib.Dataset().load(content, format="xlsx").dict
+    return [{name: unescape(value) if isinstance(value, str) else value for name, value in row.items()} for row in rows]
 
 
 def read_json(content: bytes) -> Rows:
@@ -170,7 +172,7 @@ def test_a_workbook_that_would_cut_a_text_is_refused_with_what_holds_it(bob: Cli
 
 
 def test_a_text_in_a_workbook_is_a_text(bob: Client) -> None:
-    texts = ["#N/A", "00012", "TRUE", "2026-11-22", "_x005F_x0041_", "1e5"]
+    texts = ["#N/A", "00012", "TRUE", "2026-11-22", "_x0041_", "1e5"]
     add_product(id="1", additional_image_link=[], title=texts[0], brand=texts[1], mpn=texts[2], color=texts[3])
     edit("1", size="_x0041_", material=texts[5])
     row = one(bob, "xlsx")
