@@ -90,9 +90,11 @@ class Stream:
     """The pieces of an answer. Takes one of the places until it is read to its end, or the server closes it."""
 
     def __init__(self, start: Callable[[], Pieces]) -> None:
-        if not _STREAMS.acquire(blocking=False):
+        self._pieces: Pieces | None = None
+        self._places = _STREAMS
+        if not self._places.acquire(blocking=False):
             raise TooManyStreams
-        self._pieces: Pieces | None = start()
+        self._pieces = start()
 
     def __iter__(self) -> Iterator[bytes]:
         try:
@@ -104,7 +106,9 @@ class Stream:
         if self._pieces is not None:
             self._pieces.close()  # ends the transaction, too
             self._pieces = None
-            _STREAMS.release()
+            self._places.release()
+
+    __del__ = close  # nobody closes an answer in whose place another one was sent
 
 
 def _pieces_of(products: ProductQuerySet, chosen: ExportFormat, market: str, *, is_packed: bool) -> Pieces:

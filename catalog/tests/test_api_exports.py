@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 from collections.abc import Generator
+from threading import BoundedSemaphore
 from typing import Any
 
 import pytest
@@ -28,6 +29,12 @@ HARD = {
     "additional_image_link": ["https://www.example.com/1.jpg"],
     "extra": {"c:heel": "عالٍ", "sizes": ["S", {"a": 1.5}]},
 }
+
+
+@pytest.fixture(autouse=True)
+def free_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer of another test may wait to be thrown away."""
+    monkeypatch.setattr(exports, "_STREAMS", BoundedSemaphore(exports.MAX_STREAMS))
 
 
 @pytest.fixture
@@ -143,3 +150,10 @@ def test_a_place_is_given_back_once_also_by_who_read_nothing() -> None:
 def test_a_place_is_free_again_when_all_is_read() -> None:
     for _ in range(exports.MAX_STREAMS + 1):
         assert list(exports.Stream(lambda: (piece for piece in [b"x"]))) == [b"x"]
+
+
+def test_an_answer_that_nobody_closes_gives_its_place_back(api: APIClient) -> None:
+    for _ in range(exports.MAX_STREAMS + 1):
+        exports.Stream(lambda: (piece for piece in [b"x"]))
+    product("1")
+    assert [row["id"] for row in lines(api.get(EXPORT))] == ["1"]
