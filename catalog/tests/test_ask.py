@@ -81,10 +81,10 @@ def test_nobody_gets_what_they_declined(plan: ImportRun) -> None:
 @pytest.mark.parametrize(
     ("name", "offered", "chosen"),
     [
-        ("bob", 7, set()),
-        ("ida", 7, set()),
-        ("alice", 8, {"import_failed", "import_needs_review", "import_asked"}),
-        ("mona", 8, {"import_failed", "import_needs_review", "import_asked", "feed_failing", "feed_recovered"}),
+        ("bob", 8, set()),
+        ("ida", 8, set()),
+        ("alice", 9, {"import_failed", "import_needs_review", "import_asked"}),
+        ("mona", 9, {"import_failed", "import_needs_review", "import_asked", "feed_failing", "feed_recovered"}),
     ],
 )
 def test_each_role_starts_with_what_it_can_act_on(name: str, offered: int, chosen: set[str]) -> None:
