@@ -28,7 +28,9 @@ from devservers import BASE_DIR
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGE = BASE_DIR / "docs" / "api.md"
 # It formats nothing, and takes XML for the text that it is.
-SETTINGS_OF_THE_GENERATOR = "post_hooks: []\ncontent_type_overrides: {application/xml: text/plain}\n"
+SETTINGS_OF_THE_GENERATOR = (
+    "post_hooks: []\ncontent_type_overrides: {application/xml: text/plain, application/x-ndjson: text/plain}\n"
+)
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
