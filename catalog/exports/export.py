@@ -294,16 +294,19 @@ def _finish(export: Export, status: ExportStatus, **facts: Any) -> bool:
             return False
         export.refresh_from_db()
         notify_finished(export)
-        is_ready = status == ExportStatus.READY
-        log_event(
-            "export_made" if is_ready else "export_failed",
-            level=logging.INFO if is_ready else logging.WARNING,
-            export_id=export.pk,
-            format=export.format,
-            products=export.products,
-            bytes=export.file_size,
-            code=export.code,
-        )
+        pk, products, size = export.pk, export.products, export.file_size
+        if status == ExportStatus.READY:
+            log_event("export_made", export_id=pk, format=export.format, products=products, bytes=size)
+        else:
+            log_event(
+                "export_failed",
+                level=logging.WARNING,
+                export_id=pk,
+                format=export.format,
+                products=products,
+                bytes=size,
+                code=export.code,
+            )
     return True
 
 
