@@ -70,7 +70,10 @@ def test_an_id_has_an_address_that_a_browser_keeps(id_: str, part: str) -> None:
 # --- source -------------------------------------------------------------------------------------------
 @every_template
 def test_no_template_turns_escaping_off(template: Path) -> None:
-    assert not re.search(r"\|\s*safe|autoescape|safeseq|mark_safe|<script|javascript:| on\w+=", template.read_text())
+    source = re.sub(
+        r'<script data-[\w="-.]+ type="application/json">', "", template.read_text()
+    )  # data, which is not run
+    assert not re.search(r"\|\s*safe|autoescape|safeseq|mark_safe|<script|javascript:| on\w+=", source)
 
 
 @every_page
@@ -85,7 +88,9 @@ def test_every_class_has_a_rule(template: Path) -> None:
 
 @every_page
 def test_every_sentence_can_be_translated(template: Path) -> None:
-    source = re.sub(r"{% blocktrans.*?endblocktrans %}|{%.*?%}|{{.*?}}|<[^>]*>", " ", template.read_text(), flags=re.S)
+    source = re.sub(
+        r"{#.*?#}|{% blocktrans.*?endblocktrans %}|{%.*?%}|{{.*?}}|<[^>]*>", " ", template.read_text(), flags=re.S
+    )
     assert not re.search(r"[A-Za-z]{2,}", re.sub(r"&\w+;", "", source))
 
 
