@@ -34,15 +34,19 @@ def why_not_invited(email: str) -> str:
 
 @transaction.atomic
 def invite(email: str, role: Group, *, by: User) -> Invitation:
-    """Invite somebody, who gets a mail. Needs `add_invitation`, and every right of the role."""
+    """Invite somebody, who gets a mail. Needs `add_invitation`, and every right of the role.
+
+    Of two who invite the same address in one moment, the second gets the invitation of the first.
+    """
     require_may_invite(role, by)
     Invitation.objects.filter(email=email, accepted_at=None, withdrawn_at=None, expires_at__lte=timezone.now()).update(
         withdrawn_at=timezone.now()  # the new one takes its place
     )
-    expires = timezone.now() + Invitation.LIFETIME
-    invitation = Invitation.objects.create(email=email, role=role, invited_by=by, expires_at=expires)
-    write_invitation(invitation)
-    log_event("invitation", by=by, role=role.name, invitation=invitation.pk)
+    chosen = {"role": role, "invited_by": by, "expires_at": timezone.now() + Invitation.LIFETIME}
+    invitation, is_new = Invitation.objects.open().get_or_create(email=email, defaults=chosen)
+    if is_new:
+        write_invitation(invitation)
+        log_event("invitation", by=by, role=role.name, invitation=invitation.pk)
     return invitation
 
 

@@ -33,6 +33,12 @@ def password_field(label: Any, autocomplete: str = "new-password") -> forms.Char
     return forms.CharField(label=label, widget=widget, strip=False, max_length=PASSWORD_CHARS)
 
 
+def username_field() -> forms.CharField:
+    """For a name that is still to be chosen."""
+    widget = forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none"})
+    return forms.CharField(label=_("Username"), max_length=150, validators=[User.username_validator], widget=widget)
+
+
 class LoginForm(forms.Form):
     """Says what may be typed, and gives the same sentence for every refusal."""
 
@@ -107,12 +113,7 @@ class TwoPasswords(forms.Form):
 class SignupForm(TwoPasswords):
     """A new account without any rights."""
 
-    username = forms.CharField(
-        label=_("Username"),
-        max_length=150,
-        validators=[User.username_validator],
-        widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none"}),
-    )
+    username = username_field()
     email = forms.EmailField(label=_("E-mail address"), max_length=254)
     field_order = ("username", "email", "password1", "password2")
 
@@ -143,12 +144,7 @@ class SignupForm(TwoPasswords):
 class InvitedForm(TwoPasswords):
     """How somebody who was invited is called, and their password."""
 
-    username = forms.CharField(
-        label=_("Username"),
-        max_length=150,
-        validators=[User.username_validator],
-        widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none"}),
-    )
+    username = username_field()
     first_name = forms.CharField(label=_("First name"), max_length=150, required=False)
     last_name = forms.CharField(label=_("Last name"), max_length=150, required=False)
     field_order = ("username", "first_name", "last_name", "password1", "password2")

@@ -1,5 +1,6 @@
 """The pages about one's own account. Each is open to everybody or to whoever is logged in; none needs a permission."""
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, cast
@@ -35,6 +36,8 @@ from accounts.page_forms import InvitedForm, LoginForm, NewAddressForm, ResetPas
 from accounts.roles import description_of
 from accounts.signup import must_confirm
 
+log = logging.getLogger(__name__)
+
 View = Callable[..., HttpResponse]
 
 
@@ -57,9 +60,10 @@ def checked_passkey(view: View) -> View:
     def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             return view(request, *args, **kwargs)
-        except (AttributeError, LookupError, TypeError, ValueError, ValidationError):
+        except (AttributeError, LookupError, TypeError, ValueError, ValidationError) as error:
             if "credential" not in request.POST:
                 raise
+            log.warning("A passkey's answer could not be read", exc_info=error)
             messages.error(request, _("The passkey was not accepted."))
             return redirect(request.path)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from accounts.invitations import InvitationRefused, accept, invite, resend, with
 from accounts.models import Invitation, User
 from accounts.tests.conftest import PASSWORD, log_in, logged_in, make_person
 from accounts.tests.test_pages import enter, link_in_mail, text
+from catalog.tests.factories import at_once
 from notifications.models import Message
 from notifications.rendering import HIDDEN
 
@@ -198,3 +200,10 @@ def test_no_row_and_no_page_has_the_link(mona: User, olga: User, link: str) -> N
     assert HIDDEN in message.text
     page = reverse("admin:notifications_message_change", args=[message.pk])
     assert key not in logged_in(olga).get(page).content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_invite_the_same_address_at_once_make_one_invitation() -> None:
+    people = [make_person(name, "manager", is_staff=True) for name in ("mona", "olga")]
+    made = at_once(*(partial(invite, "new@example.com", role("viewer"), by=person) for person in people))
+    assert [invitation.pk for invitation in made] == [Invitation.objects.get().pk] * 2
