@@ -1,7 +1,7 @@
 """An export that is too long to wait for: requested by a person, made by a worker, kept for some days.
 
-The row is the job. A worker claims it by a lock that ends with its connection; the sweep finds what a lost worker or a
-lost message left. Whatever happens, an export ends as a file or with a sentence.
+The row is the job. A worker claims it as it claims an import; the sweep finds what a lost worker or a lost message
+left. Whatever happens, an export ends as a file or with a sentence.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from catalog.exports.notices import notify_finished
 from catalog.exports.rows import Row, product_rows
 from catalog.imports.permissions import require
 from catalog.imports.retention import ORPHANED
-from catalog.imports.sql import execute, fetch_row, fetch_rows
+from catalog.imports.work.attempts import attempted, claimed_numbers
 from catalog.imports.work.files import stored_names
 from catalog.imports.work.queue import Task
 from catalog.models import Export, ExportStatus, Market
@@ -51,7 +51,6 @@ STREAMED_PRODUCTS = 5_000
 MAX_OPEN_EXPORTS = 5  # of one person
 MAX_LOST_WORKERS = 3
 SIGN_SECONDS = 1.0
-MAX_SILENCE_SECONDS = 90
 UNCLAIMED_AFTER = timedelta(seconds=60)  # long enough for a message to arrive
 FOLDER = "exports/"
 
@@ -113,26 +112,13 @@ def enqueue_export(export: Export) -> None:
 
 
 def sweep_exports() -> int:
-    """Enqueue each export again that no worker has, after ending the connection of one that was silent for too long."""
-    fetch_rows(_FENCE, kind=EXPORT_LOCK, silence=MAX_SILENCE_SECONDS)
+    """Enqueue each export again that no worker has. Returns how many there were."""
     due = Q(status=ExportStatus.WAITING, created_at__lt=Now() - UNCLAIMED_AFTER) | Q(status=ExportStatus.MAKING)
-    claimed = {number for (number,) in fetch_rows(_CLAIMED, kind=EXPORT_LOCK)}
+    claimed = claimed_numbers(EXPORT_LOCK)
     left = [export for export in Export.objects.filter(due).order_by("pk") if _lock_number(export) not in claimed]
     for export in left:
         enqueue_export(export)
     return len(left)
-
-
-_HELD = """
-    locktype = 'advisory' AND granted AND objsubid = 2 AND classid = %(kind)s
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-"""
-_CLAIMED = f"SELECT objid::bigint FROM pg_locks WHERE {_HELD}"
-_FENCE = f"""
-    SELECT pg_terminate_backend(pid, 5000)
-    FROM pg_locks JOIN catalog_export export ON export.id %% 2147483648 = objid::bigint AND export.status = 'making'
-    WHERE {_HELD} AND export.alive_at < clock_timestamp() - %(silence)s * interval '1 second'
-"""
 
 
 def _lock_number(export: Export) -> int:
@@ -142,24 +128,12 @@ def _lock_number(export: Export) -> int:
 @contextmanager
 def _claimed(export: Export) -> Iterator[bool]:
     """Hold the export for this connection; False when another worker has it, or it is over."""
-    lock = {"kind": EXPORT_LOCK, "number": _lock_number(export)}
-    (is_ours,) = fetch_row("SELECT pg_try_advisory_lock(%(kind)s, %(number)s)", **lock)
-    if not is_ours:
-        yield False
-        return
-    try:
-        begun = Export.objects.filter(pk=export.pk, status__in=OPEN_EXPORTS).update(
-            status=ExportStatus.MAKING,
-            claims=F("claims") + 1,
-            started_at=Coalesce("started_at", Now()),
-            alive_at=Now(),
-            products=0,
+    with attempted(None, EXPORT_LOCK, _lock_number(export), lambda: None) as attempt:
+        begun = attempt and Export.objects.filter(pk=export.pk, status__in=OPEN_EXPORTS).update(
+            status=ExportStatus.MAKING, claims=F("claims") + 1, started_at=Coalesce("started_at", Now()), products=0
         )
         export.refresh_from_db()
         yield bool(begun)
-    finally:
-        if connection.connection is not None and connection.is_usable():
-            execute("SELECT pg_advisory_unlock(%(kind)s, %(number)s)", **lock)
 
 
 # --- making it --------------------------------------------------------------------------------------------
@@ -250,7 +224,7 @@ class Progress:
             while not self._over.wait(SIGN_SECONDS):
                 with suppress(Error):
                     connection.close_if_unusable_or_obsolete()
-                    self._mine.update(products=self.done, alive_at=Now())
+                    self._mine.update(products=self.done)
         finally:
             connection.close()
 

@@ -35,8 +35,7 @@ from catalog.fetching.sources import facts_of, last_import, needs_import_again, 
 from catalog.fetching.targets import StillWritten
 from catalog.imports.permissions import require
 from catalog.imports.receive import receive
-from catalog.imports.sql import fetch_rows
-from catalog.imports.work.attempts import attempted
+from catalog.imports.work.attempts import attempted, claimed_numbers
 from catalog.imports.work.queue import Task
 from catalog.models import Feed, FeedSource, Fetch, FetchOutcome, FetchReason, ImportRun, Status
 from catalog.models.fetching import BAD_FETCHES, OPEN_FETCHES
@@ -141,18 +140,11 @@ def sweep_fetches() -> int:
             log.warning("The schedule's call for feed %s at %s was lost, and is made good", source.feed_id, missed)
             fetch_when_due(source.feed_id, missed)
     due = Q(outcome=FetchOutcome.WAITING, next_try_at__lt=Now() - UNCLAIMED_AFTER) | Q(outcome=FetchOutcome.FETCHING)
-    claimed = {number for (number,) in fetch_rows(_CLAIMED, kind=FETCH_LOCK)}
+    claimed = claimed_numbers(FETCH_LOCK)
     left = [fetch for fetch in Fetch.objects.filter(due).order_by("pk") if fetch.pk % 2**31 not in claimed]
     for fetch in left:
         enqueue_fetch(fetch)
     return len(left)
-
-
-_CLAIMED = """
-    SELECT objid::bigint FROM pg_locks
-    WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND classid::bigint = %(kind)s
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-"""
 
 
 @contextmanager

@@ -53,7 +53,6 @@ class Migration(migrations.Migration):
                 ('claims', models.PositiveSmallIntegerField(default=0)),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='asked for')),
                 ('started_at', models.DateTimeField(null=True, verbose_name='started')),
-                ('alive_at', models.DateTimeField(null=True)),
                 ('finished_at', models.DateTimeField(null=True, verbose_name='finished')),
                 ('by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='asked by')),
                 ('market', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='catalog.market', verbose_name='market')),

@@ -42,7 +42,6 @@ class Export(models.Model):
     claims = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField(_("asked for"), db_default=Now())
     started_at = models.DateTimeField(_("started"), null=True)
-    alive_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(_("finished"), null=True)
 
     class Meta:

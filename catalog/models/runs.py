@@ -312,7 +312,7 @@ class Chunk(models.Model):
 
 
 class Attempt(models.Model):
-    """Somebody works on a run, or without one on a fetch, or did and was lost. The row goes when the work ends.
+    """Somebody works on a run, a fetch or an export, or did and was lost. The row goes when the work ends.
 
     `kind` and `number` are those of the advisory lock that the worker holds with its connection, `backend`.
     """

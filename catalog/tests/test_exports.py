@@ -41,7 +41,8 @@ from catalog.exports.formats import FORMATS
 from catalog.exports.rows import product_rows
 from catalog.feeds.limits import Limits
 from catalog.feeds.reading import workbooks
-from catalog.models import DEFAULT_MARKET, Export, ExportStatus, Feed, Market, Product
+from catalog.imports.work.attempts import fence_the_silent
+from catalog.models import DEFAULT_MARKET, Attempt, Export, ExportStatus, Feed, Market, Product
 from catalog.tests.factories import add_product, person
 from catalog.tests.pages import EXPORT, browser, messages, staff, text_of, tree
 from notifications.models import Message
@@ -352,7 +353,7 @@ def held_by_another(export: Export) -> Iterator[Any]:
 
 def test_what_another_worker_has_is_left_to_it(bob: Client, products: list[Product], enqueued: list[int]) -> None:
     export = asked(bob)
-    Export.objects.filter(pk=export.pk).update(status="making", alive_at=timezone.now())
+    Export.objects.filter(pk=export.pk).update(status="making")
     enqueued.clear()
     with held_by_another(export):
         assert sweep_exports() == 0
@@ -365,10 +366,17 @@ def test_a_frozen_worker_is_cut_off_and_the_export_taken_over(
     bob: Client, products: list[Product], enqueued: list[int]
 ) -> None:
     export = asked(bob)
-    Export.objects.filter(pk=export.pk).update(
-        status="making", claims=1, alive_at=timezone.now() - timedelta(minutes=2)
-    )
+    Export.objects.filter(pk=export.pk).update(status="making", claims=1)
     with held_by_another(export) as frozen:
+        Attempt.objects.create(
+            kind=EXPORT_LOCK,
+            number=export.pk,
+            count=1,
+            backend=frozen.info.backend_pid,
+            server_started_at=timezone.now(),
+            alive_at=timezone.now() - timedelta(minutes=2),
+        )
+        fence_the_silent()
         assert sweep_exports() == 1
         with pytest.raises(psycopg2.Error):
             frozen.cursor().execute("SELECT 1")

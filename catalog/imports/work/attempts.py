@@ -36,7 +36,7 @@ MAX_SILENCE_SECONDS = 90  # until the holder is fenced
 def attempted(run: ImportRun | None, kind: int, number: int, call_again: Callable[[], None]) -> Iterator[int]:
     """Take the lock `(kind, number)`, which stands for the run or for a part of it, and work on that.
 
-    Without a run it stands for a feed that is being fetched.
+    Without a run it stands for a fetch or an export.
 
     Yields which attempt this is, or 0 when another connection has the lock. Only what a lost worker began counts: an
     attempt that ends, however it ends, is over, and one that the database broke off does not count. Statements may take
@@ -203,9 +203,22 @@ def fence_the_silent() -> list[int | None]:
     """End the connections of holders that were silent for too long. Returns the runs that they worked on."""
     fenced = [run_id for run_id, _ended in fetch_rows(_FENCE, silence=MAX_SILENCE_SECONDS)]
     for run_id in fenced:
-        what = f"import {run_id}" if run_id else "a fetch"
+        what = f"import {run_id}" if run_id else "a fetch or an export"
         log.warning("The worker of %s was silent for %s s and was cut off", what, MAX_SILENCE_SECONDS)
     return fenced
+
+
+def claimed_numbers(kind: int) -> set[int]:
+    """The numbers of the locks of this kind that some connection has."""
+    numbers = fetch_rows(
+        """
+        SELECT objid::bigint FROM pg_locks
+        WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND classid::bigint = %(kind)s
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        """,
+        kind=kind,
+    )
+    return {number for (number,) in numbers}
 
 
 _WORKING_AND_LOST = f"""
