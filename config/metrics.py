@@ -17,7 +17,7 @@ from catalog.imports.sql import fetch_rows
 
 log = logging.getLogger(__name__)
 
-QUEUES = ("celery", "mail", "upkeep", "fetch")
+QUEUES = sorted({"celery", *(route["queue"] for route in settings.CELERY_TASK_ROUTES.values())})
 PRIORITY_MARK = "\x06\x16"  # the broker's queue of a lower priority is named by this and its number
 BROKER_SECONDS = 2
 
@@ -98,6 +98,21 @@ GAUGES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
         SELECT 'quiet', count(*) FILTER (
             WHERE coalesce(last_new_at, created_at) + expected_hours * interval '1 hour' < now()
         ) FROM catalog_feedsource
+        """,
+    ),
+    (
+        "exports",
+        "Exports by status, as long as they are kept.",
+        ("status",),
+        "SELECT status, count(*) FROM catalog_export GROUP BY status",
+    ),
+    (
+        "export_waiting_seconds",
+        "For how long the export that waits longest has waited, or been made. 0: none does.",
+        (),
+        """
+        SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0) FROM catalog_export
+        WHERE status IN ('waiting', 'making')
         """,
     ),
     (

@@ -3,10 +3,12 @@
 import ast
 import logging
 import re
+from functools import partial
 from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
+from django.db import transaction
 from structlog.contextvars import bound_contextvars
 
 from accounts.mails import request_mail
@@ -20,7 +22,7 @@ from catalog.imports.local import local_queue, stage_locally
 from catalog.imports.receive import receive
 from catalog.imports.work.queue import fail
 from catalog.models import Feed, ImportRun, Product
-from catalog.tests.factories import applied, discarded, feed_of, item, planned, received, redone, undone
+from catalog.tests.factories import applied, at_once, discarded, feed_of, item, planned, received, redone, undone
 from devservers import BASE_DIR
 from events.log import EVENTS
 from notifications.delivery import deliver
@@ -109,6 +111,24 @@ def test_what_was_done_before_is_not_logged_again(lines: Any) -> None:
     before = len(lines())
     apply(run)  # delivered twice
     assert len(lines()) == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_plan_that_is_rolled_back_is_not_logged(lines: Any) -> None:
+    feed = Feed.objects.create(name="Ounass", slug="ounass")
+    with transaction.atomic():
+        planned(feed, item("1"))
+        transaction.set_rollback(True)
+    assert "plan" not in {name for name, _fields in lines()}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_uploads_at_once_only_those_within_the_quota_are_logged_as_such(lines: Any, settings: Any) -> None:
+    settings.UPLOAD_MAX_OPEN = 1
+    feed, root = Feed.objects.create(name="Ounass", slug="ounass"), make_person("root", is_superuser=True)
+    answers = at_once(*(partial(received, feed, feed_of(item(name)), by=root) for name in "abcd"))
+    assert sorted(type(answer).__name__ for answer in answers) == ["ImportRun", *["QuotaReached"] * 3]
+    assert [name for name, _fields in lines()] == ["upload"]
 
 
 @pytest.mark.django_db(transaction=True)

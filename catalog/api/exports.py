@@ -25,7 +25,7 @@ from catalog.api.products import filter_products
 from catalog.api.queries import ExportQuery
 from catalog.api.serializers import STORED_FIELDS
 from catalog.exports.export import require_export
-from catalog.exports.formats import CSV, FEED, JSON_LINES, ExportFormat
+from catalog.exports.formats import CSV, FEED, JSON_LINES, ExportFormat, joined
 from catalog.exports.rows import ROWS_AT_ONCE, product_rows
 from catalog.feeds.write import with_decimals
 from catalog.models.fields import MONEY_NAMES
@@ -37,7 +37,6 @@ FORMATS = {each.name: each for each in (JSON_LINES, CSV, FEED)}
 
 _STREAMS = BoundedSemaphore(MAX_STREAMS)
 _FIELDS = tuple(name for name in STORED_FIELDS if name != "extra")
-_PIECE_CHARS = 64 * 1024
 
 Pieces = Generator[bytes, None, None]
 
@@ -113,27 +112,22 @@ class Stream:
 
 def _pieces_of(products: ProductQuerySet, chosen: ExportFormat, market: str, *, is_packed: bool) -> Pieces:
     with transaction.atomic():  # the cursor's: one moment, and rows as soon as the server finds them
-        pieces = product_lines(products, market) if chosen is JSON_LINES else chosen.write(product_rows(products))
+        pieces = (
+            joined(product_lines(products, market)) if chosen is JSON_LINES else chosen.write(product_rows(products))
+        )
         yield from gzipped(pieces) if is_packed else pieces
 
 
-def product_lines(products: ProductQuerySet, market: str) -> Iterator[bytes]:
+def product_lines(products: ProductQuerySet, market: str) -> Iterator[str]:
     """Each product in a line, as the other calls send it. What is JSON in the database is not read for it."""
     ending = f', "market": {json.dumps(market)}}}'
     rows = products.values_list(*_FIELDS, Cast("extra", TextField()))
-    lines: list[str] = []
-    size = 0
     for *values, extra in rows.iterator(chunk_size=ROWS_AT_ONCE):
         row = dict(zip(_FIELDS, values, strict=True))
         for name in MONEY_NAMES:
             if row[name] is not None:
                 row[name] = str(with_decimals(row[name], row["currency"]))
-        lines.append(f'{_encode(row)[:-1]}, "extra": {extra}{ending}\n')
-        size += len(lines[-1])
-        if size > _PIECE_CHARS:
-            yield "".join(lines).encode()
-            lines, size = [], 0
-    yield "".join(lines).encode()
+        yield f'{_encode(row)[:-1]}, "extra": {extra}{ending}\n'
 
 
 def _as_sent(moment: datetime) -> str:

@@ -42,18 +42,22 @@ def _as_json(row: Row) -> str:
     return _encode(dict(zip(HEADER, row, strict=True)))
 
 
+def joined(lines: Iterable[str]) -> Iterator[bytes]:
+    """Lines, each with its end, in pieces that are worth sending."""
+    piece: list[str] = []
+    size = 0
+    for line in lines:
+        piece.append(line)
+        size += len(line)
+        if size > _PIECE_CHARS:
+            yield "".join(piece).encode()
+            piece, size = [], 0
+    yield "".join(piece).encode()
+
+
 def json_lines(rows: Iterable[Row]) -> Iterator[bytes]:
     """An object in each line."""
-    lines: list[str] = []
-    size = 0
-    for row in rows:
-        lines.append(_as_json(row))
-        size += len(lines[-1])
-        if size > _PIECE_CHARS:
-            yield ("\n".join(lines) + "\n").encode()
-            lines, size = [], 0
-    if lines:
-        yield ("\n".join(lines) + "\n").encode()
+    return joined(f"{_as_json(row)}\n" for row in rows)
 
 
 def json_array(rows: Iterable[Row]) -> Iterator[bytes]:

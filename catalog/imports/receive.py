@@ -101,9 +101,9 @@ def _take_file(
                 return run
             stored = {"file": name, "file_size": content.size_read, "sha256": content.sha256}
             run = ImportRun.objects.create(**same, **stored, file_name=shown_name(file), uploaded_by=by)
-            _log_upload(run, by)
             enqueue(Task.STAGE, run)
             require_quota(by, content.size_read, made=run)
+            _log_upload(run, by)
             name = ""
             return run
     finally:
@@ -150,9 +150,9 @@ def plan_again(run: ImportRun, *, by: Any) -> ImportRun:
             return again
         same = {name: getattr(run, name) for name in ("feed", "mode", "file", "file_name", "file_size", "sha256")}
         again = ImportRun.objects.create(**same, auto_apply=False, uploaded_by=by)
-        _log_upload(again, by)
         enqueue(Task.STAGE, again)
         require_quota(by, made=again)
+        _log_upload(again, by)
     return again
 
 

@@ -83,6 +83,8 @@ def test_the_figures_are_those_of_the_database_and_the_broker() -> None:
     assert [after["catalogue_feeds_not_arriving", why] for why in ("failing", "quiet", "paused")] == [1, 1, 0]
     assert after["catalogue_queue_length", "celery"] == 2
     assert after["catalogue_queue_length", "mail"] == 0
+    queues = {key[1] for key in after if key[0] == "catalogue_queue_length"}
+    assert queues == {"celery", "export", "fetch", "mail", "upkeep"}
     assert after["catalogue_database_connections", "active"] >= 1
     assert after["catalogue_up", "database"] == after["catalogue_up", "broker"] == 1
 
