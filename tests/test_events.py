@@ -3,6 +3,7 @@
 import ast
 import logging
 import re
+import sys
 from typing import Any
 
 import pytest
@@ -130,7 +131,8 @@ def test_an_upload_that_another_one_overtook_within_the_quota_is_not_logged(
     feed, root = Feed.objects.create(name="Ounass", slug="ounass"), make_person("root", is_superuser=True)
     # Both had looked before either was there.
     monkeypatch.setattr(
-        "catalog.imports.receive.require_quota",
+        sys.modules["catalog.imports.receive"],
+        "require_quota",
         lambda by, size=0, made=None: require_quota(by, size, made=made) if made else None,
     )
     received(feed, feed_of(item("1")), by=root)
