@@ -3,7 +3,6 @@
 import ast
 import logging
 import re
-import sys
 from typing import Any
 
 import pytest
@@ -14,12 +13,11 @@ from structlog.contextvars import bound_contextvars
 from accounts.mails import request_mail
 from accounts.models import User
 from accounts.tests.conftest import make_person, post
-from catalog.errors import FeedRefused, QuotaReached
+from catalog.errors import FeedRefused
 from catalog.imports.apply import apply
 from catalog.imports.confirm import confirm
 from catalog.imports.edit import edit_product
 from catalog.imports.local import local_queue, stage_locally
-from catalog.imports.quotas import require_quota
 from catalog.imports.receive import receive
 from catalog.imports.work.queue import fail
 from catalog.models import Feed, ImportRun, Product
@@ -121,24 +119,6 @@ def test_a_plan_that_is_rolled_back_is_not_logged(lines: Any) -> None:
         planned(feed, item("1"))
         transaction.set_rollback(True)
     assert "plan" not in {name for name, _fields in lines()}
-
-
-@pytest.mark.django_db(transaction=True)
-def test_an_upload_that_another_one_overtook_within_the_quota_is_not_logged(
-    lines: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings.UPLOAD_MAX_OPEN = 1
-    feed, root = Feed.objects.create(name="Ounass", slug="ounass"), make_person("root", is_superuser=True)
-    # Both had looked before either was there.
-    monkeypatch.setattr(
-        sys.modules["catalog.imports.receive"],
-        "require_quota",
-        lambda by, size=0, made=None: require_quota(by, size, made=made) if made else None,
-    )
-    received(feed, feed_of(item("1")), by=root)
-    with pytest.raises(QuotaReached):
-        received(feed, feed_of(item("2")), by=root)
-    assert [name for name, _fields in lines()] == ["upload"]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -81,8 +81,8 @@ def make_plan(run: ImportRun, *, has_many: bool = True) -> None:
         if not run.move(Status.STAGING, to=Status.REVIEW, **facts, **counts):
             transaction.set_rollback(True)  # discarded meanwhile
         else:
-            holds, seconds = [hold["code"] for hold in run.holds], run.seconds["plan"]
-            transaction.on_commit(lambda: log_event("plan", run_id=run.pk, holds=holds, seconds=seconds, **counts))
+            holds = [hold["code"] for hold in run.holds]
+            log_event("plan", run_id=run.pk, holds=holds, seconds=run.seconds["plan"], **counts)
     if has_many:
         _sample_statistics("catalog_change (run_id, operation, product_id, position)")
 
