@@ -43,7 +43,10 @@ FORMAT = 1
 VERSIONS_AHEAD = 1_000_000
 # What is lost with each key, if the restored system has another one.
 KEYS = {
-    "DJANGO_SECRET_KEY": "everybody has to log in again, and links in mails that were sent are no longer valid",
+    "DJANGO_SECRET_KEY": (
+        "everybody has to log in again, links in mails that were sent are not valid, and no code of an app is right; "
+        "name the old one in DJANGO_SECRET_KEY_FALLBACKS"
+    ),
     "JWT_SIGNING_KEY": "the API's tokens are no longer valid",
     "FEED_CREDENTIAL_KEYS": "the credentials of feeds' sources cannot be read, and have to be entered again",
 }
@@ -259,7 +262,7 @@ def _hash_of(path: Path) -> str:
 def _fingerprints() -> dict[str, list[str]]:
     """By which keys are known again; nobody finds a key from it."""
     keys = {
-        "DJANGO_SECRET_KEY": [settings.SECRET_KEY],
+        "DJANGO_SECRET_KEY": [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS],
         "JWT_SIGNING_KEY": [settings.SIMPLE_JWT["SIGNING_KEY"]],
         "FEED_CREDENTIAL_KEYS": settings.FEED_CREDENTIAL_KEYS,
     }

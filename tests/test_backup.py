@@ -87,7 +87,9 @@ def test_other_keys_are_named_with_what_they_cost(kept: Path, settings: Any, fee
     make_backup(kept, quiet)
     settings.FEED_CREDENTIAL_KEYS = ["new", "of the year before"]
     assert restore_backup(kept, quiet, replace=True) == []
-    settings.FEED_CREDENTIAL_KEYS, settings.SECRET_KEY = ["new"], "new"
+    settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "new"
+    assert restore_backup(kept, quiet, replace=True) == []
+    settings.FEED_CREDENTIAL_KEYS, settings.SECRET_KEY_FALLBACKS = ["new"], []
     said = restore_backup(kept, quiet, replace=True)
     assert [line.split(" is another one")[0] for line in said] == ["DJANGO_SECRET_KEY", "FEED_CREDENTIAL_KEYS"]
     assert "of the year before" not in (kept / "backup.json").read_text()

@@ -8,14 +8,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.utils import timezone
-from moto.server import ThreadedMotoServer
 
+from catalog.errors import FeedRefused
 from catalog.imports.apply import apply
 from catalog.imports.confirm import confirm
 from catalog.imports.local import stage_locally
@@ -25,28 +24,22 @@ from catalog.imports.retention import forget_old
 from catalog.imports.work.files import is_storage_away
 from catalog.models import Feed, ImportRun, Product, Status
 from catalog.tests.factories import applied, counts, feed_of, item, items, person, planned, received
+from catalog.tests.factories.buckets import s3_bucket, s3_server
 from config import storage
 from config.backup import make_backup, restore_backup
 from config.storage import Bucket
 from tests.workers import arrives, running
 
-LOGIN = {"aws_access_key_id": "id", "aws_secret_access_key": "key", "region_name": "us-east-1"}
-
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with s3_server() as server:
+        yield server
 
 
 @pytest.fixture
 def bucket(server: str, settings: Any) -> Iterator[Any]:
     """The only place for files."""
-    client = boto3.client("s3", endpoint_url=server, **LOGIN)
-    client.create_bucket(Bucket="files")
     options = {"bucket_name": "files", "endpoint_url": server, "region_name": "us-east-1"}
     options |= {"access_key": "id", "secret_key": "key"}
     settings.STORAGES = {
@@ -54,11 +47,8 @@ def bucket(server: str, settings: Any) -> Iterator[Any]:
         "default": {"BACKEND": "config.storage.Bucket", "OPTIONS": options},
     }
     settings.MEDIA_ROOT = "/nowhere"
-    yield client
-    for entry in client.list_objects_v2(Bucket="files").get("Contents", []):
-        client.delete_object(Bucket="files", Key=entry["Key"])
-    client.delete_bucket(Bucket="files")
-    client.close()
+    with s3_bucket(server, "files") as client:
+        yield client
 
 
 @pytest.fixture
@@ -106,6 +96,15 @@ def test_any_part_of_a_file_is_what_was_stored(bucket: Any, monkeypatch: pytest.
         assert stored.read() == b""
     with pytest.raises(ValueError, match="written by `save`"):
         default_storage.open(name, "wb")
+
+
+@pytest.mark.django_db
+def test_a_file_that_is_too_large_is_refused_and_leaves_nothing(bucket: Any, feed: Feed, settings: Any) -> None:
+    settings.FEED_MAX_BYTES = 2_000
+    file = ContentFile(feed_of(*items(300)), "feed.xml")
+    with pytest.raises(FeedRefused, match="larger than 2,000 bytes"):
+        receive(file, feed=feed)
+    assert keys(bucket) == []
 
 
 @pytest.mark.django_db

@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import asyncssh
-import boto3
 import pytest
 from django.urls import reverse
-from moto.server import ThreadedMotoServer
 from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.handlers import FTPHandler
 from pyftpdlib.servers import FTPServer
@@ -28,6 +26,7 @@ from catalog.fetching.sources import places_of
 from catalog.fetching.targets import Login
 from catalog.models import Feed, FeedSource, ImportRun
 from catalog.tests.factories import feed_of, items
+from catalog.tests.factories.buckets import s3_bucket, s3_server
 from catalog.tests.fetching.conftest import fetched_at_last, fetched_once
 from catalog.tests.pages import browser, staff, text_of, tree
 
@@ -425,26 +424,16 @@ def test_ftp_data_never_comes_from_another_host(
 # --- S3 -------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def s3_server() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+@pytest.fixture(scope="module", name="s3_server")
+def _s3_server() -> Iterator[str]:
+    with s3_server() as server:
+        yield server
 
 
 @pytest.fixture
 def bucket(s3_server: str) -> Any:
-    client = boto3.client(
-        "s3", endpoint_url=s3_server, aws_access_key_id="id", aws_secret_access_key="key", region_name="us-east-1"
-    )
-    client.create_bucket(Bucket="feeds")
-    yield client
-    for entry in client.list_objects_v2(Bucket="feeds").get("Contents", []):
-        client.delete_object(Bucket="feeds", Key=entry["Key"])
-    client.delete_bucket(Bucket="feeds")
-    client.close()
+    with s3_bucket(s3_server, "feeds") as client:
+        yield client
 
 
 def test_the_newest_object_comes_from_s3(
