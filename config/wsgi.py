@@ -4,9 +4,11 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-from config.middleware import in_utf8, limit_reading, limit_waiting
-
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
+django_application = get_wsgi_application()
+
+# These need the models, which the line above loads. runserver has loaded them before; gunicorn has not.
+from config.middleware import in_utf8, limit_reading, limit_waiting  # noqa: E402
 
 limit_waiting()
-application = limit_reading(in_utf8(get_wsgi_application()))
+application = limit_reading(in_utf8(django_application))

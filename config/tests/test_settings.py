@@ -57,6 +57,13 @@ def test_production_leaves_django_nothing_to_warn_of() -> None:
     assert checked.returncode == 0, checked.stderr
 
 
+@pytest.mark.parametrize("module", ["config.wsgi", "config.celery"])
+def test_production_loads_what_its_processes_start_with(module: str) -> None:
+    """In a process of its own: nothing has loaded Django's models before."""
+    started = start("-c", f"import {module}")
+    assert started.returncode == 0, started.stderr
+
+
 @pytest.mark.parametrize(
     ("count", "said"), [(None, "Set PROXY_COUNT in the environment"), ("-1", "must be a whole number")]
 )
