@@ -8,6 +8,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 django_application = get_wsgi_application()
 
 # These need the models, which the line above loads. runserver has loaded them before; gunicorn has not.
+# The addresses are loaded now, and not while the first request waits.
+import config.urls  # noqa: E402, F401
 from config.middleware import in_utf8, limit_reading, limit_waiting  # noqa: E402
 
 limit_waiting()
