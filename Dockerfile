@@ -41,4 +41,4 @@ urlopen(Request('http://127.0.0.1:8000/health-check/', headers={'Host': host, 'X
 # A process whose threads are busy leaves new connections to the other processes, but for some that a proxy keeps open.
 # The longest line that it takes at all: a dozen long brands in Arabic are more than its default of 4,094.
 CMD ["gunicorn", "config.wsgi", "--bind=0.0.0.0:8000", "--worker-class=gthread", "--threads=32", "--worker-connections=40", \
-     "--limit-request-line=8190", "--worker-tmp-dir=/dev/shm", "--no-control-socket", "--max-requests=1000", "--max-requests-jitter=100", "--config=python:config.gunicorn"]
+     "--limit-request-line=8190", "--worker-tmp-dir=/dev/shm", "--no-control-socket", "--config=python:config.gunicorn"]
