@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any
 
 from django.conf import settings
@@ -33,6 +34,10 @@ from catalog.models.runs import OPEN
 from events.log import log_event
 
 log = logging.getLogger(__name__)
+
+# Looking at a file and writing it down keep the processor busy: many at once would hold up the other pages of their
+# web process. Storing does not, and may take minutes.
+BUSY_UPLOADS = BoundedSemaphore(2)
 
 
 def receive(
@@ -82,7 +87,8 @@ def _take_file(
     file: File[bytes], by: Any, visible: QuerySet[ImportRun], *, feed: Feed, mode: Mode, auto_apply: bool
 ) -> ImportRun:
     """Look at the file and store it: its run, which is the open one of `visible` if there is one like it."""
-    start = check_start(file, settings.FEED_LIMITS, feed.file_settings)
+    with BUSY_UPLOADS:
+        start = check_start(file, settings.FEED_LIMITS, feed.file_settings)
     if mode == Mode.SYNC and (whole := part_of(start.content.head)):
         raise FeedRefused(
             "feed.part_in_sync",
@@ -95,7 +101,7 @@ def _take_file(
     name = f"feeds/{timezone.now():%Y/%m}/{uuid.uuid4()}"
     try:
         name = _store(name, content)
-        with transaction.atomic():
+        with BUSY_UPLOADS, transaction.atomic():
             if run := _open_run(visible, content.sha256, **same):
                 enqueue(Task.STAGE, run)
                 return run
