@@ -120,7 +120,7 @@ def fetch_ftp(target: Target, spool: Spool) -> Found:
     except ftplib.Error as error:
         pace.check()
         raise FetchFailed("ftp", f"{host} could not send the file: {clean_words(error, 100)}.") from error
-    except (OSError, EOFError, UnicodeError) as error:
+    except (OSError, EOFError, ValueError) as error:  # also what is no text and no number
         pace.check()
         raise FetchFailed("broke_off", f"The conversation with {host} broke off: {describe_break(error)}.") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -100,12 +101,15 @@ def _list_objects(target: Target, prefix: str, spool: Spool) -> Iterator[Listed]
                 raise FetchFailed("not_s3", "The endpoint does not answer as S3 does.", status=answer.status) from error
         for entry in page.iterfind("{*}Contents"):
             name = (entry.findtext("{*}Key") or "").removeprefix(prefix)
+            bytes_long = entry.findtext("{*}Size") or "0"
+            if not re.fullmatch("[0-9]{1,18}", bytes_long):
+                raise FetchFailed("not_s3", "The endpoint does not answer as S3 does.", status=answer.status)
             modified = 0.0
             with suppress(ValueError):
                 text = entry.findtext("{*}LastModified") or ""
                 modified = datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC).timestamp()
             if name:
-                yield Listed(name, int(entry.findtext("{*}Size") or 0), modified, entry.findtext("{*}ETag") or "")
+                yield Listed(name, int(bytes_long), modified, entry.findtext("{*}ETag") or "")
         token = page.findtext("{*}NextContinuationToken")
         if page.findtext("{*}IsTruncated") != "true" or not token:
             return

@@ -76,7 +76,7 @@ def timing_in_words(source: FeedSource) -> str:
     if source.job is None:
         return ""
     timing = read_timing(source)
-    return timing.in_words() if timing else str(source.job.schedule)
+    return timing.in_words() if timing else str(source.job.crontab or source.job.interval)
 
 
 def write_timing(source: FeedSource, timing: Timing | None) -> None:
