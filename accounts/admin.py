@@ -27,9 +27,10 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 from accounts.addresses import trust_address
 from accounts.delegation import grantable_groups, may_change
 from accounts.forms import InvitationForm, NewUserForm, RoleField, RolesField
+from accounts.history import browser_name, how_in_words
 from accounts.invitations import InvitationRefused, invite, resend, withdraw
 from accounts.mails import write_letter_to_old_address, write_mail
-from accounts.models import Invitation, LoginSession, RoleGroup, User
+from accounts.models import Invitation, LoginRecord, LoginSession, RoleGroup, User
 from accounts.roles import ROLES, description_of
 from accounts.second_factor import remove_second_factor
 from events.log import log_event
@@ -110,9 +111,10 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
         return super().has_delete_permission(request, obj) and _may_touch(request, obj)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """A person's logins go with the person. Otherwise nobody deletes one: it is ended."""
+        """A person's logins and their history go with the person. Otherwise nobody deletes one."""
         deleted, counts, not_allowed, protected = super().get_deleted_objects(objs, request)
-        return deleted, counts, not_allowed - {LoginSession._meta.verbose_name}, protected
+        gone_too = {LoginSession._meta.verbose_name, LoginRecord._meta.verbose_name}
+        return deleted, counts, not_allowed - gone_too, protected
 
     def formfield_for_manytomany(
         self, db_field: "ManyToManyField[Any, Any]", request: HttpRequest, **kwargs: Any
@@ -278,6 +280,41 @@ class LoginSessionAdmin(ModelAdmin):
         return obj is None and request.user.has_perm("accounts.change_loginsession")
 
     def has_delete_permission(self, request: HttpRequest, obj: LoginSession | None = None) -> bool:
+        return False
+
+
+@admin.register(LoginRecord)
+class LoginRecordAdmin(ModelAdmin):
+    """Who logged in and how, and whose tries were refused. Nobody changes it."""
+
+    list_display = ("at", "user", "shown_outcome", "shown_how", "address", "shown_browser")
+    list_filter = (("refused", admin.EmptyFieldListFilter), "to", "at")
+    search_fields = ("user__username", "user__email", "address")
+    search_help_text = _("A name, an e-mail address, or the address of a connection")
+    list_select_related = ("user",)
+    ordering = ("-at",)
+    fields = ("at", "user", "shown_outcome", "shown_how", "address", "user_agent")
+    readonly_fields = fields
+
+    @display(description=_("outcome"), label={"in": "success", "refused": "warning"})
+    def shown_outcome(self, record: LoginRecord) -> tuple[str, str]:
+        return ("refused", str(_("refused"))) if record.refused else ("in", str(_("logged in")))
+
+    @admin.display(description=_("how"))
+    def shown_how(self, record: LoginRecord) -> str:
+        return how_in_words(record)
+
+    @admin.display(description=_("browser"))
+    def shown_browser(self, record: LoginRecord) -> str:
+        return browser_name(record.user_agent)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: LoginRecord | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: LoginRecord | None = None) -> bool:
         return False
 
 

@@ -17,7 +17,7 @@ class AccountsConfig(AppConfig):
         Job(
             "accounts.forget_old_logins",
             "Forget old API logins",
-            "Deletes the logins through the API that nobody can refresh any more.",
+            "Deletes the logins through the API that nobody can refresh any more, and old lines of the login history.",
             every=timedelta(days=1),
         ),
         Job(

@@ -1,6 +1,5 @@
 """Log in by name and password. The admin and the API both ask here, so failed tries are counted for both together."""
 
-import logging
 from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
@@ -9,6 +8,7 @@ from django.db.models.functions import Lower
 from django.db.models.lookups import Exact
 from django.http import HttpRequest
 
+from accounts.history import note_refusal
 from accounts.limits import (
     LOGIN_ACCOUNT,
     LOGIN_ADDRESS,
@@ -21,7 +21,6 @@ from accounts.limits import (
     same_name,
 )
 from accounts.models import KnownAddress, User
-from events.log import log_event
 
 
 class NameOrAddressBackend(ModelBackend):
@@ -52,14 +51,12 @@ class NameOrAddressBackend(ModelBackend):
             tries.append(take_try(LOGIN_ACCOUNT, name, home, user=user))
         if user is None:
             User().set_password(password)  # takes as long as checking one
-            log_refusal("unknown")
+            note_refusal("unknown", None, request)
             return None
         if not user.check_password(password) or not self.user_can_authenticate(user):
-            log_refusal("wrong_password" if user.is_active else "deactivated", user)
+            note_refusal("wrong_password" if user.is_active else "deactivated", user, request)
             return None
         give_back(*tries)
-        if request:
-            KnownAddress.remember(user, address)
         return user
 
 
@@ -67,10 +64,5 @@ def take_try(limit: Limit, *who: object, user: User | None = None) -> str:
     try:
         return limit.take(*who)
     except (TooManyTries, NotCounted) as error:
-        log_refusal("too_many_tries" if isinstance(error, TooManyTries) else "not_counted", user)
+        note_refusal("too_many_tries" if isinstance(error, TooManyTries) else "not_counted", user)
         raise
-
-
-def log_refusal(reason: str, user: User | None = None) -> None:
-    """Never the name that was typed: people type passwords there, too."""
-    log_event("login_refused", by=user, level=logging.WARNING, reason=reason)

@@ -13,6 +13,7 @@ PAGES = (
     ("account_change_password", _("Password")),
     ("mfa_index", _("Second factor")),
     ("usersessions_list", _("Logins")),
+    ("account_history", _("Login history")),
 )
 
 

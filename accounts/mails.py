@@ -96,6 +96,7 @@ MAILS = {
     ),
     "already_known": AccountMail(RESET_PAGE, no_query, "/password/reset/", address_body),
     "second_factor_changed": AccountMail("mfa_index", no_query, "/password/reset/", address_body),
+    "new_device": AccountMail("usersessions_list", no_query, "/password/reset/", address_body),
     "second_factor_removed": AccountMail("mfa_index", no_query, "/password/reset/", address_body),
     "password_changed": AccountMail(RESET_PAGE, no_query, "/password/reset/", address_body),
 }

@@ -122,20 +122,24 @@ class LoginSession(models.Model):
 
 
 class KnownAddress(models.Model):
-    """An address from which a person logged in, as a hash. What strangers try elsewhere locks nobody out there."""
+    """An address from which a person logged in, as a hash, and with which browser.
+
+    What strangers try elsewhere locks nobody out there, and a login with that browser is no news to the owner.
+    """
 
     MAX_ADDRESSES = 10  # for one person
     LIFETIME = timedelta(days=90)
 
     user = models.ForeignKey(User, models.CASCADE, related_name="known_addresses")
     digest = models.CharField(max_length=64)
+    browser = models.TextField(default="", db_default="")  # empty: from before browsers were kept
     used_at = models.DateTimeField()
 
     class Meta:
         verbose_name = _("known address")
         verbose_name_plural = _("known addresses")
         default_permissions = ()
-        constraints = [models.UniqueConstraint(fields=["user", "digest"], name="known_address_once")]
+        constraints = [models.UniqueConstraint(fields=["user", "digest", "browser"], name="known_address_once")]
 
     def __str__(self) -> str:
         return self.digest
@@ -150,12 +154,49 @@ class KnownAddress(models.Model):
         return cls.objects.filter(digest=cls.digest_of(address), used_at__gt=timezone.now() - cls.LIFETIME)
 
     @classmethod
-    def remember(cls, person: User, address: str) -> None:
-        """The person has just proved who they are, from this address."""
-        now, digest = timezone.now(), cls.digest_of(address)
-        cls.objects.update_or_create(user=person, digest=digest, defaults={"used_at": now})
+    def remember(cls, person: User, address: str, browser: str) -> bool:
+        """The person has just proved who they are, from this address. Whether it is new with this browser."""
+        known = cls.matching(address).filter(user=person, browser__in=("", browser))
+        is_new = not known.exists()
+        cls.objects.update_or_create(
+            user=person, digest=cls.digest_of(address), browser=browser, defaults={"used_at": timezone.now()}
+        )
         latest_first = cls.objects.filter(user=person).order_by("-used_at").values("pk")
         cls.objects.filter(pk__in=latest_first[cls.MAX_ADDRESSES :]).delete()
+        return is_new
+
+
+class LoginRecord(models.Model):
+    """One login of a person, or one try that was refused after the name and the password were looked at."""
+
+    LIFETIME = timedelta(days=90)
+    # For one person. A stranger's tries push out no login, and no more than so many of them are kept.
+    MAX_LOGINS = 500
+    MAX_REFUSED = 100
+
+    # Nobody: the name has no account. Such a row goes in the transaction that made it.
+    user = models.ForeignKey(User, models.CASCADE, null=True, verbose_name=_("user"), related_name="login_records")
+    at = models.DateTimeField(_("time"), default=timezone.now)
+    to = models.TextField(_("where to"))
+    how = models.TextField(_("how"), default="")
+    refused = models.TextField(_("refused"), default="")  # why; empty for a login
+    address = models.TextField(_("address"))
+    user_agent = models.TextField(_("browser"), default="")
+
+    class Meta:
+        default_permissions = ("view",)
+        verbose_name = _("login or refused try")
+        verbose_name_plural = _("login history")
+        indexes = [models.Index(fields=["user", "-at"], name="login_record_of_user")]
+
+    def __str__(self) -> str:
+        return f"{self.user}, {self.at:%Y-%m-%d %H:%M}"
+
+    @classmethod
+    def drop_beyond(cls, count: int, **of: Any) -> None:
+        """Keep the newest rows of these."""
+        newest_first = cls.objects.filter(**of).order_by("-at", "-pk")
+        cls.objects.filter(pk__in=newest_first.values("pk")[count:]).delete()
 
 
 class MailRequest(models.Model):

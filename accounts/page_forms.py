@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
 from accounts.addresses import is_unconfirmed, note_address
-from accounts.backends import log_refusal
+from accounts.history import note_refusal
 from accounts.invitations import InvitationRefused, accept
 from accounts.limits import MAILS_TO, OLD_PASSWORD, NotCounted, TooManyTries, give_back, same_name
 from accounts.mails import request_mail
@@ -72,7 +72,7 @@ class LoginForm(forms.Form):
         assert self.user is not None  # noqa: S101  # the form is valid
         note_address(self.user)
         if must_confirm() and is_unconfirmed(self.user):
-            log_refusal("unconfirmed", self.user)  # and the page that follows asks them to confirm
+            note_refusal("unconfirmed", self.user, request)  # and the page that follows asks them to confirm
         # Whoever has just typed the password is not asked for it again.
         record_authentication(request, self.user, method="password", reauthenticated=True)
         return perform_login(request, Login(user=self.user, redirect_url=redirect_url))  # type: ignore[no-any-return]

@@ -20,6 +20,7 @@ from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import NoReverseMatch, reverse, reverse_lazy
@@ -29,6 +30,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from accounts.addresses import forget_change, request_change, waiting_address
+from accounts.history import history_of
 from accounts.invitations import invitation_of
 from accounts.limits import LOGIN_ADDRESS, MAILS_FROM, MAILS_TO, SIGNUP, Limit, address_of
 from accounts.models import LoginSession, User
@@ -211,6 +213,14 @@ def my_sessions(request: HttpRequest) -> HttpResponse:
         return redirect("usersessions_list")
     context = {"browsers": sorted(browsers, key=lambda session: session.created_at), "programs": programs}
     return render(request, "usersessions/usersession_list.html", context)
+
+
+@login_required
+@never_cache
+def my_history(request: HttpRequest) -> HttpResponse:
+    """When, from where and how one logged in, and which tries were refused."""
+    lines = Paginator(history_of(cast(User, request.user)), 50).get_page(request.GET.get("page"))
+    return render(request, "account/history.html", {"lines": lines})
 
 
 def not_for_staff(request: HttpRequest) -> HttpResponse:

@@ -4,6 +4,7 @@ from allauth.account.models import EmailAddress
 from django.db import transaction
 from django.http import HttpRequest
 
+from accounts.history import browser_of
 from accounts.limits import address_of
 from accounts.mails import write_mail
 from accounts.models import KnownAddress, User
@@ -22,4 +23,4 @@ def reset_password(person: User, password: str, request: HttpRequest) -> None:
     EmailAddress.objects.filter(user=person, email=person.email).update(verified=True)
     save_password(person, password)
     # Who reads the owner's mail is the owner: what strangers try elsewhere locks nobody out here from now on.
-    KnownAddress.remember(person, address_of(request))
+    KnownAddress.remember(person, address_of(request), browser_of(request))

@@ -54,6 +54,7 @@ MANAGER = Role(
         "accounts.add_invitation",
         "accounts.view_loginsession",
         "accounts.change_loginsession",
+        "accounts.view_loginrecord",
         "auth.view_group",
         "notifications.view_message",
         "notifications.resend_message",

@@ -1,7 +1,6 @@
 """The second factor: who must have one, from when, and whether a code is right. allauth keeps the factors."""
 
 import hashlib
-import logging
 from base64 import urlsafe_b64encode
 from datetime import timedelta
 from functools import cache
@@ -18,10 +17,10 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext_lazy as _
 
+from accounts.history import note_refusal
 from accounts.limits import SECOND_FACTOR, SECOND_FACTOR_PAIR, address_of, give_back
 from accounts.models import User
 from accounts.roles import ROLES
-from events.log import log_event
 
 CODES = (Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES)
 USED_CODE_SECONDS = 180  # longer than a code is right; allauth's own note of used ones is shorter
@@ -108,7 +107,7 @@ def use_code(person: User, code: str, request: HttpRequest) -> Authenticator | N
                 factor.record_usage()
                 give_back(*tries)
                 return factor
-    log_event("login_refused", by=person, level=logging.WARNING, reason="wrong_code")
+    note_refusal("wrong_code", person, request)
     return None
 
 

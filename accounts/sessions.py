@@ -10,6 +10,7 @@ from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
 
+from accounts.history import forget_old_records
 from accounts.models import KnownAddress, LoginSession, User
 
 CLOSED = "This login has ended. Log in again."
@@ -99,7 +100,9 @@ class SessionAuthentication(JWTAuthentication):
 
 
 def forget_old_logins(lifetime: timedelta = SessionRefreshToken.lifetime) -> int:
-    """Delete the logins whose last refresh token has expired, and old addresses. Returns how many logins."""
+    """Delete the logins whose last refresh token has expired, and old addresses, and the old part of the
+    history. Returns how many logins."""
+    forget_old_records()
     KnownAddress.objects.filter(used_at__lt=timezone.now() - KnownAddress.LIFETIME).delete()
     deleted, _by_model = LoginSession.objects.filter(refreshed_at__lt=timezone.now() - lifetime).delete()
     return deleted

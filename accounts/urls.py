@@ -51,5 +51,6 @@ urlpatterns = [
     path("second-factor/passkeys/login/", pages.log_in_by_passkey, name="mfa_login_webauthn"),
     path("second-factor/passkeys/again/", pages.passkey_again, name="mfa_reauthenticate_webauthn"),
     path("second-factor/passkeys/<int:pk>/remove/", pages.remove_passkey, name="mfa_remove_webauthn"),
+    path("history/", pages.my_history, name="account_history"),
     path("sessions/", pages.my_sessions, name="usersessions_list"),
 ]

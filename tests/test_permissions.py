@@ -20,7 +20,7 @@ from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from rest_framework.test import APIClient
 
-from accounts.models import LoginSession, User
+from accounts.models import LoginRecord, LoginSession, User
 from accounts.sessions import SessionRefreshToken
 from catalog.models import FeedSource, Fetch, FetchOutcome, FetchReason, ImportRun
 from catalog.tests.factories import item, planned
@@ -36,7 +36,7 @@ UNNAMED = {"", "admin/login/", "admin/password_change/", "admin/(?P<url>.*)$"}
 # Pages of the browser; all others are calls of programs.
 PAGES = re.compile("admin:|my-mail|account_|mfa_|usersessions_")
 # Samples that would bring another user or feed of the same name.
-MADE_HERE = ("accounts.LoginSession", "catalog.ImportRun")
+MADE_HERE = ("accounts.LoginSession", "accounts.LoginRecord", "catalog.ImportRun")
 
 
 def table() -> dict[tuple[str, str], list[str]]:
@@ -98,6 +98,7 @@ class House:
         self.rows = {label.lower(): make() for label, make in SAMPLES.items() if label not in MADE_HERE}
         carl: Any = self.rows["accounts.user"]
         self.rows["accounts.loginsession"] = LoginSession.objects.create(user=carl, auth_hash="x", refresh_id="x")
+        self.rows["accounts.loginrecord"] = LoginRecord.objects.create(user=carl, to="api", address="192.0.2.1")
         feed: Any = self.rows["catalog.feed"]
         run = planned(feed, item("new"), item("free", price="free"))
         run.uploaded_by = self.people["API user"]

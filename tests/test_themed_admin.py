@@ -16,7 +16,7 @@ from django.utils import timezone
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
 
-from accounts.models import Invitation, LoginSession, RoleGroup, User
+from accounts.models import Invitation, LoginRecord, LoginSession, RoleGroup, User
 from catalog.models import DEFAULT_MARKET, Export, Feed, ImportRun, Market, Product, RefusedFile
 from catalog.tests.factories import add_product
 from notifications.models import Message
@@ -42,6 +42,9 @@ SAMPLES: dict[str, Callable[[], Model]] = {
     "accounts.User": lambda: User.objects.create_user("carl", "carl@example.com"),
     "accounts.LoginSession": lambda: LoginSession.objects.create(
         user=User.objects.create_user("carl", "carl@example.com"), auth_hash="x", refresh_id="x"
+    ),
+    "accounts.LoginRecord": lambda: LoginRecord.objects.create(
+        user=User.objects.create_user("carl", "carl@example.com"), to="api", how="password", address="192.0.2.1"
     ),
     "accounts.Invitation": lambda: Invitation.objects.create(
         email="dora@example.com",

@@ -18,7 +18,7 @@ from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
 
 from accounts.addresses import is_unconfirmed
-from accounts.backends import log_refusal
+from accounts.history import note_refusal
 from accounts.limits import OLD_PASSWORD, give_back
 from accounts.models import User
 from accounts.passwords import reset_password, save_password
@@ -168,7 +168,7 @@ class LoginSerializer(serializers.Serializer[Any]):
         if user is None:
             raise AuthenticationFailed(NOT_LOGGED_IN)
         if must_confirm() and is_unconfirmed(user):
-            log_refusal("unconfirmed", user)
+            note_refusal("unconfirmed", user, self.context["request"])
             raise AuthenticationFailed(NOT_LOGGED_IN)
         return {"user": user}
 
@@ -190,9 +190,10 @@ class SecondFactorSerializer(serializers.Serializer[Any]):
         person = challenged_person(attrs["challenge"])
         if person is None:
             raise AuthenticationFailed(NO_CHALLENGE)
-        if use_code(person, attrs["code"], self.context["request"]) is None:
+        factor = use_code(person, attrs["code"], self.context["request"])
+        if factor is None:
             raise AuthenticationFailed(WRONG_CODE)
-        return {"user": person}
+        return {"user": person, "factor": factor.type}
 
 
 class RefreshSerializer(serializers.Serializer[Any]):
@@ -275,10 +276,10 @@ class PasswordChangeSerializer(StockPasswordChangeSerializer):
         save_password(form.user, form.cleaned_data["new_password1"])
 
 
-def refuse_overdue(person: User) -> None:
+def refuse_overdue(person: User, request: Any = None) -> None:
     """Refuse tokens to somebody whose rights need a second factor, and whose days of grace are over."""
     if is_overdue(person):
-        log_refusal("no_second_factor", person)
+        note_refusal("no_second_factor", person, request)
         page = public_url(reverse("mfa_index"))
         raise PermissionDenied(f"Your rights need a second factor. Set one up at {page}, then log in again.")
 

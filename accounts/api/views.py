@@ -22,12 +22,12 @@ from rest_framework.views import APIView
 from accounts.addresses import confirm_address
 from accounts.api import serializers
 from accounts.api.schema import JSON, PASSWORD, PERSON, TOKENS, Answer, documented
+from accounts.history import note_login
 from accounts.limits import MAILS_FROM, MAILS_TO, SIGNUP, same_name
 from accounts.mails import request_mail
 from accounts.models import User
 from accounts.second_factor import challenge_for, has_second_factor
 from accounts.sessions import SessionAccessToken, SessionAuthentication
-from events.log import log_event
 
 PERSON_ANSWER = {200: Answer(serializers.PersonSerializer, PERSON)}
 NEW_PASSWORDS = {"new_password1": "a better horse battery", "new_password2": "a better horse battery"}
@@ -153,12 +153,12 @@ class PasswordChangeView(stock.PasswordChangeView):
 class TokenView(OpenToStrangers, stock.LoginView):
     """Every way to a new pair of tokens ends here."""
 
-    def give_tokens(self, person: User) -> Response:
-        serializers.refuse_overdue(person)
+    def give_tokens(self, person: User, *ways: str) -> Response:
+        serializers.refuse_overdue(person, self.request)
         self.user = person
         self.access_token, self.refresh_token = jwt_encode(person)
         update_last_login(User, person)
-        log_event("login", by=person, to="api")
+        note_login(self.request, person, ways, to="api")
         answer: Response = self.get_response()
         return answer
 
@@ -187,7 +187,7 @@ class LoginView(TokenView):
         person = validated_body(self, request)["user"]
         if has_second_factor(person):
             return Response({"detail": CODE_WANTED, "challenge": challenge_for(person)}, status=202)
-        return self.give_tokens(person)
+        return self.give_tokens(person, "password")
 
 
 class SecondFactorView(TokenView):
@@ -203,7 +203,8 @@ class SecondFactorView(TokenView):
         sent={"challenge": CHALLENGE["challenge"], "code": "123456"},
     )
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        return self.give_tokens(validated_body(self, request)["user"])
+        given = validated_body(self, request)
+        return self.give_tokens(given["user"], "password", given["factor"])
 
 
 class RefreshView(OpenToStrangers, generics.GenericAPIView[Any]):

@@ -111,6 +111,12 @@ UNFOLD = {
                         "permission": lambda request: request.user.has_perm("accounts.view_loginsession"),
                     },
                     {
+                        "title": _("Login history"),
+                        "icon": "history",
+                        "link": reverse_lazy("admin:accounts_loginrecord_changelist"),
+                        "permission": lambda request: request.user.has_perm("accounts.view_loginrecord"),
+                    },
+                    {
                         "title": _("Roles"),
                         "icon": "group",
                         "link": reverse_lazy("admin:accounts_rolegroup_changelist"),
