@@ -10,8 +10,7 @@ import ipaddress
 import re
 import socket
 from dataclasses import dataclass
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from threading import Thread
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -20,7 +19,6 @@ from django.conf import settings
 from catalog.fetching.failures import FetchFailed, FetchRefused, clean_words
 
 Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
 
 MAX_ADDRESS_CHARS = 2000
 FOLDER = "folder"
@@ -96,11 +94,6 @@ _COMPATIBLE = IPv6Network("::/96")
 _ISATAP = (0x00005EFE, 0x02005EFE)
 
 
-@lru_cache(maxsize=16)
-def _allowed_networks(text: str) -> tuple[Network, ...]:
-    return tuple(ip_network(word.strip(), strict=False) for word in text.split(",") if word.strip())
-
-
 def embedded_addresses(address: Address) -> list[Address]:
     """The address, and every IPv4 address that it stands for: mapped, translated, NAT64, 6to4, Teredo, ISATAP."""
     found: list[Address] = [address]
@@ -160,9 +153,8 @@ def is_opened(text: str) -> bool:
     """Whether FETCH_ALLOW names a network with the address. A tunnel to an opened network is not that network."""
     address = ip_address(text.partition("%")[0])
     address = getattr(address, "ipv4_mapped", None) or address
-    return any(
-        address.version == network.version and address in network for network in _allowed_networks(settings.FETCH_ALLOW)
-    )
+    networks = [ip_network(word.strip(), strict=False) for word in settings.FETCH_ALLOW.split(",") if word.strip()]
+    return any(address.version == network.version and address in network for network in networks)
 
 
 # --- addresses ------------------------------------------------------------------------------------------

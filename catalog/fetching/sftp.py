@@ -123,7 +123,12 @@ async def _fetch(target: Target, spool: Spool) -> Found:
         path = target.place.path.removeprefix("/~/") or "."
         facts = await sftp.stat(path)
         if stat.S_ISDIR(facts.permissions or 0):
-            file, found = take_up(await _list_files(sftp, path), target, spool)
+            files: Entries[Listed] = Entries()
+            async for entry in sftp.scandir(path):
+                name = entry.filename if isinstance(entry.filename, str) else entry.filename.decode(errors="replace")
+                if stat.S_ISREG(entry.attrs.permissions or 0) and "/" not in name:
+                    files.append(Listed(name, entry.attrs.size or 0, float(entry.attrs.mtime or 0)))
+            file, found = take_up(files, target, spool)
             place = f"{path.rstrip('/')}/{file.name}"
         else:
             named = Listed(path.rpartition("/")[2], facts.size or 0, float(facts.mtime or 0))
@@ -137,12 +142,3 @@ async def _fetch(target: Target, spool: Spool) -> Found:
         after = await sftp.stat(place)
         same_file(file, (after.size or 0, float(after.mtime or 0)), spool.size)
         return found
-
-
-async def _list_files(sftp: asyncssh.SFTPClient, path: str) -> list[Listed]:
-    files: Entries[Listed] = Entries()
-    async for entry in sftp.scandir(path):
-        name = entry.filename if isinstance(entry.filename, str) else entry.filename.decode(errors="replace")
-        if stat.S_ISREG(entry.attrs.permissions or 0) and "/" not in name:
-            files.append(Listed(name, entry.attrs.size or 0, float(entry.attrs.mtime or 0)))
-    return files

@@ -139,7 +139,8 @@ def test_a_test_of_a_long_file_reads_its_beginning(
     with serving(lambda wire: wire.answer(FEED)) as server:
         source = source_at(f"{server.url}/feed.xml")
         report = probe(source, by=None)
-        assert (report.problem, report.is_estimate, report.items) == ("", True, pytest.approx(40, rel=0.2))
+        assert (report.problem, report.is_estimate) == ("", True)
+        assert report.items == pytest.approx(40, rel=0.2)
         source.feed.mode = "sync"
         server.script = lambda wire: wire.answer(FEED, Content_Length="")
         again = probe(source, by=None)
