@@ -30,6 +30,7 @@ class NotCounted(APIException):
     """The cache that counts tries does not answer. Trying without end meanwhile would be a gift to whoever guesses."""
 
     status_code = 503
+    default_code = "tries_not_counted"
     default_detail = "Tries cannot be counted at the moment, so none is allowed. Try again in half a minute."
     wait = 30
 

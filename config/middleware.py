@@ -9,7 +9,8 @@ from typing import Any
 
 from django.contrib import messages
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponsePermanentRedirect
+from django.middleware.common import CommonMiddleware
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -20,7 +21,8 @@ from accounts.limits import NotCounted, TooManyTries
 from accounts.second_factor import is_overdue
 from catalog.connections import is_lost
 from catalog.upload_handler import length_of
-from config.errors import page_or_json
+from config.errors import page_or_problem
+from config.problems import media_type_for, problem
 from events.log import HEADER, current_request_id
 
 log = logging.getLogger(__name__)
@@ -70,9 +72,10 @@ def limit_reading(application: Callable[..., Iterable[bytes]]) -> Callable[..., 
             body.release()
         if body.is_refused:  # whatever the application made of it
             request_id = [header for header in begun[1] if header[0] == HEADER]
-            headers = [("Content-Type", "application/json"), ("Retry-After", "5"), *request_id]
+            media_type = media_type_for(request.get("HTTP_ACCEPT", ""))
+            headers = [("Content-Type", media_type), ("Retry-After", "5"), *request_id]
             begun = ["503 Service Unavailable", headers]
-            answer = [json.dumps({"detail": BUSY}).encode()]
+            answer = [json.dumps(problem(503, BUSY, "busy")).encode()]
         start_response(*begun)
         return answer
 
@@ -146,7 +149,7 @@ def refuse_nul(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
         if "\x00" in request.path or any("\x00" in text for _name, texts in request.GET.lists() for text in texts):
             if request.path.startswith("/admin/"):
                 return HttpResponseBadRequest(NUL, "text/plain")
-            return JsonResponse({"detail": NUL}, status=400)
+            return page_or_problem(request, 400, NUL, "nul_in_address")
         return get_response(request)
 
     return middleware
@@ -157,10 +160,30 @@ def want_length(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if "Transfer-Encoding" in request.headers and not request.META.get("CONTENT_LENGTH"):
-            return JsonResponse({"detail": LENGTH}, status=411)
+            return page_or_problem(request, 411, LENGTH, "length_required")
         return get_response(request)
 
     return middleware
+
+
+class _Redirect(HttpResponsePermanentRedirect):
+    """To the address with a slash. It has no body, so it has no media type."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        del self.headers["Content-Type"]
+
+
+class Slashes(CommonMiddleware):
+    """As Django's: an address without the slash at its end leads to the one with it, where nothing is sent.
+
+    Clients do not repeat what they sent, so a POST is not found, and the answer says why.
+    """
+
+    response_redirect_class = _Redirect
+
+    def should_redirect_with_slash(self, request: HttpRequest) -> bool:
+        return request.method in ("GET", "HEAD") and super().should_redirect_with_slash(request)
 
 
 class DatabaseAway:
@@ -199,7 +222,7 @@ class RefusedTries:
             error = NotCounted()
         if not isinstance(error, TooManyTries | NotCounted):
             return None
-        answer = page_or_json(request, error.status_code, str(error.detail))
+        answer = page_or_problem(request, error.status_code, str(error.detail), error.detail.code)
         answer.headers["Retry-After"] = str(error.wait)
         return answer
 

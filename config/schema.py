@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-JSON = "application/json"
+from config.problems import JSON, PROBLEM, problem
+
 ERRORS = {
     "400": "Something in the request is wrong.",
     "401": "Log in first, or again.",
@@ -19,22 +20,26 @@ ERRORS = {
     "default": "An error.",
 }
 SCHEMAS = {
-    "Error": {
+    "Problem": {
         "type": "object",
-        "description": 'What is wrong: `{"detail": "…"}`, or sentences by the name of each wrong field or parameter.',
-        "additionalProperties": {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
-        "minProperties": 1,
-        "example": {"detail": "The access token is not valid. Log in again."},
-    },
-    "Sentence": {
-        "type": "object",
-        "description": "What is wrong, in a sentence.",
-        "properties": {"detail": {"type": "string"}},
-        "required": ["detail"],
-        "example": {"detail": "Log in first, or again."},
+        "description": "What is wrong, as RFC 9457 says. Each name in `errors` also stands beside it, with the same "
+        "sentences, unless it is a name of the problem's own.",
+        "properties": {
+            "type": {"type": "string"},
+            "title": {"type": "string", "description": "The status in words."},
+            "status": {"type": "integer"},
+            "detail": {"type": "string", "description": "What is wrong, in a sentence."},
+            "code": {"type": "string", "description": "What is wrong, for programs. It stays the same."},
+            "errors": {
+                "type": "object",
+                "description": "Sentences by the name of each wrong field or parameter.",
+                "additionalProperties": {"type": "array", "items": {"type": "string"}},
+            },
+        },
+        "required": ["type", "title", "status", "detail", "code"],
+        "example": problem(400, "", "invalid", {"page": ["Ensure this value is greater than or equal to 1."]}),
     },
 }
-ABOUT_FIELDS = ("400", "default")
 WAIT = {
     "Retry-After": {"description": "When to try again, in seconds.", "schema": {"type": "integer"}, "required": True}
 }
@@ -83,7 +88,6 @@ def calls_of(schema: dict[str, Any]) -> Iterable[dict[str, Any]]:
 
 def describe_error(status: str) -> dict[str, Any]:
     """How an error with this status is described."""
-    schema = "Error" if status in ABOUT_FIELDS else "Sentence"
-    content = {JSON: {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
+    content = {kind: {"schema": {"$ref": "#/components/schemas/Problem"}} for kind in (JSON, PROBLEM)}
     headers = {"headers": HEADERS[status]} if status in HEADERS else {}
     return {"description": ERRORS[status], **headers, "content": content}

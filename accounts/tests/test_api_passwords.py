@@ -22,6 +22,7 @@ from accounts.limits import LOGIN_ACCOUNT, MAILS_FROM
 from accounts.mails import write_requested
 from accounts.models import User
 from accounts.tests.conftest import PASSWORD, bearer, check, log_in, logged_in, post
+from config.tests.problems import said
 from notifications.models import Message, Status
 from notifications.rendering import HIDDEN
 
@@ -114,7 +115,7 @@ def test_an_id_that_is_somebody_s_is_refused_like_any_other(asked: None, olga: U
     with CaptureQueriesContext(connection) as queries:
         answer = confirm(uid=uid, new_password1="short")
     assert answer.status_code == 400
-    assert answer.json() == {"token": ["This e-mail is not valid, or no longer. Ask for a new one."]}
+    assert said(answer) == {"token": ["This e-mail is not valid, or no longer. Ask for a new one."]}
     assert len(queries) == 1
 
 
@@ -298,9 +299,9 @@ def test_what_is_taken_away_meanwhile_stays_away(mona: User, path: str, monkeypa
 
 def test_nobody_changes_a_password_without_the_old_one(carl: User) -> None:
     token = log_in()["access"]
-    assert change(token, old="wrong").json().keys() == {"old_password"}
+    assert said(change(token, old="wrong")).keys() == {"old_password"}
     body = {"new_password1": NEW, "new_password2": NEW}
-    assert bearer(token).post("/password/change/", body).json().keys() == {"old_password"}
+    assert said(bearer(token).post("/password/change/", body)).keys() == {"old_password"}
     log_in()
 
 

@@ -19,6 +19,7 @@ from accounts.limits import SIGNUP
 from accounts.models import User
 from accounts.tests.conftest import PASSWORD, bearer, log_in, post
 from accounts.tests.test_api_login import CountedHasher
+from config.tests.problems import said
 
 NEW = {"username": "nina", "email": "Nina@Example.com", "password": PASSWORD, "first_name": "Nina", "last_name": "Ash"}
 Worker = Callable[[], list[str]]
@@ -123,7 +124,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
 def test_a_mistake_is_told_at_its_field(carl: User, changed: dict[str, Any], field: str) -> None:
     answer = sign_up(**changed)
     assert answer.status_code == 400
-    assert list(answer.json()) == [field]
+    assert list(said(answer)) == [field]
     assert User.objects.count() == 1
 
 
@@ -237,7 +238,7 @@ def test_with_mandatory_verification_nobody_learns_which_addresses_are_known(
 def test_a_second_try_with_the_same_name_tells_no_more(mandatory: None, carl: User, email: str) -> None:
     assert sign_up(email=email).status_code == 201
     again = sign_up(email="another@example.com")
-    assert (again.status_code, set(again.json())) == (400, {"username"})
+    assert (again.status_code, set(said(again))) == (400, {"username"})
     assert post("/login/", {"username": "nina", "password": PASSWORD}).status_code == 401
 
 

@@ -33,9 +33,10 @@ class CatalogueView(APIView):
         market: MarketState = asked.pop("market")
         tag = f'"{market.version}-{text_digest(self.form, market.code, request.build_absolute_uri())}"'
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+        media_type = request.accepted_renderer.media_type
         known = parse_etags(request.headers.get("If-None-Match", ""))
         if tag in [one.removeprefix("W/") for one in known]:  # a proxy that compresses makes them weak
-            return HttpResponse(status=304, headers=headers)
+            return HttpResponse(status=304, content_type=media_type, headers=headers)
         kept, key = caches["answers"], text_digest(tag, request.accepted_media_type)
         body = kept.get(key)
         if body is None:
@@ -43,7 +44,9 @@ class CatalogueView(APIView):
             body = request.accepted_renderer.render(answer, request.accepted_media_type)
             if len(body) <= KEPT_BYTES:
                 kept.set(key, body)
-        return HttpResponse(body, content_type=request.accepted_renderer.media_type, headers=headers)
+        if known == ["*"]:  # whatever the client has, as long as there is something
+            return HttpResponse(status=304, content_type=media_type, headers=headers)
+        return HttpResponse(body, content_type=media_type, headers=headers)
 
     def answer(self, request: Request, market: MarketState, asked: dict[str, Any]) -> Any:
         """The answer for this version of the market's products, or a newer one."""

@@ -45,6 +45,7 @@ class TooManyStreams(APIException):
     """The threads of the web process are for the other calls."""
 
     status_code = 503
+    default_code = "too_many_exports"
     default_detail = "Other exports are on their way. Try again in half a minute."
     wait = 30
 

@@ -22,12 +22,14 @@ class StillRunning(APIException):
     """The first upload with the key has no answer yet."""
 
     status_code = 409
+    default_code = "upload_running"
     default_detail = "An upload with this Idempotency-Key is still running. Ask again in some seconds."
     wait = 5
 
 
 class OtherUpload(APIException):
     status_code = 422
+    default_code = "key_used"
     default_detail = "This Idempotency-Key was used for another upload. Use a new key for a new upload."
 
 

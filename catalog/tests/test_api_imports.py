@@ -13,6 +13,7 @@ from catalog.imports.reading.stage import stage
 from catalog.models import Feed, ImportRun, Status
 from catalog.tests.api import client
 from catalog.tests.factories import applied, at_once, feed_of, item, items, person, planned, received
+from config.tests.problems import said
 
 pytestmark = pytest.mark.django_db
 PARTS = ("", "issues/", "invalid.csv", "invalid.xml")
@@ -100,7 +101,7 @@ def test_ones_own_imports_are_listed_the_newest_first(api: APIClient, feed: Feed
 def test_a_bad_parameter_is_named(api: APIClient, query: str, name: str) -> None:
     response = api.get(f"/imports/?{query}")
     assert response.status_code == 400
-    assert list(response.json()) == [name]
+    assert list(said(response)) == [name]
 
 
 # --- another's ----------------------------------------------------------------------------------------
@@ -109,7 +110,7 @@ def test_anothers_import_is_not_there(run: ImportRun, part: str) -> None:
     other = client(person("dora"))
     there, nowhere = other.get(f"/imports/{run.pk}/{part}"), other.get(f"/imports/{run.pk + 1000}/{part}")
     assert there.status_code == nowhere.status_code == 404
-    assert there.json() == nowhere.json() == {"detail": "There is no import with this number."}
+    assert said(there) == said(nowhere) == {"detail": "There is no import with this number."}
     assert other.get("/imports/").json()["count"] == 0
 
 
@@ -209,7 +210,7 @@ def test_of_fifty_in_one_instant_one_confirms_and_the_others_are_told(alice: Use
 def test_a_body_without_a_plans_hash_is_refused(approver: APIClient, run: ImportRun, body: Any) -> None:
     answer = approver.post(f"/imports/{run.pk}/apply/", body)
     assert answer.status_code == 400
-    assert set(answer.json()) & {"plan_hash", "detail"}
+    assert set(said(answer)) & {"plan_hash", "detail"}
 
 
 @pytest.mark.parametrize("text", ["\x00", "\ud800", "\U0001f457" * 1001])

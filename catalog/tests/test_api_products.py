@@ -21,6 +21,7 @@ from catalog.models import DEFAULT_MARKET, CatalogState, Product
 from catalog.tests.api import LIST, client, ids, product
 from catalog.tests.factories import edit
 from catalog.version_cache import compute_once
+from config.tests.problems import said
 
 pytestmark = pytest.mark.django_db
 
@@ -219,7 +220,7 @@ BAD = {
 def test_a_bad_parameter_is_named(api: APIClient, name: str, value: str) -> None:
     response = api.get(LIST, {name: value})
     assert response.status_code == 400
-    (told,) = response.json().items()
+    (told,) = said(response).items()
     assert told[0] == name
     assert isinstance(told[1][0], str)
 
@@ -234,16 +235,16 @@ def test_an_empty_parameter_is_not_given(api: APIClient) -> None:
         "1"
     ]
     assert api.get(f"{LIST}?colour=").status_code == 400  # there is none
-    assert api.get("/product-detail/?id=").json() == {"id": ["This parameter is required."]}
+    assert said(api.get("/product-detail/?id=")) == {"id": ["This parameter is required."]}
     assert api.get("/filter-options/?market=").status_code == 200
 
 
 def test_every_bad_parameter_is_named_at_once(api: APIClient) -> None:
-    assert set(api.get(f"{LIST}?page=0&order=up&colour=red&page_size=5").json()) == {"page", "order", "colour"}
+    assert set(said(api.get(f"{LIST}?page=0&order=up&colour=red&page_size=5"))) == {"page", "order", "colour"}
 
 
 def test_what_can_be_said_once_is_not_said_twice(api: APIClient) -> None:
-    assert api.get(f"{LIST}?page=1&page=1").json() == {"page": ["Give it once."]}
+    assert said(api.get(f"{LIST}?page=1&page=1")) == {"page": ["Give it once."]}
 
 
 @pytest.mark.parametrize("name", [*BAD, "no_such"])
@@ -294,9 +295,9 @@ def test_what_no_path_can_hold_is_asked_for_by_parameter(api: APIClient, id: str
 
 
 def test_a_product_that_is_not_there_is_not_found(api: APIClient) -> None:
-    assert api.get("/product-detail/1/").json() == {"detail": "There is no product with this id."}
+    assert said(api.get("/product-detail/1/")) == {"detail": "There is no product with this id."}
     assert api.get("/product-detail/?id=1").status_code == 404
-    assert api.get("/product-detail/").json() == {"id": ["This parameter is required."]}
+    assert said(api.get("/product-detail/")) == {"id": ["This parameter is required."]}
 
 
 @pytest.mark.parametrize(
@@ -360,6 +361,21 @@ def test_no_proxy_keeps_an_answer_for_somebody_else(api: APIClient, shelf: None,
     answer = api.get(path)
     known = api.get(path, headers={"If-None-Match": answer["ETag"]})
     assert answer["Cache-Control"] == known["Cache-Control"] == "private, no-cache"
+
+
+@pytest.mark.parametrize("tag", ["*", None])
+def test_an_answer_that_is_still_current_is_of_the_same_media_type(api: APIClient, tag: str | None) -> None:
+    product("1")
+    for path in (LIST, "/product-detail/1/", "/filter-options/"):
+        whole = api.get(path)
+        current = api.get(path, headers={"If-None-Match": tag or whole["ETag"]})
+        assert (current.status_code, current.content) == (304, b"")
+        assert (current["ETag"], current["Content-Type"]) == (whole["ETag"], whole["Content-Type"])
+
+
+def test_any_answer_is_one_only_where_there_is_something(api: APIClient) -> None:
+    assert api.get("/product-detail/1/", headers={"If-None-Match": "*"}).status_code == 404
+    assert api.get(f"{LIST}?page=2", headers={"If-None-Match": "*"}).status_code == 404
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -20,6 +20,7 @@ from catalog.models import Feed, ImportRun, Mode, Product, Status, UploadKey
 from catalog.tests.api import UPLOAD, client, upload
 from catalog.tests.conftest import Worker
 from catalog.tests.factories import add_product, at_once, feed_of, item, items, person
+from config.tests.problems import said
 
 pytestmark = pytest.mark.django_db
 CONTENT = feed_of(item("1"))
@@ -121,7 +122,7 @@ def test_only_an_importer_names_a_feed(api: APIClient, feed: Feed, slug: str) ->
     if slug == "ounass":
         assert ImportRun.objects.get().feed == feed
     else:
-        assert named.json() == {"feed": ["There is no feed with this short name."]}
+        assert said(named) == {"feed": ["There is no feed with this short name."]}
 
 
 def test_a_stranger_uploads_nothing() -> None:

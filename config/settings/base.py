@@ -68,6 +68,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.middleware.limit_what_pages_load",
+    "config.errors.without_html",
     "config.middleware.refuse_nul",
     "config.middleware.want_length",
     "config.middleware.DatabaseAway",
@@ -75,7 +76,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "config.middleware.Slashes",
     "config.bodies.LimitBodies",  # before the next, which reads forms
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -167,6 +168,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_CLASSES": ["accounts.limits.Throttle"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "config.problems.Negotiation",
     "EXCEPTION_HANDLER": "config.errors.answer_for",
     "URL_FORMAT_OVERRIDE": None,  # else ?format=xml is accepted, and not refused as an unknown parameter
     "TEST_REQUEST_DEFAULT_FORMAT": "json",

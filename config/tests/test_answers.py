@@ -14,6 +14,8 @@ from django.urls import path
 from catalog.tests.pages import heading, staff, texts, tree
 from config import urls
 from config.middleware import DATA, PAGES
+from config.problems import PROBLEM
+from config.tests.problems import said
 
 BROWSER: dict[str, Any] = {"HTTP_ACCEPT": "text/html,application/xhtml+xml"}
 
@@ -78,12 +80,68 @@ def test_scripts_come_from_us_and_nowhere_else() -> None:
 def test_a_program_is_told_in_json_and_a_browser_on_a_page(client: Client, address: str, status: int) -> None:
     for_programs, page = client.get(address), client.get(address, **BROWSER)
     assert (for_programs.status_code, page.status_code) == (status, status)
-    assert for_programs.json().keys() == {"detail"}
+    assert said(for_programs).keys() == {"detail"}
     assert b"<h1>" in page.content
 
 
+# Where an error of Django's own would be a page, or the framework's, or nothing at all.
+PROBLEMS = [
+    ("get", "/nowhere/", 404, "not_found"),
+    ("post", "/nowhere/", 404, "not_found"),
+    ("post", "/login", 404, "not_found"),
+    ("put", "/list-products", 404, "not_found"),
+    ("post", "/health-check/", 405, "method_not_allowed"),
+    ("delete", "/health-check/ready/", 405, "method_not_allowed"),
+    ("put", "/login/", 405, "method_not_allowed"),
+    ("post", "/docs/", 405, "method_not_allowed"),
+    ("get", "/fail/", 500, "server_error"),
+    ("get", "/user/", 401, "not_authenticated"),
+    ("get", "/%00", 400, "nul_in_address"),
+    ("get", "/product-detail/?id=%00", 400, "nul_in_address"),
+    ("get", "/list-products?page=0", 301, ""),
+]
+
+
+@pytest.mark.parametrize("is_checkout", [False, True], ids=["production", "checkout"])
+@pytest.mark.parametrize(("method", "address", "status", "code"), PROBLEMS)
+@pytest.mark.usefixtures("client")
+def test_a_program_never_gets_a_page(
+    settings: Any, is_checkout: bool, method: str, address: str, status: int, code: str
+) -> None:
+    settings.DEBUG = is_checkout
+    client = Client(enforce_csrf_checks=True, raise_request_exception=False)
+    answer = getattr(client, method)(address)
+    assert answer.status_code == status
+    assert "html" not in answer.get("Content-Type", "")
+    if code:
+        said(answer)
+        assert answer.json()["code"] == code
+        named = getattr(client, method)(address, HTTP_ACCEPT="application/problem+json")
+        assert (named.status_code, named["Content-Type"]) == (status, PROBLEM)
+        assert named.json().keys() == answer.json().keys()
+
+
+def test_an_address_without_its_slash_says_so_where_something_is_sent(client: Client) -> None:
+    assert "/login/ with a slash" in client.post("/login").json()["detail"]
+    assert client.get("/list-products?brand=Noor")["Location"] == "/list-products/?brand=Noor"
+
+
+def test_a_call_that_is_not_allowed_says_which_are(client: Client) -> None:
+    assert client.post("/health-check/")["Allow"] == "GET, HEAD"
+
+
+def test_in_a_checkout_a_browser_still_gets_the_page_for_developers(client: Client, settings: Any) -> None:
+    settings.DEBUG = True
+    assert b"Traceback" in client.get("/fail/", **BROWSER).content
+
+
+def test_a_form_without_its_token_is_a_problem_for_programs() -> None:
+    answer = Client(enforce_csrf_checks=True).post("/admin/login/")
+    assert (answer.status_code, answer.json()["code"]) == (403, "csrf_failed")
+
+
 @pytest.mark.parametrize(
-    ("address", "status", "said"),
+    ("address", "status", "sentence"),
     [
         ("/admin/nowhere/", 404, "The address may be mistyped"),
         ("/admin/catalog/importrun/999/live/", 404, "The address may be mistyped"),
@@ -91,19 +149,19 @@ def test_a_program_is_told_in_json_and_a_browser_on_a_page(client: Client, addre
     ],
 )
 def test_in_the_admin_an_error_has_its_navigation_and_the_way_back(
-    client: Client, address: str, status: int, said: str
+    client: Client, address: str, status: int, sentence: str
 ) -> None:
     client.force_login(staff("bob"))
     page = client.get(address, HTTP_REFERER="http://testserver/admin/catalog/product/?q=silk", **BROWSER)
     assert page.status_code == status
-    assert heading(page).startswith(said)
+    assert heading(page).startswith(sentence)
     links = tree(page).xpath("//main//a/@href|//div[@class='actions']//a/@href")
     assert "http://testserver/admin/catalog/product/?q=silk" in links
     assert "/admin/" in links
     assert texts(page, "//*[@id='nav-sidebar-apps']//a")
     elsewhere = client.get(address, HTTP_REFERER="https://evil.example/", **BROWSER)
     assert "evil.example" not in elsewhere.content.decode()
-    assert client.get(address).json().keys() == {"detail"}
+    assert said(client.get(address)).keys() == {"detail"}
 
 
 def test_strangers_see_nothing_of_the_admin_in_an_error(client: Client) -> None:
@@ -129,10 +187,12 @@ def test_no_page_offers_a_site_that_is_only_the_admin_again(client: Client) -> N
     assert "Return to site" not in Client().get("/admin/login/").content.decode()
 
 
-def test_an_unknown_host_is_refused_in_the_same_shape(client: Client) -> None:
+@pytest.mark.parametrize("is_checkout", [False, True], ids=["production", "checkout"])
+def test_an_unknown_host_is_refused_in_the_same_shape(client: Client, settings: Any, is_checkout: bool) -> None:
+    settings.DEBUG, settings.ALLOWED_HOSTS = is_checkout, ["testserver"]
     answer = client.get("/user/", HTTP_HOST="evil.example")
     assert answer.status_code == 400
-    assert answer.json().keys() == {"detail"}
+    assert said(answer) == {"detail": "The request cannot be read."}
 
 
 @pytest.mark.parametrize("accept", [BROWSER, {}], ids=["browser", "program"])

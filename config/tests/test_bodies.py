@@ -17,6 +17,7 @@ from catalog.tests import api
 from catalog.tests.pages import UPLOAD as UPLOAD_FORM
 from catalog.tests.pages import browser
 from config.middleware import MAX_BODIES, MAX_SILENCE_SECONDS, limit_reading
+from config.tests.problems import said
 from devservers import BASE_DIR
 
 HUGE = 600 * 1024 * 1024
@@ -197,7 +198,7 @@ def test_a_body_that_stops_arriving_is_refused_in_words(db: None, path: str) -> 
     kind = MULTIPART_CONTENT if path == api.UPLOAD else "application/json"
     answer = client.generic("POST", path, cast(Any, "x"), content_type=kind, **cast(Any, {"wsgi.input": Silent()}))
     assert answer.status_code == 408
-    assert answer.json() == {"detail": "The body did not arrive. Send it again."}
+    assert said(answer) == {"detail": "The body did not arrive. Send it again."}
 
 
 def test_a_client_that_falls_silent_is_not_waited_for() -> None:

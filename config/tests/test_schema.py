@@ -13,10 +13,10 @@ from drf_spectacular.generators import SchemaGenerator
 from jsonschema import Draft202012Validator
 
 from config.postman import calls_in, make_collection
+from config.problems import JSON, PROBLEM
 from devservers import BASE_DIR
 
 SCHEMA: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
-JSON = "application/json"
 CALLS = {call["operationId"]: call for place in SCHEMA["paths"].values() for call in place.values()}
 every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
@@ -65,8 +65,8 @@ def test_every_call_says_what_an_error_looks_like(call: dict[str, Any]) -> None:
     assert "401" in call["responses"] or not call["security"]
     for status, answer in call["responses"].items():
         if status >= "4":
-            name = "Error" if status in ("400", "default") else "Sentence"
-            assert answer["content"] == {JSON: {"schema": {"$ref": f"#/components/schemas/{name}"}}}
+            shape = {"schema": {"$ref": "#/components/schemas/Problem"}}
+            assert answer["content"] == {JSON: shape, PROBLEM: shape}
 
 
 @pytest.mark.parametrize("path", SCHEMA["paths"])
