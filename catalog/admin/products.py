@@ -33,6 +33,7 @@ from catalog.admin.history import history_context
 from catalog.admin.markets import FeedsOfMarket, MarketList
 from catalog.admin.other_markets import in_other_markets
 from catalog.admin.pictures import thumbnail
+from catalog.admin.shop_window import price_of, shop_window
 from catalog.admin.tabs import key_in
 from catalog.chosen_market import MARKET, has_several_markets, market_of, markets_of, named_market
 from catalog.errors import CatalogError
@@ -148,7 +149,7 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
         },
     }
     form = ProductForm
-    change_form_before_template = "admin/catalog/product/_seen.html"
+    change_form_before_template = "admin/catalog/product/_window.html"
     change_form_outer_after_template = "admin/catalog/product/_other_markets.html"
     resource_classes = [ProductResource]
     export_form_class = ExportForm
@@ -247,8 +248,11 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         context = dict(extra_context or {})
-        if has_several_markets(request) and (product := self.get_object(request, unquote(_id_in(object_id)))):
-            context["other_markets"] = in_other_markets(product, markets_of(request))
+        product = self.get_object(request, unquote(_id_in(object_id)))
+        if product and self.has_view_permission(request, product):
+            context["window"] = shop_window(product)
+            if has_several_markets(request):
+                context["other_markets"] = in_other_markets(product, markets_of(request))
         page: HttpResponse = super().change_view(request, _id_in(object_id), form_url, context)
         return page
 
@@ -352,12 +356,7 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
 
     @display(description=_("price"), ordering="price")
     def shown_price(self, product: Product) -> str:
-        if product.price is None:
-            return "–"
-        price = shown_money(product.price, product.currency)
-        if product.sale_price is None or product.sale_price >= product.price:
-            return price
-        return format_html("<del>{}</del> {}", price, shown_money(product.sale_price, product.currency))
+        return price_of(product)
 
     @display(
         description=_("availability"),

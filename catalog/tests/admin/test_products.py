@@ -38,6 +38,43 @@ def product(id: str = "1", **values: Any) -> Product:
     return add_product(id=id, **{"title": "Silk dress", "price": "100", "currency": "AED", **values})
 
 
+# --- the page's head ------------------------------------------------------------------------------------
+
+
+def test_the_page_shows_the_product_as_the_shop_does(bob: Client) -> None:
+    pictures = {"image_link": "https://img.example/1.jpg", "additional_image_link": ["https://img.example/2.jpg"]}
+    product(link="https://shop.example/1", price="100", sale_price="80", availability="out_of_stock", **pictures)
+    page = tree(bob.get(page_of("1")))
+    assert page.xpath("//*[@class='pictures']/img/@src") == ["https://img.example/1.jpg", "https://img.example/2.jpg"]
+    (facts,) = page.xpath("//section[contains(@class, 'window')]//*[@class='facts']")
+    assert text_of(facts) == "100.00 AED 80.00 AED Out of stock Open in the shop"
+    (link,) = page.xpath("//section[contains(@class, 'window')]//a[@target='_blank']")
+    assert (link.get("href"), link.get("rel")) == ("https://shop.example/1", "noopener noreferrer")
+
+
+@pytest.mark.parametrize("address", ["javascript:alert(1)", "", "ftp://shop.example/1"])
+def test_only_a_web_address_leads_to_the_shop(address: str, bob: Client) -> None:
+    product(link=address, image_link=address)
+    page = tree(bob.get(page_of("1")))
+    assert not page.xpath("//section[contains(@class, 'window')]//a | //*[@class='pictures']")
+
+
+def test_the_page_leads_to_the_other_variants(bob: Client) -> None:
+    group = {"item_group_id": "G1", "brand": "Noor"}
+    product("1", color="red", size="S", **group)
+    product("2", color="red", size="M", availability="out_of_stock", **group)
+    product("3", color="", size="", title="The last one", **group)
+    product("4", color="blue", size="S", item_group_id="G2", brand="Noor")
+    product("5", color="blue", size="S", item_group_id="G1", brand="Another")
+    product("6", color="blue", size="S", archived_at="2026-01-01T00:00Z", **group)
+    page = tree(bob.get(page_of("1")))
+    chips = page.xpath("//section[contains(@class, 'window')]//li/a")
+    assert [(chip.get("href"), text_of(chip)) for chip in chips] == [
+        (page_of("3"), "The last one"),
+        (page_of("2"), "red · M Out of stock"),
+    ]
+
+
 # --- the list -----------------------------------------------------------------------------------------
 WARDROBE = {
     "205042570_242": {"title": "Silk Evening Dress", "brand": "Ounass Maison", "gtin": "04006381333931"},
