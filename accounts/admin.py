@@ -11,9 +11,10 @@ from django.db import transaction
 from django.db.models import Count, ForeignKey, ManyToManyField, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.cache import add_never_cache_headers
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -26,11 +27,12 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts.addresses import trust_address
 from accounts.delegation import grantable_groups, may_change
-from accounts.forms import InvitationForm, NewUserForm, RoleField, RolesField
+from accounts.forms import AdminKeyForm, InvitationForm, NewUserForm, RoleField, RolesField
 from accounts.history import browser_name, how_in_words
 from accounts.invitations import InvitationRefused, invite, resend, withdraw
+from accounts.keys import digest_of, make_key, revoke_keys
 from accounts.mails import write_letter_to_old_address, write_mail
-from accounts.models import Invitation, LoginRecord, LoginSession, RoleGroup, User
+from accounts.models import ApiKey, Invitation, LoginRecord, LoginSession, RoleGroup, Scope, User
 from accounts.roles import ROLES, description_of
 from accounts.second_factor import remove_second_factor
 from events.log import log_event
@@ -43,6 +45,9 @@ STATES = {
     "withdrawn": _("withdrawn"),
     "expired": _("expired"),
 }
+
+
+KEY_STATES = {"good": _("good"), "revoked": _("revoked"), "expired": _("expired")}
 
 
 @admin.register(User)
@@ -111,9 +116,9 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
         return super().has_delete_permission(request, obj) and _may_touch(request, obj)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """A person's logins and their history go with the person. Otherwise nobody deletes one."""
+        """A person's logins, their history and keys go with the person. Otherwise nobody deletes one."""
         deleted, counts, not_allowed, protected = super().get_deleted_objects(objs, request)
-        gone_too = {LoginSession._meta.verbose_name, LoginRecord._meta.verbose_name}
+        gone_too = {model._meta.verbose_name for model in (LoginSession, LoginRecord, ApiKey)}
         return deleted, counts, not_allowed - gone_too, protected
 
     def formfield_for_manytomany(
@@ -315,6 +320,93 @@ class LoginRecordAdmin(ModelAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: LoginRecord | None = None) -> bool:
+        return False
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ModelAdmin):
+    """The keys of machines. Managers make them for people who may do no more than they, and revoke them."""
+
+    form = AdminKeyForm
+    list_display = (
+        "name",
+        "owner",
+        "beginning",
+        "shown_scopes",
+        "expires_at",
+        "last_used_at",
+        "last_used_from",
+        "shown_state",
+    )
+    list_select_related = ("owner",)
+    search_fields = ("name", "owner__username", "owner__email", "beginning")
+    actions = ("revoke_selected",)
+
+    @display(description=_("state"), label={"good": "success", "expired": "warning"})
+    def shown_state(self, key: ApiKey) -> tuple[str, Any]:
+        return key.state, KEY_STATES[key.state]
+
+    @admin.display(description=_("may"))
+    def shown_scopes(self, key: ApiKey) -> str:
+        return ", ".join(str(Scope(scope).label) for scope in key.scopes)
+
+    @admin.display(description=_("feeds"))
+    def shown_feeds(self, key: ApiKey) -> str:
+        return ", ".join(key.feeds) or str(_("all"))
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        return not lookup.startswith("digest") and super().lookup_allowed(lookup, value, request)
+
+    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
+        if obj is None:
+            return ("owner", "name", "scopes", "feeds", "days")
+        dates = ("created_at", "expires_at", "last_used_at", "last_used_from", "revoked_at")
+        return ("owner", "name", "beginning", "shown_scopes", "shown_feeds", "made_by", *dates)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
+        return self.get_fields(request, obj) if obj else ()
+
+    def formfield_for_foreignkey(self, db_field: "ForeignKey[Any, Any]", request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "owner":
+            actor = _actor(request)
+            within_reach = [one.pk for one in User.objects.filter(is_active=True) if may_change(actor, one)]
+            kwargs |= {"queryset": User.objects.filter(pk__in=within_reach).order_by("username")}
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: "ModelForm[Any]", change: bool) -> None:
+        given = form.cleaned_data
+        obj.secret = make_key(  # type: ignore[attr-defined]  # shown by what comes next
+            given["owner"],
+            name=given["name"],
+            scopes=given["scopes"],
+            feeds=given["feeds"],
+            days=int(given["days"]),
+            by=_actor(request),
+        )
+        obj.pk = ApiKey.objects.get(digest=digest_of(obj.secret)).pk  # type: ignore[attr-defined]
+
+    def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
+        """The one page that shows the key. It is not in a message, which would be kept in a cookie."""
+        context = {**self.admin_site.each_context(request), "title": _("The new key"), "key": obj, "opts": self.opts}
+        answer = render(request, "admin/accounts/key_made.html", context)
+        add_never_cache_headers(answer)
+        return answer
+
+    @admin.action(description=_("Revoke the selected keys"), permissions=["change"])
+    def revoke_selected(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
+        keys = keys.select_related("owner")
+        out_of_reach = {key.owner.username for key in keys if not _may_touch(request, key.owner)}
+        if out_of_reach:
+            names = ", ".join(sorted(out_of_reach))
+            messages.error(request, _("No key was revoked: %(names)s may do more than you.") % {"names": names})
+            return
+        revoked = revoke_keys(keys, by=_actor(request))
+        messages.success(request, _("Keys revoked: %d. They no longer work.") % revoked)
+
+    def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
+        return obj is None and request.user.has_perm("accounts.change_apikey")
+
+    def has_delete_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
         return False
 
 

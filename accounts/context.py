@@ -14,6 +14,7 @@ PAGES = (
     ("mfa_index", _("Second factor")),
     ("usersessions_list", _("Logins")),
     ("account_history", _("Login history")),
+    ("account_keys", _("API keys")),
 )
 
 

@@ -5,12 +5,23 @@ from typing import Any
 from django.contrib.auth.forms import UsernameField
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
-from django.forms import ModelChoiceField, ModelForm, ModelMultipleChoiceField
+from django.forms import (
+    CharField,
+    CheckboxSelectMultiple,
+    ChoiceField,
+    Form,
+    ModelChoiceField,
+    ModelForm,
+    ModelMultipleChoiceField,
+    MultipleChoiceField,
+)
 from django.utils.translation import gettext_lazy as _
 from unfold.forms import UserCreationForm
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectWidget
 
 from accounts.invitations import why_not_invited
-from accounts.models import Invitation, User
+from accounts.keys import feed_choices
+from accounts.models import ApiKey, Invitation, Scope, User
 from accounts.roles import description_of
 
 
@@ -41,6 +52,49 @@ class RolesField(RoleLabels, ModelMultipleChoiceField):  # type: ignore[type-arg
 
 class RoleField(RoleLabels, ModelChoiceField):  # type: ignore[type-arg]
     pass
+
+
+LIFETIMES = (("30", _("30 days")), ("90", _("90 days")), ("365", _("a year")))
+
+
+def scopes_field(widget: Any = CheckboxSelectMultiple) -> MultipleChoiceField:
+    return MultipleChoiceField(
+        label=_("It may"),
+        choices=Scope.choices,
+        widget=widget,
+        help_text=_("And never more than its owner may."),
+    )
+
+
+def feeds_field(widget: Any = CheckboxSelectMultiple) -> MultipleChoiceField:
+    return MultipleChoiceField(
+        label=_("Only for these feeds"),
+        choices=feed_choices,
+        widget=widget,
+        required=False,
+        help_text=_("None chosen: for all feeds. Products can be read whatever is chosen."),
+    )
+
+
+class KeyForm(Form):
+    """A key of one's own."""
+
+    name = CharField(label=_("Name"), max_length=100, help_text=ApiKey._meta.get_field("name").help_text)
+    scopes = scopes_field()
+    feeds = feeds_field()
+    days = ChoiceField(label=_("Valid for"), choices=LIFETIMES, initial="90")
+
+
+class AdminKeyForm(ModelForm):  # type: ignore[type-arg]
+    """A key of somebody, who may do no more than the manager who makes it."""
+
+    scopes = scopes_field(UnfoldAdminCheckboxSelectMultipleWidget)
+    feeds = feeds_field(UnfoldAdminCheckboxSelectMultipleWidget)
+    days = ChoiceField(label=_("Valid for"), choices=LIFETIMES, initial="90", widget=UnfoldAdminSelectWidget)
+
+    class Meta:
+        model = ApiKey
+        fields = ("owner", "name")
 
 
 class InvitationForm(ModelForm):  # type: ignore[type-arg]

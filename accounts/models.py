@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser, Group
 from django.contrib.auth.models import UserManager as DjangoUserManager
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
@@ -47,6 +48,9 @@ class User(AbstractUser):
 
     objects: ClassVar[UserManager] = UserManager()
 
+    # The key by which the person's machine sent the request; nobody's own login has one.
+    api_key: "ApiKey | None" = None
+
     class Meta(AbstractUser.Meta):
         constraints = [
             models.UniqueConstraint(
@@ -80,6 +84,10 @@ class User(AbstractUser):
         if not self.is_active:
             self.login_sessions.filter(ended_at=None).update(ended_at=timezone.now())
 
+    def has_perm(self, perm: str, obj: Any = None) -> bool:
+        """As Django's, and through a key no more than its scopes cover."""
+        return (self.api_key is None or self.api_key.covers(perm)) and super().has_perm(perm, obj)
+
     def validate_constraints(self, exclude: Collection[str] | None = None) -> None:
         """As Django's, with each error at the field it is about instead of at the top of the form."""
         try:
@@ -99,7 +107,9 @@ class LoginSession(models.Model):
     user = models.ForeignKey(User, models.CASCADE, verbose_name=_("user"), related_name="login_sessions")
     # A hash of the user's password hash: a new password closes the session.
     auth_hash = models.CharField(max_length=64, editable=False)
-    refresh_id = models.CharField(max_length=32, editable=False)  # of the only refresh token that is still valid
+    refresh_id = models.CharField(max_length=32, editable=False)  # of the newest refresh token
+    # Of the one before, until the newest pair is used: whoever lost that pair gets it again.
+    previous_refresh_id = models.CharField(max_length=32, editable=False, default="", db_default="")
     created_at = models.DateTimeField(_("logged in"), auto_now_add=True)
     refreshed_at = models.DateTimeField(_("last refreshed"), default=timezone.now)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
@@ -119,6 +129,57 @@ class LoginSession(models.Model):
     def end(self) -> None:
         """Invalidate every token of this login from now on, in every process."""
         LoginSession.objects.filter(pk=self.pk, ended_at=None).update(ended_at=timezone.now())
+
+
+class Scope(models.TextChoices):
+    """What a key is for. Each covers some permissions, of which it gives those that the owner has."""
+
+    READ = "read", _("read products")
+    UPLOAD = "upload", _("upload feeds")
+    CONFIRM = "confirm", _("confirm imports")
+
+
+_IMPORTS = {"catalog.view_importrun", "catalog.view_change", "catalog.view_feed"}
+COVERED: dict[str, set[str]] = {
+    Scope.READ: {"catalog.view_product", "catalog.export_product", "catalog.view_market"},
+    Scope.UPLOAD: {*_IMPORTS, "catalog.add_importrun", "catalog.discard_importrun"},
+    Scope.CONFIRM: {*_IMPORTS, "catalog.confirm_importrun", "catalog.undo_importrun", "catalog.discard_importrun"},
+}
+
+
+class ApiKey(models.Model):
+    """A key of a machine, which acts for its owner. Only a hash of it is kept."""
+
+    owner = models.ForeignKey(User, models.CASCADE, verbose_name=_("owner"), related_name="api_keys")
+    made_by = models.ForeignKey(User, models.SET_NULL, null=True, verbose_name=_("made by"), related_name="+")
+    name = models.CharField(_("name"), max_length=100, help_text=_("What uses it, for example the shop's server."))
+    beginning = models.CharField(_("begins with"), max_length=10, editable=False)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    scopes = ArrayField(models.CharField(max_length=10, choices=Scope.choices), verbose_name=_("may"))
+    # Their short names; none means all.
+    feeds = ArrayField(models.CharField(max_length=50), default=list, blank=True, verbose_name=_("feeds"))
+    created_at = models.DateTimeField(_("made"), auto_now_add=True)
+    expires_at = models.DateTimeField(_("expires"))
+    revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
+    last_used_at = models.DateTimeField(_("last used"), null=True, blank=True)
+    last_used_from = models.CharField(_("from"), max_length=64, blank=True, db_default="")
+
+    class Meta:
+        default_permissions = ("add", "view", "change")
+        verbose_name = _("API key")
+        ordering = ("-created_at",)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def state(self) -> str:
+        if self.revoked_at:
+            return "revoked"
+        return "expired" if self.expires_at <= timezone.now() else "good"
+
+    def covers(self, permission: str) -> bool:
+        return any(permission in COVERED[scope] for scope in self.scopes)
 
 
 class KnownAddress(models.Model):

@@ -30,10 +30,12 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from accounts.addresses import forget_change, request_change, waiting_address
+from accounts.forms import KeyForm
 from accounts.history import history_of
 from accounts.invitations import invitation_of
+from accounts.keys import make_key, revoke_keys
 from accounts.limits import LOGIN_ADDRESS, MAILS_FROM, MAILS_TO, SIGNUP, Limit, address_of
-from accounts.models import LoginSession, User
+from accounts.models import ApiKey, LoginSession, User
 from accounts.page_forms import InvitedForm, LoginForm, NewAddressForm, ResetPasswordForm, SignupForm
 from accounts.roles import description_of
 from accounts.signup import must_confirm
@@ -221,6 +223,35 @@ def my_history(request: HttpRequest) -> HttpResponse:
     """When, from where and how one logged in, and which tries were refused."""
     lines = Paginator(history_of(cast(User, request.user)), 50).get_page(request.GET.get("page"))
     return render(request, "account/history.html", {"lines": lines})
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def my_keys(request: HttpRequest) -> HttpResponse:
+    """The keys of one's machines: make one, which is shown once, or revoke one."""
+    person = cast(User, request.user)
+    keys = ApiKey.objects.filter(owner=person, revoked_at=None).select_related("owner")
+    form, made = KeyForm(request.POST if "make" in request.POST else None), ""
+    if request.method == "POST" and "make" not in request.POST:
+        chosen = request.POST.get("revoke", "")
+        if revoke_keys(keys.filter(pk=int(chosen) if chosen.isdecimal() and len(chosen) < 18 else 0), by=person):
+            messages.success(request, _("The key is revoked. It no longer works."))
+        return redirect("account_keys")
+    if request.method == "POST":
+        raise_if_reauthentication_required(request, app="allauth.account")
+        if form.is_valid():
+            given = form.cleaned_data
+            made = make_key(
+                person,
+                name=given["name"],
+                scopes=given["scopes"],
+                feeds=given["feeds"],
+                days=int(given["days"]),
+                by=person,
+            )
+            form = KeyForm()
+    return render(request, "account/keys.html", {"form": form, "keys": keys, "made": made})
 
 
 def not_for_staff(request: HttpRequest) -> HttpResponse:

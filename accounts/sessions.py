@@ -1,7 +1,9 @@
 """Tokens of the API, each bound to the row of its login: ending the row invalidates them all, in every process."""
 
+import hashlib
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
+from uuid import uuid4
 
 from django.core.exceptions import ValidationError
 from django.utils import timezone
@@ -15,6 +17,7 @@ from accounts.models import KnownAddress, LoginSession, User
 
 CLOSED = "This login has ended. Log in again."
 USED = "This refresh token was used before, so its login has ended: somebody else may have a copy. Log in again."
+FORGIVEN = timedelta(seconds=30)
 INVALID = "The token is not valid."
 
 
@@ -36,11 +39,22 @@ class BoundToken(Token):
         except (KeyError, TypeError, ValueError, ValidationError, LoginSession.DoesNotExist) as error:
             raise TokenError(CLOSED) from error
         user = session.user
+        if session.previous_refresh_id and self.is_newest_of(session):
+            LoginSession.objects.filter(pk=session.pk, refresh_id=session.refresh_id).update(previous_refresh_id="")
         same_person = self.get("sub") == str(user.pk)
         same_password = constant_time_compare(session.auth_hash, user.get_session_auth_hash())
         if not (user.is_active and same_person and same_password):
             raise TokenError(CLOSED)
         return session
+
+    def is_newest_of(self, session: LoginSession) -> bool:
+        """Whether it is an access token of the login's newest pair."""
+        return bool(self["jti"] == access_id_for(session.refresh_id))
+
+
+def access_id_for(refresh_id: str) -> str:
+    """The id of the access token beside this refresh token: the same pair can be made again."""
+    return hashlib.sha256(f"access {refresh_id}".encode()).hexdigest()[:32]
 
 
 class SessionAccessToken(BoundToken, AccessToken):
@@ -48,9 +62,20 @@ class SessionAccessToken(BoundToken, AccessToken):
 
 
 class SessionRefreshToken(BoundToken, RefreshToken):
-    """Valid for one refresh, which gives the next token. A second use may be a thief's, so it ends the login."""
+    """Valid for one refresh, which gives the next token. A second use may be a thief's, so it ends the login.
+
+    Within half a minute, and as long as nobody has used the next pair, it gives the same pair again: its answer was
+    lost on the way.
+    """
 
     access_token_class = SessionAccessToken
+
+    @property
+    def access_token(self) -> SessionAccessToken:
+        access = cast("SessionAccessToken", super().access_token)
+        access["jti"] = access_id_for(self["jti"])
+        access.set_iat(at_time=self.current_time)
+        return access
 
     @classmethod
     def for_user(cls, user: User) -> "SessionRefreshToken":
@@ -63,17 +88,20 @@ class SessionRefreshToken(BoundToken, RefreshToken):
         return token
 
     def rotate(self) -> None:
-        """Become the login's next refresh token. If several callers try with the same one, the first succeeds."""
-        session, presented = self.session, self["jti"]
-        self.set_jti()
-        self.set_exp()
-        self.set_iat()
-        rotated = LoginSession.objects.filter(pk=session.pk, refresh_id=presented, ended_at=None).update(
-            refresh_id=self["jti"], refreshed_at=timezone.now()
+        """Become the login's next refresh token. If several callers try with the same one, they get the same."""
+        session, presented, now = self.session, self["jti"], timezone.now()
+        open_session = LoginSession.objects.filter(pk=session.pk, ended_at=None)
+        open_session.filter(refresh_id=presented).update(
+            refresh_id=uuid4().hex, previous_refresh_id=presented, refreshed_at=now
         )
-        if not rotated:
+        newest = open_session.filter(previous_refresh_id=presented, refreshed_at__gte=now - FORGIVEN).first()
+        if newest is None:
             session.end()
             raise TokenError(USED)
+        self.current_time = newest.refreshed_at
+        self["jti"] = newest.refresh_id
+        self.set_exp()
+        self.set_iat()
 
 
 class Claims:

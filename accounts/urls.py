@@ -52,5 +52,6 @@ urlpatterns = [
     path("second-factor/passkeys/again/", pages.passkey_again, name="mfa_reauthenticate_webauthn"),
     path("second-factor/passkeys/<int:pk>/remove/", pages.remove_passkey, name="mfa_remove_webauthn"),
     path("history/", pages.my_history, name="account_history"),
+    path("keys/", pages.my_keys, name="account_keys"),
     path("sessions/", pages.my_sessions, name="usersessions_list"),
 ]

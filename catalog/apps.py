@@ -28,18 +28,20 @@ class CatalogConfig(AppConfig):
     )
 
     def ready(self) -> None:
+        from accounts import keys
         from catalog.connections import end_idle_transactions
         from catalog.exports import notices as export_notices
         from catalog.fetching import notices as fetch_notices
         from catalog.fetching.credentials import check_keys
         from catalog.imports import notices
         from catalog.imports.reports import digest
-        from catalog.models import Market
+        from catalog.models import Feed, Market
         from notifications import digests, subscriptions
 
         subscriptions.register_kinds(*notices.KINDS, *fetch_notices.KINDS, *export_notices.KINDS)
         digests.register_source(digest.find_failures, notices.PERMISSION)
         digests.register_source(fetch_notices.find_fetch_failures, notices.PERMISSION)
+        keys.offer_feeds(lambda: list(Feed.objects.order_by("name").values_list("slug", "name")))
         register(check_keys, Tags.security, deploy=True)
         end_idle_transactions()
         # Also when every table is emptied, which takes the market that the migration made.

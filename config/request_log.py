@@ -11,6 +11,7 @@ from django.utils.functional import SimpleLazyObject
 from structlog.contextvars import bound_contextvars
 
 from accounts.limits import client_address
+from accounts.models import ApiKey
 from events.log import HEADER, log_event, request_id_of
 
 MAX_PATH_CHARS = 500
@@ -28,6 +29,7 @@ def log_requests(get_response: Callable[[HttpRequest], HttpResponse]) -> Callabl
             if status == 403:
                 view = request.resolver_match.view_name if request.resolver_match else ""
                 log_event("permission_refused", by=by, level=logging.WARNING, method=request.method, view=view)
+            key = getattr(request, "auth", None)
             seconds = round(time.monotonic() - start, 3)
             log_event(
                 "request",
@@ -36,6 +38,7 @@ def log_requests(get_response: Callable[[HttpRequest], HttpResponse]) -> Callabl
                 path=request.path[:MAX_PATH_CHARS],
                 status=status,
                 seconds=seconds,
+                key=key.pk if isinstance(key, ApiKey) else None,
             )
         return response
 

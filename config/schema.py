@@ -48,10 +48,10 @@ HEADERS = {"401": SCHEME, "429": WAIT, "503": WAIT}
 
 
 def describe_errors(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Say which shape each error has: those that a call names, 401 where it needs a token, and all others together."""
+    """Say which shape errors have: those a call names, 401 and 403 where it needs a token, and all others together."""
     result["components"]["schemas"].update(SCHEMAS)
     for call in calls_of(result):
-        errors = {"default", *(["401"] if call["security"] else [])}
+        errors = {"default", *(["401", "403"] if call["security"] else [])}
         statuses = sorted({*call["responses"], *errors})
         call["responses"] = {
             status: describe_error(status) if status >= "400" else call["responses"][status] for status in statuses

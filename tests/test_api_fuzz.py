@@ -23,7 +23,8 @@ from schemathesis.hooks import HookContext
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from werkzeug.sansio.multipart import Event, MultipartEncoder, State
 
-from accounts.models import User
+from accounts.keys import make_key
+from accounts.models import Scope, User
 from accounts.sessions import SessionRefreshToken
 from catalog.models import Feed, ImportRun
 from catalog.tests.api import product
@@ -31,7 +32,7 @@ from catalog.tests.factories import applied, item, planned
 from config.middleware import in_utf8
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
-ROLES = ("", "user", "viewer", "importer", "approver", "manager", "superuser")
+ROLES = ("", "user", "viewer", "importer", "approver", "manager", "superuser", "key")
 # What no schema can say: whether a file is a feed, a password good, a name still free.
 RIGHT_BEYOND_THE_SCHEMA = {
     "login",
@@ -130,7 +131,10 @@ def headers_of(role: str) -> dict[str, str]:
     if not role:
         return {}
     user = User.objects.create_user(role, f"{role}@example.com", is_superuser=role == "superuser")
-    user.groups.set(Group.objects.filter(name=role))
+    user.groups.set(Group.objects.filter(name="approver" if role == "key" else role))
+    if role == "key":
+        secret = make_key(user, name="shop", scopes=Scope.values, feeds=[], days=1, by=user)
+        return {"Authorization": f"Api-Key {secret}"}
     return {"Authorization": f"Bearer {SessionRefreshToken.for_user(user).access_token}"}
 
 

@@ -20,14 +20,15 @@ from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from rest_framework.test import APIClient
 
-from accounts.models import LoginRecord, LoginSession, User
+from accounts.keys import make_key
+from accounts.models import LoginRecord, LoginSession, Scope, User
 from accounts.sessions import SessionRefreshToken
 from catalog.models import FeedSource, Fetch, FetchOutcome, FetchReason, ImportRun
 from catalog.tests.factories import item, planned
 from devservers import BASE_DIR
 from tests.test_themed_admin import SAMPLES, key_in_address
 
-ROLES = ("anonymous", "API user", "another", "viewer", "importer", "approver", "manager", "superuser")
+ROLES = ("anonymous", "API user", "another", "viewer", "importer", "approver", "manager", "superuser", "API key")
 PAGE = BASE_DIR / "docs" / "permissions.md"
 ROW = re.compile(r"^\| (GET|POST|PATCH|action) \| `([^`]+)` \| (.+) \|$", re.MULTILINE)
 # They say where else to go, or that there is nothing, and nothing more.
@@ -92,9 +93,12 @@ class House:
     """People of every role, and something of everything for them to try."""
 
     def __init__(self) -> None:
-        self.people = {role: self._person(role) for role in ROLES[1:]}
+        self.people = {role: self._person(role) for role in ROLES[1:-1]}
         self.sessions = {role: _logged_in(person) for role, person in self.people.items()}
         self.tokens = {role: f"Bearer {_token(person)}" for role, person in self.people.items()}
+        approver = self.people["approver"]
+        secret = make_key(approver, name="shop", scopes=Scope.values, feeds=[], days=1, by=approver)
+        self.tokens["API key"] = f"Api-Key {secret}"
         self.rows = {label.lower(): make() for label, make in SAMPLES.items() if label not in MADE_HERE}
         carl: Any = self.rows["accounts.user"]
         self.rows["accounts.loginsession"] = LoginSession.objects.create(user=carl, auth_hash="x", refresh_id="x")
@@ -118,6 +122,8 @@ class House:
 
     def browser(self, role: str) -> Client:
         client = Client(raise_request_exception=False)
+        if role not in self.people and role in self.tokens:
+            client.defaults["HTTP_AUTHORIZATION"] = self.tokens[role]
         if role in self.sessions:
             client.cookies[settings.SESSION_COOKIE_NAME] = self.sessions[role]
         return client

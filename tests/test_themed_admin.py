@@ -1,6 +1,7 @@
 """Every page of the admin, whoever registers it: in one look, and shut to those who may not enter."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from django.utils import timezone
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
 
-from accounts.models import Invitation, LoginRecord, LoginSession, RoleGroup, User
+from accounts.models import ApiKey, Invitation, LoginRecord, LoginSession, RoleGroup, User
 from catalog.models import DEFAULT_MARKET, Export, Feed, ImportRun, Market, Product, RefusedFile
 from catalog.tests.factories import add_product
 from notifications.models import Message
@@ -45,6 +46,13 @@ SAMPLES: dict[str, Callable[[], Model]] = {
     ),
     "accounts.LoginRecord": lambda: LoginRecord.objects.create(
         user=User.objects.create_user("carl", "carl@example.com"), to="api", how="password", address="192.0.2.1"
+    ),
+    "accounts.ApiKey": lambda: ApiKey.objects.create(
+        owner=User.objects.create_user("kim", "kim@example.com"),
+        name="shop",
+        digest="x",
+        scopes=["read"],
+        expires_at=timezone.now() + timedelta(days=1),
     ),
     "accounts.Invitation": lambda: Invitation.objects.create(
         email="dora@example.com",

@@ -6,7 +6,7 @@ from typing import Any
 
 from drf_spectacular.contrib import rest_auth
 from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
-from drf_spectacular.extensions import OpenApiViewExtension
+from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiViewExtension
 from drf_spectacular.plumbing import build_bearer_security_scheme_object
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework.fields import empty
@@ -42,6 +42,24 @@ class SessionScheme(SimpleJWTScheme):
         return build_bearer_security_scheme_object("HTTP_AUTHORIZATION", "Bearer", "JWT")
 
 
+class KeyScheme(OpenApiAuthenticationExtension):
+    """How a machine with a key is authenticated."""
+
+    target_class = "accounts.keys.KeyAuthentication"
+    name = "key"
+
+    def get_security_requirement(self, auto_schema: Any) -> Any:
+        """Only of calls that a key opens."""
+        scopes = getattr(auto_schema.view, "key_scopes", ())
+        if isinstance(scopes, dict):
+            scopes = scopes.get(auto_schema.view.action, ())
+        return super().get_security_requirement(auto_schema) if scopes else None
+
+    def get_security_definition(self, auto_schema: Any) -> Any:
+        description = "`Api-Key opm_…`, a key that its owner or a manager made. Each call takes the scopes it names."
+        return {"type": "apiKey", "in": "header", "name": "Authorization", "description": description}
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a call answers with one status: the serializer or type of its body, an example, and what it means."""
@@ -64,9 +82,9 @@ def documented(
 ) -> Any:
     """Describe one call in the schema; its docstring says what it does.
 
-    `errors` are the statuses of its refusals; 401 is added to every call that needs a token, 413 and 415 to every call
-    that takes a body. `sent` is an example of the body, without which there is none; `request` is its serializer, by
-    media type if it is not JSON, unless the view names one.
+    `errors` are the statuses of its refusals; 401 and 403 are added to every call that needs a token, 413 and 415 to
+    every call that takes a body. `sent` is an example of the body, without which there is none; `request` is its
+    serializer, by media type if it is not JSON, unless the view names one.
     """
     examples = [
         OpenApiExample(

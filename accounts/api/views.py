@@ -25,7 +25,7 @@ from accounts.api.schema import JSON, PASSWORD, PERSON, TOKENS, Answer, document
 from accounts.history import note_login
 from accounts.limits import MAILS_FROM, MAILS_TO, SIGNUP, same_name
 from accounts.mails import request_mail
-from accounts.models import User
+from accounts.models import Scope, User
 from accounts.second_factor import challenge_for, has_second_factor
 from accounts.sessions import SessionAccessToken, SessionAuthentication
 
@@ -245,6 +245,8 @@ class UserView(stock.UserDetailsView):
 
 class AuthProtectedCheckView(APIView):
     """Whether the token is valid, and whose it is."""
+
+    key_scopes = tuple(Scope)
 
     @documented(
         "accounts",

@@ -10,6 +10,7 @@ from django.utils.http import parse_etags
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from accounts.models import Scope
 from catalog.api.queries import MarketQuery, Query
 from catalog.models import MarketState
 from catalog.version_cache import text_digest
@@ -25,6 +26,7 @@ class CatalogueView(APIView):
     """
 
     query: Query = MarketQuery()
+    key_scopes = (Scope.READ,)
     # What an answer looks like: a copy in another form is not an answer of ours.
     form = ""
 

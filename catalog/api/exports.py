@@ -20,6 +20,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from accounts.api.schema import Answer, documented
+from accounts.models import Scope
 from catalog.api import examples
 from catalog.api.products import filter_products
 from catalog.api.queries import ExportQuery
@@ -52,6 +53,7 @@ class TooManyStreams(APIException):
 
 class ProductsExportView(APIView):
     query = ExportQuery()
+    key_scopes = (Scope.READ,)
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
         """The parameter `format` decides, and no header."""

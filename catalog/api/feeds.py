@@ -15,6 +15,7 @@ from rest_framework.reverse import reverse
 from rest_framework.viewsets import ViewSet
 
 from accounts.api.schema import Answer, documented
+from accounts.models import Scope
 from catalog.api import examples
 from catalog.api.pages import Page
 from catalog.api.queries import NoQuery, PageQuery, Query
@@ -22,7 +23,7 @@ from catalog.api.serializers import PageSerializer
 from catalog.fetching.fetch import request_fetch
 from catalog.fetching.schedule import timing_in_words
 from catalog.fetching.sources import shown_address
-from catalog.imports.permissions import require
+from catalog.imports.permissions import require, visible_feeds
 from catalog.models import Feed, Fetch, FetchOutcome, FetchReason, Mode
 
 SLUG = OpenApiParameter(
@@ -109,6 +110,10 @@ class FeedPageSerializer(PageSerializer):
 class FeedViewSet(ViewSet):
     """Feeds, for people who may look at them in the admin."""
 
+    key_scopes: ClassVar[dict[str, tuple[str, ...]]] = {
+        **dict.fromkeys(("list_feeds", "fetches", "fetch_detail"), (Scope.UPLOAD, Scope.CONFIRM)),
+        "fetch": (Scope.UPLOAD,),
+    }
     queries: ClassVar[dict[str, Query]] = {"list_feeds": PageQuery(), "fetches": PageQuery()}
     no_query = NoQuery()
     asked: dict[str, Any]
@@ -128,9 +133,8 @@ class FeedViewSet(ViewSet):
     def list_feeds(self, request: Request) -> Response:
         """The feeds, where each is fetched from and when. You need the permission to view feeds, as in the admin."""
         require(request.user, "catalog.view_feed")
-        return self.render_page(
-            request, Feed.objects.select_related("source__job").order_by("name", "pk"), FeedSerializer
-        )
+        feeds = visible_feeds(request.user).select_related("source__job").order_by("name", "pk")
+        return self.render_page(request, feeds, FeedSerializer)
 
     @documented(
         "feeds",
@@ -145,7 +149,7 @@ class FeedViewSet(ViewSet):
         What is new is received as an upload of yours. While the feed is being fetched, that fetch is the answer.
         """
         require(request.user, "catalog.add_importrun")
-        fetch = request_fetch(self.find_feed(slug), by=request.user, reason=FetchReason.API)
+        fetch = request_fetch(self.find_feed(request, slug), by=request.user, reason=FetchReason.API)
         data = FetchSerializer(fetch, context={"request": request}).data
         return Response(data, status=202, headers={"Location": str(data["url"])})
 
@@ -159,7 +163,7 @@ class FeedViewSet(ViewSet):
     def fetches(self, request: Request, slug: str) -> Response:
         """Every time that the feed's file was looked for, the newest first."""
         require(request.user, "catalog.view_feed")
-        return self.render_page(request, self.find_feed(slug).fetches.select_related("feed"), FetchSerializer)
+        return self.render_page(request, self.find_feed(request, slug).fetches.select_related("feed"), FetchSerializer)
 
     @documented(
         "feeds",
@@ -171,13 +175,13 @@ class FeedViewSet(ViewSet):
     def fetch_detail(self, request: Request, slug: str, pk: int) -> Response:
         """One fetch: what came of it, and the import that it led to."""
         require(request.user, "catalog.view_feed")
-        fetch = self.find_feed(slug).fetches.select_related("feed").filter(pk=pk).first()
+        fetch = self.find_feed(request, slug).fetches.select_related("feed").filter(pk=pk).first()
         if fetch is None:
             raise NotFound("There is no fetch of this feed with this number.")
         return Response(FetchSerializer(fetch, context={"request": request}).data)
 
-    def find_feed(self, slug: str) -> Feed:
-        feed = Feed.objects.filter(slug=slug).first()
+    def find_feed(self, request: Request, slug: str) -> Feed:
+        feed = visible_feeds(request.user).filter(slug=slug).first()
         if feed is None:
             raise NotFound("There is no feed with this short name.")
         return feed

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from accounts.api.schema import Answer, documented
+from accounts.models import Scope
 from catalog.api import examples
 from catalog.api.openapi import IMPORT_ID
 from catalog.api.pages import Page
@@ -32,6 +33,7 @@ from catalog.imports.reports import downloads
 from catalog.imports.undo import request_undo
 from catalog.models import ImportRun
 
+LOOKING = (Scope.UPLOAD, Scope.CONFIRM)
 IMPORT = Answer(ImportSerializer, examples.IMPORT)
 ACCEPTED = Answer(ImportSerializer, examples.IMPORT, "It is accepted, and a worker goes on.")
 
@@ -39,6 +41,12 @@ ACCEPTED = Answer(ImportSerializer, examples.IMPORT, "It is accepted, and a work
 class ImportViewSet(ViewSet):
     """Your own imports, and everybody's for people who may look at imports. Any other is not found."""
 
+    key_scopes: ClassVar[dict[str, tuple[str, ...]]] = {
+        **dict.fromkeys(("list_imports", "retrieve", "issues", "invalid_csv", "invalid_xml"), LOOKING),
+        "confirm": (Scope.CONFIRM,),
+        "discard": LOOKING,
+        "undo": (Scope.CONFIRM,),
+    }
     queries: ClassVar[dict[str, Query]] = {"list_imports": ImportsQuery(), "issues": PageQuery()}
     no_query = NoQuery()
     asked: dict[str, Any]

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.schema import Answer, documented
+from accounts.models import Scope
 from catalog.api import examples
 from catalog.api.counts import CHOICES, count_by_choices, count_products
 from catalog.api.etag import CatalogueView
@@ -121,6 +122,7 @@ class FilterOptionsView(CatalogueView):
 
 
 class MarketsView(APIView):
+    key_scopes = (Scope.READ,)
     query = NoQuery()
 
     @documented("products", "markets", {200: Answer(MarketSerializer(many=True), examples.MARKET)}, errors=(400,))

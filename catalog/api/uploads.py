@@ -22,12 +22,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.schema import Answer, documented
+from accounts.models import Scope
 from catalog.api import examples
 from catalog.api.idempotency import answer_once
 from catalog.api.queries import NoQuery
 from catalog.api.serializers import ReceivedSerializer, UploadSerializer
 from catalog.errors import FeedRefused
-from catalog.imports.permissions import API_FEED, require
+from catalog.imports.permissions import API_FEED, require, require_feed
 from catalog.imports.quotas import TOO_LARGE
 from catalog.imports.receive import check_length, receive, too_large
 from catalog.imports.refused import record_unread
@@ -130,6 +131,7 @@ class UploadParser(MultiPartParser):
 class UploadView(APIView):
     parser_classes = [UploadParser]
     query = NoQuery()
+    key_scopes = (Scope.UPLOAD,)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """As the package's, before the body is read. An upload that was taken already needs no more quota."""
@@ -185,6 +187,7 @@ class UploadView(APIView):
 
 def take_upload(user: Any, upload: dict[str, Any]) -> ImportRun:
     """Receive the file for the feed that the upload names. Raises `ValidationError` at the field that is wrong."""
+    require_feed(user, upload["feed"])
     if upload["feed"] == API_FEED:
         feed, _is_new = Feed.objects.get_or_create(slug=API_FEED, defaults={"name": "API", "mode": Mode.ADD})
     else:

@@ -40,9 +40,30 @@ def require_upload_by_api(by: Any, *, feed: str, mode: str) -> None:
         require(by, "catalog.confirm_importrun")
 
 
+def key_feeds(by: Any) -> list[str]:
+    """The short names of the only feeds that the key is for by which `by` comes; empty if it is for all."""
+    key = getattr(by, "api_key", None)
+    return key.feeds if key else []
+
+
+def require_feed(by: Any, slug: str) -> None:
+    """Raise `NotAllowed` if `by` comes with a key that is for other feeds."""
+    feeds = key_feeds(by)
+    if feeds and slug not in feeds:
+        raise NotAllowed("key_feed", f"This API key is only for these feeds: {', '.join(feeds)}.")
+
+
+def visible_feeds(by: Any) -> QuerySet[Feed]:
+    """All feeds, or those that the key is for by which `by` comes."""
+    feeds = key_feeds(by)
+    return Feed.objects.filter(slug__in=feeds) if feeds else Feed.objects.all()
+
+
 def visible_imports(by: Any) -> QuerySet[ImportRun]:
-    """All imports for people who may view imports; for others only their own."""
+    """All imports for people who may view imports; for others only their own. A key sees those of its feeds."""
     runs = ImportRun.objects.select_related("feed", "uploaded_by")
+    if feeds := key_feeds(by):
+        runs = runs.filter(feed__slug__in=feeds)
     return runs if by.has_perm("catalog.view_importrun") else runs.filter(uploaded_by=by)
 
 

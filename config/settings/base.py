@@ -162,7 +162,7 @@ SITE_URL = env.str("SITE_URL", default=f"http://localhost:{env.int('PORT', defau
 # How many proxies are in front of the web server: that many entries of X-Forwarded-For are true. Limits use addresses.
 PROXY_COUNT = env.limit("PROXY_COUNT", default=0, least=0)
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.sessions.SessionAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.sessions.SessionAuthentication", "accounts.keys.KeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["config.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],

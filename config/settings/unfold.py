@@ -117,6 +117,12 @@ UNFOLD = {
                         "permission": lambda request: request.user.has_perm("accounts.view_loginrecord"),
                     },
                     {
+                        "title": _("API keys"),
+                        "icon": "vpn_key",
+                        "link": reverse_lazy("admin:accounts_apikey_changelist"),
+                        "permission": lambda request: request.user.has_perm("accounts.view_apikey"),
+                    },
+                    {
                         "title": _("Roles"),
                         "icon": "group",
                         "link": reverse_lazy("admin:accounts_rolegroup_changelist"),
