@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from catalog.fetching.addresses import check_place, checked_addresses, forbidden_because, hide_secrets, parse_place
+from catalog.fetching.addresses import (
+    check_place,
+    checked_addresses,
+    forbidden_because,
+    hide_secrets,
+    is_metadata,
+    parse_place,
+)
 from catalog.fetching.failures import FetchFailed, FetchRefused
 
 FORBIDDEN = """
@@ -105,6 +112,24 @@ def test_a_name_that_nobody_answers_for_does_not_hold_the_fetch(monkeypatch: pyt
     assert time.monotonic() - begun < 2
 
 
+def test_a_name_that_nobody_has_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    with pytest.raises(FetchFailed, match="There is no host"):
+        checked_addresses(parse_place("https://shop.example/"), 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("shop", "not an address"), ("fe80::1%eth0", "link-local"), ("4000::1", "reserved"), ("2606:4700::1", "")],
+)
+def test_an_answer_of_a_resolver_is_judged_whatever_it_is(text: str, why: str) -> None:
+    assert forbidden_because(text) == why
+    assert is_metadata(text) == (why == "link-local")
+
+
 # --- addresses as they are written ----------------------------------------------------------------------
 
 
@@ -129,6 +154,9 @@ def test_a_name_that_nobody_answers_for_does_not_hold_the_fetch(monkeypatch: pyt
         ("gopher://shop.example/", "forbidden_scheme"),
         ("dict://shop.example/", "forbidden_scheme"),
         ("javascript:alert(1)", "forbidden_scheme"),
+        ("sftp://shop.example/a%0Ab", "address"),
+        ("https://ä..example/", "address"),
+        ("https://[1::2::3]/", "address"),
     ],
 )
 def test_what_is_no_address_is_refused_with_what_would_do(address: str, code: str) -> None:

@@ -235,6 +235,17 @@ def test_what_does_not_speak_ssh_is_named(first: bytes, feed: Feed, source_at: C
     assert row.code == "fetch.not_ssh", row.sentence
 
 
+def test_a_server_that_says_nothing_is_not_waited_for(
+    feed: Feed, source_at: Callable[..., FeedSource], settings: Any
+) -> None:
+    settings.FETCH_SLOW_SECONDS = 1
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        key = pinned(asyncssh.generate_private_key("ssh-ed25519"))
+        source = source_at(f"sftp://127.0.0.1:{silent.getsockname()[1]}/feed.xml", host_key=key)
+        with_login(source, Login("password", "anna", "correct horse"))
+        assert fetched_at_last(feed).code == "fetch.too_slow"
+
+
 # --- S3 ---------------------------------------------------------------------------------------------------
 
 LISTED = """<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><IsTruncated>{more}</IsTruncated>{token}

@@ -161,6 +161,41 @@ def test_links_and_pipes_in_a_folder_are_left_out(
     assert fetched_at_last(feed).code == "fetch.no_file"
 
 
+def test_a_file_that_goes_away_or_may_not_be_read_is_said(
+    feed: Feed, source_at: Callable[..., FeedSource], drop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source_at("folder:noor")
+    path = write(drop, "feed.xml")
+    opened = os.open
+
+    def swap(name: Any, *args: Any, **options: Any) -> int:
+        if name == "feed.xml":
+            path.unlink()
+            if to_a_pipe:
+                os.mkfifo(path)
+        return opened(name, *args, **options)
+
+    to_a_pipe = False
+    monkeypatch.setattr("catalog.fetching.folder.os.open", swap)
+    assert fetched_at_last(feed).sentence == "feed.xml cannot be read: No such file or directory."
+    write(drop, "feed.xml")
+    to_a_pipe = True
+    assert fetched_at_last(feed).sentence == "feed.xml is not a plain file."
+
+
+def test_a_folder_counts_when_a_file_was_put_there_too(
+    feed: Feed, source_at: Callable[..., FeedSource], settings: Any, tmp_path: Path
+) -> None:
+    """A copy may keep an old time of writing while it is still written."""
+    settings.FEED_DROP_ROOT = str(tmp_path)
+    (tmp_path / "noor").mkdir()
+    source_at("folder:noor")
+    write(tmp_path / "noor", "feed.xml", age=3600)
+    assert fetched_once(feed).code == "fetch.still_written"
+    source_at("folder:another")
+    assert "cannot be opened" in fetched_at_last(feed).sentence
+
+
 def test_without_a_root_there_are_no_folders(feed: Feed, source_at: Callable[..., FeedSource], settings: Any) -> None:
     settings.FEED_DROP_ROOT = ""
     source_at("folder:noor")
