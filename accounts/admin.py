@@ -2,6 +2,7 @@
 
 from typing import Any, cast
 
+from allauth.socialaccount.models import SocialAccount
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
@@ -26,7 +27,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts.addresses import trust_address
-from accounts.delegation import grantable_groups, may_change
+from accounts.delegation import grantable_groups, match_staff, may_change
 from accounts.forms import AdminKeyForm, InvitationForm, NewUserForm, RoleField, RolesField
 from accounts.history import browser_name, how_in_words
 from accounts.invitations import InvitationRefused, invite, resend, withdraw
@@ -61,7 +62,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     list_filter = ("is_active", "is_staff", "is_superuser", "groups")
     readonly_fields = ("last_login", "date_joined", "api_logins")
     filter_horizontal = ("user_permissions",)
-    actions = ("reset_second_factor",)
+    actions = ("reset_second_factor", "unlink_openid")
     add_fieldsets = (
         (
             None,
@@ -158,20 +159,26 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
         else:
             messages.warning(request, _("None of them has a second factor."))
 
+    @admin.action(description=_("Unlink the selected people from OpenID"), permissions=["reset"])
+    def unlink_openid(self, request: HttpRequest, people: QuerySet[User]) -> None:
+        """For somebody whom the provider made anew: the next login by the address links the account again."""
+        unlinked = SocialAccount.objects.filter(user__in=people).select_related("user")
+        names = sorted({account.user.username for account in unlinked})
+        for name in names:
+            log_event("openid_unlinked", by=_actor(request), person=name)
+        unlinked.delete()
+        messages.success(request, _("Unlinked from OpenID: %s.") % (", ".join(names) or _("nobody")))
+
     def has_reset_permission(self, request: HttpRequest) -> bool:
         return request.user.is_superuser
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Whoever has a role is staff: the first role makes them so, and losing the last one ends it."""
         person: User = form.instance
         had_role = person.groups.exists()
         super().save_related(request, form, formsets, change)
-        has_role = person.groups.exists()
-        if had_role != has_role and person.is_staff != has_role and not person.is_superuser:
-            person.is_staff = has_role
-            person.save(update_fields=["is_staff"])
-            said = _("%s is staff now, with a role.") if has_role else _("%s has no role left, and is no longer staff.")
-            messages.info(request, said % person.username)
+        if match_staff(person, had_role=had_role):
+            gained, lost = _("%s is staff now, with a role."), _("%s has no role left, and is no longer staff.")
+            messages.info(request, (gained if person.is_staff else lost) % person.username)
 
     @method_decorator(sensitive_post_parameters())
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:

@@ -21,6 +21,7 @@ from accounts.limits import (
     same_name,
 )
 from accounts.models import KnownAddress, User
+from accounts.provider import may_use_password
 
 
 class NameOrAddressBackend(ModelBackend):
@@ -55,6 +56,9 @@ class NameOrAddressBackend(ModelBackend):
             return None
         if not user.check_password(password) or not self.user_can_authenticate(user):
             note_refusal("wrong_password" if user.is_active else "deactivated", user, request)
+            return None
+        if not may_use_password(user):
+            note_refusal("password_off", user, request)
             return None
         give_back(*tries)
         return user

@@ -19,6 +19,16 @@ def may_change(actor: User, person: User) -> bool:
     return not person.is_superuser and not beyond.exists()
 
 
+def match_staff(person: User, *, had_role: bool) -> bool:
+    """Whoever has a role is staff: the first role makes them so, losing the last one ends it. Whether it changed."""
+    has_role = person.groups.exists()
+    if had_role == has_role or person.is_staff == has_role or person.is_superuser:
+        return False
+    person.is_staff = has_role
+    person.save(update_fields=["is_staff"])
+    return True
+
+
 def grantable_groups(actor: User) -> QuerySet[Group]:
     """The groups without a permission that the actor lacks; for a superuser, all groups."""
     if actor.is_superuser:

@@ -38,6 +38,8 @@ REFUSALS = {
     "wrong_password": _("wrong password"),
     "wrong_code": _("wrong code"),
     "deactivated": _("the account is deactivated"),
+    "password_off": _("passwords are off for this account"),
+    "openid_other_person": _("OpenID says it is another person"),
     "unconfirmed": _("the address is not confirmed"),
     "no_second_factor": _("the second factor is missing"),
 }

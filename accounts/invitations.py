@@ -102,10 +102,24 @@ def invitation_of(key: str) -> Invitation | None:
     return invitation if invitation and may_invite(invitation.role, invitation.invited_by) else None
 
 
-@transaction.atomic
+def invitation_to(email: str) -> Invitation | None:
+    """The open invitation to this address, while whoever sent it might still do so."""
+    invitation = Invitation.objects.open().filter(email=email).select_related("role", "invited_by").first()
+    return invitation if invitation and may_invite(invitation.role, invitation.invited_by) else None
+
+
 def accept(key: str, *, username: str, password: str, first_name: str = "", last_name: str = "") -> User:
-    """Make the account: staff, with the role and a confirmed address. Raises `ValidationError` for what is wrong."""
-    found = invitation_of(key)
+    """Make the account of a link's invitation. Raises `ValidationError` for what is wrong."""
+    return accept_found(
+        invitation_of(key), username=username, password=password, first_name=first_name, last_name=last_name
+    )
+
+
+@transaction.atomic
+def accept_found(
+    found: Invitation | None, *, username: str, password: str | None, first_name: str = "", last_name: str = ""
+) -> User:
+    """Make the account: staff, with the role and a confirmed address; without a password if there is none."""
     # A second click waits here for the first.
     if found is None or not Invitation.objects.select_for_update().open().filter(pk=found.pk).exists():
         raise InvitationRefused(_("This invitation was accepted or withdrawn, or has expired."))
@@ -113,9 +127,11 @@ def accept(key: str, *, username: str, password: str, first_name: str = "", last
     person = User(email=found.email, is_staff=True, **names)
     person.second_factor_due = timezone.now()  # days of grace are for people who were here before
     try:
-        validate_password(password, person)
+        if password is not None:
+            validate_password(password, person)
     except ValidationError as error:
         raise ValidationError({"password": error.messages}) from error
+    person.clean_fields(exclude=["password"])
     person.validate_constraints()
     person.set_password(password)
     with refuse_taken_name():

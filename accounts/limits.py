@@ -82,6 +82,7 @@ OLD_PASSWORD = Limit("old-password", 5, 300)
 # Whoever has the password guesses six digits; the owner is spared as long as the guesses are few.
 SECOND_FACTOR_PAIR = Limit("second-factor-pair", 5, 300)
 SECOND_FACTOR = Limit("second-factor", 20, 300)
+OPENID = Limit("openid", 50, 300)  # each asks the provider
 SIGNUP = Limit("signup", 100, 3600)
 MAILS_FROM = Limit("mails-from", 50, 3600)
 MAILS_TO = Limit("mails-to", 3, 3600)

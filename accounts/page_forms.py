@@ -21,6 +21,7 @@ from accounts.limits import MAILS_TO, OLD_PASSWORD, NotCounted, TooManyTries, gi
 from accounts.mails import request_mail
 from accounts.models import User
 from accounts.passwords import reset_password
+from accounts.provider import instead_of_password
 from accounts.second_factor import use_code
 from accounts.signup import TakenMeanwhile, check_signup, must_confirm, sign_up
 
@@ -59,6 +60,8 @@ class LoginForm(forms.Form):
         given = super().clean() or {}
         if self.errors:
             return given
+        if sentence := instead_of_password(given["username"]):
+            raise ValidationError(sentence, code="no_password")
         try:
             self.user = authenticate(self.request, **given)
         except (TooManyTries, NotCounted) as error:

@@ -1,18 +1,25 @@
 """The pages about one's own account. Each is open to everybody or to whoever is logged in; none needs a permission."""
 
 import logging
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, cast
+from urllib.parse import urlencode
 from uuid import UUID
 
 from allauth.account import views as stock
-from allauth.account.internal.flows.login import perform_login, record_authentication
-from allauth.account.internal.flows.reauthentication import raise_if_reauthentication_required
+from allauth.account.internal.flows.login import get_authentication_records, perform_login, record_authentication
+from allauth.account.internal.flows.reauthentication import (
+    get_reauthentication_flows,
+    raise_if_reauthentication_required,
+)
 from allauth.account.models import Login
+from allauth.account.utils import get_next_redirect_url
 from allauth.account.views import INTERNAL_RESET_SESSION_KEY
 from allauth.mfa.adapter import get_adapter as get_mfa_adapter
 from allauth.mfa.base import views as second_factor_views
+from allauth.mfa.totp import views as totp
 from allauth.mfa.webauthn import views as passkeys
 from allauth.usersessions.models import UserSession
 from django.conf import settings
@@ -21,22 +28,24 @@ from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import NoReverseMatch, reverse, reverse_lazy
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.addresses import forget_change, request_change, waiting_address
 from accounts.forms import KeyForm
-from accounts.history import history_of
+from accounts.history import history_of, note_refusal
 from accounts.invitations import invitation_of
 from accounts.keys import make_key, revoke_keys
-from accounts.limits import LOGIN_ADDRESS, MAILS_FROM, MAILS_TO, SIGNUP, Limit, address_of
+from accounts.limits import LOGIN_ADDRESS, MAILS_FROM, MAILS_TO, OPENID, SIGNUP, Limit, address_of
 from accounts.models import ApiKey, LoginSession, User
+from accounts.openid import FRESH_SECONDS, OpenIDRefused, come_back, go_there, person_of, whom_to_ask
 from accounts.page_forms import InvitedForm, LoginForm, NewAddressForm, ResetPasswordForm, SignupForm
+from accounts.provider import instead_of_password, is_configured, is_linked, is_of_provider, may_use_password
 from accounts.roles import description_of
 from accounts.signup import must_confirm
 
@@ -86,7 +95,17 @@ class LoginView(stock.LoginView):
         return answer
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return {**super().get_context_data(**kwargs), "is_signup_open": settings.ACCOUNT_SIGNUP_OPEN}
+        context = super().get_context_data(**kwargs)
+        return {**context, "is_signup_open": settings.ACCOUNT_SIGNUP_OPEN, "openid": openid_link(self.request)}
+
+
+def openid_link(request: HttpRequest) -> dict[str, str]:
+    """The provider's name and where its button leads; empty without one."""
+    if not is_configured():
+        return {}
+    next_url = get_next_redirect_url(request)
+    address = reverse("account_openid") + (f"?{urlencode({'next': next_url})}" if next_url else "")
+    return {"name": settings.OPENID_NAME, "address": address}
 
 
 @never_cache
@@ -119,13 +138,94 @@ def accept_invitation(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return render(request, "account/invitation.html", {"invitation": invitation, "is_somebody": True})
     form = InvitedForm(request.POST or None)
-    if request.method == "POST" and form.is_valid() and (person := form.save(key)):
+    needs_provider = bool(instead_of_password(invitation.email))
+    if request.method == "POST" and not needs_provider and form.is_valid() and (person := form.save(key)):
         record_authentication(request, person, method="password", reauthenticated=True)
         return cast(HttpResponse, perform_login(request, Login(user=person)))
     context = {"form": form, "invitation": invitation, "about": description_of(invitation.role.name)}
+    if is_of_provider(invitation.email):
+        context |= {"openid": openid_link(request), "needs_provider": needs_provider}
     return render(request, "account/invitation.html", context)
 
 
+# --- by OpenID Connect --------------------------------------------------------------------------------
+def where_provided(view: View) -> View:
+    """There is no such address without a provider; what goes wrong with it is said on a page."""
+
+    @wraps(view)
+    def answered(request: HttpRequest) -> HttpResponse:
+        if not is_configured():
+            raise Http404
+        try:
+            return view(request)
+        except OpenIDRefused as error:
+            note_refusal(error.code, error.person, request if error.person else None)
+            context = {"sentence": str(error), "is_unconfirmed": error.code == "unconfirmed"}
+            return render(request, "account/openid_refused.html", context, status=error.status)
+
+    return never_cache(require_safe(answered))
+
+
+@where_provided
+def go_to_provider(request: HttpRequest) -> HttpResponse:
+    """Somebody who is logged in goes there again only to prove that it is they who sit there."""
+    again = request.user.is_authenticated and "again" in request.GET
+    next_url = get_next_redirect_url(request)
+    if request.user.is_authenticated and not again:
+        return redirect(next_url or "account_home")
+    OPENID.take(address_of(request))
+    return go_there(request, next_url, again=again)
+
+
+@where_provided
+def come_back_from_provider(request: HttpRequest) -> HttpResponse:
+    """Log in whom the provider names. A second factor is asked for as after a password."""
+    state, claims = come_back(request)
+    person = person_of(claims)
+    again = bool(state.get("again"))
+    if request.user.is_authenticated:
+        if person != request.user:
+            said = _("You are logged in as %s, and came back as somebody else. Log out first.")
+            raise OpenIDRefused("openid_other_account", said % request.user)
+        record_authentication(request, person, method="openid", reauthenticated=again)
+        return redirect(state.get("next") or "account_home")
+    record_authentication(request, person, method="openid", reauthenticated=again)
+    return cast(HttpResponse, perform_login(request, Login(user=person, redirect_url=state.get("next"))))
+
+
+def asked_again(view: View) -> View:
+    """Let somebody without password and second factor log in at the provider once more: an open browser is not enough.
+
+    allauth asks all others, and lets these pass.
+    """
+
+    @wraps(view)
+    def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        person = request.user
+        if person.is_authenticated and is_configured() and not get_reauthentication_flows(person) and is_linked(person):
+            steps = [step for step in get_authentication_records(request, person) if step.get("reauthenticated")]
+            if not steps or time.time() - steps[-1]["at"] > FRESH_SECONDS:
+                query = {"again": "", "next": request.path}
+                return redirect(f"{reverse('account_openid')}?{urlencode(query)}")
+        return view(request, *args, **kwargs)
+
+    return asked
+
+
+def with_password(view: View) -> View:
+    """Lead home whoever has no use for a password."""
+
+    @wraps(view)
+    def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.user.is_authenticated and not may_use_password(request.user):
+            messages.info(request, _("You log in with %s, without a password here.") % settings.OPENID_NAME)
+            return redirect("account_home")
+        return view(request, *args, **kwargs)
+
+    return checked
+
+
+# --- links of mails -----------------------------------------------------------------------------------
 @never_cache
 def open_reset_link(request: HttpRequest) -> HttpResponse:
     """The link of a mail: keeps its key out of the address of the page that follows, and out of every log."""
@@ -165,7 +265,7 @@ class ConfirmAddressView(stock.ConfirmEmailView):
 @login_required
 @never_cache
 def home(request: HttpRequest) -> HttpResponse:
-    return render(request, "account/home.html")
+    return render(request, "account/home.html", {"whom_to_ask": whom_to_ask(cast(User, request.user))})
 
 
 @login_required
@@ -225,6 +325,7 @@ def my_history(request: HttpRequest) -> HttpResponse:
     return render(request, "account/history.html", {"lines": lines})
 
 
+@asked_again
 @login_required
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -256,7 +357,8 @@ def my_keys(request: HttpRequest) -> HttpResponse:
 
 def not_for_staff(request: HttpRequest) -> HttpResponse:
     """Somebody who is not staff wanted to enter the admin: what they may do instead."""
-    return render(request, "account/home.html", {"is_refused": True}, status=403)
+    context = {"is_refused": True, "whom_to_ask": whom_to_ask(cast(User, request.user))}
+    return render(request, "account/home.html", context, status=403)
 
 
 def uuids_in(text: str) -> list[Any]:
@@ -280,7 +382,10 @@ class RemovePasskeyView(passkeys.RemoveWebAuthnView):
 log_in = LoginView.as_view()
 log_in_by_passkey = limited(LOGIN_ADDRESS, checked_passkey(passkeys.login_webauthn))
 second_factor = checked_passkey(second_factor_views.authenticate)
-add_passkey = checked_passkey(passkeys.add_webauthn)
+add_passkey = asked_again(checked_passkey(passkeys.add_webauthn))
+activate_totp = asked_again(totp.activate_totp)
+change_password = with_password(stock.password_change)
+set_password = with_password(asked_again(stock.password_set))
 passkey_again = checked_passkey(passkeys.reauthenticate_webauthn)
 remove_passkey = RemovePasskeyView.as_view()
 sign_up = limited(SIGNUP, sign_up_here)
@@ -288,7 +393,7 @@ invitation = limited(SIGNUP, accept_invitation)
 forgot_password = limited(MAILS_FROM, stock.password_reset)
 reset_password = never_cache(ResetPasswordView.as_view())
 confirm_address = never_cache(ConfirmAddressView.as_view())
-change_own_address = limited(MAILS_FROM, change_address)
+change_own_address = asked_again(limited(MAILS_FROM, change_address))
 
 
 def admin_login(request: HttpRequest) -> HttpResponse:

@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 
 from accounts.mails import request_mail
 from accounts.models import User
+from accounts.provider import instead_of_password
 from events.log import log_event
 
 TAKEN_MEANWHILE = "Somebody else has just taken this username or e-mail address. Choose another one."
@@ -29,6 +30,8 @@ def must_confirm() -> bool:
 
 def check_signup(username: str, email: str, password: str, **names: str) -> None:
     """Raise `ValidationError` for what is wrong, at the field it is about, as far as a stranger may know."""
+    if sentence := instead_of_password(email):
+        raise ValidationError({"email": sentence})
     person = User(username=username, email=email, **names)
     try:
         validate_password(password, person)

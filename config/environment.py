@@ -107,6 +107,27 @@ def checked_roles(names: list[str]) -> list[str]:
     return names
 
 
+def checked_provider(server: str) -> str:
+    """The address of an OpenID provider, in the clear on this machine only; empty for none."""
+    parts = urlsplit(server)
+    is_here = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    if server and not (parts.hostname and (parts.scheme == "https" or (parts.scheme == "http" and is_here))):
+        raise ImproperlyConfigured("OPENID_SERVER must be the provider's address, with https://. See .env.example.")
+    return server.rstrip("/")
+
+
+def checked_groups(text: str) -> dict[str, str]:
+    """Which role a group of the provider gives: `group=role` with commas between them."""
+    pairs = [part.strip().rpartition("=") for part in text.split(",") if part.strip()]
+    for group, _is, role in pairs:
+        if not group.strip() or role.strip() not in ROLES:
+            raise ImproperlyConfigured(
+                f"OPENID_GROUPS must list groups with their roles, for example shop-managers=manager. The roles are "
+                f"{', '.join(ROLES)}. See .env.example."
+            )
+    return {group.strip(): role.strip() for group, _is, role in pairs}
+
+
 def checked_keys(text: str) -> list[str]:
     """The keys that the text lists with commas between them, each strong enough."""
     keys = [key for part in text.split(",") if (key := part.strip())]

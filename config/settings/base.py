@@ -8,7 +8,15 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from catalog.feeds.limits import Limits
-from config.environment import Environment, checked_keys, checked_networks, checked_ports, checked_roles
+from config.environment import (
+    Environment,
+    checked_groups,
+    checked_keys,
+    checked_networks,
+    checked_ports,
+    checked_provider,
+    checked_roles,
+)
 from config.mail import checked_sender, mail_settings
 from config.settings.unfold import UNFOLD  # noqa: F401
 from events.rendering import logging_settings
@@ -51,6 +59,7 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.mfa",
     "allauth.usersessions",
+    "allauth.socialaccount",
     "rest_framework",
     "dj_rest_auth",
     "drf_spectacular",
@@ -142,6 +151,21 @@ MFA_ALLOW_UNVERIFIED_EMAIL = True
 # Whoever may do what only these roles may do needs a second factor, after days of grace.
 SECOND_FACTOR_ROLES = checked_roles(env.list("SECOND_FACTOR_ROLES", default=[]))
 SECOND_FACTOR_GRACE_DAYS = env.limit("SECOND_FACTOR_GRACE_DAYS", default=14, least=0)
+# OpenID Connect, where a provider is named.
+OPENID_SERVER = checked_provider(env.str("OPENID_SERVER", default=""))
+OPENID_NAME = env.str("OPENID_NAME", default="") or "OpenID"
+OPENID_CLIENT_ID = env.str("OPENID_CLIENT_ID", default="")
+OPENID_CLIENT_SECRET = env.str("OPENID_CLIENT_SECRET", default="")
+OPENID_DOMAINS = [domain.strip().lower() for domain in env.list("OPENID_DOMAINS", default=[])]
+OPENID_SCOPE = (env.str("OPENID_SCOPE", default="") or "openid email profile").split()
+OPENID_GROUPS = checked_groups(env.str("OPENID_GROUPS", default=""))
+OPENID_GROUPS_CLAIM = env.str("OPENID_GROUPS_CLAIM", default="") or "groups"
+OPENID_PASSWORD_LOGIN = env.flag("OPENID_PASSWORD_LOGIN", default=True)
+if OPENID_SERVER and not (OPENID_CLIENT_ID and OPENID_CLIENT_SECRET and any(OPENID_DOMAINS)):
+    raise ImproperlyConfigured(
+        "OPENID_SERVER needs OPENID_CLIENT_ID, OPENID_CLIENT_SECRET and OPENID_DOMAINS. See .env.example."
+    )
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 5  # seconds, for each answer of the provider to begin and to go on
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
