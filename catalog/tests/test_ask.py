@@ -112,6 +112,8 @@ def test_the_menu_counts_the_plans_that_wait(plan: ImportRun, feed: Feed) -> Non
     assert texts(pages.browser("charlie").get("/admin/"), badge) == []
     execute(plan)
     assert texts(pages.browser("bob").get("/admin/"), badge) == ["1 waiting"]
+    ImportRun.objects.update(status="discarded")
+    assert texts(pages.browser("bob").get("/admin/"), badge) == []
 
 
 # --- asking -----------------------------------------------------------------------------------------------
