@@ -305,12 +305,16 @@ class LoginRecordAdmin(ModelAdmin):
     search_help_text = _("A name, an e-mail address, or the address of a connection")
     list_select_related = ("user",)
     ordering = ("-at",)
-    fields = ("at", "user", "shown_outcome", "shown_how", "address", "user_agent")
+    fields = ("at", "user", "outcome", "shown_how", "address", "user_agent")
     readonly_fields = fields
 
     @display(description=_("outcome"), label={"in": "success", "refused": "warning"})
     def shown_outcome(self, record: LoginRecord) -> tuple[str, str]:
         return ("refused", str(_("refused"))) if record.refused else ("in", str(_("logged in")))
+
+    @admin.display(description=_("outcome"))
+    def outcome(self, record: LoginRecord) -> str:
+        return self.shown_outcome(record)[1]
 
     @admin.display(description=_("how"))
     def shown_how(self, record: LoginRecord) -> str:

@@ -80,8 +80,9 @@ class User(AbstractUser):
 
     def save(self, *args: Any, **options: Any) -> None:
         """As Django's. Deactivating a person ends their logins through the API for good."""
+        was_here = not self._state.adding
         super().save(*args, **options)
-        if not self.is_active:
+        if was_here and not self.is_active:
             self.login_sessions.filter(ended_at=None).update(ended_at=timezone.now())
 
     def has_perm(self, perm: str, obj: Any = None) -> bool:
@@ -247,7 +248,7 @@ class LoginRecord(models.Model):
     class Meta:
         default_permissions = ("view",)
         verbose_name = _("login or refused try")
-        verbose_name_plural = _("login history")
+        verbose_name_plural = _("logins and refused tries")
         indexes = [models.Index(fields=["user", "-at"], name="login_record_of_user")]
 
     def __str__(self) -> str:

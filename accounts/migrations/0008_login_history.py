@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name': 'login or refused try',
-                'verbose_name_plural': 'login history',
+                'verbose_name_plural': 'logins and refused tries',
                 'default_permissions': ('view',),
             },
         ),
