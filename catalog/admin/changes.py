@@ -183,7 +183,7 @@ def rows_of(run: ImportRun, changes: list[Change]) -> list[dict[str, Any]]:
             {
                 "change": change,
                 "item": item,
-                "picture": thumbnail(item.image_link) if item else "",
+                "picture": thumbnail(item.image_link, item) if item else "",
                 "fields": fields,
                 "is_new": is_new,
                 "kind": change.operation,

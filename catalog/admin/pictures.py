@@ -1,12 +1,15 @@
 """Pictures of products. What a feed names is loaded by the browsers of staff, which also reach their own network."""
 
 import re
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+
+from catalog.admin.sample_pictures import SAMPLE_PICTURES, draw_sample
 
 NOT_LOADED = _("Not loaded: this address may lead into your own network.")
 
@@ -22,9 +25,15 @@ _PRIVATE_ENDINGS = frozenset(
 )
 
 
-def thumbnail(address: str) -> SafeString | str:
-    """A small picture of the product, or that it is not loaded; nothing when it is not a web address."""
-    if source := public_source(address):
+def thumbnail(address: str, of: Any = None) -> SafeString | str:
+    """A small picture, or that it is not loaded; nothing when it is not a web address.
+
+    The one of an invented product is drawn after the product or item that it is `of`.
+    """
+    source = public_source(address)
+    if source.startswith(SAMPLE_PICTURES):
+        source = draw_sample(getattr(of, "product_type", ""), getattr(of, "color", ""))
+    if source:
         return format_html('<img class="thumb" src="{}" alt="" loading="lazy" referrerpolicy="no-referrer">', source)
     if address.startswith(("http://", "https://")):
         return format_html('<span class="thumb" role="img" title="{0}" aria-label="{0}"></span>', NOT_LOADED)

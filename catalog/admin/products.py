@@ -348,7 +348,7 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
 
     @display(description=_("picture"))
     def picture(self, product: Product) -> str:
-        return thumbnail(product.image_link)
+        return thumbnail(product.image_link, product)
 
     @display(description=_("product"), ordering="id", header=True)
     def product(self, product: Product) -> list[str]:

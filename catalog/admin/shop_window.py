@@ -36,7 +36,7 @@ def shop_window(product: Product) -> dict[str, Any]:
         group = of_brand.filter(item_group_id=product.item_group_id).exclude(pk=product.pk)
         variants = list(group.order_by("color", "size", "id")[: SHOWN_VARIANTS + 1])
     return {
-        "pictures": [shown for address in list(pictures)[:SHOWN_PICTURES] if (shown := thumbnail(address))],
+        "pictures": [shown for address in list(pictures)[:SHOWN_PICTURES] if (shown := thumbnail(address, product))],
         "price": price_of(product),
         "shop": product.link if product.link.lower().startswith(("https://", "http://")) else "",
         "variants": [

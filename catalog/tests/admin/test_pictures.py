@@ -1,17 +1,21 @@
 """What a feed names as a picture never leads the browsers of staff into their own network."""
 
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lxml import etree
 
 from catalog.admin.pictures import NOT_LOADED, public_source
+from catalog.admin.sample_pictures import SAMPLE_PICTURES, draw_sample
 from catalog.models import Feed
 from catalog.tests.api import product
 from catalog.tests.factories import item, planned
 from catalog.tests.pages import PRODUCTS, browser, tree, url
 from config.middleware import PAGES
+from samples.departments import DEPARTMENTS
 
 PUBLIC = {
     "https://www.example.com/a.jpg": "https://www.example.com/a.jpg",
@@ -120,6 +124,29 @@ def test_a_plan_says_what_is_not_loaded(db: None, storage: Any) -> None:
     page = tree(browser("alice").get(url(run)))
     assert {*page.xpath("//ul[@class='changes']//img/@src")} == {"https://www.example.com/a.jpg"}
     assert f"{PRIVATE} {NOT_LOADED}" in page.text_content()
+
+
+def test_an_invented_product_is_drawn_after_its_kind_and_colour(db: None) -> None:
+    kinds = ["Women > Clothing > Dresses", "Women > Shoes > Boots", "Women > Bags > Shoulder Bags", "Home > Vases"]
+    for kind in kinds:
+        product(id=kind, image_link=f"{SAMPLE_PICTURES}1_1.jpg", product_type=kind, color="Red")
+    product(id="5", image_link=f"{SAMPLE_PICTURES}1_1.jpg", product_type=kinds[0], color="Teal/“Gold”")
+    pictures = [unquote(source) for source in tree(browser("bob").get(PRODUCTS)).xpath("//td//img/@src")]
+    assert len({*pictures}) == 5
+    for picture in pictures:
+        head, _comma, drawing = picture.partition(",")
+        assert head == "data:image/svg+xml"
+        assert len(etree.fromstring(drawing)) == 2
+
+
+def test_every_kind_of_the_samples_has_a_drawing() -> None:
+    square = draw_sample("", "Red")
+    kinds = {f"{department.name} > {kind.shelf}" for department in DEPARTMENTS for kind in department.kinds}
+    assert {kind for kind in kinds if draw_sample(kind, "Red") == square} == {
+        "Accessories > Scarves",
+        "Home > Throws",
+        "Home > Frames",
+    }
 
 
 def test_pages_load_pictures_by_https_only() -> None:
