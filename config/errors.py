@@ -73,7 +73,7 @@ def answer_for(error: Exception, context: dict[str, Any]) -> Response | None:
 def code_of(error: Exception, data: Any) -> str:
     """The stable name of an error: the one of its sentence if it has a single one, else its kind's."""
     said = data.get("detail") if isinstance(data, dict) else None
-    return getattr(said, "code", None) or getattr(error, "default_code", "error")
+    return str(getattr(said, "code", None) or getattr(error, "default_code", "error"))
 
 
 def status_of(error: CatalogError) -> int:

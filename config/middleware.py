@@ -222,7 +222,7 @@ class RefusedTries:
             error = NotCounted()
         if not isinstance(error, TooManyTries | NotCounted):
             return None
-        answer = page_or_problem(request, error.status_code, str(error.detail), error.detail.code)
+        answer = page_or_problem(request, error.status_code, str(error.detail), error.default_code)
         answer.headers["Retry-After"] = str(error.wait)
         return answer
 

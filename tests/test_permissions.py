@@ -145,6 +145,7 @@ class House:
     def _argument(self, name: str, parameter: str) -> Any:
         fixed = {
             "position": 2,
+            "code": "price.format",
             "issue": self.issue,
             "example": 0,
             "token": "x",

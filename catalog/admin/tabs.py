@@ -8,10 +8,9 @@ from urllib.parse import urlencode
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from catalog.imports.planning.between_items import BETWEEN_ITEMS
 from catalog.imports.reports import diagnosis, downloads, pages
 from catalog.imports.reports.coverage import cover_run
-from catalog.models import ImportRun, StagedItem
+from catalog.models import ImportRun
 
 LAST = 2**62  # beyond every key: the last page
 
@@ -82,7 +81,7 @@ class IssuesTab(Tab):
         code, attribute = chosen["code"], chosen.get("attribute", "")
         context = self.page_context(request, pages.items_with_issue(run, code, attribute), "position")
         items = run.staged.filter(position__in=[place.position for place in context["rows"]])
-        context["rows"] = _with_issues(run, items.order_by("position"))
+        context["rows"] = downloads.with_issues(run, items.order_by("position"))
         context["finding"] = run.issues.filter(code=code, attribute=attribute).first()
         return context
 
@@ -97,20 +96,8 @@ class InvalidTab(Tab):
 
     def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
         context = self.page_context(request, pages.invalid_items(run), "position")
-        context["rows"] = _with_issues(run, context["rows"])
+        context["rows"] = downloads.with_issues(run, context["rows"])
         return context
-
-
-def _with_issues(run: ImportRun, items: Any) -> list[dict[str, Any]]:
-    """Each item with its issues in words: its own, and those that a comparison found."""
-    rows: list[StagedItem] = list(items)
-    positions = [item.position for item in rows]
-    # The attributes belong to their codes anyway; naming them lets the index skip the other items.
-    rules = {"code__in": BETWEEN_ITEMS, "attribute__in": BETWEEN_ITEMS.values()}
-    for found in run.item_issues.filter(**rules, position__in=positions):
-        item = next(item for item in rows if item.position == found.position)
-        item.issues.append([found.code, found.attribute, found.found, item.line])
-    return [{"item": item, "issues": downloads.issues_of(item)} for item in rows]
 
 
 class AttributesTab(Tab):

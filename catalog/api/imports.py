@@ -25,6 +25,7 @@ from catalog.api.serializers import (
     ImportSerializer,
     IssuePageSerializer,
     IssueSerializer,
+    UndoSerializer,
 )
 from catalog.imports.confirm import confirm
 from catalog.imports.discard import discard
@@ -137,11 +138,24 @@ class ImportViewSet(ViewSet):
         discard(run, by=request.user)
         return self.render_import(request, run)
 
-    @documented("imports", "import_undo", {202: ACCEPTED}, errors=(400, 403, 404, 409), parameters=[IMPORT_ID])
+    @documented(
+        "imports",
+        "import_undo",
+        {202: ACCEPTED},
+        errors=(400, 403, 404, 409),
+        parameters=[IMPORT_ID],
+        request=UndoSerializer,
+        sent={"seen": "17-2-0"},
+    )
     def undo(self, request: Request, pk: int) -> Response:
-        """Undo an applied import, except for products that changed since. You need the permission to undo imports."""
+        """Undo an applied import, except for products that changed since. You need the permission to undo imports.
+
+        With `seen`, from the preview, it is refused if the numbers are others by then.
+        """
         run = self.find_import(request, pk)
-        request_undo(run, by=request.user)
+        body = UndoSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        request_undo(run, by=request.user, **body.validated_data)
         return self.render_import(request, run, status=202)
 
     def find_import(self, request: Request, pk: int) -> ImportRun:

@@ -218,3 +218,9 @@ class ApplySerializer(serializers.Serializer[Any]):
         max_length=REASON_CHARS,
         help_text="Why, if a guard holds the import.",
     )
+
+
+class UndoSerializer(serializers.Serializer[Any]):
+    seen = serializers.CharField(
+        required=False, allow_blank=True, max_length=100, help_text="What the preview of the undo says as `seen`."
+    )

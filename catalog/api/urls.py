@@ -5,6 +5,7 @@ from django.urls import path, register_converter
 from catalog.api import exports, products
 from catalog.api.feeds import FeedViewSet
 from catalog.api.imports import ImportViewSet
+from catalog.api.plans import PlanViewSet
 from catalog.api.uploads import UploadView
 
 
@@ -58,7 +59,31 @@ urlpatterns = [
     ),
     path("imports/<import_number:pk>/apply/", ImportViewSet.as_view({"post": "confirm"}), name="import-apply"),
     path("imports/<import_number:pk>/discard/", ImportViewSet.as_view({"post": "discard"}), name="import-discard"),
-    path("imports/<import_number:pk>/undo/", ImportViewSet.as_view({"post": "undo"}), name="import-undo"),
+    path(
+        "imports/<import_number:pk>/undo/",
+        PlanViewSet.as_view({"get": "preview_undo", "post": "undo"}),
+        name="import-undo",
+    ),
+    path(
+        "imports/<import_number:pk>/redo/",
+        PlanViewSet.as_view({"get": "preview_redo", "post": "redo"}),
+        name="import-redo",
+    ),
+    path("imports/<import_number:pk>/plan-again/", PlanViewSet.as_view({"post": "again"}), name="import-plan-again"),
+    path("imports/<import_number:pk>/changes/", PlanViewSet.as_view({"get": "changes"}), name="import-changes"),
+    path(
+        "imports/<import_number:pk>/changes.csv",
+        PlanViewSet.as_view({"get": "changes_csv"}),
+        name="import-changes-csv",
+    ),
+    path(
+        "imports/<import_number:pk>/issues/<str:code>/items/",
+        PlanViewSet.as_view({"get": "issue_items"}),
+        name="import-issue-items",
+    ),
+    path("imports/<import_number:pk>/invalid/", PlanViewSet.as_view({"get": "invalid"}), name="import-invalid"),
+    path("imports/<import_number:pk>/coverage/", PlanViewSet.as_view({"get": "coverage"}), name="import-coverage"),
+    path("imports/<import_number:pk>/file/", PlanViewSet.as_view({"get": "original"}), name="import-file"),
     path("feeds/", FeedViewSet.as_view({"get": "list_feeds"}), name="feeds"),
     path("feeds/<slug:slug>/fetch/", FeedViewSet.as_view({"post": "fetch"}), name="feed-fetch"),
     path("feeds/<slug:slug>/fetches/", FeedViewSet.as_view({"get": "fetches"}), name="feed-fetches"),

@@ -106,6 +106,24 @@ def request_redo(run: ImportRun, *, by: Any) -> None:
     enqueue(Task.REDO, run)
 
 
+def redo_conflicts(run: ImportRun) -> int:
+    """How many of the changes that were undone a redo would leave alone: their products changed since."""
+    ((number,),) = fetch_rows(
+        f"""
+        SELECT count(*)
+        FROM catalog_change change LEFT JOIN catalog_product product ON {PRODUCT_OF_CHANGE}
+        WHERE change.run_id = %(run)s AND change.outcome = 'undone' AND CASE change.operation
+            WHEN 'create' THEN product.id IS NOT NULL
+            ELSE product.version IS DISTINCT FROM change.base_version OR product.created_at >= %(planned)s
+        END
+        """,
+        run=run.pk,
+        market=run.market_id,
+        planned=run.planned_at,
+    )
+    return int(number)
+
+
 def keeps_values(run: ImportRun) -> bool:
     """Whether products that the undo removed can be made again: their values are deleted after a time."""
     removed = run.changes.filter(unusual=Outcome.UNDONE, **of_operation(Operation.CREATE))

@@ -223,5 +223,9 @@ def test_no_text_brings_the_server_down(approver: APIClient, run: ImportRun, fie
 
 @pytest.mark.parametrize("operation", ["apply", "discard", "undo"])
 def test_nothing_is_done_by_looking(approver: APIClient, run: ImportRun, operation: str) -> None:
-    for method in (approver.get, approver.put, approver.patch, approver.delete):
+    for method in (approver.put, approver.patch, approver.delete):
         assert method(f"/imports/{run.pk}/{operation}/").status_code == 405
+    assert approver.get(f"/imports/{run.pk}/{operation}/").status_code == (409 if operation == "undo" else 405)
+    before = run.status
+    run.refresh_from_db()
+    assert run.status == before

@@ -16,9 +16,10 @@ from django.db.models import QuerySet
 from catalog.feeds import write
 from catalog.feeds.attributes import expected_value
 from catalog.feeds.issues import BY_CODE, Severity, code_named, severity_of
+from catalog.imports.planning.between_items import BETWEEN_ITEMS
 from catalog.imports.reports.pages import Row, first_rows, invalid_items
 from catalog.imports.work.files import opened
-from catalog.models import ImportRun, Operation, Outcome, StagedItem
+from catalog.models import Change, ImportRun, Operation, Outcome, StagedItem
 from catalog.models.fields import MONEY_NAMES, SHARED
 from catalog.spreadsheet import safe_cell
 
@@ -84,6 +85,18 @@ def issues_of(item: StagedItem) -> list[dict[str, Any]]:
     return sorted(issues, key=lambda issue: issue["severity"].rank)
 
 
+def with_issues(run: ImportRun, items: Iterable[StagedItem]) -> list[dict[str, Any]]:
+    """Each item with its issues in words: its own, and those that a comparison found."""
+    rows = list(items)
+    positions = [item.position for item in rows]
+    # The attributes belong to their codes anyway; naming them lets the index skip the other items.
+    rules = {"code__in": BETWEEN_ITEMS, "attribute__in": BETWEEN_ITEMS.values()}
+    for found in run.item_issues.filter(**rules, position__in=positions):
+        item = next(item for item in rows if item.position == found.position)
+        item.issues.append([found.code, found.attribute, found.found, item.line])
+    return [{"item": item, "issues": issues_of(item)} for item in rows]
+
+
 def changes_csv(run: ImportRun) -> Iterator[str]:
     """A line for each field that the plan changes; one without a field for a product that is archived or comes back.
 
@@ -95,27 +108,33 @@ def changes_csv(run: ImportRun) -> Iterator[str]:
 
 def _change_rows(run: ImportRun) -> Iterator[tuple[Any, ...]]:
     for changes in _pages_of(run.changes.all(), "id"):
-        positions = [change.position for change in changes if change.operation == Operation.CREATE and change.position]
-        staged = {item.position: item for item in run.staged.filter(position__in=positions)} if positions else {}
-        for change in changes:
-            before, after, pinned = change.before, change.after, change.pinned or {}
-            left = change.left_out or {}
-            is_new = change.operation == Operation.CREATE
-            if is_new and change.position in staged:
-                item = staged[change.position]
-                left_extra = left.get("extra", {"file": {}})["file"]
-                after = {name: value for name, value in _column_values(item).items() if name not in left}
-                after["extra"] = {name: value for name, value in item.extra.items() if name not in left_extra}
-            kept, in_file = ({name: values[side] for name, values in pinned.items()} for side in ("kept", "file"))
-            rows = [(change.operation, *field) for field in _differing_fields(before, after)]
-            rows += [(Operation.KEEP.value, *field) for field in _differing_fields(kept, in_file)]
-            if change.outcome == Outcome.LEFT_OUT:
-                rows = [(Outcome.LEFT_OUT.value, *field) for _operation, *field in rows]
-            left_kept, left_file = ({name: values[side] for name, values in left.items()} for side in ("kept", "file"))
-            rows += [(Outcome.LEFT_OUT.value, *field) for field in _differing_fields(left_kept, left_file)]
+        for change, rows in fields_of(run, changes):
             operation = Outcome.LEFT_OUT.value if change.outcome == Outcome.LEFT_OUT else change.operation
             for row in rows or [(operation, "", "", "")]:
                 yield change.product_id, *row
+
+
+def fields_of(run: ImportRun, changes: list[Change]) -> Iterator[tuple[Change, list[tuple[Any, ...]]]]:
+    """Each of the run's changes with what it does to each field: operation, name, old and new value."""
+    positions = [change.position for change in changes if change.operation == Operation.CREATE and change.position]
+    staged = {item.position: item for item in run.staged.filter(position__in=positions)} if positions else {}
+    for change in changes:
+        before, after, pinned = change.before, change.after, change.pinned or {}
+        left = change.left_out or {}
+        is_new = change.operation == Operation.CREATE
+        if is_new and change.position in staged:
+            item = staged[change.position]
+            left_extra = left.get("extra", {"file": {}})["file"]
+            after = {name: value for name, value in _column_values(item).items() if name not in left}
+            after["extra"] = {name: value for name, value in item.extra.items() if name not in left_extra}
+        kept, in_file = ({name: values[side] for name, values in pinned.items()} for side in ("kept", "file"))
+        rows = [(change.operation, *field) for field in _differing_fields(before, after)]
+        rows += [(Operation.KEEP.value, *field) for field in _differing_fields(kept, in_file)]
+        if change.outcome == Outcome.LEFT_OUT:
+            rows = [(Outcome.LEFT_OUT.value, *field) for _operation, *field in rows]
+        left_kept, left_file = ({name: values[side] for name, values in left.items()} for side in ("kept", "file"))
+        rows += [(Outcome.LEFT_OUT.value, *field) for field in _differing_fields(left_kept, left_file)]
+        yield change, rows
 
 
 def _differing_fields(before: dict[str, Any], after: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
