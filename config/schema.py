@@ -75,6 +75,12 @@ def describe_empty_parameters(result: dict[str, Any], **_: Any) -> dict[str, Any
     return result
 
 
+def sort_methods(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Name the methods of an address in one order; the package takes them from a set."""
+    result["paths"] = {path: dict(sorted(place.items())) for path, place in result["paths"].items()}
+    return result
+
+
 def summarize_calls(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Give each call the first sentence of its description as a summary, for lists of calls."""
     for call in calls_of(result):

@@ -28,7 +28,7 @@ def count_products(market: MarketState, asked: dict[str, Any], chosen: ProductQu
     """How many of the market's products are chosen, by the parameters in `asked`."""
     by_choice = any(asked[name] for name in CHOICES)
     by_price = asked["min_price"] is not None or asked["max_price"] is not None
-    if asked["brand"] or asked["search"] or by_choice == by_price:
+    if asked["brand"] or asked["search"] or asked["updated_since"] or by_choice == by_price:
         return _count_rows(market, chosen)
     if by_price:
         return _sum_prices(market, asked, chosen)

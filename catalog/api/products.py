@@ -144,6 +144,8 @@ def filter_products(market: int, asked: dict[str, Any]) -> ProductQuerySet:
         chosen = chosen.filter(price__gte=asked["min_price"])
     if asked["max_price"] is not None:
         chosen = chosen.filter(price__lte=asked["max_price"])
+    if asked["updated_since"] is not None:
+        chosen = chosen.filter(updated_at__gte=asked["updated_since"])
     return chosen.search(asked["search"], market=market)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, cast
 
 from django.http import QueryDict
+from django.utils.dateparse import parse_datetime
 from drf_spectacular.utils import extend_schema_field
 from rest_framework.exceptions import ValidationError
 from rest_framework.serializers import ChoiceField, Field, IntegerField, ListField, Serializer
@@ -19,6 +21,7 @@ from catalog.models.product import SEARCH_CHARS
 # Python's own readers accept the digits of every script, 1_000, NaN and endless exponents.
 WHOLE = re.compile(r"[0-9]{1,9}", re.ASCII)
 AMOUNT = re.compile(r"[0-9]{1,9}(\.[0-9]{1,3})?", re.ASCII)
+MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})", re.ASCII)
 PAGE_SIZE, PAGE_SIZE_MAX = 20, 100
 # What the list may be sorted by, and the column that has an index for it.
 SORT_COLUMNS = {
@@ -66,6 +69,25 @@ class Amount(Field[Decimal, str, str, Any]):
         if not AMOUNT.fullmatch(data):
             raise ValidationError(f'"{shorten_text(data)}" is not an amount. Write it as 1250 or 1250.50.')
         return Decimal(data)
+
+
+@extend_schema_field(
+    {"type": "string", "format": "date-time", "pattern": MOMENT.pattern, "example": "2026-11-22T10:00:00Z"}
+)
+class Moment(Field[datetime, str, str, Any]):
+    """A time with its offset from UTC."""
+
+    def to_internal_value(self, data: str) -> datetime:
+        try:
+            moment = parse_datetime(data.upper()) if MOMENT.fullmatch(data.upper()) else None
+        except ValueError:  # the 31st of February
+            moment = None
+        if moment is None:
+            raise ValidationError(f'"{shorten_text(data)}" is not a time. Write it as 2026-11-22T10:00:00Z.')
+        try:
+            return moment.astimezone(UTC)
+        except OverflowError:  # a day before the first, or after the last
+            return moment.replace(tzinfo=UTC)
 
 
 class AnyText(Field[str, str, str, Any]):
@@ -171,6 +193,9 @@ class FilterQuery(MarketQuery):
     )
     min_price = Amount(default=None, help_text="The lowest price, in any currency.")
     max_price = Amount(default=None, help_text="The highest price, in any currency.")
+    updated_since = Moment(
+        default=None, help_text="Only products whose `updated_at` is this or later. What was archived is not listed."
+    )
     search = AnyText(
         default="",
         max_length=SEARCH_CHARS,

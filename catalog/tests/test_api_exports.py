@@ -69,7 +69,7 @@ def test_it_is_filtered_like_the_list(api: APIClient) -> None:
     assert said(api.get(f"{EXPORT}?page=1")) == {
         "page": [
             "There is no such parameter. Use one of these: market, condition, gender, availability, brand, min_price, "
-            "max_price, search, format, after."
+            "max_price, updated_since, search, format, after."
         ]
     }
     assert api.get(f"{EXPORT}?format=xlsx").status_code == 400

@@ -74,6 +74,33 @@ def test_filters_hold_alone_and_together(api: APIClient, shelf: None, query: str
     assert response.json()["count"] == len(found.split())
 
 
+@pytest.mark.parametrize("others", ["", "&gender=female", "&min_price=50", "&gender=female&max_price=500"])
+def test_products_are_listed_since_a_time(api: APIClient, shelf: None, others: str) -> None:
+    now = timezone.now().replace(microsecond=0)
+    for days, id in enumerate("12345"):
+        Product.objects.filter(id=id).update(updated_at=now - timedelta(days=days))
+    everything = set(asked(api, others.removeprefix("&")))
+    for days in range(5):
+        since = f"{now - timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}"
+        page = api.get(f"{LIST}?updated_since={since}{others}").json()
+        assert {one["id"] for one in page["results"]} == everything & set("12345"[: days + 1])
+        assert page["count"] == len(page["results"])
+
+
+def test_a_time_may_have_an_offset(api: APIClient) -> None:
+    product("1", updated_at=timezone.now())
+    Product.objects.update(updated_at="2026-11-22T10:00:00Z")
+    for moment, found in (
+        ("14:00:00%2B04:00", ["1"]),
+        ("10:00:00.000z", ["1"]),
+        ("14:00:01%2B04:00", []),
+        ("10:01:00Z", []),
+    ):
+        assert asked(api, f"updated_since=2026-11-22T{moment}") == found
+    assert asked(api, "updated_since=0001-01-01T00:00:00%2B23:59") == ["1"]
+    assert asked(api, "updated_since=9999-12-31T23:59:59-23:59") == []
+
+
 def test_archived_products_are_not_there(api: APIClient) -> None:
     product("gone", archived_at=timezone.now())
     assert asked(api, "") == []
@@ -207,6 +234,14 @@ BAD = {
     "min_price": ["-1", "1e3", "NaN", "1_000", "١٢", "1,5", "1.2345", "9" * 5000, " 1", "1\n"],
     "max_price": ["ten"],
     "search": ["x" * 201],
+    "updated_since": [
+        "yesterday",
+        "2026-11-22",
+        "2026-11-22T10:00:00",
+        "2026-02-31T10:00:00Z",
+        "2026-11-22T25:00:00Z",
+        "1",
+    ],
     "sort_by": ["feed", "-price", "title_key"],
     "order": ["down", "DESC"],
     "page": ["0", "-1", "1.0", "last", "1" * 5000, "１"],

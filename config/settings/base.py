@@ -240,6 +240,7 @@ SPECTACULAR_SETTINGS = {
         "config.schema.describe_errors",
         "config.schema.describe_empty_parameters",
         "config.schema.summarize_calls",
+        "config.schema.sort_methods",
     ],
 }
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
