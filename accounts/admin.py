@@ -314,7 +314,7 @@ class LoginRecordAdmin(ModelAdmin):
 
     @admin.display(description=_("outcome"))
     def outcome(self, record: LoginRecord) -> str:
-        return self.shown_outcome(record)[1]
+        return str(self.shown_outcome(record)[1])
 
     @admin.display(description=_("how"))
     def shown_how(self, record: LoginRecord) -> str:

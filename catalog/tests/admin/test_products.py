@@ -42,7 +42,10 @@ def product(id: str = "1", **values: Any) -> Product:
 
 
 def test_the_page_shows_the_product_as_the_shop_does(bob: Client) -> None:
-    pictures = {"image_link": "https://img.example/1.jpg", "additional_image_link": ["https://img.example/2.jpg"]}
+    pictures: dict[str, Any] = {
+        "image_link": "https://img.example/1.jpg",
+        "additional_image_link": ["https://img.example/2.jpg"],
+    }
     product(link="https://shop.example/1", price="100", sale_price="80", availability="out_of_stock", **pictures)
     page = tree(bob.get(page_of("1")))
     assert page.xpath("//*[@class='pictures']/img/@src") == ["https://img.example/1.jpg", "https://img.example/2.jpg"]
