@@ -32,6 +32,7 @@ WAYS = {
     "totp": _("code of an app"),
     "recovery_codes": _("recovery code"),
     "webauthn": _("passkey"),
+    "key": _("API key"),
 }
 PLACES = {"browser": _("browser"), "api": _("API")}
 REFUSALS = {
@@ -54,7 +55,7 @@ def note_login(request: HttpRequest, person: User, ways: Iterable[str], *, to: s
     A device is an address with a browser's name. The very first login of a person is no news to them.
     """
     was_here = (
-        LoginRecord.objects.filter(user=person, refused="").exists()
+        LoginRecord.objects.filter(user=person, refused="").exclude(how="key").exists()
         or KnownAddress.objects.filter(user=person).exists()
     )
     agent = user_agent_of(request)
@@ -91,6 +92,14 @@ def note_refusal(reason: str, person: User | None = None, request: HttpRequest |
             user_agent=user_agent_of(request),
         )
         LoginRecord.drop_beyond(LoginRecord.MAX_REFUSED if person else 0, user=person, refused__gt="")
+
+
+@transaction.atomic
+def note_key(request: HttpRequest, owner: User) -> None:
+    """A key of the owner's was used from another address than the last time. That is no login of a person."""
+    address, agent = client_address(request), user_agent_of(request)
+    LoginRecord.objects.create(user=owner, to="api", how="key", address=address, user_agent=agent)
+    LoginRecord.drop_beyond(LoginRecord.MAX_KEY_USES, user=owner, how="key")
 
 
 def user_agent_of(request: Any) -> str:

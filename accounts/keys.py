@@ -15,11 +15,13 @@ from datetime import timedelta
 from typing import Any
 
 from django.db.models import Q
+from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
+from accounts.history import note_key
 from accounts.limits import Limit, NotCounted, client_address
 from accounts.models import ApiKey, User
 from events.log import log_event
@@ -86,7 +88,7 @@ class KeyAuthentication(BaseAuthentication):
         require_scope(key, request.parser_context["view"])  # here, because a view may choose its own permissions
         with suppress(NotCounted):  # a secret cannot be guessed, so nothing is lost while the cache is away
             CALLS.take(key.pk)
-        note_use(key, client_address(request._request))
+        note_use(key, request._request)
         key.owner.api_key = key
         return key.owner, key
 
@@ -100,11 +102,14 @@ def find_key(secret: str) -> ApiKey | None:
     return ApiKey.objects.select_related("owner").filter(good, digest=digest_of(secret)).first()
 
 
-def note_use(key: ApiKey, address: str) -> None:
-    now = timezone.now()
+def note_use(key: ApiKey, request: HttpRequest) -> None:
+    """Keep when the key was used last; in its owner's history, each other address that it was used from."""
+    now, address = timezone.now(), client_address(request)
     due = Q(last_used_at=None) | Q(last_used_at__lte=now - USE_NOTED_AFTER)
     if key.last_used_at is None or key.last_used_at <= now - USE_NOTED_AFTER:
-        ApiKey.objects.filter(due, pk=key.pk).update(last_used_at=now, last_used_from=address)
+        noted = ApiKey.objects.filter(due, pk=key.pk).update(last_used_at=now, last_used_from=address)
+        if noted and key.last_used_from != address:
+            note_key(request, key.owner)
 
 
 def require_scope(key: ApiKey, view: Any) -> None:

@@ -235,6 +235,7 @@ class LoginRecord(models.Model):
     # For one person. A stranger's tries push out no login, and no more than so many of them are kept.
     MAX_LOGINS = 500
     MAX_REFUSED = 100
+    MAX_KEY_USES = 100
 
     # Nobody: the name has no account. Such a row goes in the transaction that made it.
     user = models.ForeignKey(User, models.CASCADE, null=True, verbose_name=_("user"), related_name="login_records")

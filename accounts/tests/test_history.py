@@ -10,7 +10,9 @@ from django.core import mail
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from rest_framework.test import APIClient
 
+from accounts.keys import make_key
 from accounts.models import KnownAddress, LoginRecord, User
 from accounts.sessions import forget_old_logins
 from accounts.tests.conftest import PASSWORD, logged_in, post
@@ -96,6 +98,23 @@ def test_a_program_that_logs_in_all_the_time_keeps_its_last_logins(carl: User, m
     for _ in range(3):
         post("/login/", {"username": "carl", "password": PASSWORD})
     assert kept() == [("api", "password", "")] * 2
+
+
+def test_a_key_is_kept_for_each_other_address_that_it_is_used_from(carl: User, worker: Worker) -> None:
+    secret = make_key(carl, name="A server", scopes=["read"], feeds=[], days=30, by=carl)
+    start = timezone.localtime()
+    with time_machine.travel(start, tick=False) as clock:
+        for address in ("192.0.2.1", "192.0.2.1", "192.0.2.2"):
+            called = APIClient().get(
+                "/auth-protected-check/", headers={"Authorization": f"Api-Key {secret}"}, REMOTE_ADDR=address
+            )
+            assert called.status_code == 200
+            clock.shift(timedelta(minutes=2))
+    found = LoginRecord.objects.order_by("pk").values_list("to", "how", "address")
+    assert list(found) == [("api", "key", "192.0.2.1"), ("api", "key", "192.0.2.2")]
+    assert "API key (API)" in text(logged_in(carl).get(HISTORY))
+    enter("carl")
+    assert worker() == [], "the person's own first login is no news"
 
 
 def test_ninety_days_and_the_last_login_are_kept(carl: User, mona: User) -> None:
