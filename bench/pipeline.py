@@ -27,7 +27,7 @@ from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.test")
 
-from bench import floors, peers, report
+from bench import days, floors, peers, report
 from bench.database import own_database
 
 Figures = dict[str, float]
@@ -161,6 +161,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, nargs="+", default=[10_000, 100_000], help="sizes of the catalogue")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md and its picture")
+    parser.add_argument("--days", type=int, help="instead: days over one feed, for each share that is changed")
+    parser.add_argument("--changed", type=float, nargs="+", default=[0, 0.1, 1, 10], help="percentages, with --days")
+    parser.add_argument("--against", default="", help="another commit to measure in turn, with --days")
     parser.add_argument("--measure", choices=MEASUREMENTS, help=argparse.SUPPRESS)
     parser.add_argument("--feed", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -169,6 +172,10 @@ def main() -> None:
     django.setup()
     if options.measure:
         _measure_here(options.measure, options.feed)
+        return
+    if options.days:
+        for items in options.items:
+            days.run_days(items, options.days, options.changed, options.against)
         return
     with own_database(), tempfile.TemporaryDirectory() as media:
         os.environ["MEDIA_ROOT"] = media

@@ -12,6 +12,17 @@ class CatalogError(Exception):
         self.message = message
 
 
+class ItemsMissing(CatalogError):
+    """Rows of earlier imports' items are gone that this one has need of: nothing is planned from what is left."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "items_missing",
+            "Items that the feed's last import had are no longer there. No product was changed. Upload the file again: "
+            "all of it will be read.",
+        )
+
+
 class FeedRefused(CatalogError):
     """The whole file cannot be read; nothing of it will be applied."""
 

@@ -28,6 +28,7 @@ from catalog.feeds import reference
 from catalog.imports.ask import ask
 from catalog.imports.confirm import confirm, edited_since
 from catalog.imports.discard import discard
+from catalog.imports.items import items_at
 from catalog.imports.leave_out import leave_out, take_again
 from catalog.imports.receive import plan_again
 from catalog.imports.reports import downloads, source
@@ -212,7 +213,7 @@ class ImportRunAdmin(ModelAdmin):
         run = self._find_run(request, pk)
         place: source.Place | None
         if "position" in where:
-            place = source.place_of_item(get_object_or_404(run.staged, position=where["position"]))
+            place = next(map(source.place_of_item, items_at(run, [where["position"]])), None)
         elif "issue" in where:
             place = source.place_of_example(get_object_or_404(run.issues, pk=where["issue"]), where["example"])
         else:

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from catalog.imports.items import items_at
 from catalog.imports.reports import diagnosis, downloads, pages
 from catalog.imports.reports.coverage import cover_run
 from catalog.models import ImportRun
@@ -80,8 +81,8 @@ class IssuesTab(Tab):
             return {"diagnosis": diagnosis.diagnose_run(run)}
         code, attribute = chosen["code"], chosen.get("attribute", "")
         context = self.page_context(request, pages.items_with_issue(run, code, attribute), "position")
-        items = run.staged.filter(position__in=[place.position for place in context["rows"]])
-        context["rows"] = downloads.with_issues(run, items.order_by("position"))
+        items = items_at(run, [place.position for place in context["rows"]])
+        context["rows"] = downloads.with_issues(run, items)
         context["finding"] = run.issues.filter(code=code, attribute=attribute).first()
         return context
 

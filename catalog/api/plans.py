@@ -26,6 +26,7 @@ from catalog.api.queries import AnyText, OneOf, Query, shorten_text
 from catalog.errors import FeedRefused, NotPossible
 from catalog.feeds.issues import Severity
 from catalog.imports.confirm import describe_status
+from catalog.imports.items import items_at
 from catalog.imports.permissions import require
 from catalog.imports.receive import plan_again
 from catalog.imports.reports import downloads, pages
@@ -253,8 +254,7 @@ class PlanViewSet(ImportViewSet):
         page = pages.read_page(
             pages.items_with_issue(run, code, attribute or having[0]), "position", after=self.asked["after"]
         )
-        places = [place.position for place in page.rows]
-        items = downloads.with_issues(run, run.staged.filter(position__in=places).order_by("position"))
+        items = downloads.with_issues(run, items_at(run, [place.position for place in page.rows]))
         return Response(self.wrap(request, page, "position", ItemSerializer(items, many=True).data))
 
     @documented(

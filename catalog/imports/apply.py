@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib.postgres.fields import ArrayField
 from django.db import Error, transaction
 
+from catalog.imports.mirrors import move_mirror
 from catalog.imports.notices import notify_outcome
 from catalog.imports.permissions import still_allowed
 from catalog.imports.sql import PRODUCT_OF_CHANGE, column_list, execute, fetch_rows
@@ -85,6 +86,7 @@ def lay_over(run: ImportRun) -> dict[str, int]:
     counts = settle_conflicts(run)
     if counts["created"] or counts["changed"] or counts["archived"]:
         CatalogState.bump(run.market_id, run_id=run.pk)
+    move_mirror(run)
     return {**counts, "catalog_version": CatalogState.current(run.market_id)}
 
 

@@ -3,17 +3,14 @@
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
 
 from catalog.errors import NotPossible
 from catalog.imports.confirm import describe_status
-from catalog.imports.issues import forget_missing_items
+from catalog.imports.mirrors import forget_items, unneeded_beside
 from catalog.imports.permissions import require
-from catalog.imports.reading.unchanged import runs_with_items
 from catalog.imports.work.files import forget_chunks
 from catalog.imports.work.queue import Task, enqueue
-from catalog.models import ImportRun, StagedItem, Status, Word
-from catalog.models.runs import ItemState
+from catalog.models import ImportRun, Status, Word
 from events.log import log_event
 
 
@@ -40,28 +37,17 @@ def _forget_staged(run: ImportRun) -> None:
     """Invalid items stay for their list; a plan that was not applied goes.
 
     What an undo took out of the catalogue is staged again, and stays: the run may be applied again. The items of the
-    feed's last import stay, too, and those of the one before it go: the next one need not read what it finds there.
+    feed's last import stay, too, because the next one need not read what it finds there; of the one before it go those
+    that the last one did not find.
     """
     locked = ImportRun.objects.select_for_update().get(pk=run.pk)  # nothing is undone meanwhile
     if locked.status in (Status.APPLIED, Status.DISCARDED, Status.FAILED):
-        if locked == runs_with_items(locked.feed).first():
-            for earlier in with_valid_items(runs_with_items(locked.feed).filter(pk__lt=locked.pk)).select_for_update():
-                _forget_valid_items(earlier)
-        else:
-            _forget_valid_items(locked)
+        for unneeded in unneeded_beside(locked):
+            forget_items(unneeded)
         forget_chunks(locked)
     if locked.status in (Status.DISCARDED, Status.FAILED):
         locked.changes.all().delete()
         locked.changed_fields.all().delete()
-
-
-def with_valid_items(runs: QuerySet[ImportRun]) -> QuerySet[ImportRun]:
-    return runs.filter(Exists(StagedItem.objects.filter(run=OuterRef("pk")).exclude(state=ItemState.INVALID)))
-
-
-def _forget_valid_items(run: ImportRun) -> None:
-    run.staged.exclude(state=ItemState.INVALID).delete()
-    forget_missing_items(run)
 
 
 @transaction.atomic

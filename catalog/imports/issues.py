@@ -111,10 +111,11 @@ def list_items(run: ImportRun) -> None:
     """List the items of each issue that was found while reading. In the index's order, writing takes a third less."""
     execute(
         """
-        INSERT INTO catalog_itemissue (run_id, code, attribute, position, found)
-        SELECT DISTINCT run_id, issue ->> 0, issue ->> 1, position, ''
+        INSERT INTO catalog_itemissue (run_id, code, attribute, position, found, times)
+        SELECT run_id, issue ->> 0, issue ->> 1, position, '', count(*)
         FROM catalog_stageditem, jsonb_array_elements(issues) AS issue
         WHERE run_id = %(run)s AND issues <> '[]'
+        GROUP BY 1, 2, 3, 4
         ORDER BY 2, 3, 4
         """,
         run=run.pk,
@@ -132,9 +133,14 @@ def count_listed(run: ImportRun, codes: Iterable[str]) -> None:
             SELECT %(run)s, %(code)s, %(attribute)s, %(severity)s, count(*), (
                 SELECT jsonb_agg(jsonb_build_object('line', line, 'product_id', product_id, 'found', found))
                 FROM (
-                    SELECT item.line, item.product_id, listed.found
+                    SELECT
+                        COALESCE(item.line, known.line) AS line,
+                        COALESCE(item.product_id, known.product_id) AS product_id, listed.found
                     FROM catalog_itemissue listed
-                    JOIN catalog_stageditem item ON item.run_id = listed.run_id AND item.position = listed.position
+                    LEFT JOIN catalog_stageditem item
+                        ON item.run_id = listed.run_id AND item.position = listed.position
+                    LEFT JOIN catalog_knownitem known
+                        ON known.run_id = listed.run_id AND known.position = listed.position
                     WHERE listed.run_id = %(run)s AND listed.code = %(code)s AND listed.attribute = %(attribute)s
                     ORDER BY listed.position
                     LIMIT %(most)s
@@ -151,13 +157,14 @@ def count_listed(run: ImportRun, codes: Iterable[str]) -> None:
         )
 
 
-def forget_missing_items(run: ImportRun) -> None:
-    """Take items that are no longer staged off the lists."""
+def forget_valid_items(run: ImportRun) -> None:
+    """Take all but the invalid items off the lists."""
     execute(
         """
         DELETE FROM catalog_itemissue listed
         WHERE run_id = %(run)s AND NOT EXISTS (
-            SELECT FROM catalog_stageditem item WHERE item.run_id = listed.run_id AND item.position = listed.position
+            SELECT FROM catalog_stageditem item
+            WHERE item.run_id = listed.run_id AND item.position = listed.position AND item.state = 'invalid'
         )
         """,
         run=run.pk,

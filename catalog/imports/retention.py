@@ -11,11 +11,11 @@ from django.db.models import Exists, FileField, OuterRef, Q
 from django.utils import timezone
 
 from catalog.errors import NotPossible
-from catalog.imports.discard import clean_up, discard, with_valid_items
-from catalog.imports.issues import forget_missing_items
-from catalog.imports.reading.unchanged import runs_with_items
+from catalog.imports.discard import clean_up, discard
+from catalog.imports.sql import execute, fetch_rows
 from catalog.imports.work.files import stored_names
-from catalog.models import Change, Feed, Fetch, ImportRun, Outcome, RefusedFile, StagedItem, Status, Word
+from catalog.imports.work.queue import MIRROR_LOCK
+from catalog.models import Change, Fetch, ImportRun, Outcome, RefusedFile, StagedItem, Status, Word
 from catalog.models.runs import ENDS
 
 FOLDERS = ("feeds/", "spools/")
@@ -33,6 +33,7 @@ def forget_old() -> dict[str, int]:
         "refused files": _forget_refused_files(),
         "fetches": _forget_fetches(),
         "words": Word.renew(),
+        "shapes": _forget_shapes(),
     }
 
 
@@ -54,24 +55,44 @@ def _clean_up_what_was_left() -> int:
     proposed = Change.objects.filter(run=OuterRef("pk"), outcome=Outcome.PROPOSED)
     is_old = Q(status__in=(Status.APPLIED, Status.DISCARDED, Status.FAILED), finished_at__lt=timezone.now() - ORPHANED)
     ended = ImportRun.objects.filter(is_old)
-    last = [run.pk for feed in Feed.objects.all() for run in runs_with_items(feed)[:1]]
     unlearnt = ImportRun.objects.filter(words_due=True, changed_at__lt=timezone.now() - ORPHANED)
-    left = {*with_valid_items(ended.exclude(pk__in=last)), *ended.filter(Exists(proposed)), *unlearnt}
+    left = {*ended.filter(pk__in=_with_unneeded_items()), *ended.filter(Exists(proposed)), *unlearnt}
     for run in left:
         clean_up(run)
     return len(left)
 
 
+def _with_unneeded_items() -> list[int]:
+    """The imports that have valid items which no import that was planned has."""
+    rows = fetch_rows(
+        """
+        SELECT DISTINCT run_id
+        FROM (
+            SELECT run_id, position FROM catalog_stageditem
+            EXCEPT ALL
+            SELECT run_id, position FROM catalog_stageditem WHERE state = 'invalid'
+            EXCEPT
+            SELECT from_run_id, from_position FROM catalog_knownitem
+            WHERE run_id IN (SELECT id FROM catalog_importrun WHERE is_mirror OR status <> ALL(%(ends)s))
+        ) AS unneeded
+        """,
+        ends=list(ENDS),
+    )
+    return [run for (run,) in rows]
+
+
 def _forget_items() -> int:
     """The items that could not be imported: their list and their download go, their number and issues stay.
 
-    And the products that an undo removed: the import cannot be applied again then.
+    And the products that an undo removed: the import cannot be applied again then. What the feed's last import has of
+    older ones stays for as long as its own items do.
     """
     days = settings.RETENTION_ITEMS_DAYS
     if not days:
         return 0
     is_old = Q(status__in=ENDS, finished_at__lt=_before(days))
-    old = ImportRun.objects.filter(is_old, Exists(StagedItem.objects.filter(run=OuterRef("pk"))))
+    is_due = Q(has_lost_items=False) | Q(status=Status.UNDONE)
+    old = ImportRun.objects.filter(is_old, is_due, Exists(StagedItem.objects.filter(run=OuterRef("pk"))))
     return sum(_forget_items_of(run, is_old) for run in old)
 
 
@@ -79,9 +100,24 @@ def _forget_items() -> int:
 def _forget_items_of(run: ImportRun, is_old: Q) -> bool:
     if not ImportRun.objects.select_for_update().filter(is_old, pk=run.pk).exists():
         return False  # it is being applied again, from these very items
-    run.staged.all().delete()
-    forget_missing_items(run)
-    return True
+    execute("SELECT pg_advisory_xact_lock(%(kind)s, %(run)s)", kind=MIRROR_LOCK, run=run.pk)
+    run.known.all().delete()
+    ImportRun.objects.filter(pk=run.pk).update(is_mirror=False, has_lost_items=True)
+    run.item_issues.all().delete()
+    return bool(
+        execute(
+            """
+            WITH unneeded AS (
+                SELECT position FROM catalog_stageditem WHERE run_id = %(run)s
+                EXCEPT
+                SELECT from_position FROM catalog_knownitem WHERE from_run_id = %(run)s
+            )
+            DELETE FROM catalog_stageditem item USING unneeded
+            WHERE item.run_id = %(run)s AND item.position = unneeded.position
+            """,
+            run=run.pk,
+        )
+    )
 
 
 def _forget_files() -> int:
@@ -121,6 +157,13 @@ def _forget_refused_files() -> int:
     """Their rows: the files themselves were never kept."""
     days = settings.RETENTION_FILES_DAYS
     return RefusedFile.objects.filter(refused_at__lt=_before(days)).delete()[0] if days else 0
+
+
+def _forget_shapes() -> int:
+    """The names of items of which none is known. Where one is read just now, the next import reads it once more."""
+    return execute(
+        "DELETE FROM catalog_shape WHERE number NOT IN (SELECT shape FROM catalog_knownitem WHERE shape IS NOT NULL)"
+    )
 
 
 def _forget_fetches() -> int:

@@ -127,7 +127,7 @@ def redo_conflicts(run: ImportRun) -> int:
 def keeps_values(run: ImportRun) -> bool:
     """Whether products that the undo removed can be made again: their values are deleted after a time."""
     removed = run.changes.filter(unusual=Outcome.UNDONE, **of_operation(Operation.CREATE))
-    return run.staged.exists() or not removed.exists()
+    return (run.staged.exists() and not run.has_lost_items) or not removed.exists()
 
 
 def undo(run: ImportRun) -> None:
@@ -182,6 +182,7 @@ def stage_again(run: ImportRun) -> None:
         run=run.pk,
         market=run.market_id,
     )
+    ImportRun.objects.filter(pk=run.pk).update(has_lost_items=False)
 
 
 def remove_created(run: ImportRun) -> None:

@@ -1,5 +1,6 @@
 """An import and what it holds: the run, its staged items, the changes it plans, the issues it found."""
 
+from copy import copy
 from typing import Any
 from uuid import UUID
 
@@ -136,6 +137,23 @@ class ImportRun(models.Model):
     planned_at = models.DateTimeField(null=True)
     catalog_version = models.BigIntegerField(
         default=0, help_text=_("The catalogue's, when the plan was begun; once it is applied, the one it made.")
+    )
+    # What the next import of the feed need not read again, and what this one did not: see KnownItem.
+    known_from = models.ForeignKey(
+        "self",
+        models.SET_NULL,
+        null=True,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+        help_text=_("The import in whose items its own are looked for."),
+    )
+    planned_version = models.BigIntegerField(null=True, help_text=_("The catalogue's, when the plan was begun."))
+    is_mirror = models.BooleanField(
+        default=False, db_default=False, help_text=_("All of its items are known: the feed's next import begins here.")
+    )
+    has_lost_items = models.BooleanField(
+        default=False, db_default=False, help_text=_("Its items are kept no longer, but for those of later imports.")
     )
     words_due = models.BooleanField(
         default=False, help_text=_("The words of the products that it changed are not known yet.")
@@ -350,8 +368,8 @@ PROBES_BELOW = UUID("08000000-0000-0000-0000-000000000000")
 class StagedItem(ItemFields):
     """One item of the file, cleaned, waiting. Written by COPY, deleted when the run ends; invalid ones stay longer.
 
-    Of a big feed's last import all stay: an item of the next one with the same `digest` is not read again. `shape`
-    stands for the names of its elements.
+    Those of a big feed's last import stay, for the next one need not read them again: `KnownItem`. So do the earlier
+    ones that it found in this way. `digest` stands for the item's bytes, `shape` for the names of its elements.
     """
 
     pk = models.CompositePrimaryKey("run_id", "position")
@@ -372,14 +390,69 @@ class StagedItem(ItemFields):
         indexes = [
             # known_values: the items with columns to fill in
             models.Index("run", "position", name="stageditem_kept", condition=models.Q(kept__isnull=False)),
-            # one in thirty-two, which tells where the others are: with all of them, each row would go to another page
-            models.Index("run", "digest", name="stageditem_probe", condition=models.Q(digest__lt=PROBES_BELOW)),
             # the invalid items of a run, page by page, and the first of them for its mail: few among a million
             models.Index("run", "position", name="stageditem_invalid", condition=models.Q(state="invalid")),
         ]
 
     def __str__(self) -> str:
         return f"Item {self.position}: {self.product_id}"
+
+    def moved_to(self, run: ImportRun, position: int, line: int) -> "StagedItem":
+        """The same item where it stands in another file; it is not saved."""
+        moved = copy(self)
+        moved.run, moved.position, moved.line = run, position, line
+        moved.issues = [[*issue[:3], issue[3] + line - self.line] for issue in self.issues]
+        return moved
+
+
+class KnownItem(models.Model):
+    """An item of a file and where its row is: in an import, `from_run`, at `from_position`.
+
+    While an import is read, those of its items that are as they were in the feed's last import, at `last_position`, and
+    need no row of their own. Once it is planned, its own are here, too; when it is applied, the next import finds its
+    items here. It holds what has to be compared with items that are new: docs/decisions/0037-a-feed-has-a-mirror.md.
+    """
+
+    pk = models.CompositePrimaryKey("run_id", "position")
+    # As with staged items, no constraint that would be checked row by row.
+    run = models.ForeignKey(ImportRun, models.CASCADE, related_name="known", db_constraint=False, db_index=False)
+    position = models.PositiveIntegerField()
+    line = models.PositiveIntegerField()
+    last_position = models.PositiveIntegerField(null=True)
+    from_run = models.ForeignKey(ImportRun, models.CASCADE, related_name="+", db_constraint=False, db_index=False)
+    from_position = models.PositiveIntegerField()
+    digest = models.UUIDField(null=True)
+    shape = models.BigIntegerField(null=True)
+    product_id = models.TextField(db_collation="C")
+    currency = models.TextField()
+    gtin = models.TextField()
+    item_group_id = models.TextField()
+    compared = models.BigIntegerField(null=True, help_text=_("What comparisons between items look at; null: invalid."))
+    is_settled = models.BooleanField(help_text=_("Once it is applied, its product is as the item says."))
+
+    class Meta:
+        default_permissions = ()
+        indexes = [
+            # one in thirty-two, which tells where the others are: with all of them, each row would go to another page
+            models.Index("run", "digest", name="knownitem_probe", condition=models.Q(digest__lt=PROBES_BELOW)),
+        ]
+
+    def __str__(self) -> str:
+        return f"Item {self.position}: {self.product_id}"
+
+
+class Shape(models.Model):
+    """The names of an item's elements, by the number that stands for them: `tags`, and what else it has of names."""
+
+    number = models.BigIntegerField(primary_key=True)
+    tags = ArrayField(models.TextField())
+    more = ArrayField(models.TextField())
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"Shape {self.number}"
 
 
 class RunIssue(models.Model):
@@ -429,6 +502,7 @@ class ItemIssue(models.Model):
     attribute = models.TextField()
     position = models.PositiveIntegerField()
     found = models.TextField(default="")
+    times = models.PositiveIntegerField(default=1, db_default=1, help_text=_("How often the item has it."))
 
     class Meta:
         default_permissions = ()

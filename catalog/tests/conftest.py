@@ -85,7 +85,9 @@ class Worker:
 
 
 @pytest.fixture
-def worker() -> Iterator[Worker]:
+def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
+    # On a busy machine a message may take longer than people wait for. It would come after `work` has found none.
+    monkeypatch.setattr("schedule.queue.BROKER_TIMEOUT_SECONDS", 60)
     celery_app.loader.import_default_modules()
     with celery_app.connection_for_read() as broker:
         yield Worker(broker)

@@ -19,11 +19,13 @@ from django.db.models import F
 
 from catalog.errors import FeedRefused
 from catalog.feeds.reading import split
+from catalog.imports.items import items_at
 from catalog.imports.local import stage_locally
 from catalog.imports.reading import chunks
 from catalog.imports.reading.stage import stage, stage_chunk
+from catalog.imports.reports.downloads import changes_csv, invalid_csv
 from catalog.imports.sweep import sweep
-from catalog.models import Chunk, Feed, ImportRun, Product, Reading, Status
+from catalog.models import Chunk, Feed, ImportRun, Product, Reading, StagedItem, Status
 from catalog.tests.conftest import Worker
 from catalog.tests.factories import (
     at_once,
@@ -58,7 +60,31 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def rows(run: ImportRun) -> list[Any]:
     """But for what items are known by the next time, which is for those of chunks only."""
     unimportant = {"run_id": 0, "digest": "", "shape": 0}
-    return [{**row, **unimportant} for row in run.staged.order_by("position").values()]
+    positions = range(1, run.items * 2 + 100)  # a comment may have one
+    fields = [field.attname for field in StagedItem._meta.concrete_fields]
+    return [{name: getattr(item, name) for name in fields} | unimportant for item in items_at(run, positions)]
+
+
+def everything(run: ImportRun) -> dict[str, Any]:
+    """All that a page can say about an import that was planned."""
+    changes = run.changes.values("product_id", "operation", "before", "after", "pinned", "base_version", "line")
+    return {
+        "counts": run.counts | {"pinned": run.pinned},
+        "names": run.names,
+        "coverage": run.coverage,
+        "holds": run.holds,
+        "items": rows(run),
+        "issues": issues(run),
+        "lists": [
+            *run.item_issues.order_by("code", "attribute", "position").values_list(
+                "code", "attribute", "position", "found", "times"
+            )
+        ],
+        "changes": [*changes.order_by("product_id")],
+        "meaning": run.meaning,
+        "downloads": [*changes_csv(run), *invalid_csv(run)],
+        "fields": [*run.changed_fields.order_by("operation", "name").values_list("operation", "name", "number")],
+    }
 
 
 def plan_of(run: ImportRun) -> list[Any]:

@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 from catalog import feeds
 from catalog.feeds.cleaning.check import Item, Rules, check_item
 from catalog.feeds.reading.items import RawItem
-from catalog.feeds.reading.slices import slices_of, without
+from catalog.feeds.reading.slices import are_items, lines_of, slices_of, without
 from catalog.feeds.reading.split import Piece, Shell
 from catalog.imports.discard import clean_up
+from catalog.imports.items import items_at
 from catalog.imports.reading import chunks, copy, unchanged
 from catalog.imports.retention import forget_old
-from catalog.models import Feed, ImportRun, Status
+from catalog.models import Feed, ImportRun, Shape, StagedItem, Status
 from catalog.tests.factories import (
     FLAWLESS,
     applied,
@@ -35,16 +36,19 @@ from catalog.tests.factories import (
     redone,
     undone,
 )
-from catalog.tests.test_chunks import in_one_piece, issues, rows
+from catalog.tests.test_chunks import everything, in_one_piece
 
 LAST = [
     *items(12, material="x" * 201),
     item("free", price="free"),
     *items(4, price=None, heel="high"),
     item("notes", c__note="two\nlines", color=["Red", "Blue"]),
-    item("soon", expiration_date="2027-01-01"),
+    item("soon", expiration_date="2999-01-01"),
     item("odd", unheard="of"),
 ]
+
+
+LAST_IDS = [*(f"{n:05}" for n in range(1, 13)), "free", *(f"{n:05}" for n in range(1, 5)), "notes", "soon", "odd"]
 
 
 @pytest.fixture(autouse=True)
@@ -73,10 +77,8 @@ def again(feed: Feed, *of: str) -> ImportRun:
     run = planned(feed, *of)
     assert run.in_chunks
     with pytest.MonkeyPatch.context() as monkeypatch:
-        whole = in_one_piece(feed, feed_of(*of), monkeypatch, mode="add")
-    assert rows(run) == rows(whole)
-    assert issues(run) == issues(whole)
-    assert run.names == whole.names
+        whole = in_one_piece(feed, feed_of(*of), monkeypatch, auto_apply=True)
+    assert everything(run) == everything(whole)
     return run
 
 
@@ -100,12 +102,18 @@ def test_the_same_file_is_the_same_import(feed: Feed, last: ImportRun) -> None:
     assert (run.unchanged, run.invalid, run.duplicate) == (last.created, last.invalid, last.duplicate)
 
 
-def test_of_the_same_file_the_first_of_each_shape_in_a_chunk_is_read(
+def test_of_the_same_file_only_what_shows_unknown_names_is_read(feed: Feed, last: ImportRun, parsed: list[str]) -> None:
+    found = read_again(feed, parsed, *LAST)
+    assert {"00001", "soon", "odd"} <= set(found)  # the first stands beside the head of the file
+    assert len(found) < len(LAST) / 2
+
+
+def test_where_the_names_of_a_shape_are_forgotten_the_first_in_each_chunk_is_read(
     feed: Feed, last: ImportRun, parsed: list[str]
 ) -> None:
-    found = read_again(feed, parsed, *LAST)
-    assert {"00001", "notes", "soon", "odd"} <= set(found)
-    assert len(found) < len(LAST)
+    Shape.objects.all().delete()
+    unchanged._shapes.clear()
+    assert {"00001", "notes", "soon", "odd"} <= set(read_again(feed, parsed, *LAST))
 
 
 def test_what_was_changed_added_moved_or_repeated_is_read(feed: Feed, last: ImportRun) -> None:
@@ -185,13 +193,22 @@ def test_the_digest_is_over_how_rows_are_written(
     assert unchanged.program_digest() != before
 
 
-def test_the_day_counts_for_items_with_a_date_that_may_be_too_far_ahead(
-    feed: Feed, last: ImportRun, parsed: list[str]
-) -> None:
-    with patch("django.utils.timezone.now", return_value=timezone.now() + timedelta(days=1)):
-        found = read_again(feed, parsed, *LAST)
-    assert "soon" in found
-    assert len(found) < len(LAST)
+def test_the_day_counts_for_items_with_a_date_that_is_too_far_ahead(feed: Feed, parsed: list[str]) -> None:
+    soon, later = (f"{timezone.now() + timedelta(days=days):%Y-%m-%d}" for days in (20, 40))
+    file = [
+        *items(12),
+        item("soon", expiration_date=soon),
+        item("later", expiration_date=later),
+        *items(3, color="Red"),
+    ]
+    clean_up(applied(feed, *file))
+    for days, is_too_far in ((1, True), (20, False)):
+        with patch("django.utils.timezone.now", return_value=timezone.now() + timedelta(days=days)):
+            found = read_again(feed, parsed, *file, item(f"day {days}"))
+        run = ImportRun.objects.latest("pk")
+        assert "later" in found
+        assert "soon" not in found
+        assert run.issues.filter(code="date.too_far").exists() == is_too_far
 
 
 def test_another_feed_knows_nothing_of_it(other_feed: Feed, last: ImportRun, parsed: list[str]) -> None:
@@ -234,8 +251,11 @@ def test_whatever_the_files_are(feed: Feed, before: list[str], added: list[str],
 def test_only_the_items_of_the_last_import_are_kept(feed: Feed, last: ImportRun) -> None:
     newer = execute(planned(feed, *LAST[:-1], item("odd", title="Even")))
     clean_up(newer)
-    assert {state for (state,) in last.staged.values_list("state")} == {"invalid"}
-    assert newer.staged.count() == len(LAST)
+    needed = newer.known.filter(from_run=last).values_list("from_position", flat=True)
+    assert {*last.staged.exclude(state="invalid").values_list("position", flat=True)} == {*needed}
+    assert len(needed) < len(LAST)
+    assert [found.product_id for found in items_at(newer, range(1, 99))] == LAST_IDS
+    assert not last.known.exists()
     assert not last.item_issues.exclude(code__in=["price.format", "price.missing"]).exists()
 
 
@@ -244,8 +264,10 @@ def test_a_clean_up_that_comes_late_leaves_those_of_the_newer_import(feed: Feed)
     newer = execute(planned(feed, *LAST[:-1], item("odd", title="Even")))
     for run in (newer, older):
         clean_up(run)
-    assert not older.staged.exclude(state="invalid").exists()
-    assert newer.staged.count() == len(LAST)
+    kept = StagedItem.objects.exclude(run=older, state="invalid").values_list("run", "position")
+    assert {*kept} == {*newer.known.exclude(from_run=older, is_settled=False).values_list("from_run", "from_position")}
+    assert [found.product_id for found in items_at(newer, range(1, 99))] == LAST_IDS
+    assert [*ImportRun.objects.filter(is_mirror=True)] == [newer]
 
 
 def test_a_discarded_plan_leaves_them_alone(feed: Feed, last: ImportRun) -> None:
@@ -290,7 +312,12 @@ A, B = "<item><id>a</id></item>", "<item><id>b</id></item>"
 def sliced(text: str, *, start: int = 1, is_last: bool = False) -> list[bytes]:
     data = text.encode()
     piece = Piece(start, start + len(data), 0, 0, data.count(b"</item>"), is_last)
-    return [data[a:z] for a, z, _position in slices_of(data, piece, SHELL)]
+    slices = slices_of(data, piece, SHELL)
+    return (
+        [data[a:z] for a, z, _position in slices]
+        if slices and are_items(data, slices, SHELL, data, slices[0].start)
+        else []
+    )
 
 
 def test_items_are_found_by_their_text() -> None:
@@ -330,5 +357,9 @@ def test_a_section_left_open_before_the_first_item_hides_them_all(opened: str) -
 
 def test_of_what_is_taken_out_the_lines_are_left() -> None:
     data = f"{A}\n<item>\n\n</item>\n{B}".encode()
-    slices = slices_of(data, Piece(1, 9, 0, 0, 3), SHELL)
-    assert without(data, [slices[1]]) == f"{A}\n\n\n\n{B}".encode()
+    piece = Piece(1, 9, 0, 0, 3)
+    slices = slices_of(data, piece, SHELL)
+    lines = [*lines_of(data, slices, piece)]
+    assert without(data, slices, lines, {2}) == f"{A}\n\n\n\n{B}".encode()
+    assert without(data, slices, lines, {1, 2}) == f"\n\n\n\n{B}".encode()
+    assert without(data, slices, lines, {2, 3}) == f"{A}\n\n\n\n".encode()

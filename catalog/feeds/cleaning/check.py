@@ -1,6 +1,6 @@
 """A raw item → a cleaned item and its issues. A bad item is a result, not an exception: every fault is reported."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -107,12 +107,14 @@ def _take_guid(item: Item, raw: RawItem, rules: Rules) -> None:
 class Occurring:
     """The names that occur in a file, or in a part of it, gathered while its items are read.
 
-    `unknown` are the names that are not attributes, each with its first issue and the id of its item.
+    `unknown` are the names that are not attributes, each with its first issue and the id of its item; but not those
+    that are `reported` of an earlier part.
     """
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, reported: Container[str] = ()) -> None:
         self.unknown: dict[str, tuple[Issue, str]] = {}
         self._rules = rules
+        self._reported = reported
         self._tags: set[str] = set()
         self._more: set[str] = set()
 
@@ -122,12 +124,26 @@ class Occurring:
             return
         for tag in [tag for tag in raw.fields if tag not in self._tags]:
             self._tags.add(tag)
-            slot = slot_of(tag, self._rules.aliases)
-            if not slot.known and len(self.unknown) < MAX_UNKNOWN_NAMES:
+            name = self._unknown_name(tag)
+            if name and len(self.unknown) < MAX_UNKNOWN_NAMES:
                 found = text_of(raw.fields[tag])[:FOUND_MAX]
-                name = slot.name[:UNKNOWN_NAME_MAX]
                 issue = Issue("attribute.unknown", name, found, raw.line_of(tag))
                 self.unknown.setdefault(name, (issue, item.id))
+
+    def note_shape(self, tags: Iterable[str], more_names: Iterable[str]) -> set[str]:
+        """Items with these tags and names occur. Returns the tags of new `unknown` names: of these the first item has
+        to be added."""
+        self._more.update(more_names)
+        new = {tag for tag in tags if tag not in self._tags}
+        unknown = {tag for tag in new if self._unknown_name(tag)}
+        self._tags |= new - unknown
+        return unknown
+
+    def _unknown_name(self, tag: str) -> str:
+        """What the tag is called, if it is no attribute and is to be reported; else ""."""
+        slot = slot_of(tag, self._rules.aliases)
+        name = "" if slot.known else slot.name[:UNKNOWN_NAME_MAX]
+        return "" if name in self._reported else name
 
     @property
     def names(self) -> set[str]:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
-from catalog.feeds.attributes import ATTRIBUTES, BY_NAME
+from catalog.feeds.attributes import BY_NAME
 from catalog.feeds.issues import FOUND_MAX, Issue, Severity
 from catalog.feeds.reading.items import RawItem, RawValue
 
@@ -62,8 +62,12 @@ class Item:
 
     @property
     def is_lasting(self) -> bool:
-        """Whether it reads the same on another day, whatever the catalogue has by then."""
-        return not self._raw.lost and not self.kept_names and _DATED.isdisjoint(self._tags)
+        """Whether it reads the same on a later day, whatever the catalogue has by then.
+
+        A date that is not too far ahead will not be, either.
+        """
+        is_too_far = any(issue.code == "date.too_far" for issue in self.issues)
+        return not self._raw.lost and not self.kept_names and not is_too_far
 
     @property
     def kept_names(self) -> list[str]:
@@ -78,6 +82,11 @@ class Item:
     def shape(self) -> int:
         """A number for the names of its elements: items of one shape have the same names."""
         return _shape_number(tuple(self._raw.fields), frozenset(self.more_names))
+
+    @property
+    def shape_names(self) -> tuple[list[str], list[str]]:
+        """The names that `shape` stands for: the tags of its elements, and what else it has of names."""
+        return [*self._raw.fields], sorted(self.more_names)
 
     def report(self, code: str, attribute: str, found: str = "") -> None:
         """Report what is wrong, its line and what was found there."""
@@ -117,9 +126,6 @@ class Item:
             self.unread.setdefault(name, []).append(found)
         else:
             self.keep(name, found)
-
-
-_DATED = frozenset(a.name for a in ATTRIBUTES if a.days_ahead)
 
 
 @lru_cache(maxsize=2_000)

@@ -2,6 +2,7 @@
 
 from catalog.feeds.issues import FOUND_MAX
 from catalog.imports.issues import count_listed
+from catalog.imports.planning.working_table import EVERY_CURRENCY
 from catalog.imports.sql import execute
 from catalog.models import ImportRun, Mode
 
@@ -17,6 +18,10 @@ BETWEEN_ITEMS = {
     "group.title_differs": "item_group_title",
     "group.no_difference": "item_group_id",
 }
+
+
+# Where an item is as it was, and all that it is compared with, these are what they were.
+CARRIED_CODES = [code for code in BETWEEN_ITEMS if code.startswith(("group.", "gtin.")) or code == "id.case"]
 
 
 def mark_duplicates(run: ImportRun) -> int:
@@ -42,8 +47,12 @@ def mark_duplicates(run: ImportRun) -> int:
     )
 
 
-def compare_items(run: ImportRun) -> None:
-    """List what is wrong between the items that would be imported, and count it and the duplicates."""
+def compare_items(run: ImportRun, *, is_partial: bool) -> None:
+    """List what is wrong between the items that would be imported, and count it and the duplicates.
+
+    If it `is_partial`, only the items in the table `touched_item` are compared: what is listed of the others stays.
+    """
+    only = "WHERE position IN (SELECT position FROM touched_item)" if is_partial else ""
     rules = [("id", _IDS_BUT_FOR_CASE), ("price", _CURRENCIES), ("gtin", _GTINS), ("item_group_id", _GROUPS)]
     if run.mode != Mode.ADD:
         rules.append(("id", _OF_OTHER_FEEDS))
@@ -52,6 +61,7 @@ def compare_items(run: ImportRun) -> None:
             continue
         execute(
             f"""
+            WITH compared AS (SELECT * FROM working_table {only})
             INSERT INTO catalog_itemissue (run_id, code, attribute, position, found)
             SELECT %(run)s, found.code, found.attribute, found.position, left(found.found, %(found_max)s)
             FROM ({rule}) AS found (code, attribute, position, found)
@@ -67,7 +77,7 @@ _IDS_BUT_FOR_CASE = """
     SELECT 'id.case', 'id', position, product_id || ', also ' || CASE product_id WHEN first THEN last ELSE first END
     FROM (
         SELECT position, product_id, min(product_id) OVER same AS first, max(product_id) OVER same AS last
-        FROM working_table
+        FROM compared
         WHERE product_id ~ '[A-Za-z]'
         WINDOW same AS (PARTITION BY lower(product_id))
     ) AS named
@@ -82,14 +92,14 @@ _OF_OTHER_FEEDS = """
 """
 
 # A file should have one currency. Where it has several, the items with another than most are listed.
-_CURRENCIES = """
+_CURRENCIES = f"""
     WITH occurring AS MATERIALIZED (
-        SELECT currency, count(*) AS items FROM working_table WHERE currency <> '' GROUP BY currency
+        SELECT currency, count(*) AS items FROM {EVERY_CURRENCY} WHERE currency <> '' GROUP BY currency
     ), usual AS MATERIALIZED (
         SELECT currency FROM occurring ORDER BY items DESC, currency LIMIT 1
     )
     SELECT 'price.currency_mixed', 'price', position, currency || ', most items ' || (SELECT currency FROM usual)
-    FROM working_table
+    FROM {EVERY_CURRENCY}
     WHERE (SELECT count(*) FROM occurring) > 1 AND currency NOT IN ('', (SELECT currency FROM usual))
 """
 
@@ -100,7 +110,7 @@ _GTINS = """
         gtin || ', also of ' || CASE product_id WHEN first THEN last ELSE first END
     FROM (
         SELECT position, gtin, product_id, min(product_id) OVER same AS first, max(product_id) OVER same AS last
-        FROM working_table
+        FROM compared
         WHERE gtin ~ '^[0-9][0-9 -]{6,20}[0-9]$' AND translate(gtin, '0 -', '') <> ''
         WINDOW same AS (PARTITION BY ltrim(translate(gtin, ' -', ''), '0'))
     ) AS numbered
@@ -118,7 +128,7 @@ _GROUPS = """
             min(NULLIF(lower(brand), '')) OVER members <> max(lower(brand)) OVER members AS brands_differ,
             min(lower(group_title)) OVER members <> max(lower(group_title)) OVER members AS titles_differ,
             count(*) OVER (PARTITION BY lower(item_group_id), lower(variant)) AS alike
-        FROM working_table
+        FROM compared
         WHERE item_group_id <> ''
         WINDOW members AS (PARTITION BY lower(item_group_id))
     ) AS member

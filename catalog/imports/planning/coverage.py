@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+from catalog.errors import ItemsMissing
 from catalog.feeds.attributes import BY_NAME, COLUMNS, ORIGINAL, Type, is_known
 from catalog.imports.sql import fetch_row, fetch_rows
 from catalog.models import ImportRun
@@ -10,30 +13,60 @@ MAX_EXTRA_NAMES = 500  # a file with its data in its names would have millions o
 
 _EMPTY_VALUES = {Type.MONEY: "NULL", Type.INTEGER: "NULL", Type.BOOLEAN: "NULL", Type.URLS: "'{}'"}
 
+_OWN = "SELECT * FROM catalog_stageditem WHERE run_id = %(run)s"
+_PLACED = """
+    SELECT item.* FROM {places} AS place
+    JOIN catalog_stageditem item ON item.run_id = place.from_run_id AND item.position = place.from_position
+"""
+_KNOWN = _PLACED.format(places="(SELECT * FROM catalog_knownitem WHERE run_id = %(run)s)")
+_GONE = _PLACED.format(places="gone_item")
 
-def measure_coverage(run: ImportRun) -> dict[str, int]:
-    """Count the items with a usable value of each attribute, in two passes over the staged items."""
+
+def measure_coverage(run: ImportRun, *, is_partial: bool) -> dict[str, int]:
+    """Count the items with a usable value of each attribute. Raises `ItemsMissing`.
+
+    If it `is_partial`, they are those of the feed's last import without the `gone_item`s, and the run's own ones.
+    """
+    items, counts = _count_filled(_OWN, run)
+    if items + run.known.count() != run.items:
+        raise ItemsMissing
+    if is_partial:
+        last = Counter[str](ImportRun.objects.values_list("coverage", flat=True).get(pk=run.known_from_id or 0))
+        gone = _count_filled(_GONE, run)[1]
+        # With too many names, not all of them are counted.
+        if max(len(counts), len(last), len(gone)) < MAX_EXTRA_NAMES // 2:
+            counts = last + counts - gone
+        else:
+            counts = _count_filled(f"{_OWN} UNION ALL {_KNOWN}", run)[1]
+    occurring = set(run.names)
+    columns = {a.name for a in COLUMNS}
+    return {name: counts[name] for name in [*counts, *(occurring & columns - counts.keys())]}
+
+
+def _count_filled(source: str, run: ImportRun) -> tuple[int, Counter[str]]:
+    """The number of these items, and that of those with a usable value of each attribute, in two passes over them.
+
+    What an earlier plan took from the product is not the item's own.
+    """
     filled = (
         f"count(*) FILTER (WHERE {'product_id' if a.name == 'id' else a.name} IS DISTINCT FROM "
-        f"{_EMPTY_VALUES.get(a.type, repr(''))})"
+        f"{_EMPTY_VALUES.get(a.type, repr(''))} AND (kept IS NULL OR '{a.name}' <> ALL(kept)))"
         for a in COLUMNS
     )
-    row = fetch_row(f"SELECT {', '.join(filled)} FROM catalog_stageditem WHERE run_id = %(run)s", run=run.pk)
-    counts = dict(zip((a.name for a in COLUMNS), row, strict=True))
+    items, *row = fetch_row(f"SELECT count(*), {', '.join(filled)} FROM ({source}) AS item", run=run.pk)
     extras = fetch_rows(
-        """
-        SELECT name, count(*) FROM catalog_stageditem, jsonb_object_keys(extra) AS name
-        WHERE run_id = %(run)s GROUP BY name ORDER BY count(*) DESC, name LIMIT %(most)s
+        f"""
+        SELECT name, count(*) FROM ({source}) AS item, jsonb_object_keys(extra) AS name
+        GROUP BY name ORDER BY count(*) DESC, name LIMIT %(most)s
         """,
         run=run.pk,
         most=MAX_EXTRA_NAMES,
     )
-    occurring = set(run.names)
-    covered = {name: count for name, count in counts.items() if count or name in occurring}
+    counts = Counter({a.name: count for a, count in zip(COLUMNS, row, strict=True) if count})
     for name, count in extras:
         # Neither how a changed value was found nor a value that was set aside is an attribute of its own.
         is_original = name.endswith(ORIGINAL) and is_known(name)
         is_set_aside = name in BY_NAME and BY_NAME[name].column
         if not is_original and not is_set_aside:
-            covered[name] = count
-    return covered
+            counts[name] = count
+    return items, counts

@@ -8,6 +8,7 @@ from django.db.models import F, QuerySet, Sum
 
 from catalog.imports.planning.known_values import count_ended_sales
 from catalog.imports.planning.other_market import check_market
+from catalog.imports.planning.working_table import EVERY_CURRENCY
 from catalog.imports.sql import column_list, fetch_row, fetch_rows
 from catalog.models import ImportRun, Mode, Product, Reading, RunIssue, Status
 from catalog.models.fields import MONEY_NAMES, SHARED
@@ -213,7 +214,7 @@ def check_currency(run: ImportRun) -> str:
         f"""
         SELECT currency, count
         FROM (
-            SELECT currency, count(*) FROM working_table WHERE currency <> '' GROUP BY currency
+            SELECT currency, count(*) FROM {EVERY_CURRENCY} WHERE currency <> '' GROUP BY currency
         ) AS found
         WHERE NOT EXISTS (
                 SELECT FROM catalog_product product
@@ -224,6 +225,7 @@ def check_currency(run: ImportRun) -> str:
             )
         ORDER BY count DESC, currency
         """,
+        run=run.pk,
         feed=run.feed_id,
         market=run.market_id,
     )

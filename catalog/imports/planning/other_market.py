@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from catalog.feeds.scripts import script_of_text
+from catalog.imports.planning.working_table import EVERY_CURRENCY
 from catalog.imports.sql import fetch_rows
 from catalog.models import ImportRun, Market
 
@@ -23,7 +24,7 @@ def check_market(run: ImportRun) -> dict[str, str]:
     market = run.feed.market
     if not market.currency and not market.script:
         return {}
-    currencies, scripts = _count_currencies(), _count_scripts(run)
+    currencies, scripts = _count_currencies(run), _count_scripts(run)
     others = {
         "guard.market_currency": _other_currency(market, currencies),
         "guard.market_language": _other_script(market, scripts),
@@ -67,9 +68,13 @@ def _fitting_markets(market: Market, currencies: Counter[str], scripts: Counter[
     return f"It would fit {' or '.join(fitting)}. Upload it to a feed of that market, or say why it belongs here."
 
 
-def _count_currencies() -> Counter[str]:
+def _count_currencies(run: ImportRun) -> Counter[str]:
     return Counter(
-        dict(fetch_rows("SELECT currency, count(*) FROM working_table WHERE currency <> '' GROUP BY currency"))
+        dict(
+            fetch_rows(
+                f"SELECT currency, count(*) FROM {EVERY_CURRENCY} WHERE currency <> '' GROUP BY currency", run=run.pk
+            )
+        )
     )
 
 
@@ -79,6 +84,11 @@ def _count_scripts(run: ImportRun) -> Counter[str]:
         """
         SELECT left(title, %(chars)s), left(description, %(chars)s) FROM catalog_stageditem
         WHERE run_id = %(run)s AND position = ANY(%(positions)s) AND state = 'valid'
+        UNION ALL
+        SELECT left(title, %(chars)s), left(description, %(chars)s)
+        FROM catalog_knownitem known
+        JOIN catalog_stageditem item ON item.run_id = known.from_run_id AND item.position = known.from_position
+        WHERE known.run_id = %(run)s AND known.position = ANY(%(positions)s)
         """,
         run=run.pk,
         chars=SAMPLED_CHARS,

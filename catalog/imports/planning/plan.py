@@ -12,6 +12,7 @@ from catalog.imports.planning.coverage import measure_coverage
 from catalog.imports.planning.guards import find_holds
 from catalog.imports.planning.known_values import keep_known_values
 from catalog.imports.planning.meaning import measure_meaning
+from catalog.imports.planning.mirror import carry_issues, drop_mirror_tables, note_own_items, settle_known
 from catalog.imports.planning.supplemental import accept_items, count_remaining
 from catalog.imports.planning.working_table import MERGED_EXTRA, count_left, create_table, drop_table
 from catalog.imports.sql import ITS_PRODUCT, execute, fetch_row
@@ -33,6 +34,7 @@ def make_plan(run: ImportRun, *, has_many: bool = True) -> None:
     if has_many:
         _sample_statistics(
             "catalog_stageditem (run_id, position, product_id, state, digest)",
+            "catalog_knownitem (run_id, position, last_position, product_id)",
             "catalog_product (market_id, id, feed_id)",
         )
     with transaction.atomic():
@@ -43,7 +45,8 @@ def make_plan(run: ImportRun, *, has_many: bool = True) -> None:
         )
         counts: dict[str, int] = {"items": run.items}
         with timed(run, "plan"):
-            covered = measure_coverage(run)
+            is_partial = settle_known(run)
+            covered = measure_coverage(run, is_partial=is_partial)
             counts["invalid"] = run.invalid - accept_items(run)
             if counts["invalid"] == run.items and (refused := other_kind(run.names)):
                 raise refused
@@ -51,7 +54,9 @@ def make_plan(run: ImportRun, *, has_many: bool = True) -> None:
             create_table(run)
             counts["duplicate"] = mark_duplicates(run)
             list_items(run)
-            compare_items(run)
+            if is_partial:
+                carry_issues(run)
+            compare_items(run, is_partial=is_partial)
             count_remaining(run)
             counts["created"] = plan_creations(run)
             different = plan_changes(run)
@@ -70,6 +75,7 @@ def make_plan(run: ImportRun, *, has_many: bool = True) -> None:
             "plan_hash": plan_hash,
             "planned_at": planned_at,
             "catalog_version": version or 0,
+            "planned_version": version or 0,
             "names": run.names,
             "holds": find_holds(run),
             "coverage": covered,
@@ -77,7 +83,9 @@ def make_plan(run: ImportRun, *, has_many: bool = True) -> None:
             "seconds": run.seconds,
             "metrics": run.metrics,
         }
+        note_own_items(run)
         drop_table()
+        drop_mirror_tables()
         if not run.move(Status.STAGING, to=Status.REVIEW, **facts, **counts):
             transaction.set_rollback(True)  # discarded meanwhile
         else:
@@ -178,6 +186,9 @@ def plan_archiving(run: ImportRun) -> int:
         WHERE product.feed_id = %(feed)s AND product.archived_at IS NULL
             AND NOT EXISTS (
                 SELECT FROM catalog_stageditem item WHERE item.run_id = %(run)s AND item.product_id = product.id
+            )
+            AND NOT EXISTS (
+                SELECT FROM catalog_knownitem known WHERE known.run_id = %(run)s AND known.product_id = product.id
             )
         ORDER BY product.id
         """,

@@ -13,6 +13,17 @@ from catalog.models.fields import columns_in_file
 _VARYING_COLUMNS = ("color", "size", "material", "pattern", "gender", "age_group")
 _VARYING_EXTRAS = ("size_type", "size_system", "variant_option")
 
+_GROUP_TITLE = "CASE WHEN item.item_group_id <> '' THEN item.extra ->> 'item_group_title' END"
+_VARYING = [f"item.{name}" for name in _VARYING_COLUMNS] + [f"item.extra -> '{name}'" for name in _VARYING_EXTRAS]
+_VARIANT = f"CASE WHEN item.item_group_id <> '' THEN ROW({', '.join(_VARYING)})::text END"
+# One number for all that the rules between items look at.
+COMPARED = f"hashtextextended(ROW(item.gtin, item.brand, item.item_group_id, {_GROUP_TITLE}, {_VARIANT})::text, 0)"
+# The items that would be imported, or are as they were.
+EVERY_CURRENCY = """(
+    SELECT position, currency FROM working_table
+    UNION ALL SELECT position, currency FROM catalog_knownitem WHERE run_id = %(run)s
+) AS item"""
+
 # What becomes of a product's `extra`: names that the file has are removed, and the item's own are added.
 MERGED_EXTRA = "(product.extra - %(names)s::text[]) || item.extra"
 
@@ -41,16 +52,12 @@ def create_table(run: ImportRun) -> None:
             OR product.extra <> item.extra AND product.extra <> {MERGED_EXTRA}
             OR product.archived_at IS NOT NULL
         """
-    group_title = "item.extra ->> 'item_group_title'" if "item_group_title" in run.names else "NULL"
-    varying = [f"item.{name}" for name in _VARYING_COLUMNS]
-    varying += [f"item.extra -> '{name}'" for name in _VARYING_EXTRAS if name in run.names]
     execute(
         f"""
         CREATE TEMPORARY TABLE working_table ON COMMIT DROP AS
         SELECT
             position, line, product_id, item.currency, item.gtin, item.brand, item.item_group_id,
-            CASE WHEN item.item_group_id <> '' THEN {group_title} END AS group_title,
-            CASE WHEN item.item_group_id <> '' THEN ROW({", ".join(varying)})::text END AS variant,
+            {_GROUP_TITLE} AS group_title, {_VARIANT} AS variant, {COMPARED} AS compared, digest, shape,
             product.id IS NULL AS is_new,
             {owner} AS owner,
             COALESCE({is_left}, false) AS is_left,

@@ -24,11 +24,11 @@ from catalog.errors import FeedRefused
 from catalog.feeds.cleaning.check import MAX_UNKNOWN_NAMES, Occurring
 from catalog.feeds.cleaning.values import SIGNS, settled_mark
 from catalog.feeds.reading.items import Beside, Start, check_start
-from catalog.feeds.reading.slices import slices_of, without
+from catalog.feeds.reading.slices import are_items, has_frame, slices_of, without
 from catalog.feeds.reading.split import PIECE_BYTES, NotInPieces, Piece, Shell, pieces_of, read_piece, shell_of
 from catalog.imports.issues import Example, add_issues, add_unknown_names, beside_counts, merge_counts, unknown_examples
 from catalog.imports.reading.copy import ItemBatch, clean_items
-from catalog.imports.reading.unchanged import copy_unchanged, digest_items
+from catalog.imports.reading.unchanged import FoundItems, digest_items, find_known, forget_piece, note_shapes
 from catalog.imports.work.files import NoRoomToUnpack, TookTooLong, Verified, forget_chunks, opened, opened_spool
 from catalog.imports.work.metrics import Meter, together
 from catalog.imports.work.queue import claimed, failing_in_words
@@ -140,7 +140,7 @@ def stage_items(chunk: Chunk) -> None:
     if not Chunk.objects.select_for_update().filter(pk=chunk.pk, is_read=False).exists():
         return
     run, rules, limits = chunk.run, chunk.run.feed.rules, settings.FEED_LIMITS
-    occurring, beside = Occurring(rules), Beside()
+    beside = Beside()
     with Meter() as meter, opened_spool(run) if run.spool else opened(run) as file:
         file.seek(chunk.start)
         data = file.read(chunk.end - chunk.start)
@@ -148,20 +148,31 @@ def stage_items(chunk: Chunk) -> None:
         shell = Shell(chunk.tags, chunk.item)
         slices = slices_of(data, piece, shell)
         digested = digest_items(data, slices, piece, shell, rules)
-        unchanged = copy_unchanged(run, digested)
-        # Only the other items are read; where the slices are not known, all are.
-        positions = [item.position for item in slices if item.position not in unchanged.positions] if slices else None
-        data = without(data, [item for item in slices if item.position in unchanged.positions])
-        items = clean_items(read_piece(data, piece, shell, limits, positions, beside), rules, occurring)
+        earlier = run.chunks.filter(start__lt=chunk.start, is_read=True).exclude(unknown={})
+        reported = {name for names in earlier.values_list("unknown", flat=True) for name in names}
+        occurring = Occurring(rules, reported)
+        is_framed = not slices or has_frame(data, slices)
+        known = find_known(run, digested[is_framed:], occurring)
+        others = [item for item in slices if item.position not in known.positions]
+        rest = without(data, slices, [item.line for item in digested], known.positions)
+        if slices and not are_items(data, others, shell, rest, slices[0].start):
+            slices, digested, rest, is_framed = [], [], data, True
+            forget_piece(run, piece)
+            occurring, known = Occurring(rules, reported), FoundItems()
+        # Only the others are read; where the text does not tell the items, all are.
+        positions = [item.position for item in others] if slices else None
+        raw_items = read_piece(rest, piece, shell, limits, positions, beside) if is_framed or others else iter(())
+        items = clean_items(raw_items, rules, occurring)
         batch = ItemBatch(run, items, digests={item.position: item.digest for item in digested})
         batch.copy()
+        note_shapes(batch)
         bytes_read = (chunk.end - chunk.start) * run.file_size // file.size
-    count = len(unchanged.positions) + batch.count
+    count = len(known.positions) + batch.count
     names = {"names": sorted(occurring.names), "unknown": unknown_examples(occurring)}
     Chunk.objects.filter(pk=chunk.pk).update(is_read=True, cost=meter.figures(count), **names)
     read = merge_counts(batch.tally.counts(), beside_counts(beside))
-    add_issues(run, merge_counts(unchanged.tally.counts(), read))
-    progress = {"items": count, "invalid": unchanged.invalid + batch.invalid, "bytes_read": bytes_read}
+    add_issues(run, merge_counts(known.tally.counts(), read))
+    progress = {"items": count, "invalid": known.invalid + batch.invalid, "bytes_read": bytes_read}
     wanted = ImportRun.objects.filter(pk=run.pk, status=Status.STAGING).exclude(in_chunks=False)
     if not wanted.update(**{name: F(name) + number for name, number in progress.items()}):
         transaction.set_rollback(True)
@@ -190,7 +201,7 @@ def gather_chunks(run: ImportRun) -> None:
     costs = []
     for chunk in run.chunks.order_by("start"):
         names.update(chunk.names)
-        unknown = chunk.unknown | unknown
+        unknown |= {name: first for name, first in chunk.unknown.items() if name not in unknown}
         costs.append(chunk.cost)
     run.names = sorted(names - SIGNS)
     add_unknown_names(run, dict(islice(unknown.items(), MAX_UNKNOWN_NAMES)))

@@ -43,7 +43,7 @@ COPY_ITEMS = f"""
 _to_json = JSONEncoder(ensure_ascii=False).encode
 
 
-def item_row(run_id: int, item: Item, digest: str = "") -> str:
+def item_row(run_id: int, item: Item, digest: str = "", shape: int = 0) -> str:
     """The item as one line of COPY's input. An item without a digest will not be recognised in the next file."""
     values = {**_BLANK_VALUES, **item.values}
     for name in _LIST_NAMES:
@@ -53,7 +53,7 @@ def item_row(run_id: int, item: Item, digest: str = "") -> str:
     state = "valid" if item.valid else "invalid"
     issues = _to_json(item.issues) if item.issues else "[]"
     extra = _to_json(item.extra) if item.extra else "{}"
-    known_by = (digest, f"{item.shape}") if digest and item.is_lasting else (_NULL, _NULL)
+    known_by = (digest, f"{shape}") if digest else (_NULL, _NULL)
     kept = f"{{{','.join(names)}}}" if (names := item.kept_names) else _NULL
     start = (f"{run_id}", f"{item.position}", f"{item.line}", state, issues, *known_by, kept, extra)
     cells = [*start, *map(str, values.values())]
@@ -78,7 +78,8 @@ class ItemBatch:
     """The next items of a file, which `copy` writes. Then `count` says how many they are, and `invalid` how many of
     them are invalid.
 
-    `digests`, by position, are those of the items that may be recognised in the feed's next file.
+    `digests`, by position, are those of the items that may be recognised in the feed's next file; `shapes` are the
+    names of these, by the number of each shape.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class ItemBatch:
     ) -> None:
         self.count = self.invalid = 0
         self.tally = IssueTally()
+        self.shapes: dict[int, tuple[list[str], list[str]]] = {}
         self._run = run
         self._items = islice(items, size)
         self._digests = digests or {}
@@ -112,7 +114,14 @@ class ItemBatch:
                 self.invalid += not item.valid
                 for issue in item.issues:
                     self.tally.add(issue, item.id)
-                rows.append(item_row(self._run.pk, item, self._digests.get(item.position, "")))
+                digest, shape = self._digests.get(item.position, ""), 0
+                if digest and item.is_lasting:
+                    shape = item.shape
+                    if shape not in self.shapes:
+                        self.shapes[shape] = item.shape_names
+                else:
+                    digest = ""
+                rows.append(item_row(self._run.pk, item, digest, shape))
             return "".join(rows)
         except Exception as error:
             self._error = error  # psycopg2 would report it as a failure of COPY

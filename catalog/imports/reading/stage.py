@@ -23,6 +23,7 @@ from catalog.imports.planning.plan import make_plan
 from catalog.imports.planning.supplemental import OWN_TABLE_CODE
 from catalog.imports.reading.chunks import all_chunks_read, cut_file, gather_chunks, needs_other_amounts, read_chunk
 from catalog.imports.reading.copy import ItemBatch, clean_items
+from catalog.imports.reading.unchanged import begin_known
 from catalog.imports.work.files import Verified, forget_chunks, opened
 from catalog.imports.work.metrics import Meter, speed
 from catalog.imports.work.queue import Task, claimed, enqueue, failing_in_words
@@ -47,6 +48,7 @@ def stage(run: ImportRun, on_progress: ProgressCallback | None = None) -> None:
             unread: Iterable[Chunk] = ()
             if run.in_chunks is None:
                 start_over(run, Reading.STRICT)
+                begin_known(run)
                 unread = cut_file(run)
             elif run.in_chunks:
                 unread = run.chunks.filter(is_read=False)  # a lost worker left these
@@ -103,6 +105,7 @@ def start_over(run: ImportRun, reading: Reading) -> None:
     forget_chunks(run)
     with transaction.atomic():
         run.staged.all().delete()
+        run.known.all().delete()
         run.issues.all().delete()
         run.items = run.invalid = run.bytes_read = 0
         run.reading = reading

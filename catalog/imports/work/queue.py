@@ -29,7 +29,7 @@ from catalog.imports.sql import execute, fetch_row
 from catalog.imports.work.attempts import MAX_ATTEMPTS, attempted
 from catalog.imports.work.files import TookTooLong, forget_chunks, is_storage_away, opened
 from catalog.imports.work.metrics import Meter
-from catalog.models import Chunk, ImportRun, Status
+from catalog.models import Chunk, ImportRun, KnownItem, Status
 from events.log import REQUEST_ID, log_event
 from schedule.queue import enqueue_now
 
@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 RUN_LOCK = 1
 CATALOGUE_LOCK = 2
 CHUNK_LOCK = 3
+MIRROR_LOCK = 6
 
 
 class Task(StrEnum):
@@ -287,6 +288,10 @@ def fail(run: ImportRun, code: str, message: str) -> None:
                 return
         if run.move(Status.RECEIVED, Status.STAGING, Status.APPLYING, to=Status.FAILED, **fields):
             run.staged.all().delete()
+            run.known.all().delete()
+            if code == "items_missing" and run.known_from_id:  # the next import reads everything
+                ImportRun.objects.filter(pk=run.known_from_id).update(is_mirror=False)
+                KnownItem.objects.filter(run=run.known_from_id).delete()
             run.item_issues.all().delete()
             run.changes.all().delete()
             run.changed_fields.all().delete()
