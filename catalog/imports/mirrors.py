@@ -8,9 +8,16 @@ from __future__ import annotations
 from django.db.models import Exists, OuterRef
 
 from catalog.imports.issues import forget_valid_items
-from catalog.imports.sql import execute
+from catalog.imports.sql import execute, fetch_row
 from catalog.imports.work.queue import MIRROR_LOCK
 from catalog.models import ImportRun, KnownItem, Status
+
+
+def stays_known(run: ImportRun) -> bool:
+    """Whether the items of the import that the run begins from are there, and will be until the transaction ends."""
+    lock = "SELECT pg_advisory_xact_lock_shared(%(kind)s, %(mirror)s)"
+    fetch_row(lock, kind=MIRROR_LOCK, mirror=run.known_from_id)
+    return ImportRun.objects.filter(pk=run.known_from_id or 0, is_mirror=True).exists()
 
 
 def move_mirror(run: ImportRun) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from catalog.feeds.issues import Issue
 from catalog.imports.issues import IssueTally, add_issues, example_of
-from catalog.imports.items import items_at
+from catalog.imports.items import copy_known, items_at
+from catalog.imports.mirrors import stays_known
 from catalog.imports.planning.between_items import BETWEEN_ITEMS, CARRIED_CODES
 from catalog.imports.planning.supplemental import SUPPLEMENTAL_CODE
 from catalog.imports.planning.working_table import COMPARED
-from catalog.imports.reading.unchanged import copy_known, stays_known
 from catalog.imports.sql import execute, fetch_row, fetch_rows
 from catalog.models import ImportRun, Mode, RunIssue
 

@@ -7,7 +7,6 @@ whatever was changed in the feed's settings or in this program: docs/decisions/0
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -21,21 +20,19 @@ from django.conf import settings
 from lxml import etree
 
 from catalog import feeds
-from catalog.errors import ItemsMissing
 from catalog.feeds.cleaning.check import Occurring
 from catalog.feeds.cleaning.cleaned import Rules
 from catalog.feeds.currencies import PUBLISHED
-from catalog.feeds.issues import Issue
 from catalog.feeds.reading.slices import Slice, lines_of
 from catalog.feeds.reading.split import Piece, Shell
 from catalog.imports.issues import IssueTally
+from catalog.imports.items import copy_known
+from catalog.imports.mirrors import stays_known
 from catalog.imports.reading import copy
 from catalog.imports.reading.copy import ItemBatch
-from catalog.imports.sql import column_list, fetch_row, fetch_rows
-from catalog.imports.work.queue import MIRROR_LOCK
+from catalog.imports.sql import fetch_rows
 from catalog.models import ImportRun, KnownItem, Shape, Status
-from catalog.models.fields import SHARED
-from catalog.models.runs import PROBES_BELOW, ItemState
+from catalog.models.runs import PROBES_BELOW
 
 _DIGEST_CHARS = 32  # of a UUID, without its hyphens
 # An item is looked for this many places before and after where it should be: so many may have come or gone in a piece.
@@ -48,17 +45,6 @@ class DigestedItem(NamedTuple):
     digest: str
     position: int
     line: int
-
-
-# The issues of an item that now stands elsewhere.
-MOVED_ISSUES = """
-    CASE WHEN before.line = known.line OR before.issues = '[]' THEN before.issues ELSE (
-        SELECT jsonb_agg(
-            jsonb_set(issue, '{{3}}', to_jsonb((issue ->> 3)::int + known.line - before.line)) ORDER BY place
-        )
-        FROM jsonb_array_elements(before.issues) WITH ORDINALITY AS each (issue, place)
-    ) END
-"""
 
 
 class FoundItems:
@@ -139,35 +125,11 @@ def forget_piece(run: ImportRun, piece: Piece) -> None:
     run.staged.filter(position__range=positions).delete()
 
 
-def copy_known(source: str, number: int, tally: IssueTally, **values: Any) -> int:
-    """Give these known items rows of the run's own. `source` says which: `position`, `line`, `from_run_id` and
-    `from_position` of a `number` of them. Their issues are added to `tally`; returns how many are invalid.
-
-    Raises `ItemsMissing` where a row is gone.
-    """
-    invalid = 0
-    copied = fetch_rows(_COPY_KNOWN.format(source=source), **values)
-    if len(copied) != number:
-        raise ItemsMissing
-    for product_id, state, issues in copied:
-        invalid += state == ItemState.INVALID
-        for issue in json.loads(issues or "[]"):
-            tally.add(Issue(*issue), product_id)
-    return invalid
-
-
 def begin_known(run: ImportRun) -> None:
     """Choose the import in whose items those of the run are looked for: the feed's last one, as far as it is kept."""
     mirror = ImportRun.objects.filter(feed=run.feed_id, status=Status.APPLIED, is_mirror=True).order_by("-pk").first()
     run.known_from_id = mirror.pk if mirror else None
     run.save(update_fields=["known_from"])
-
-
-def stays_known(run: ImportRun) -> bool:
-    """Whether the items of the import that the run begins from are there, and will be until the transaction ends."""
-    lock = "SELECT pg_advisory_xact_lock_shared(%(kind)s, %(mirror)s)"
-    fetch_row(lock, kind=MIRROR_LOCK, mirror=run.known_from_id)
-    return ImportRun.objects.filter(pk=run.known_from_id or 0, is_mirror=True).exists()
 
 
 def _array(values: Iterable[Any]) -> str:
@@ -248,20 +210,3 @@ _UNSETTLED = """(
     FROM unnest(%(positions)s::int[], %(lines)s::int[], %(lasts)s::int[]) AS wanted (position, line, last_position)
     JOIN catalog_knownitem before ON before.run_id = %(last)s AND before.position = wanted.last_position
 )"""
-
-# Whether an item is a duplicate is decided in each file again. The lines of issues move with their item.
-# In the order of the file, so that the first issues are the examples.
-_COPY_KNOWN = f"""
-    WITH copied AS (
-        INSERT INTO catalog_stageditem
-            (run_id, position, line, product_id, state, issues, digest, shape, extra, {column_list(SHARED)})
-        SELECT
-            %(run)s, known.position, known.line, before.product_id, replace(before.state, 'duplicate', 'valid'),
-            {MOVED_ISSUES}, before.digest, before.shape, before.extra, {column_list(SHARED, "before")}
-        FROM {{source}} AS known
-        JOIN catalog_stageditem before
-            ON before.run_id = known.from_run_id AND before.position = known.from_position
-        RETURNING position, product_id, state, issues
-    )
-    SELECT product_id, state, NULLIF(issues, '[]')::text FROM copied ORDER BY position
-"""
