@@ -268,7 +268,8 @@ class LoginSessionAdmin(ModelAdmin):
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
         """Nobody guesses what a token is made of, letter by letter."""
-        return not lookup.startswith(("auth_hash", "refresh_id")) and super().lookup_allowed(lookup, value, request)
+        secrets = ("auth_hash", "refresh_id", "previous_refresh_id")
+        return not lookup.startswith(secrets) and super().lookup_allowed(lookup, value, request)
 
     @display(description=_("state"), label={"open": "success"})
     def state(self, session: LoginSession) -> tuple[str, str]:
