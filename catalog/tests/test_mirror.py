@@ -314,8 +314,8 @@ EVENTS = st.lists(
     st.sampled_from(
         "apply apply discard edit pin archive undo redo remove other market late settings broken lost forget".split()
     ),
-    min_size=5,
-    max_size=8,
+    min_size=3,
+    max_size=6,
 )
 
 

@@ -187,7 +187,7 @@ HOSTILE: dict[str, tuple[Stream, str]] = {
 def test_a_file_that_never_ends_an_item_is_refused_soon(name: str) -> None:
     stream, code = HOSTILE[name]
     with watched(), pytest.raises(FeedRefused) as refused:
-        list(read_items(stream))
+        list(read_items(stream, Limits(item_bytes=MIB)))
     assert refused.value.code == code
 
 
