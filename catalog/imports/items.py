@@ -55,7 +55,7 @@ def copy_known(source: str, number: int, tally: IssueTally, **values: Any) -> in
 
 
 # The issues of an item that now stands elsewhere.
-MOVED_ISSUES = """
+_MOVED_ISSUES = """
     CASE WHEN before.line = known.line OR before.issues = '[]' THEN before.issues ELSE (
         SELECT jsonb_agg(
             jsonb_set(issue, '{{3}}', to_jsonb((issue ->> 3)::int + known.line - before.line)) ORDER BY place
@@ -72,7 +72,7 @@ _COPY_KNOWN = f"""
             (run_id, position, line, product_id, state, issues, digest, shape, extra, {column_list(SHARED)})
         SELECT
             %(run)s, known.position, known.line, before.product_id, replace(before.state, 'duplicate', 'valid'),
-            {MOVED_ISSUES}, before.digest, before.shape, before.extra, {column_list(SHARED, "before")}
+            {_MOVED_ISSUES}, before.digest, before.shape, before.extra, {column_list(SHARED, "before")}
         FROM {{source}} AS known
         JOIN catalog_stageditem before
             ON before.run_id = known.from_run_id AND before.position = known.from_position

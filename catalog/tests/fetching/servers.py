@@ -102,3 +102,79 @@ def serving(script: Script, wrap: Callable[[socket.socket], socket.socket] | Non
         accepting.join(5)
         for thread in threads:
             thread.join(5)
+
+
+# What an FTP server says to each command: a line, the bytes of a data connection, or nothing more.
+Answers = dict[str, str | bytes | None]
+
+
+@contextmanager
+def ftp_saying(content: bytes, **changed: str | bytes | None) -> Iterator[int]:
+    """An FTP server with one file of this content. `changed` is what it says to a command instead; `None` breaks off.
+
+    Bytes are the content of a data connection, after which it says `after`.
+    """
+    says: Answers = {
+        "welcome": "220 ready",
+        "USER": "331 and the password",
+        "PASS": "230 in",
+        "TYPE": "200 so be it",
+        "SIZE": f"213 {len(content)}",
+        "MDTM": "213 20260101120000",
+        "CWD": "250 here",
+        "PASV": "",
+        "MLSD": f"type=file;size={len(content)};modify=20260101120000; feed.xml\r\n".encode(),
+        "NLST": b"feed.xml\r\n",
+        "RETR": content,
+        "QUIT": "221 bye",
+        "after": "226 done",
+        **changed,
+    }
+    listener = socket.create_server(("127.0.0.1", 0))
+    threads: list[threading.Thread] = []
+
+    def talk(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), connection, contextlib.ExitStack() as at_last:
+            connection.settimeout(10)
+            lines = connection.makefile("rb")
+            data, command = listener, "welcome"
+            while True:
+                answer = says.get(command, "500 what?")
+                if command == "PASV" and not answer:
+                    data = at_last.enter_context(socket.create_server(("127.0.0.1", 0)))
+                    data.settimeout(10)
+                    port = data.getsockname()[1]
+                    answer = f"227 at (127,0,0,1,{port // 256},{port % 256})"
+                if answer is None:
+                    return
+                if isinstance(answer, bytes):
+                    stream, _peer = data.accept()
+                    connection.sendall(b"150 here it comes\r\n")
+                    with stream:
+                        stream.sendall(answer)
+                    answer = str(says["after"])
+                connection.sendall(f"{answer}\r\n".encode("latin-1"))
+                line = lines.readline().decode("latin-1").strip()
+                if not line:
+                    return
+                command = line.partition(" ")[0].upper()
+
+    def accept() -> None:
+        while True:
+            try:
+                connection, _peer = listener.accept()
+            except OSError:
+                return
+            threads.append(threading.Thread(target=talk, args=[connection], daemon=True))
+            threads[-1].start()
+
+    accepting = threading.Thread(target=accept, daemon=True)
+    accepting.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        accepting.join(5)
+        for thread in threads:
+            thread.join(5)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,91 +16,18 @@ from catalog.fetching.targets import Login
 from catalog.models import Feed, FeedSource, Fetch, ImportRun
 from catalog.tests.factories import feed_of, items
 from catalog.tests.fetching.conftest import fetched_at_last, fetched_once
-from catalog.tests.fetching.servers import Wire, serving
+from catalog.tests.fetching.servers import Answers, Wire, ftp_saying, serving
 from catalog.tests.fetching.test_files import pinned, sftp_server, with_login, write
 
 pytestmark = pytest.mark.django_db
 
 FEED = feed_of(*items(40))
-Answers = dict[str, str | bytes | None]
-
-
-@contextmanager
-def ftp_saying(**changed: str | bytes | None) -> Iterator[int]:
-    """An FTP server with one file. `changed` is what it says to a command instead; `None` breaks off.
-
-    Bytes are the content of a data connection, after which it says `after`.
-    """
-    says: Answers = {
-        "welcome": "220 ready",
-        "USER": "331 and the password",
-        "PASS": "230 in",
-        "TYPE": "200 so be it",
-        "SIZE": f"213 {len(FEED)}",
-        "MDTM": "213 20260101120000",
-        "CWD": "250 here",
-        "PASV": "",
-        "MLSD": f"type=file;size={len(FEED)};modify=20260101120000; feed.xml\r\n".encode(),
-        "NLST": b"feed.xml\r\n",
-        "RETR": FEED,
-        "QUIT": "221 bye",
-        "after": "226 done",
-        **changed,
-    }
-    listener = socket.create_server(("127.0.0.1", 0))
-    threads: list[threading.Thread] = []
-
-    def talk(connection: socket.socket) -> None:
-        with contextlib.suppress(OSError), connection, contextlib.ExitStack() as at_last:
-            connection.settimeout(10)
-            lines = connection.makefile("rb")
-            data, command = listener, "welcome"
-            while True:
-                answer = says.get(command, "500 what?")
-                if command == "PASV" and not answer:
-                    data = at_last.enter_context(socket.create_server(("127.0.0.1", 0)))
-                    data.settimeout(10)
-                    port = data.getsockname()[1]
-                    answer = f"227 at (127,0,0,1,{port // 256},{port % 256})"
-                if answer is None:
-                    return
-                if isinstance(answer, bytes):
-                    stream, _peer = data.accept()
-                    connection.sendall(b"150 here it comes\r\n")
-                    with stream:
-                        stream.sendall(answer)
-                    answer = str(says["after"])
-                connection.sendall(f"{answer}\r\n".encode("latin-1"))
-                line = lines.readline().decode("latin-1").strip()
-                if not line:
-                    return
-                command = line.partition(" ")[0].upper()
-
-    def accept() -> None:
-        while True:
-            try:
-                connection, _peer = listener.accept()
-            except OSError:
-                return
-            threads.append(threading.Thread(target=talk, args=[connection], daemon=True))
-            threads[-1].start()
-
-    accepting = threading.Thread(target=accept, daemon=True)
-    accepting.start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        accepting.join(5)
-        for thread in threads:
-            thread.join(5)
 
 
 def test_an_ftp_server_that_says_what_it_has_to_sends_the_file(
     feed: Feed, source_at: Callable[..., FeedSource]
 ) -> None:
-    with ftp_saying() as port:
+    with ftp_saying(FEED) as port:
         source_at(f"ftp://127.0.0.1:{port}/feed.xml")
         assert [fetched_once(feed).outcome for _ in range(2)] == ["new", "unchanged"]
 
@@ -120,7 +46,7 @@ def test_an_ftp_server_that_says_what_it_has_to_sends_the_file(
     ],
 )
 def test_an_old_ftp_server_will_do(changed: Answers, feed: Feed, source_at: Callable[..., FeedSource]) -> None:
-    with ftp_saying(**changed) as port:
+    with ftp_saying(FEED, **changed) as port:
         source_at(f"ftp://127.0.0.1:{port}/out/", pattern="feed*.xml")
         row = fetched_once(feed)
         if row.outcome == "waiting":  # without a clock a second look, a minute later, tells whether it is complete
@@ -152,7 +78,7 @@ def test_an_old_ftp_server_will_do(changed: Answers, feed: Feed, source_at: Call
 def test_what_an_ftp_server_does_wrong_is_named(
     changed: Answers, code: str, feed: Feed, source_at: Callable[..., FeedSource]
 ) -> None:
-    with ftp_saying(**changed) as port:
+    with ftp_saying(FEED, **changed) as port:
         source_at(f"ftp://127.0.0.1:{port}/feed.xml")
         row = fetched_at_last(feed)
     assert row.code == f"fetch.{code}", row.sentence
@@ -160,14 +86,14 @@ def test_what_an_ftp_server_does_wrong_is_named(
 
 
 def test_a_list_of_an_ftp_server_that_is_none_is_named(feed: Feed, source_at: Callable[..., FeedSource]) -> None:
-    with ftp_saying(MLSD=b"type=file;size=many; feed.xml\r\n") as port:
+    with ftp_saying(FEED, MLSD=b"type=file;size=many; feed.xml\r\n") as port:
         source_at(f"ftp://127.0.0.1:{port}/out/", pattern="*.xml")
         row = fetched_at_last(feed)
     assert row.code == "fetch.broke_off", row.sentence
 
 
 def test_a_password_with_a_line_break_is_not_sent(feed: Feed, source_at: Callable[..., FeedSource]) -> None:
-    with ftp_saying(USER=None) as port:
+    with ftp_saying(FEED, USER=None) as port:
         with_login(source_at(f"ftp://127.0.0.1:{port}/feed.xml"), Login("password", "anna", "x\r\nDELE feed.xml"))
         assert fetched_at_last(feed).code == "fetch.login"
 
@@ -175,7 +101,7 @@ def test_a_password_with_a_line_break_is_not_sent(feed: Feed, source_at: Callabl
 def test_ftp_without_tls_gets_no_password_where_tls_was_asked_for(
     feed: Feed, source_at: Callable[..., FeedSource]
 ) -> None:
-    with ftp_saying(USER=None) as port:
+    with ftp_saying(FEED, USER=None) as port:
         with_login(source_at(f"ftps://127.0.0.1:{port}/feed.xml"), Login("password", "anna", "secret"))
         row = fetched_at_last(feed)
     assert row.code == "fetch.tls"
