@@ -30,7 +30,7 @@ from catalog.api.serializers import ReceivedSerializer, UploadSerializer
 from catalog.errors import FeedRefused
 from catalog.imports.permissions import API_FEED, require, require_feed
 from catalog.imports.quotas import TOO_LARGE
-from catalog.imports.receive import check_length, receive, too_large
+from catalog.imports.receive import check_length, receive, take_turn, too_large
 from catalog.imports.refused import record_unread
 from catalog.models import Feed, ImportRun, Mode, Status, UploadKey
 from catalog.upload_handler import NamelessFileUploadHandler, file_size, length_of
@@ -135,11 +135,12 @@ class UploadView(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """As the package's, before the body is read. An upload that was taken already needs no more quota."""
-        super().initial(request, *args, **kwargs)
-        user: Any = request.user
-        key = request.headers.get("Idempotency-Key", "")
-        if not (KEY.fullmatch(key) and UploadKey.objects.filter(user=user, key=key).exists()):
-            check_length(file_size(length_of(request.META)), by=user)
+        with take_turn():
+            super().initial(request, *args, **kwargs)
+            user: Any = request.user
+            key = request.headers.get("Idempotency-Key", "")
+            if not (KEY.fullmatch(key) and UploadKey.objects.filter(user=user, key=key).exists()):
+                check_length(file_size(length_of(request.META)), by=user)
 
     @documented(
         "imports",

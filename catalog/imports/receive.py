@@ -7,7 +7,7 @@ import logging
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import BoundedSemaphore
 from typing import Any
@@ -35,9 +35,20 @@ from events.log import log_event
 
 log = logging.getLogger(__name__)
 
-# Looking at a file and writing it down keep the processor busy: many at once would hold up the other pages of their
-# web process. Storing does not, and may take minutes.
-BUSY_UPLOADS = BoundedSemaphore(2)
+LONGEST_TURN_SECONDS = 1
+_TURN = BoundedSemaphore()
+
+
+@contextmanager
+def take_turn() -> Iterator[None]:
+    """What keeps the processor busy in an upload: one at a time, so that forty at once do not hold up the other pages
+    of their web process. Storing does not, and may take minutes. Nobody waits long for one that does."""
+    is_alone = _TURN.acquire(timeout=LONGEST_TURN_SECONDS)
+    try:
+        yield
+    finally:
+        if is_alone:
+            _TURN.release()
 
 
 def receive(
@@ -87,7 +98,7 @@ def _take_file(
     file: File[bytes], by: Any, visible: QuerySet[ImportRun], *, feed: Feed, mode: Mode, auto_apply: bool
 ) -> ImportRun:
     """Look at the file and store it: its run, which is the open one of `visible` if there is one like it."""
-    with BUSY_UPLOADS:
+    with take_turn():
         start = check_start(file, settings.FEED_LIMITS, feed.file_settings)
     if mode == Mode.SYNC and (whole := part_of(start.content.head)):
         raise FeedRefused(
@@ -101,7 +112,7 @@ def _take_file(
     name = f"feeds/{timezone.now():%Y/%m}/{uuid.uuid4()}"
     try:
         name = _store(name, content)
-        with BUSY_UPLOADS, transaction.atomic():
+        with take_turn(), transaction.atomic():
             if run := _open_run(visible, content.sha256, **same):
                 enqueue(Task.STAGE, run)
                 return run

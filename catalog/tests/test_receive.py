@@ -3,8 +3,10 @@
 import hashlib
 import io
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from django.core.files.base import ContentFile, File
 from accounts.models import User
 from catalog.errors import FeedRefused, NotAllowed, NotPossible
 from catalog.imports.reading.stage import stage
-from catalog.imports.receive import plan_again, receive
+from catalog.imports.receive import plan_again, receive, take_turn
 from catalog.models import Feed, ImportRun, Mode, Product, Status
 from catalog.tests.conftest import Worker
 from catalog.tests.factories import (
@@ -257,3 +259,46 @@ def test_two_who_plan_again_in_one_instant_get_one_plan(feed: Feed) -> None:
     run = applied(feed, item("1"))
     first, second = at_once(*[lambda: plan_again(run, by=None)] * 2)
     assert first == second != run
+
+
+def take_turns(names: str, done: list[str], free: threading.Event) -> list[threading.Thread]:
+    """So many threads, of which the first keeps its turn until `free`."""
+    first_has_it = threading.Event()
+
+    def work(name: str) -> None:
+        with take_turn():
+            done.append(f"{name} began")
+            if name == names[0]:
+                first_has_it.set()
+                assert free.wait(30)
+            done.append(f"{name} ended")
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+        assert first_has_it.wait(30)
+    return threads
+
+
+def test_one_upload_at_a_time_keeps_the_processor_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_module("catalog.imports.receive"), "LONGEST_TURN_SECONDS", 30)
+    done: list[str] = []
+    free = threading.Event()
+    threads = take_turns("ab", done, free)
+    free.set()
+    for thread in threads:
+        thread.join(30)
+    assert done == ["a began", "a ended", "b began", "b ended"]
+
+
+def test_an_upload_does_not_wait_long_for_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_module("catalog.imports.receive"), "LONGEST_TURN_SECONDS", 0.01)
+    done: list[str] = []
+    free = threading.Event()
+    slow, impatient = take_turns("ab", done, free)
+    impatient.join(30)
+    assert done == ["a began", "b began", "b ended"]
+    free.set()
+    slow.join(30)
+    with take_turn():  # is free again
+        pass
