@@ -70,8 +70,9 @@ shell: setup  ## Open Django's shell
 torture: setup  ## Kill workers, connections, the database and the broker under 200 imports (ARGS="--runs 20" is quicker)
 	$(RUN) -m tests.torture $(ARGS)
 
-fuzz: setup  ## Try the API's calls and files of every format far more often than the tests do (EXAMPLES=500 says how often)
-	FUZZ_EXAMPLES=$(or $(EXAMPLES),100) HYPOTHESIS_PROFILE=thorough $(RUN) -m pytest tests/test_api_fuzz.py catalog/tests/test_any_feed.py $(ARGS)
+fuzz: setup  ## Try the API's calls and files of every format far more often than the tests do and changes interleaved (EXAMPLES=500 says how often)
+	FUZZ_EXAMPLES=$(or $(EXAMPLES),100) FUZZ_INTERLEAVINGS=$(or $(INTERLEAVINGS),10000) HYPOTHESIS_PROFILE=thorough \
+	  $(RUN) -m pytest tests/test_api_fuzz.py catalog/tests/test_any_feed.py catalog/tests/test_changes_interleaved.py $(ARGS)
 
 bench: setup  ## Measure the import against its floors and its peers
 	$(RUN) -m bench.pipeline $(ARGS)

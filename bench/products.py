@@ -45,7 +45,7 @@ def _words(parts: list[str], place: int) -> str:
 
 def fill(products: int, markets: int = 1) -> None:
     """Have so many products in the database, which is empty or has had them before: the same ids in each market."""
-    from catalog.models import CatalogState, Market, Product, Word
+    from catalog.models import CatalogState, CatalogVersion, Market, Product, Word
 
     there = Product.objects.count()
     if there not in (0, products):
@@ -55,14 +55,14 @@ def fill(products: int, markets: int = 1) -> None:
             Market.objects.create(code=f"market-{number + 1}", name=f"Market {number + 1}")
         with _indexed_afterwards():
             for market in Market.objects.all():
-                insert(products // markets, market.pk)
+                number = CatalogVersion.new_number()
+                insert(products // markets, market.pk, number)
+                CatalogState.bump(market.pk, change_number=number)
         Word.renew()
-        for market in Market.objects.all():
-            CatalogState.bump(market.pk)
     _settle()
 
 
-def insert(products: int, market: int) -> None:
+def insert(products: int, market: int, change_number: int) -> None:
     from django.db import connection
 
     from catalog.models import Product
@@ -82,6 +82,7 @@ def insert(products: int, market: int) -> None:
         "link": "'https://www.example.com/' || n",
         "image_link": "'https://www.example.com/' || n || '.jpg'",
         "version": "1",
+        "change_number": f"{change_number}",
         "created_at": "now() - n * interval '1 second'",
         "updated_at": "now() - n * interval '1 second'",
     }

@@ -132,7 +132,10 @@ def restore_backup(folder: Path, say: Say, *, replace: bool) -> list[str]:
     _put_tables(folder / DUMP)
     call_command("migrate", verbosity=0, interactive=False)
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE catalog_catalogstate SET version = version + %s", [VERSIONS_AHEAD])
+        cursor.execute(
+            "UPDATE catalog_catalogstate SET version = version + %(more)s, known_since = version + %(more)s",
+            {"more": VERSIONS_AHEAD},
+        )
     caches["default"].clear()  # with the queue of what was lost: what waits is found in the database
     now = _fingerprints()
     return [f"{key} is another one: {lost}." for key, lost in KEYS.items() if not {*about["keys"][key]} <= {*now[key]}]

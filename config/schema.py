@@ -11,6 +11,7 @@ ERRORS = {
     "403": "You may not do this.",
     "404": "It does not exist, or you may not see it.",
     "409": "It conflicts with what is happening now.",
+    "410": "What you ask for is known no longer.",
     "413": "It is too large.",
     "415": "The body has a media type that the call does not take.",
     "422": "The key was used for another upload.",

@@ -53,7 +53,9 @@ def test_a_system_that_has_lost_everything_goes_on_where_it_was(feed: Feed, kept
 
     assert restore_backup(kept, quiet, replace=True) == []
     assert catalogue() == before
-    assert CatalogState.objects.get().version > version + 100_000  # an old answer's tag does not come again
+    state = CatalogState.objects.get()
+    assert state.version > version + 100_000  # an old answer's tag does not come again
+    assert state.known_since == state.version  # what was lost changed products, too
     run = ImportRun.objects.get(pk=waiting.pk)
     assert (run.status, run.plan_hash) == (Status.REVIEW, waiting.plan_hash)
     confirm(run, plan_hash=run.plan_hash, by=alice)

@@ -34,7 +34,7 @@ class CatalogueView(APIView):
         asked = self.query.read(request.query_params)
         market: MarketState = asked.pop("market")
         tag = f'"{market.version}-{text_digest(self.form, market.code, request.build_absolute_uri())}"'
-        headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+        headers = {"ETag": tag, "Catalogue-Version": str(market.version), "Cache-Control": "private, no-cache"}
         media_type = request.accepted_renderer.media_type
         known = parse_etags(request.headers.get("If-None-Match", ""))
         if tag in [one.removeprefix("W/") for one in known]:  # a proxy that compresses makes them weak

@@ -114,6 +114,21 @@ FETCH: dict[str, Any] = {
     "seconds": 1.62,
     "import_url": f"{SITE}/imports/7/",
 }
+CHANGES: dict[str, Any] = {
+    "version": 41,
+    "cursor": "default.41",
+    "next": None,
+    "results": [
+        {
+            "version": 40,
+            "id": PRODUCT["id"],
+            "state": "listed",
+            "cursor": "default.40.MjA1MDQyNTcwXzI0Mg",
+            "product": PRODUCT,
+        },
+        {"version": 41, "id": "a/b", "state": "archived", "cursor": "default.41.YS9i", "product": None},
+    ],
+}
 ISSUE = {
     "code": "price.format",
     "severity": "error",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from datetime import datetime
 from threading import BoundedSemaphore
 from typing import Any
@@ -22,6 +22,7 @@ from rest_framework.views import APIView
 from accounts.api.schema import Answer, documented
 from accounts.models import Scope
 from catalog.api import examples
+from catalog.api.openapi import VERSION_HEADER
 from catalog.api.products import filter_products
 from catalog.api.queries import ExportQuery
 from catalog.api.serializers import STORED_FIELDS
@@ -29,6 +30,7 @@ from catalog.exports.export import require_export
 from catalog.exports.formats import CSV, FEED, JSON_LINES, ExportFormat, joined
 from catalog.exports.rows import ROWS_AT_ONCE, product_rows
 from catalog.feeds.write import with_decimals
+from catalog.models import MarketState
 from catalog.models.fields import MONEY_NAMES
 from catalog.models.product import ProductQuerySet
 
@@ -38,6 +40,7 @@ FORMATS = {each.name: each for each in (JSON_LINES, CSV, FEED)}
 
 _STREAMS = BoundedSemaphore(MAX_STREAMS)
 _FIELDS = tuple(name for name in STORED_FIELDS if name != "extra")
+_FIELDS_AND_EXTRA = (*_FIELDS, "extra")
 
 Pieces = Generator[bytes, None, None]
 
@@ -64,7 +67,7 @@ class ProductsExportView(APIView):
         "export_products",
         {200: Answer(OpenApiTypes.STR, examples.PRODUCT_LINES, media_type=JSON_LINES.content_type)},
         errors=(400, 403, 503),
-        parameters=[ExportQuery()],
+        parameters=[ExportQuery(), VERSION_HEADER],
     )
     def get(self, request: Request) -> StreamingHttpResponse:
         """All products that pass the filters, sorted by id, in one answer: JSON lines, CSV or a feed.
@@ -76,16 +79,30 @@ class ProductsExportView(APIView):
         asked = self.query.read(request.query_params)
         market, chosen = asked["market"], FORMATS[asked["format"]]
         products = filter_products(market.id, asked).filter(id__gt=asked["after"]).order_by("id")
-        is_packed = "gzip" in request.headers.get("Accept-Encoding", "")
-        headers = {
-            "Content-Disposition": f'attachment; filename="products-{market.code}.{chosen.extension}"',
-            "Cache-Control": "private, no-store",
-            **({"Content-Encoding": "gzip"} if is_packed else {}),
-        }
-        stream = Stream(lambda: _pieces_of(products, chosen, market.code, is_packed=is_packed))
-        response = StreamingHttpResponse(stream, content_type=chosen.content_type, headers=headers)
-        patch_vary_headers(response, ["Accept-Encoding"])
-        return response
+        return stream_answer(
+            request, lambda: _pieces_of(products, chosen, market.code), chosen, f"products-{market.code}", market
+        )
+
+
+def stream_answer(
+    request: Request, start: Callable[[], Pieces], chosen: ExportFormat, name: str, market: MarketState
+) -> StreamingHttpResponse:
+    """A file whose pieces are made while it is sent, packed for clients that take that.
+
+    Raises `TooManyStreams`. `start` is called when there is a place.
+    """
+    is_packed = "gzip" in request.headers.get("Accept-Encoding", "")
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}.{chosen.extension}"',
+        "Cache-Control": "private, no-store",
+        **({"Content-Encoding": "gzip"} if is_packed else {}),
+        # It was read before the products are, so that none of its changes is missing.
+        "Catalogue-Version": str(market.version),
+    }
+    stream = Stream(lambda: gzipped(start()) if is_packed else start())
+    response = StreamingHttpResponse(stream, content_type=chosen.content_type, headers=headers)
+    patch_vary_headers(response, ["Accept-Encoding"])
+    return response
 
 
 class Stream:
@@ -113,34 +130,37 @@ class Stream:
     __del__ = close  # nobody closes an answer in whose place another one was sent
 
 
-def _pieces_of(products: ProductQuerySet, chosen: ExportFormat, market: str, *, is_packed: bool) -> Pieces:
+def _pieces_of(products: ProductQuerySet, chosen: ExportFormat, market: str) -> Pieces:
     with transaction.atomic():  # the cursor's: one moment, and rows as soon as the server finds them
-        pieces = (
+        yield from (
             joined(product_lines(products, market)) if chosen is JSON_LINES else chosen.write(product_rows(products))
         )
-        yield from gzipped(pieces) if is_packed else pieces
 
 
 def product_lines(products: ProductQuerySet, market: str) -> Iterator[str]:
-    """Each product in a line, as the other calls send it. What is JSON in the database is not read for it."""
-    ending = f', "market": {json.dumps(market)}}}'
+    """Each product in a line, as the other calls send it."""
     rows = products.values_list(*_FIELDS, Cast("extra", TextField()))
-    for *values, extra in rows.iterator(chunk_size=ROWS_AT_ONCE):
-        row = dict(zip(_FIELDS, values, strict=True))
-        for name in MONEY_NAMES:
-            if row[name] is not None:
-                row[name] = str(with_decimals(row[name], row["currency"]))
-        yield f'{_encode(row)[:-1]}, "extra": {extra}{ending}\n'
+    for values in rows.iterator(chunk_size=ROWS_AT_ONCE):
+        yield f"{encode_product(dict(zip(_FIELDS_AND_EXTRA, values, strict=True)), market)}\n"
+
+
+def encode_product(row: dict[str, Any], market: str) -> str:
+    """A row of `STORED_FIELDS`, as the other calls send it. What is JSON in the database is not read for it."""
+    extra = row.pop("extra")
+    for name in MONEY_NAMES:
+        if row[name] is not None:
+            row[name] = str(with_decimals(row[name], row["currency"]))
+    return f'{encode_text(row)[:-1]}, "extra": {extra}, "market": {encode_text(market)}}}'
 
 
 def _as_sent(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, default=_as_sent).encode
+encode_text = json.JSONEncoder(ensure_ascii=False, default=_as_sent).encode
 
 
-def gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def gzipped(pieces: Pieces) -> Pieces:
     packer = zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
     for piece in pieces:
         if packed := packer.compress(piece):

@@ -5,6 +5,14 @@ from drf_spectacular.utils import OpenApiParameter
 from accounts.api.schema import Answer
 from catalog.api.examples import IMPORT, PRODUCT
 
+VERSION_HEADER = OpenApiParameter(
+    "Catalogue-Version",
+    int,
+    OpenApiParameter.HEADER,
+    required=True,
+    response=[200, 304],
+    description="The version of the market's products: `/products/changes/` says what changed since.",
+)
 # Parameters and headers of every call about the catalogue.
 CONDITIONAL = [
     OpenApiParameter(
@@ -16,6 +24,7 @@ CONDITIONAL = [
     OpenApiParameter(
         "ETag", str, OpenApiParameter.HEADER, required=True, response=[200, 304], description="Names this answer."
     ),
+    VERSION_HEADER,
 ]
 NOT_MODIFIED = Answer(None, meaning="The answer that you have is still current.")
 PRODUCT_ID = OpenApiParameter(

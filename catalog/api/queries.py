@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, cast
@@ -12,6 +14,7 @@ from django.http import QueryDict
 from django.utils.dateparse import parse_datetime
 from drf_spectacular.utils import extend_schema_field
 from rest_framework.exceptions import ValidationError
+from rest_framework.fields import empty
 from rest_framework.serializers import ChoiceField, Field, IntegerField, ListField, Serializer
 
 from catalog.feeds.attributes import BY_NAME
@@ -32,7 +35,36 @@ SORT_COLUMNS = {
     "created_at": "created_at",
     "updated_at": "updated_at",
 }
+CURSOR = re.compile(r"[0-9]{1,18}|([-a-zA-Z0-9_]{1,50})\.([0-9]{1,18})(?:\.([-a-zA-Z0-9_]{1,2700}))?", re.ASCII)
 REPEATED = "Repeat the parameter to allow several values."
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in the changes of a market: after every change of `version`, or, of that version, after a product's."""
+
+    version: int
+    after: str = ""
+    market: str = ""
+
+    @classmethod
+    def read(cls, text: str) -> Place | None:
+        """The place that a version or a cursor names; None for any other text."""
+        match = CURSOR.fullmatch(text)
+        if match is None:
+            return None
+        market, version, packed = match.groups()
+        if market is None:
+            return cls(int(text))
+        try:
+            after = base64.urlsafe_b64decode((packed or "") + "==").decode()
+        except ValueError:
+            return None
+        return None if "\0" in after else cls(int(version), after, market)
+
+    def __str__(self) -> str:
+        packed = base64.urlsafe_b64encode(self.after.encode()).decode().rstrip("=")
+        return f"{self.market}.{self.version}" + (f".{packed}" if packed else "")
 
 
 class OneOf(ChoiceField):
@@ -218,6 +250,43 @@ class ExportQuery(FilterQuery):
     after = AnyText(
         default="", max_length=BY_NAME["id"].limit, help_text="Only products after this id: to go on with an export."
     )
+
+
+@extend_schema_field({"type": "string", "pattern": f"^({CURSOR.pattern})$", "maxLength": 2800, "example": "41"})
+class Since(Field["Place", str, str, Any]):
+    """A version of the market's products, or the cursor of an answer."""
+
+    def to_internal_value(self, data: str) -> Place:
+        place = Place.read(data)
+        if place is None:
+            raise ValidationError(
+                f'"{shorten_text(data)}" is neither a version nor a cursor. Send the `cursor` of an answer as it is.'
+            )
+        return place
+
+
+class ChangesQuery(MarketQuery):
+    since = Since(
+        default=None,
+        help_text="A version of the market's products, as in `Catalogue-Version`, or the `cursor` of an answer, which "
+        "names its market. Without it, the answer says where to begin.",
+    )
+    page_size = WholeNumber(default=100, max_value=1000, help_text="How many on a page.")
+    format = OneOf(
+        ("json", "jsonl"), default="json", help_text="A page, or everything until now as JSON lines in one answer."
+    )
+
+    def run_validation(self, data: Any = empty) -> dict[str, Any]:
+        asked: dict[str, Any] = super().run_validation(data)
+        place: Place | None = asked["since"]
+        if place and place.market and place.market != asked["market"].code:
+            if "market" in data:
+                raise ValidationError({"since": [f"This cursor is of the market {place.market}."]})
+            try:
+                asked["market"] = self.fields["market"].run_validation(place.market)
+            except ValidationError as error:
+                raise ValidationError({"since": error.detail}) from error
+        return asked
 
 
 class ProductIdQuery(MarketQuery):

@@ -3,6 +3,7 @@
 from django.urls import path, register_converter
 
 from catalog.api import exports, products
+from catalog.api.changes import ProductChangesView
 from catalog.api.feeds import FeedViewSet
 from catalog.api.imports import ImportViewSet
 from catalog.api.plans import PlanViewSet
@@ -39,6 +40,7 @@ register_converter(ImportNumber, "import_number")
 urlpatterns = [
     path("list-products/", products.ProductListView.as_view(), name="list-products"),
     path("products/export/", exports.ProductsExportView.as_view(), name="products-export"),
+    path("products/changes/", ProductChangesView.as_view(), name="products-changes"),
     path("product-detail/", products.ProductByQueryView.as_view(), name="product-by-query"),
     path("product-detail/<anything:id>/", products.ProductDetailView.as_view(), name="product-detail"),
     path("filter-options/", products.FilterOptionsView.as_view(), name="filter-options"),

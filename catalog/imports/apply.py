@@ -22,7 +22,7 @@ from catalog.imports.work.queue import (
     retried,
     timed,
 )
-from catalog.models import CatalogState, ImportRun, Operation, Product, Status
+from catalog.models import CatalogState, CatalogVersion, ImportRun, Operation, Product, Status
 from catalog.models.fields import SHARED, columns_in_file
 from events.log import log_event
 
@@ -80,12 +80,13 @@ def carry_out(
 
 def lay_over(run: ImportRun) -> dict[str, int]:
     """Execute the changes that are proposed, or that were undone: the run's new counts, and the version they made."""
-    create_products(run)
-    change_products(run)
-    archive_products(run)
+    number = CatalogVersion.new_number()
+    create_products(run, number)
+    change_products(run, number)
+    archive_products(run, number)
     counts = settle_conflicts(run)
     if counts["created"] or counts["changed"] or counts["archived"]:
-        CatalogState.bump(run.market_id, run_id=run.pk)
+        CatalogState.bump(run.market_id, change_number=number, run_id=run.pk)
     move_mirror(run)
     return {**counts, "catalog_version": CatalogState.current(run.market_id)}
 
@@ -97,7 +98,7 @@ _AS_PLANNED = "product.version = change.base_version AND product.created_at < %(
 _NOT_YET = "change.outcome NOT IN ('applied', 'conflict', 'left_out')"
 
 
-def create_products(run: ImportRun) -> None:
+def create_products(run: ImportRun, change_number: int) -> None:
     """New products take the values of their staged items, but for what was left out.
 
     One that somebody else created since stays as it is.
@@ -107,9 +108,10 @@ def create_products(run: ImportRun) -> None:
         f"""
         WITH done AS (
             INSERT INTO catalog_product
-                (market_id, id, {column_list(SHARED)}, extra, pinned, feed_id, version, created_at, updated_at)
+                (market_id, id, {column_list(SHARED)}, extra, pinned, feed_id, version, change_number,
+                created_at, updated_at)
             SELECT
-                %(market)s, item.product_id, {values}, {extra}, '{{}}', %(feed)s, 1,
+                %(market)s, item.product_id, {values}, {extra}, '{{}}', %(feed)s, 1, %(number)s,
                 statement_timestamp(), statement_timestamp()
             FROM catalog_change change
             JOIN catalog_stageditem item ON item.run_id = change.run_id AND item.position = change.position
@@ -124,6 +126,7 @@ def create_products(run: ImportRun) -> None:
         run=run.pk,
         feed=run.feed_id,
         market=run.market_id,
+        number=change_number,
     )
 
 
@@ -153,7 +156,7 @@ def _blank_of(name: str) -> str:
     return "NULL" if field.null else "'{}'" if isinstance(field, ArrayField) else "''"
 
 
-def change_products(run: ImportRun) -> None:
+def change_products(run: ImportRun, change_number: int) -> None:
     """Lay the planned values over each product that is still the one the plan was made for."""
     columns = [*columns_in_file(run.names), "extra"]
     execute(
@@ -164,7 +167,7 @@ def change_products(run: ImportRun) -> None:
                     SELECT {column_list(columns, "planned")}
                     FROM jsonb_populate_record(product, change.after) AS planned
                 ),
-                archived_at = NULL, version = product.version + 1, updated_at = now()
+                archived_at = NULL, version = product.version + 1, change_number = %(number)s, updated_at = now()
             FROM catalog_change change
             WHERE change.run_id = %(run)s AND change.operation IN ('update', 'restore') AND {_NOT_YET}
                 AND {PRODUCT_OF_CHANGE} AND {_AS_PLANNED}
@@ -177,15 +180,16 @@ def change_products(run: ImportRun) -> None:
         run=run.pk,
         market=run.market_id,
         planned=run.planned_at,
+        number=change_number,
     )
 
 
-def archive_products(run: ImportRun) -> None:
+def archive_products(run: ImportRun, change_number: int) -> None:
     execute(
         f"""
         WITH done AS (
             UPDATE catalog_product product
-            SET archived_at = now(), version = product.version + 1, updated_at = now()
+            SET archived_at = now(), version = product.version + 1, change_number = %(number)s, updated_at = now()
             FROM catalog_change change
             WHERE change.run_id = %(run)s AND change.operation = 'archive' AND {_NOT_YET}
                 AND {PRODUCT_OF_CHANGE} AND {_AS_PLANNED}
@@ -198,6 +202,7 @@ def archive_products(run: ImportRun) -> None:
         run=run.pk,
         market=run.market_id,
         planned=run.planned_at,
+        number=change_number,
     )
 
 

@@ -8,9 +8,10 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F, Model
 
+from catalog.errors import NotPossible
 from catalog.imports.permissions import require
 from catalog.imports.sql import execute, fetch_rows
-from catalog.models import CatalogState, ItemFields, Product, Word
+from catalog.models import CatalogState, CatalogVersion, ItemFields, Product, Word
 from events.log import log_event
 
 
@@ -19,15 +20,19 @@ def edit_product(product: Product, *, by: Any, fields: Iterable[str] | None = No
     """Write the product, or only these fields of it, and a line of its history that says who did so.
 
     The product gets a new version, so that a plan made before leaves it alone. A product that is not stored yet is
-    added. Raises `NotAllowed` without permission.
+    added. Raises `NotAllowed` without permission, `NotPossible` when the product has been removed.
     """
     require(by, "catalog.change_product")
     stored = "SELECT to_jsonb(product)::text FROM catalog_product product WHERE key = %(key)s FOR UPDATE"
     earlier = next((row for (row,) in fetch_rows(stored, key=product.pk)), None)
     if not product._state.adding:
+        if earlier is None:
+            raise NotPossible("product_gone", f"The product {product.id} was removed while you edited it.")
         product.version = F("version") + 1
-    Model.save(product, update_fields=None if fields is None else {*fields, "version", "updated_at"})
-    CatalogState.bump(product.market_id, product_id=product.id)
+    product.change_number = CatalogVersion.new_number()
+    written = {"version", "change_number", "updated_at"}
+    Model.save(product, update_fields=None if fields is None else {*fields, *written})
+    CatalogState.bump(product.market_id, change_number=product.change_number, product_id=product.id)
     execute(_ADD_TO_HISTORY, key=product.pk, earlier=earlier, actor=str(by or ""), fields=_FIELDS)
     Word.learn(product.market_id, "product.key = %(key)s", key=product.pk)
     product.refresh_from_db(fields=["version"])

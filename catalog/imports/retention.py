@@ -32,6 +32,7 @@ def forget_old() -> dict[str, int]:
         "orphaned files": _forget_orphans(),
         "refused files": _forget_refused_files(),
         "fetches": _forget_fetches(),
+        "versions": _forget_versions(),
         "words": Word.renew(),
         "shapes": _forget_shapes(),
     }
@@ -169,6 +170,38 @@ def _forget_shapes() -> int:
 def _forget_fetches() -> int:
     days = settings.RETENTION_FETCHES_DAYS
     return Fetch.objects.filter(finished_at__lt=_before(days)).delete()[0] if days else 0
+
+
+@transaction.atomic
+def _forget_versions() -> int:
+    """What made old versions. Programs that ask what changed before are told to load all products again."""
+    days = settings.RETENTION_VERSIONS_DAYS
+    if not days:
+        return 0
+    ((number,),) = fetch_rows(
+        """
+        WITH old AS (
+            DELETE FROM catalog_catalogversion WHERE made_at < %(before)s RETURNING market_id, version
+        ), last AS (
+            SELECT market_id, max(version) AS version FROM old GROUP BY market_id
+        ), moved AS (
+            UPDATE catalog_catalogstate state SET known_since = GREATEST(known_since, last.version)
+            FROM last WHERE state.market_id = last.market_id
+        )
+        SELECT count(*) FROM old
+        """,
+        before=_before(days),
+    )
+    execute(
+        """
+        DELETE FROM catalog_removedproduct removed
+        WHERE NOT EXISTS (
+            SELECT FROM catalog_catalogversion version
+            WHERE version.market_id = removed.market_id AND version.change_number = removed.change_number
+        )
+        """
+    )
+    return int(number)
 
 
 def _before(days: int) -> object:

@@ -15,7 +15,7 @@ from catalog.imports.permissions import require
 from catalog.imports.reports.pages import of_operation
 from catalog.imports.sql import OF_CHANGED_PRODUCTS, PRODUCT_OF_CHANGE, column_list, execute, fetch_rows
 from catalog.imports.work.queue import Task, enqueue
-from catalog.models import CatalogState, Change, ImportRun, Operation, Outcome, Status
+from catalog.models import CatalogState, CatalogVersion, Change, ImportRun, Operation, Outcome, Status
 from catalog.models.fields import SHARED, columns_in_file
 from events.log import log_event
 
@@ -144,12 +144,13 @@ def redo(run: ImportRun) -> None:
 
 
 def invert_changes(run: ImportRun) -> dict[str, int]:
+    number = CatalogVersion.new_number()
     stage_again(run)
-    remove_created(run)
-    restore_changed(run)
+    remove_created(run, number)
+    restore_changed(run, number)
     counts = settle_outcomes(run)
     if counts["undone"]:
-        CatalogState.bump(run.market_id, run_id=run.pk)
+        CatalogState.bump(run.market_id, change_number=number, run_id=run.pk)
     return counts
 
 
@@ -185,14 +186,18 @@ def stage_again(run: ImportRun) -> None:
     ImportRun.objects.filter(pk=run.pk).update(has_lost_items=False)
 
 
-def remove_created(run: ImportRun) -> None:
+def remove_created(run: ImportRun, change_number: int) -> None:
     execute(
         f"""
         WITH done AS (
             DELETE FROM catalog_product product
             USING catalog_change change
             WHERE {_APPLIED} AND change.operation = 'create' AND {PRODUCT_OF_CHANGE} AND {_UNTOUCHED}
-            RETURNING change.id
+            RETURNING change.id, product.id AS product_id
+        ), removed AS (
+            INSERT INTO catalog_removedproduct (market_id, product_id, change_number)
+            SELECT %(market)s, product_id, %(number)s FROM done
+            ON CONFLICT (market_id, product_id) DO UPDATE SET change_number = EXCLUDED.change_number
         )
         UPDATE catalog_change change SET outcome = 'undone', made_at = statement_timestamp()
         FROM done
@@ -200,10 +205,11 @@ def remove_created(run: ImportRun) -> None:
         """,
         run=run.pk,
         market=run.market_id,
+        number=change_number,
     )
 
 
-def restore_changed(run: ImportRun) -> None:
+def restore_changed(run: ImportRun, change_number: int) -> None:
     """Lay the values from before over each product; what came from the archive goes back, and the reverse.
 
     The version that this makes is the one over which the change may be laid again.
@@ -218,7 +224,7 @@ def restore_changed(run: ImportRun) -> None:
                     FROM jsonb_populate_record(product, change.before) AS earlier
                 ),
                 archived_at = CASE change.operation WHEN 'restore' THEN now() END,
-                version = product.version + 1, updated_at = now()
+                version = product.version + 1, change_number = %(number)s, updated_at = now()
             FROM catalog_change change
             WHERE {_APPLIED} AND change.operation IN ('update', 'restore', 'archive')
                 AND {PRODUCT_OF_CHANGE} AND {_UNTOUCHED}
@@ -231,6 +237,7 @@ def restore_changed(run: ImportRun) -> None:
         """,
         run=run.pk,
         market=run.market_id,
+        number=change_number,
     )
 
 

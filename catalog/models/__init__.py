@@ -1,6 +1,6 @@
 """The rows of the catalogue and their rules."""
 
-from catalog.models.catalogue import CatalogState, CatalogVersion
+from catalog.models.catalogue import CatalogState, CatalogVersion, RemovedProduct
 from catalog.models.changes import Change, ChangedField, Operation, Outcome
 from catalog.models.exporting import Export, ExportStatus
 from catalog.models.feed import Feed, Mode
@@ -52,6 +52,7 @@ __all__ = [
     "Product",
     "Reading",
     "RefusedFile",
+    "RemovedProduct",
     "RunIssue",
     "Shape",
     "StagedItem",

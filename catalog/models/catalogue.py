@@ -3,6 +3,8 @@
 from typing import Any
 
 from django.db import connection, models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from catalog.models.market import Market
 
@@ -12,6 +14,9 @@ class CatalogState(models.Model):
 
     market = models.OneToOneField(Market, models.CASCADE, primary_key=True, related_name="state")
     version = models.BigIntegerField(default=0)
+    known_since = models.BigIntegerField(
+        default=0, db_default=0, help_text=_("What changed is known since this version, and not what changed before.")
+    )
 
     class Meta:
         default_permissions = ()
@@ -25,23 +30,35 @@ class CatalogState(models.Model):
         return cls.objects.filter(market=market).values_list("version", flat=True).first() or 0
 
     @classmethod
-    def bump(cls, market: Any, *, run_id: int | None = None, product_id: str = "") -> None:
-        """Call in the transaction that changes products, with the import that does, or the one product."""
+    def bump(
+        cls, market: Any, *, change_number: int | None = None, run_id: int | None = None, product_id: str = ""
+    ) -> None:
+        """Call in the transaction that changes products, after it did, with the number that it gave them, and with the
+        import that does, or the one product. Without a number, what changed before is known no longer."""
+        values = {"market": market, "number": change_number, "run": run_id, "product": product_id}
         with connection.cursor() as cursor:
-            cursor.execute(cls._BUMP, {"market": market, "run": run_id, "product": product_id})
+            cursor.execute(cls._BUMP, values)
 
     # From here to the commit the row is locked: versions are in the order of commits, and what made each is written.
     _BUMP = """
-        WITH made AS (
-            INSERT INTO catalog_catalogstate (market_id, version)
-            VALUES (%(market)s, COALESCE(
-                (SELECT max(version) FROM catalog_catalogversion WHERE market_id = %(market)s), 0
-            ) + 1)
-            ON CONFLICT (market_id) DO UPDATE SET version = catalog_catalogstate.version + 1
+        WITH back_again AS (
+            DELETE FROM catalog_removedproduct removed
+            USING catalog_product product
+            WHERE removed.market_id = %(market)s
+                AND product.market_id = removed.market_id AND product.id = removed.product_id
+                AND product.change_number = %(number)s::bigint
+        ), known AS (
+            SELECT COALESCE(max(version), 0) AS version FROM catalog_catalogversion WHERE market_id = %(market)s
+        ), made AS (
+            INSERT INTO catalog_catalogstate AS state (market_id, version, known_since)
+            SELECT %(market)s, version + 1, version + (%(number)s::bigint IS NULL)::int FROM known
+            ON CONFLICT (market_id) DO UPDATE SET
+                version = state.version + 1,
+                known_since = CASE WHEN %(number)s::bigint IS NULL THEN state.version + 1 ELSE state.known_since END
             RETURNING market_id, version
         )
-        INSERT INTO catalog_catalogversion (market_id, version, run_id, product_id)
-        SELECT market_id, version, %(run)s, %(product)s FROM made
+        INSERT INTO catalog_catalogversion (market_id, version, change_number, run_id, product_id)
+        SELECT market_id, version, %(number)s::bigint, %(run)s, %(product)s FROM made
     """
 
 
@@ -53,12 +70,25 @@ class CatalogVersion(models.Model):
     version = models.BigIntegerField()
     run = models.ForeignKey("catalog.ImportRun", models.CASCADE, related_name="+", db_index=False, null=True)
     product_id = models.TextField(db_collation="C", blank=True, default="")
+    change_number = models.BigIntegerField(null=True, help_text=_("The number of the products that it changed."))
+    made_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         default_permissions = ()
 
     def __str__(self) -> str:
         return f"catalogue version {self.version}"
+
+    @staticmethod
+    def new_number() -> int:
+        """A number for the products that a transaction is about to change.
+
+        It is taken before, because the version is known last: until the commit nobody else could change a product.
+        """
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT nextval('catalog_change_number')")
+            (number,) = cursor.fetchone()
+        return int(number)
 
     # With more changed products than this, it is quicker to look at all of an import's products, in their order.
     MAX_LISTED_PRODUCTS = 10_000
@@ -97,3 +127,22 @@ class CatalogVersion(models.Model):
             cursor.execute(cls._PRODUCTS_CHANGED_SINCE, values)
             all_known, ids = cursor.fetchone()
         return ids if all_known and len(ids) < enough else None
+
+
+class RemovedProduct(models.Model):
+    """A product that is no more: an undo took back the import that had added it, or it was deleted in the shell."""
+
+    pk = models.CompositePrimaryKey("market_id", "product_id")
+    market = models.ForeignKey(Market, models.CASCADE, related_name="+", db_index=False)
+    product_id = models.TextField(db_collation="C")
+    change_number = models.BigIntegerField(help_text=_("That of the version which removed it."))
+
+    class Meta:
+        default_permissions = ()
+        indexes = [
+            # /products/changes/, as product_by_change
+            models.Index("market", "change_number", "product_id", name="removedproduct_by_change"),
+        ]
+
+    def __str__(self) -> str:
+        return self.product_id

@@ -86,18 +86,20 @@ class Market(models.Model):
 
 @dataclass(frozen=True, slots=True)
 class MarketState:
-    """A market as a call finds it: its key, its code, and the version of its products."""
+    """A market as a call finds it: its key, its code, the version of its products, and since when it is known what
+    changed."""
 
     id: int
     code: str
     version: int
+    known_since: int
 
     @classmethod
     def of_all(cls) -> list[MarketState]:
         """Every market, the default one first. Asked by every call that reads products: written out for them."""
         with connection.cursor() as cursor:
             cursor.execute("""
-                SELECT market.id, code, COALESCE(version, 0)
+                SELECT market.id, code, COALESCE(version, 0), COALESCE(known_since, 0)
                 FROM catalog_market market LEFT JOIN catalog_catalogstate state ON state.market_id = market.id
                 ORDER BY market.id
             """)

@@ -14,7 +14,7 @@ from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django.utils.translation import gettext_lazy as _
 
-from catalog.models.catalogue import CatalogState
+from catalog.models.catalogue import CatalogState, CatalogVersion, RemovedProduct
 from catalog.models.feed import Feed
 from catalog.models.fields import ItemFields
 from catalog.models.market import DEFAULT_MARKET, Market
@@ -176,6 +176,12 @@ class Product(ItemFields):
         db_constraint=False,
     )
     version = models.PositiveIntegerField(default=1, editable=False)
+    change_number = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text=_("Shared by all products that one transaction changed: CatalogVersion says which version it made."),
+    )
     pinned = ArrayField(
         models.TextField(),
         verbose_name=_("pinned fields"),
@@ -222,6 +228,8 @@ class Product(ItemFields):
             _list_index("title_key", name="product_by_title"),
             _list_index("created_at", name="product_by_created"),
             _list_index("updated_at", name="product_by_updated"),
+            # /products/changes/: what a version changed, archived products too
+            models.Index("market", "change_number", "id", name="product_by_change"),
         ]
         constraints = [
             # imports find their products by it
@@ -269,4 +277,8 @@ class Product(ItemFields):
 @receiver(post_delete, sender=Product)
 def _product_removed(instance: Product, **_signal: Any) -> None:
     """No operation removes a product that it has not made. What is removed in the shell is a change all the same."""
-    CatalogState.bump(instance.market_id, product_id=instance.id)
+    number = CatalogVersion.new_number()
+    RemovedProduct.objects.update_or_create(
+        {"change_number": number}, market_id=instance.market_id, product_id=instance.id
+    )
+    CatalogState.bump(instance.market_id, change_number=number, product_id=instance.id)

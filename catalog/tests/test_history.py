@@ -8,13 +8,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
-from catalog.errors import NotAllowed
+from catalog.errors import NotAllowed, NotPossible
 from catalog.imports.confirm import confirm
 from catalog.imports.discard import clean_up
 from catalog.imports.edit import edit_product
 from catalog.imports.reports.history import History, product_history
 from catalog.models import Change, Feed, Product
-from catalog.tests.factories import applied, edit, execute, item, person, planned, redone, undone
+from catalog.tests.factories import add_product, applied, edit, execute, item, person, planned, redone, undone
 from catalog.tests.pages import active_parts, browser, text_of, texts, tree
 
 
@@ -217,3 +217,11 @@ def test_nothing_hostile_becomes_part_of_the_page(feed: Feed) -> None:
     Product.objects.all().delete()
     applied(feed, item("1", title="<script>alert(1)</script>", c__x='"><img src=x onerror=alert(1)>'))
     assert active_parts(page(browser("bob"))) == harmless
+
+
+def test_an_edit_of_a_product_that_was_removed_meanwhile_is_refused(db: None) -> None:
+    product = add_product(id="1", title="Silk dress")
+    Product.objects.get(id="1").delete()
+    with pytest.raises(NotPossible, match="was removed while you edited it"):
+        edit_product(product, by=None)
+    assert not Product.objects.exists()

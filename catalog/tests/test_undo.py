@@ -35,7 +35,7 @@ from catalog.tests.factories import (
 )
 
 # What an undo cannot give back: it is a change of its own.
-MOVING = ("key", "version", "updated_at", "created_at", "search")
+MOVING = ("key", "version", "change_number", "updated_at", "created_at", "search")
 
 
 def contents() -> dict[str, dict[str, Any]]:

@@ -253,7 +253,7 @@ CORS_ALLOW_HEADERS = (
     "if-none-match",
     "prefer",
 )
-CORS_EXPOSE_HEADERS = ("ETag", "Location", "Preference-Applied", "Retry-After", "X-Request-ID")
+CORS_EXPOSE_HEADERS = ("Catalogue-Version", "ETag", "Location", "Preference-Applied", "Retry-After", "X-Request-ID")
 
 # Whether imports uploaded through the API wait for a person to confirm them.
 API_UPLOAD_REVIEW = env.flag("API_UPLOAD_REVIEW", default=False)
@@ -371,6 +371,7 @@ RETENTION_ITEMS_DAYS = env.limit("RETENTION_ITEMS_DAYS", default=90, least=0)
 RETENTION_PLANS_DAYS = env.limit("RETENTION_PLANS_DAYS", default=30, least=0)
 RETENTION_MESSAGES_DAYS = env.limit("RETENTION_MESSAGES_DAYS", default=90, least=0)
 RETENTION_FETCHES_DAYS = env.limit("RETENTION_FETCHES_DAYS", default=90, least=0)
+RETENTION_VERSIONS_DAYS = env.limit("RETENTION_VERSIONS_DAYS", default=90, least=0)
 RETENTION_EXPORTS_DAYS = env.limit("RETENTION_EXPORTS_DAYS", default=7, least=0)
 
 # --- import and export ----------------------------------------------------------------------------

@@ -73,7 +73,7 @@ def status(run: ImportRun) -> str:
 def catalogue_after(run: ImportRun) -> dict[str, Any]:
     """What a step has made of the import and of the catalogue, as values that can be compared."""
     run.refresh_from_db()
-    private = ("key", "feed_id", "created_at", "updated_at", "archived_at")
+    private = ("key", "change_number", "feed_id", "created_at", "updated_at", "archived_at")
     changes = run.changes.order_by("product_id").values_list("product_id", "operation", "before", "after", "outcome")
     return {
         "status": (run.status, run.error_code, run.error),

@@ -94,9 +94,11 @@ def counts(run: ImportRun) -> dict[str, int]:
 
 
 def catalogue() -> list[Any]:
-    """Every product with every column but its key, to compare with what it was before."""
+    """Every product with every column but its key and the number of its last change, to compare with what it was."""
     products = Product.objects.order_by("market", "id").values()
-    return [{name: value for name, value in product.items() if name != "key"} for product in products]
+    return [
+        {name: value for name, value in product.items() if name not in ("key", "change_number")} for product in products
+    ]
 
 
 def search(words: str, market: Any = DEFAULT_MARKET) -> ProductQuerySet:
