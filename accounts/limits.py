@@ -5,12 +5,14 @@ import ipaddress
 import logging
 import math
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, cast
 
 from django.core.cache import cache
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from redis.exceptions import RedisError
 from rest_framework.exceptions import APIException, Throttled
 from rest_framework.request import Request
@@ -37,11 +39,15 @@ class NotCounted(APIException):
 
 @dataclass(frozen=True)
 class Limit:
-    """At most `times` tries within `seconds` of the first one. A refused try does not prolong the wait."""
+    """At most `times` tries within `seconds` of the first one. A refused try does not prolong the wait.
+
+    The answer says how many are left, unless strangers take part in the count: that is nobody's business.
+    """
 
     name: str
     times: int
     seconds: int
+    is_shown: bool = True
 
     def take(self, *who: object) -> str:
         """Count one try, before it is made, so that parallel ones count too. Returns what `give_back` takes.
@@ -54,18 +60,47 @@ class Limit:
             until: Any = cache.get_or_set(key, now + self.seconds, self.seconds)
             count = f"{key}:{until}"
             cache.add(count, 0, self.seconds + 1)
-            if cache.incr(count) > self.times:
-                raise TooManyTries(max(1, math.ceil(until - now)))
+            left, wait = self.times - cache.incr(count), max(1, math.ceil(until - now))
         except (RedisError, OSError) as error:
             log.error("The cache does not answer; tries of %s are refused", self.name, exc_info=error)
             raise NotCounted from error
+        if self.is_shown:
+            _COUNTED.get({})[count] = self, max(0, left), wait
+        if left < 0:
+            raise TooManyTries(wait)
         return count
+
+
+# What the request at hand was counted against: limit, what is left, and the seconds until all is left again.
+_COUNTED: ContextVar[dict[str, tuple[Limit, int, int]]] = ContextVar("counted")
+
+
+def show_limits(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Say in each answer which limits the request was counted against (draft-ietf-httpapi-ratelimit-headers)."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        counted: dict[str, tuple[Limit, int, int]] = {}
+        before = _COUNTED.set(counted)
+        try:
+            response = get_response(request)
+        finally:
+            _COUNTED.reset(before)
+        if counted:
+            policies = [f'"{limit.name}";q={limit.times};w={limit.seconds}' for limit, _left, _wait in counted.values()]
+            response.headers["RateLimit-Policy"] = ", ".join(dict.fromkeys(policies))
+            response.headers["RateLimit"] = ", ".join(
+                f'"{limit.name}";r={left};t={wait}' for limit, left, wait in counted.values()
+            )
+        return response
+
+    return middleware
 
 
 def give_back(*counts: str) -> None:
     """Uncount tries that succeeded."""
     try:
         for count in counts:
+            _COUNTED.get({}).pop(count, None)
             with suppress(ValueError):  # its time is over
                 cache.decr(count)
     except (RedisError, OSError):
@@ -77,15 +112,15 @@ def give_back(*counts: str) -> None:
 # from addresses that the account's owner logged in from.
 LOGIN_PAIR = Limit("login-pair", 5, 300)
 LOGIN_ADDRESS = Limit("login-address", 50, 300)
-LOGIN_ACCOUNT = Limit("login-account", 20, 300)
+LOGIN_ACCOUNT = Limit("login-account", 20, 300, is_shown=False)
 OLD_PASSWORD = Limit("old-password", 5, 300)
 # Whoever has the password guesses six digits; the owner is spared as long as the guesses are few.
 SECOND_FACTOR_PAIR = Limit("second-factor-pair", 5, 300)
-SECOND_FACTOR = Limit("second-factor", 20, 300)
+SECOND_FACTOR = Limit("second-factor", 20, 300, is_shown=False)
 OPENID = Limit("openid", 50, 300)  # each asks the provider
 SIGNUP = Limit("signup", 100, 3600)
 MAILS_FROM = Limit("mails-from", 50, 3600)
-MAILS_TO = Limit("mails-to", 3, 3600)
+MAILS_TO = Limit("mails-to", 3, 3600, is_shown=False)
 
 
 def same_name(typed: str) -> str:

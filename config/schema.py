@@ -44,8 +44,12 @@ SCHEMAS = {
 WAIT = {
     "Retry-After": {"description": "When to try again, in seconds.", "schema": {"type": "integer"}, "required": True}
 }
+LIMITS = {
+    "RateLimit-Policy": {"description": "The limits that it was counted against.", "schema": {"type": "string"}},
+    "RateLimit": {"description": "How many are left of each, and for how many seconds.", "schema": {"type": "string"}},
+}
 SCHEME = {"WWW-Authenticate": {"description": "How to log in.", "schema": {"type": "string"}, "required": True}}
-HEADERS = {"401": SCHEME, "429": WAIT, "503": WAIT}
+HEADERS = {"401": SCHEME, "429": WAIT | LIMITS, "503": WAIT}
 
 
 def describe_errors(result: dict[str, Any], **_: Any) -> dict[str, Any]:

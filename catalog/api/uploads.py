@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from threading import BoundedSemaphore
 from typing import IO, Any, cast
@@ -22,7 +22,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.schema import Answer, documented
-from accounts.models import Scope
+from accounts.limits import Limit, NotCounted
+from accounts.models import ApiKey, Scope
 from catalog.api import examples
 from catalog.api.idempotency import answer_once
 from catalog.api.queries import NoQuery
@@ -141,6 +142,7 @@ class UploadView(APIView):
             key = request.headers.get("Idempotency-Key", "")
             if not (KEY.fullmatch(key) and UploadKey.objects.filter(user=user, key=key).exists()):
                 check_length(file_size(length_of(request.META)), by=user)
+            count_upload(request)
 
     @documented(
         "imports",
@@ -184,6 +186,13 @@ class UploadView(APIView):
             if key is None:
                 return render(take(), wait=wait)
             return answer_once(request.user, key, fingerprint_upload(upload), take, render, wait=wait)
+
+
+def count_upload(request: Request) -> None:
+    """Count the upload to the key, or to the person who logged in. What an account may upload in all is a quota."""
+    who: Any = request.auth if isinstance(request.auth, ApiKey) else request.user
+    with suppress(NotCounted):
+        Limit("uploads", settings.UPLOAD_MAX_PER_MINUTE, 60).take(who._meta.label, who.pk)
 
 
 def take_upload(user: Any, upload: dict[str, Any]) -> ImportRun:

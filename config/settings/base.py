@@ -80,6 +80,7 @@ MIDDLEWARE = [
     "config.errors.without_html",
     "config.middleware.refuse_nul",
     "config.middleware.want_length",
+    "accounts.limits.show_limits",
     "config.middleware.DatabaseAway",
     "config.middleware.RefusedTries",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -253,7 +254,16 @@ CORS_ALLOW_HEADERS = (
     "if-none-match",
     "prefer",
 )
-CORS_EXPOSE_HEADERS = ("Catalogue-Version", "ETag", "Location", "Preference-Applied", "Retry-After", "X-Request-ID")
+CORS_EXPOSE_HEADERS = (
+    "Catalogue-Version",
+    "ETag",
+    "Location",
+    "Preference-Applied",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "X-Request-ID",
+)
 
 # Whether imports uploaded through the API wait for a person to confirm them.
 API_UPLOAD_REVIEW = env.flag("API_UPLOAD_REVIEW", default=False)
