@@ -25,7 +25,7 @@ def make_collection(schema: dict[str, Any]) -> dict[str, Any]:
     return {
         "info": {"name": schema["info"]["title"], "description": schema["info"]["description"], "schema": FORMAT},
         "auth": {"type": "bearer", "bearer": [{"key": "token", "value": "{{access}}", "type": "string"}]},
-        "variable": [{"key": "site", "value": "http://127.0.0.1:8000"}, {"key": "access", "value": ""}],
+        "variable": [{"key": "site", "value": "http://127.0.0.1:8000/api/v1"}, {"key": "access", "value": ""}],
         "item": [{"name": name, "item": items} for name, items in folders.items()],
     }
 

@@ -62,7 +62,7 @@ def test_what_the_page_says_to_type_leads_from_signup_to_logout(
 ) -> None:
     script = "set -euo pipefail\n" + "echo\n".join(BLOCK.findall(PAGE.read_text()))
     command = ["bash", "-c", script]
-    environment = {**os.environ, "SITE": live_server.url, "no_proxy": "*"}
+    environment = {**os.environ, "SITE": f"{live_server.url}/api/v1", "no_proxy": "*"}
     done = served(
         lambda: subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
     )
@@ -145,16 +145,28 @@ def read(program: Program, dora: Any) -> None:
     assert program.call(dora, "products.filter_options").brands == ["Noor", "Zari"]
 
 
+def follow(program: Program, dora: Any, begin: str) -> None:
+    """What changed since: page by page, and then nothing more."""
+    first = program.call(dora, "products.product_changes", since=begin, page_size=1)
+    second = program.call(dora, "products.product_changes", since=first.cursor, page_size=1)
+    assert [row.id for row in (*first.results, *second.results)] == ["2", "a/b"]
+    assert (first.results[0].product.brand, first.results[0].state) == ("Zari", "listed")
+    assert (second.next_, program.call(dora, "products.product_changes", since=second.cursor).results) == (None, [])
+
+
 def test_a_client_generated_from_the_schema_goes_the_same_way(
     served: Callable[..., Any], live_server: Any, generated: str
 ) -> None:
     program = Program(generated)
 
     def journey() -> None:
-        token = log_in(program, live_server.url)
-        with program.named("AuthenticatedClient", live_server.url, token) as dora:
+        site = f"{live_server.url}/api/v1"
+        token = log_in(program, site)
+        with program.named("AuthenticatedClient", site, token) as dora:
+            begin = program.call(dora, "products.product_changes").cursor
             upload(program, dora)
             read(program, dora)
+            follow(program, dora, begin)
             program.call(dora, "accounts.logout")
             program.call(dora, "products.list_products", status=401)
 

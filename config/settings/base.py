@@ -193,6 +193,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_CLASSES": ["accounts.limits.Throttle"],
+    "DEFAULT_VERSIONING_CLASS": "config.versions.Version",
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "config.problems.Negotiation",
     "EXCEPTION_HANDLER": "config.errors.answer_for",
     "URL_FORMAT_OVERRIDE": None,  # else ?format=xml is accepted, and not refused as an unknown parameter
@@ -234,6 +235,8 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
     "COMPONENT_SPLIT_REQUEST": True,
+    "SERVERS": [{"url": "/api/v1"}],
+    "PREPROCESSING_HOOKS": ["config.versions.leave_out_aliases"],
     "SORT_OPERATIONS": False,  # in the order of the addresses, which begins with sign-up
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
