@@ -49,7 +49,8 @@ def test_links_have_the_form_of_the_address(form: str, monkeypatch: pytest.Monke
     assert api.get(changes["next"]).status_code == 200
 
 
-def test_links_to_fetches_do_too(feed: Feed) -> None:
+def test_links_to_fetches_do_too() -> None:
+    feed = Feed.objects.create(name="Noor", slug="noor")
     api = client(person("bob", "view_feed"))
     rows: Any = api.get("/api/v1/feeds/").json()["results"]
     assert [row["fetches_url"] for row in rows] == [f"http://testserver/api/v1/feeds/{feed.slug}/fetches/"]
