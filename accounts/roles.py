@@ -39,7 +39,7 @@ APPROVER = Role(
 )
 MANAGER = Role(
     "manager",
-    "Manages products, feeds, people, schedules and messages, and does what an approver may do.",
+    "Manages products, feeds, webhooks, people, schedules and messages, and does what an approver may do.",
     (
         *APPROVER.permissions,
         "catalog.change_product",
@@ -47,6 +47,9 @@ MANAGER = Role(
         "catalog.change_feed",
         "catalog.add_market",
         "catalog.change_market",
+        "catalog.view_webhook",
+        "catalog.add_webhook",
+        "catalog.change_webhook",
         "accounts.view_user",
         "accounts.add_user",
         "accounts.change_user",

@@ -21,6 +21,12 @@ class CatalogConfig(AppConfig):
             every=timedelta(minutes=1),
         ),
         Job(
+            "catalog.deliver_webhooks",
+            "Send waiting webhooks",
+            "Sends what has to be tried again, and what no worker was asked to send.",
+            every=timedelta(minutes=1),
+        ),
+        Job(
             "catalog.forget_old",
             "Forget what is old",
             "Deletes old files, exports, invalid items and plans, and what killed processes left.",

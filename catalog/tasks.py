@@ -17,6 +17,8 @@ from catalog.imports.sweep import sweep
 from catalog.imports.undo import redo, undo
 from catalog.imports.work.queue import Task
 from catalog.models import ImportRun
+from catalog.models.webhooks import TASK as DELIVER_WEBHOOKS
+from catalog.webhooks.deliver import deliver
 from schedule.running import PERIOD
 
 _DURABLE: dict[str, Any] = {"acks_late": True, "max_retries": 2, "default_retry_delay": 5}
@@ -85,3 +87,10 @@ def fetch_due_feed(self: Any, feed_id: int) -> str | None:
 @shared_task(name=Task.EXPORT.value, **_DURABLE)
 def make_long_export(export_id: int) -> None:
     make_export(export_id)
+
+
+@shared_task(name=DELIVER_WEBHOOKS)
+def deliver_webhooks() -> str | None:
+    """How many were accepted, for the page of periodic tasks."""
+    accepted = deliver()
+    return f"{accepted} sent" if accepted else None

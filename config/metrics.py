@@ -132,6 +132,25 @@ GAUGES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
         """,
     ),
     (
+        "webhook_deliveries",
+        "Deliveries of webhooks of the last 30 days by status.",
+        ("status",),
+        """
+        SELECT status, count(*) FROM catalog_webhookdelivery
+        WHERE written_at > now() - interval '30 days' GROUP BY status
+        """,
+    ),
+    (
+        "webhook_waiting_seconds",
+        "For how long the delivery that waits longest for an active webhook has waited. 0: none does.",
+        (),
+        """
+        SELECT coalesce(extract(epoch FROM now() - min(waiting_since)), 0)
+        FROM catalog_webhookdelivery delivery JOIN catalog_webhook webhook ON webhook.id = delivery.webhook_id
+        WHERE delivery.status = 'waiting' AND webhook.is_active
+        """,
+    ),
+    (
         "task_age_seconds",
         "How long ago each periodic task last ended well.",
         ("task",),

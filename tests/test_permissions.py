@@ -173,7 +173,7 @@ class House:
             return self.rows["django_celery_beat.periodictask"]
         words = name.removeprefix("admin:")
         return next(
-            (row for label, row in self.rows.items() if words.startswith(label.replace(".", "_"))),
+            (row for label, row in self.rows.items() if words.startswith(f"{label.replace('.', '_')}_")),
             self.rows["catalog.importrun"],
         )
 

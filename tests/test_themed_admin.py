@@ -18,7 +18,17 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
 
 from accounts.models import ApiKey, Invitation, LoginRecord, LoginSession, RoleGroup, User
-from catalog.models import DEFAULT_MARKET, Export, Feed, ImportRun, Market, Product, RefusedFile
+from catalog.models import (
+    DEFAULT_MARKET,
+    Export,
+    Feed,
+    ImportRun,
+    Market,
+    Product,
+    RefusedFile,
+    Webhook,
+    WebhookDelivery,
+)
 from catalog.tests.factories import add_product
 from notifications.models import Message
 
@@ -32,6 +42,12 @@ def tidy_up() -> None:
 
 def sample_feed() -> Feed:
     return Feed.objects.create(name="Ounass", slug="ounass")
+
+
+def sample_webhook() -> Webhook:
+    address = "http://10.0.0.1/hooks"  # of no open network, so that nothing is sent there
+    fields = {"address": address, "events": ["import.applied"]}
+    return Webhook.objects.get_or_create(name="shop", defaults=fields)[0]
 
 
 def sample_interval() -> IntervalSchedule:
@@ -65,6 +81,10 @@ SAMPLES: dict[str, Callable[[], Model]] = {
     "catalog.ImportRun": lambda: ImportRun.objects.create(feed=sample_feed(), mode="update", file_size=1),
     "catalog.RefusedFile": lambda: RefusedFile.objects.create(file_name="page.xml", file_size=1, sentence="A page."),
     "catalog.Product": lambda: add_product(id="205042570_242", title="Silk dress"),
+    "catalog.Webhook": sample_webhook,
+    "catalog.WebhookDelivery": lambda: WebhookDelivery.objects.create(
+        webhook=sample_webhook(), event="import.applied", about="catalog.importrun:1", body="{}"
+    ),
     "notifications.Message": lambda: Message.objects.create(name="greeting", about="dress:1", subject="A", html="<p>A"),
     "accounts.RoleGroup": lambda: RoleGroup.objects.create(name="auditors"),
     "django_celery_beat.CrontabSchedule": lambda: CrontabSchedule.objects.create(hour="4"),

@@ -1,5 +1,5 @@
 """The catalogue in the admin."""
 
-from catalog.admin import exports, feeds, imports, markets, products, refused
+from catalog.admin import exports, feeds, imports, markets, products, refused, webhooks
 
-__all__ = ["exports", "feeds", "imports", "markets", "products", "refused"]
+__all__ = ["exports", "feeds", "imports", "markets", "products", "refused", "webhooks"]

@@ -1,4 +1,7 @@
-"""Credentials of sources: written once, encrypted at rest, and bound to the place that they were entered for."""
+"""Credentials of sources: written once, encrypted at rest, and bound to the place that they were entered for.
+
+The secrets of webhooks are encrypted with the same keys.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,24 @@ def encrypt(login: Login, origin: str) -> str:
         "secret": login.secret,
         "passphrase": login.passphrase,
     }
-    return _cipher().encrypt(json.dumps(content).encode()).decode()
+    return encrypt_text(json.dumps(content))
+
+
+def encrypt_text(text: str) -> str:
+    """A secret as the database keeps it. Raises `NotPossible` where no key is configured."""
+    return _cipher().encrypt(text.encode()).decode()
+
+
+def decrypt_text(text: str) -> str:
+    """Raises `NotPossible` where no key is configured, `FetchFailed` if it was encrypted with one that is gone."""
+    try:
+        return _cipher().decrypt(text.encode()).decode()
+    except InvalidToken as error:
+        raise FetchFailed(
+            "credentials",
+            "The credentials were encrypted with another key than those in FEED_CREDENTIAL_KEYS. Enter them anew.",
+            again=False,
+        ) from error
 
 
 def why_unreadable(credentials: str) -> str:
@@ -56,14 +76,7 @@ def decrypt(credentials: str, kind: str, origin: str) -> Login:
     """The login. Raises `FetchFailed` when it was entered for another place, or with a key that is gone."""
     if kind == "none" or not credentials:
         return Login()
-    try:
-        content = json.loads(_cipher().decrypt(credentials.encode()))
-    except InvalidToken as error:
-        raise FetchFailed(
-            "credentials",
-            "The credentials were encrypted with another key than those in FEED_CREDENTIAL_KEYS. Enter them anew.",
-            again=False,
-        ) from error
+    content = json.loads(decrypt_text(credentials))
     if content["origin"] != origin:
         raise FetchFailed(
             "credentials", "The credentials belong to another host. Enter them anew for this address.", again=False

@@ -29,7 +29,7 @@ from catalog.feeds.reading.items import check_start
 from catalog.fetching.connections import Pace
 from catalog.fetching.download import fetched
 from catalog.fetching.failures import FetchFailed, FetchRefused, clean_words
-from catalog.fetching.notices import notify_failing, notify_recovered
+from catalog.fetching.notices import announce_quiet, notify_failing, notify_recovered
 from catalog.fetching.schedule import lost_call
 from catalog.fetching.sources import facts_of, last_import, needs_import_again, target_of_source
 from catalog.fetching.targets import StillWritten
@@ -133,8 +133,9 @@ def enqueue_fetch(fetch: Fetch, delay: float = 0) -> None:
 def sweep_fetches() -> int:
     """Enqueue each fetch again that is due, while no worker has claimed it. Returns how many there were.
 
-    A call of the schedule that was lost before it became a fetch is made good.
+    A call of the schedule that was lost before it became a fetch is made good. Webhooks are told of quiet feeds.
     """
+    announce_quiet()
     for source in FeedSource.objects.filter(job__enabled=True).select_related("job__interval", "job__crontab"):
         if missed := lost_call(source):
             log.warning("The schedule's call for feed %s at %s was lost, and is made good", source.feed_id, missed)

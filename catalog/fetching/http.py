@@ -1,4 +1,4 @@
-"""Files from web servers: one connection per hop, GET only, what is sent decided here."""
+"""Files from web servers: one connection per hop, what is sent decided here. Webhooks post by the same way."""
 
 from __future__ import annotations
 
@@ -188,11 +188,22 @@ class Answer:
 
 
 class Exchange:
-    """One request and its answer, over a connection of its own. Use it in a `with`."""
+    """One request and its answer, over a connection of its own. Use it in a `with`.
 
-    def __init__(self, place: Place, headers: Headers, pace: Pace, context: ssl.SSLContext | None = None) -> None:
+    It asks for what is at the address, or, with a `body`, posts that there.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        headers: Headers,
+        pace: Pace,
+        context: ssl.SSLContext | None = None,
+        body: bytes | None = None,
+    ) -> None:
         self._place = place
         self._headers = headers
+        self._body = body
         self._backend = _Backend(place, pace)
         self._pace = pace
         self._pool = httpcore.ConnectionPool(
@@ -210,8 +221,13 @@ class Exchange:
             target=(place.path + (f"?{place.query}" if place.query else "")).encode("ascii"),
         )
         headers = [(b"Host", host.encode()), *self._headers, (b"Connection", b"close")]
+        if self._body is None:
+            request = httpcore.Request("GET", url, headers=headers)
+        else:
+            headers.append((b"Content-Length", str(len(self._body)).encode()))
+            request = httpcore.Request("POST", url, headers=headers, content=self._body)
         try:
-            response = self._pool.handle_request(httpcore.Request("GET", url, headers=headers))
+            response = self._pool.handle_request(request)
         except (httpcore.RemoteProtocolError, httpcore.LocalProtocolError, httpcore.NetworkError) as error:
             self.__exit__()
             self._pace.check()
@@ -263,9 +279,13 @@ def fetch_http(target: Target, spool: Spool) -> Found:
     raise FetchFailed("redirects", f"The address leads on more than {MAX_REDIRECTS} times.", again=False)
 
 
+def user_agent() -> bytes:
+    return f"OunassProductManagement/{settings.VERSION}".encode()
+
+
 def _headers_for(target: Target, *, is_first_host: bool) -> Headers:
     headers = [
-        (b"User-Agent", f"OunassProductManagement/{settings.VERSION}".encode()),
+        (b"User-Agent", user_agent()),
         (b"Accept", b"*/*"),
         (b"Accept-Encoding", b"gzip"),
     ]
@@ -324,7 +344,7 @@ def refusal(answer: Answer, place: Place) -> FetchFailed:
             again=False,
         )
     if status in (408, 425, 429) or status >= 500:
-        wait = _retry_after(answer)
+        wait = seconds_to_wait(answer)
         asked = f" It asks to wait for {wait:,} seconds." if wait else ""
         what = "has had too many requests (429)" if status == 429 else f"has a problem of its own ({status})"
         return FetchFailed(f"http_{status}", f"{host} {what}.{asked}", status=status, wait=wait)
@@ -335,7 +355,8 @@ def refusal(answer: Answer, place: Place) -> FetchFailed:
     return FetchFailed(f"http_{status}", f"{host} answered with the status {status}, not with a file.", status=status)
 
 
-def _retry_after(answer: Answer) -> int | None:
+def seconds_to_wait(answer: Answer) -> int | None:
+    """How long the server asks us to leave it alone, an hour at most."""
     text = answer.header("retry-after")
     if text.isascii() and text.isdecimal():
         return min(int(text[:9]), MAX_WAIT_SECONDS)

@@ -1,13 +1,16 @@
-"""What people are told about fetches: mails, the first page's warnings, and the digest."""
+"""What people are told about fetches: mails, the first page's warnings, and the digest; and webhooks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Count, DurationField, ExpressionWrapper, F, Max, OuterRef, Q, Subquery, Value
+from django.db.models.functions import Coalesce, Now
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -15,9 +18,10 @@ from django.utils.translation import gettext_lazy as _
 from catalog.fetching.credentials import why_unreadable
 from catalog.fetching.sources import shown_address
 from catalog.imports.notices import PERMISSION, one_line
-from catalog.models import FeedSource, Fetch, FetchOutcome
+from catalog.models import FeedSource, Fetch, FetchOutcome, WebhookEvent
 from catalog.models.fetching import BAD_FETCHES
-from notifications.outbox import tell, was_told
+from catalog.models.webhooks import write_event
+from notifications.outbox import about_key, tell, was_told
 from notifications.rendering import public_url
 from notifications.subscriptions import Kind, recipients_of
 
@@ -57,6 +61,30 @@ def notify_recovered(source: FeedSource, fetch: Fetch) -> None:
     )
     if told:
         tell(recipients_of(RECOVERED), RECOVERED, _problem(source), _facts(source, fetch))
+
+
+def announce_quiet() -> int:
+    """Tell webhooks of each feed that has become quiet, once until it brings something new. How many there were."""
+    expected = ExpressionWrapper(Value(timedelta(hours=1)) * F("expected_hours"), DurationField())
+    since = Coalesce("last_new_at", "created_at")
+    quiet = FeedSource.objects.annotate(since=since, quiet_at=F("since") + expected).filter(quiet_at__lt=Now())
+    untold = quiet.filter(Q(quiet_told_at=None) | Q(quiet_told_at__lt=F("since"))).select_related("feed__market")
+    with transaction.atomic():
+        told = list(untold.select_for_update(of=("self",), skip_locked=True))
+        for source in told:
+            write_event(WebhookEvent.QUIET, about_key(source.feed), partial(_quiet_facts, source))
+        FeedSource.objects.filter(pk__in=[source.pk for source in told]).update(quiet_told_at=Now())
+    return len(told)
+
+
+def _quiet_facts(source: FeedSource) -> dict[str, Any]:
+    return {
+        "feed": source.feed.slug,
+        "market": source.feed.market.code,
+        "last_new_at": source.last_new_at and source.last_new_at.astimezone(UTC).isoformat(timespec="seconds"),
+        "expected_hours": source.expected_hours,
+        "page": feed_url(source.feed_id),
+    }
 
 
 def _problem(source: FeedSource) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib.postgres.fields import ArrayField
 from django.db import Error, transaction
 
+from catalog.imports.announce import announce_outcome
 from catalog.imports.mirrors import move_mirror
 from catalog.imports.notices import notify_outcome
 from catalog.imports.permissions import still_allowed
@@ -64,6 +65,7 @@ def carry_out(
             counts = act(locked)
         locked.move(during, to=to, seconds=locked.seconds, metrics=locked.metrics, words_due=True, **counts)
         notify_outcome(locked, step)
+        announce_outcome(locked, step)
         log_event(step, run_id=run.pk, seconds=locked.seconds[step], **counts)
         enqueue(Task.CLEAN_UP, locked)
 

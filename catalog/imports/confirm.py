@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from catalog.errors import NotPossible
+from catalog.imports.announce import announce_review
 from catalog.imports.notices import notify_needs_review
 from catalog.imports.permissions import require
 from catalog.imports.planning.guards import needs_reason
@@ -63,8 +64,10 @@ def go_on(run: ImportRun) -> None:
     if not run.holds and (run.auto_apply or is_empty):
         with suppress(NotPossible):  # somebody was quicker
             confirm(run, plan_hash=run.plan_hash, by=None)
-    elif run.holds or not _has_its_confirmer(run):
-        notify_needs_review(run)
+    else:
+        announce_review(run)
+        if run.holds or not _has_its_confirmer(run):
+            notify_needs_review(run)
 
 
 def _has_its_confirmer(run: ImportRun) -> bool:

@@ -105,7 +105,7 @@ def notify_failed(run: ImportRun) -> None:
 
 def notify_needs_review(run: ImportRun) -> None:
     """For a plan that waits for a person, once. The sweep calls this each minute while the plan waits."""
-    if not was_told("import_needs_review", _occasion_of(run)):
+    if not was_told("import_needs_review", occasion_of(run)):
         waits_for = [one_line(str(person), 50) for person in confirmers()]
         _notify(run, "import_needs_review", lambda run: {"holds": run.holds, "waits_for": waits_for})
 
@@ -171,10 +171,10 @@ def _notify(
             raise
         log.exception("The facts of %s for %s could not be gathered: nobody is notified", run, name)
     else:
-        tell(people, name, _occasion_of(run), context, attachments)
+        tell(people, name, occasion_of(run), context, attachments)
 
 
-def _occasion_of(run: ImportRun) -> ImportRun | str:
+def occasion_of(run: ImportRun) -> ImportRun | str:
     """What the message is about: the run; when it comes to the same state again, also how many times it did."""
     times = sum(step["status"] == run.status for step in run.history)
     return run if times < 2 else f"{run._meta.label_lower}:{run.pk}#{times}"
@@ -213,7 +213,7 @@ def _common_facts(run: ImportRun) -> dict[str, Any]:
         issues.append(TopIssue(row.severity, code.title, code.advice, one_line(row.attribute, 50), row.count))
     return {
         "run": run,
-        "again": _occasion_of(run) is not run,
+        "again": occasion_of(run) is not run,
         "url": run_url(run),
         "api_url": public_url(reverse("import", args=[run.pk])),
         "file": one_line(run.file_name),

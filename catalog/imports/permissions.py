@@ -7,6 +7,7 @@ from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 
 from catalog.errors import NotAllowed
+from catalog.imports.announce import announce_review
 from catalog.imports.notices import notify_needs_review
 from catalog.imports.work.queue import fail
 from catalog.models import Feed, ImportRun, Mode, Status
@@ -89,6 +90,7 @@ def still_allowed(run: ImportRun) -> bool:
         hold = {"code": WITHDRAWN, "message": f"{said} Another person has to confirm it."}
         run.move(Status.APPLYING, to=Status.REVIEW, holds=[*others, hold])
         notify_needs_review(run)
+        announce_review(run)
     else:
         fail(run, "mandate_withdrawn", f"{said} No product was changed.")
     return False

@@ -15,7 +15,18 @@ from catalog.imports.discard import clean_up, discard
 from catalog.imports.sql import execute, fetch_rows
 from catalog.imports.work.files import stored_names
 from catalog.imports.work.queue import MIRROR_LOCK
-from catalog.models import Change, Fetch, ImportRun, Outcome, RefusedFile, StagedItem, Status, Word
+from catalog.models import (
+    Change,
+    DeliveryStatus,
+    Fetch,
+    ImportRun,
+    Outcome,
+    RefusedFile,
+    StagedItem,
+    Status,
+    WebhookDelivery,
+    Word,
+)
 from catalog.models.runs import ENDS
 
 FOLDERS = ("feeds/", "spools/")
@@ -33,6 +44,7 @@ def forget_old() -> dict[str, int]:
         "refused files": _forget_refused_files(),
         "fetches": _forget_fetches(),
         "versions": _forget_versions(),
+        "webhook deliveries": _forget_deliveries(),
         "words": Word.renew(),
         "shapes": _forget_shapes(),
     }
@@ -202,6 +214,14 @@ def _forget_versions() -> int:
         """
     )
     return int(number)
+
+
+def _forget_deliveries() -> int:
+    """What is kept as long as mails; never one that waits for an address that gets webhooks."""
+    days = settings.RETENTION_MESSAGES_DAYS
+    waits = Q(status=DeliveryStatus.WAITING, webhook__is_active=True)
+    old = WebhookDelivery.objects.filter(written_at__lt=_before(days)).exclude(waits)
+    return old.delete()[0] if days else 0
 
 
 def _before(days: int) -> object:

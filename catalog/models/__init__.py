@@ -23,6 +23,7 @@ from catalog.models.runs import (
     Status,
 )
 from catalog.models.search import Word
+from catalog.models.webhooks import DeliveryStatus, Webhook, WebhookDelivery, WebhookEvent
 
 __all__ = [
     "DEFAULT_MARKET",
@@ -32,6 +33,7 @@ __all__ = [
     "Change",
     "ChangedField",
     "Chunk",
+    "DeliveryStatus",
     "Export",
     "ExportStatus",
     "Feed",
@@ -58,5 +60,8 @@ __all__ = [
     "StagedItem",
     "Status",
     "UploadKey",
+    "Webhook",
+    "WebhookDelivery",
+    "WebhookEvent",
     "Word",
 ]

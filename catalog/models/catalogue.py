@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from catalog.models.market import Market
+from catalog.models.webhooks import WebhookEvent, write_event
 
 
 class CatalogState(models.Model):
@@ -38,6 +39,13 @@ class CatalogState(models.Model):
         values = {"market": market, "number": change_number, "run": run_id, "product": product_id}
         with connection.cursor() as cursor:
             cursor.execute(cls._BUMP, values)
+            (version,) = cursor.fetchone()
+
+        def facts() -> dict[str, Any]:
+            code = Market.objects.values_list("code", flat=True).get(pk=market)
+            return {"market": code, "since": version - 1, "version": version, "import": run_id}
+
+        write_event(WebhookEvent.CHANGED, f"{Market._meta.label_lower}:{market}", facts)
 
     # From here to the commit the row is locked: versions are in the order of commits, and what made each is written.
     _BUMP = """
@@ -59,6 +67,7 @@ class CatalogState(models.Model):
         )
         INSERT INTO catalog_catalogversion (market_id, version, change_number, run_id, product_id)
         SELECT market_id, version, %(number)s::bigint, %(run)s, %(product)s FROM made
+        RETURNING version
     """
 
 

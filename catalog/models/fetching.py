@@ -45,6 +45,7 @@ class FeedSource(models.Model):
     last_new_at = models.DateTimeField(null=True, editable=False)
     failing_since = models.DateTimeField(null=True, editable=False)
     paused_at = models.DateTimeField(null=True, editable=False)
+    quiet_told_at = models.DateTimeField(null=True, editable=False)  # since its last new file, to webhooks
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

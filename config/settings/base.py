@@ -361,6 +361,7 @@ CELERY_TASK_ROUTES = {
     "catalog.fetch": {"queue": "fetch"},
     "catalog.fetch_due": {"queue": "fetch"},
     "catalog.export": {"queue": "export"},
+    "catalog.deliver_webhooks": {"queue": "mail"},
     "catalog.forget_old": {"queue": "upkeep"},
     "catalog.sweep": {"queue": "upkeep"},
     "notifications.digest": {"queue": "upkeep"},

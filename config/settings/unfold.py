@@ -144,6 +144,24 @@ UNFOLD = {
                 ],
             },
             {
+                "title": _("Webhooks"),
+                "collapsible": True,
+                "items": [
+                    {
+                        "title": _("Webhooks"),
+                        "icon": "webhook",
+                        "link": reverse_lazy("admin:catalog_webhook_changelist"),
+                        "permission": lambda request: request.user.has_perm("catalog.view_webhook"),
+                    },
+                    {
+                        "title": _("Deliveries"),
+                        "icon": "outbox",
+                        "link": reverse_lazy("admin:catalog_webhookdelivery_changelist"),
+                        "permission": lambda request: request.user.has_perm("catalog.view_webhook"),
+                    },
+                ],
+            },
+            {
                 "title": _("Schedule"),
                 "collapsible": True,
                 "items": [

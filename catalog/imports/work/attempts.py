@@ -36,7 +36,7 @@ MAX_SILENCE_SECONDS = 90  # until the holder is fenced
 def attempted(run: ImportRun | None, kind: int, number: int, call_again: Callable[[], None]) -> Iterator[int]:
     """Take the lock `(kind, number)`, which stands for the run or for a part of it, and work on that.
 
-    Without a run it stands for a fetch or an export.
+    Without a run it stands for a fetch, an export or the address of a webhook.
 
     Yields which attempt this is, or 0 when another connection has the lock. Only what a lost worker began counts: an
     attempt that ends, however it ends, is over, and one that the database broke off does not count. Statements may take

@@ -24,6 +24,7 @@ from structlog.contextvars import bound_contextvars
 
 from catalog.connections import is_lost
 from catalog.errors import CatalogError
+from catalog.imports.announce import announce_failed
 from catalog.imports.notices import notify_failed
 from catalog.imports.sql import execute, fetch_row
 from catalog.imports.work.attempts import MAX_ATTEMPTS, attempted
@@ -284,6 +285,7 @@ def fail(run: ImportRun, code: str, message: str) -> None:
         for during, before in BACK.items():
             if run.move(during, to=before, finished_at=F("finished_at"), **fields):
                 notify_failed(run)
+                announce_failed(run)
                 log_event("import_failed", level=logging.WARNING, run_id=run.pk, code=code, status=run.status)
                 return
         if run.move(Status.RECEIVED, Status.STAGING, Status.APPLYING, to=Status.FAILED, **fields):
@@ -297,6 +299,7 @@ def fail(run: ImportRun, code: str, message: str) -> None:
             run.changed_fields.all().delete()
             forget_chunks(run)
             notify_failed(run)
+            announce_failed(run)
             log_event("import_failed", level=logging.WARNING, run_id=run.pk, code=code, status=run.status)
 
 

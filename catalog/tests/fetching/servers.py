@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 class Request:
     path: str
     headers: dict[str, str]
+    body: bytes = b""
 
 
 @dataclass
@@ -75,9 +76,12 @@ def serving(script: Script, wrap: Callable[[socket.socket], socket.socket] | Non
                     if not piece:
                         return
                     head += piece
-                first, *lines = head.split(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
+                head, _, body = head.partition(b"\r\n\r\n")
+                first, *lines = head.decode("latin-1").split("\r\n")
                 headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-                request = Request(first.split(" ")[1], headers)
+                while len(body) < int(headers.get("content-length", 0)):
+                    body += wrapped.recv(65536)
+                request = Request(first.split(" ")[1], headers, body)
                 server.requests.append(request)
                 server.script(Wire(wrapped, request, server.url, over))
 

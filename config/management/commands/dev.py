@@ -28,7 +28,7 @@ LOOK_SECONDS = 2.0  # between looks at the servers
 STOP_SECONDS = 15.0  # a worker may go on with its task for this long after Ctrl-C
 COLOURS = {"web": 36, "worker": 33, "mail": 34, "upkeep": 32, "fetch": 91, "export": 36, "beat": 35}
 # Threads: these two wait for a mail server and for the database, and threads cost no processes.
-MAIL_WORKER = ["--queues=mail", "--hostname=mail@%h", "--pool=threads", "--concurrency=2"]
+MAIL_WORKER = ["--queues=mail", "--hostname=mail@%h", "--pool=threads", "--concurrency=4"]
 FETCH_WORKER = ["--queues=fetch", "--hostname=fetch@%h", "--pool=threads", "--concurrency=8"]
 UPKEEP_WORKER = ["--queues=upkeep", "--hostname=upkeep@%h", "--pool=threads", "--concurrency=4"]
 EXPORT_WORKER = ["--queues=export", "--hostname=export@%h", "--concurrency=1"]  # a process, because it computes
