@@ -12,22 +12,41 @@ from django.contrib.admin.views.main import ChangeList
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.db import models
 from django.db.models import Count, Sum
 from django.http import HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import URLPattern, reverse
+from django.urls import URLPattern, path, reverse
+from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
 from import_export.admin import ImportExportModelAdmin
 from unfold.admin import ModelAdmin
 from unfold.contrib.import_export.forms import ExportForm
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminExpandableTextareaWidget, UnfoldAdminTextInputWidget
 
-from catalog.admin.filters import ArchivedFilter, MissingFilter
+from catalog.admin.bulk import BulkActions
+from catalog.admin.columns import COLUMNS, choose_columns, columns_of, variants_in_words
+from catalog.admin.differences import field_label
+from catalog.admin.filters import (
+    ArchivedFilter,
+    BrandFilter,
+    CategoryFilter,
+    EditedFilter,
+    GroupFilter,
+    ImportFilter,
+    IssuesFilter,
+    MissingFilter,
+    NamedFilter,
+    PinnedFilter,
+    PriceFilter,
+    VariantsFilter,
+)
 from catalog.admin.forms import FeedImportForm, LinesField, ProductForm
 from catalog.admin.history import history_context
 from catalog.admin.markets import FeedsOfMarket, MarketList
@@ -93,8 +112,46 @@ def facts_of_feeds() -> dict[str, dict[str, Any]]:
     return {str(pk): {"mode": mode, "products": numbers.get(pk, 0)} for pk, mode in feeds}
 
 
+MAX_COUNTED = 10_000  # of products that filters leave; of all of them the number is exact
+
+
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]
+    """Counts what filters leave only so far: a filter may need a look at each product."""
+
+    @cached_property
+    def count(self) -> int:
+        return int(self.object_list[: MAX_COUNTED + 1].count())  # type: ignore[union-attr]
+
+
 class ProductList(MarketList):
     path = ""  # `ProductAdmin.get_queryset` sees to it, for exports, too
+
+    def __init__(self, request: HttpRequest, *args: Any, **options: Any) -> None:
+        self.is_grouped = request.GET.get("grouped") == "yes"
+        super().__init__(request, *args, **options)
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether the list shows some of the market's active products."""
+        return bool(self.query or self.get_filters_params())
+
+    @property
+    def more_than(self) -> int | None:
+        """That the list has more products than this number, where nobody counted them."""
+        return MAX_COUNTED if self.is_filtered and self.result_count > MAX_COUNTED else None
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> Any:
+        products = super().get_queryset(request, exclude_parameters)
+        return products.one_per_group() if self.is_grouped else products
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.full_result_count = self.result_count  # the pager says it; the head would say it once more
+        if "variants" in self.list_display:
+            self.result_list = list(self.result_list)
+            words = variants_in_words(self.market.pk, self.result_list)
+            for product in self.result_list:
+                product.variants_in_words = words.get(product.item_group_id, "")
 
     def url_for_result(self, result: Any) -> str:
         return product_url(result.id, self.market)
@@ -108,15 +165,34 @@ class ProductList(MarketList):
 
 
 @admin.register(Product)
-class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
-    list_display = ["picture", "product", "brand", "shown_price", "shown_availability", "feed", "updated_at"]
+class ProductAdmin(BulkActions, ModelAdmin, ImportExportModelAdmin):
     list_display_links = ["product"]
-    list_filter = [ArchivedFilter, MissingFilter, "availability", "condition", "gender", ("feed", FeedsOfMarket)]
+    list_filter = [
+        BrandFilter,
+        CategoryFilter,
+        PriceFilter,
+        ImportFilter,
+        ArchivedFilter,
+        "availability",
+        ("feed", FeedsOfMarket),
+        IssuesFilter,
+        PinnedFilter,
+        EditedFilter,
+        VariantsFilter,
+        "condition",
+        "gender",
+        MissingFilter,
+        GroupFilter,
+        NamedFilter,
+    ]
+    list_filter_submit = True
+    show_facets = admin.ShowFacets.NEVER  # a count for each choice is a look at each product
+    actions = ["archive_selected", "restore_selected", "pin_selected", "unpin_selected", "export_selected"]
     list_select_related = ["feed"]
     list_per_page = 50
     show_full_result_count = False
     search_fields = ["search"]  # shows the box; `get_search_results` asks the index
-    list_before_template = "admin/catalog/product/_corrected.html"
+    list_before_template = "admin/catalog/product/_list_head.html"
     search_help_text = _("Words in id, title, brand, GTIN or MPN")
     readonly_fields = ["id", "feed", "archived_at", "created_at", "updated_at"]
     fieldsets = [
@@ -209,7 +285,36 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         """Leave out import-export's second step, which would write products without a plan."""
-        return [url for url in super().get_urls() if url.name != "catalog_product_process_import"]
+        columns = path(
+            "columns/", self.admin_site.admin_view(require_POST(self.columns_view)), name="catalog_product_columns"
+        )
+        return [columns, *(url for url in super().get_urls() if url.name != "catalog_product_process_import")]
+
+    def columns_view(self, request: HttpRequest) -> HttpResponse:
+        """Keep the columns that the person has chosen, and go back to the list as it was."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        choose_columns(request.user, [] if "reset" in request.POST else request.POST.getlist("columns"))
+        back = QueryDict(request.POST.get("back", "")[:5000], mutable=True)
+        back.pop("o", None)  # which column it is sorted by is their number
+        return redirect(f"{reverse('admin:catalog_product_changelist')}?{back.urlencode()}")
+
+    def get_list_display(self, request: HttpRequest) -> list[str]:
+        columns = columns_of(request)
+        if request.GET.get("grouped") == "yes" and "variants" not in columns:
+            columns = ["variants", *columns]
+        return ["picture", "product", *columns]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        shown = columns_of(request)
+        columns = [(name, label, name in shown) for name, label in COLUMNS.items()]
+        page: HttpResponse = super().changelist_view(request, {"columns": columns, **(extra_context or {})})
+        return page
+
+    def get_paginator(self, request: HttpRequest, queryset: Any, per_page: int, *args: Any, **options: Any) -> Any:
+        is_all = not {*request.GET} - {MARKET, "p", "o"}
+        kind = Paginator if is_all else BoundedPaginator
+        return kind(queryset, per_page, *args, **options)
 
     def get_fieldsets(self, request: HttpRequest, obj: Product | None = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
@@ -353,6 +458,26 @@ class ProductAdmin(ModelAdmin, ImportExportModelAdmin):
     @display(description=_("product"), ordering="id", header=True)
     def product(self, product: Product) -> list[str]:
         return [format_html('<bdi dir="auto">{}</bdi>', product.title or product.id), product.id]
+
+    @display(description=_("category"))
+    def category(self, product: Product) -> str:
+        return product.product_type
+
+    @display(description=_("variants"))
+    def variants(self, product: Any) -> str:
+        words = getattr(product, "variants_in_words", "")
+        if not words:
+            return "–"
+        query = {"group": product.item_group_id} | ({} if product.market.is_default else {MARKET: product.market.code})
+        return format_html('<a href="?{}"><bdi dir="auto">{}</bdi></a>', urlencode(query), words)
+
+    @display(description=_("item group id"))
+    def group(self, product: Product) -> str:
+        return product.item_group_id
+
+    @display(description=_("pinned fields"))
+    def pins(self, product: Product) -> str:
+        return ", ".join(field_label(name) for name in product.pinned)
 
     @display(description=_("price"), ordering="price")
     def shown_price(self, product: Product) -> str:

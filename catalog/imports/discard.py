@@ -6,11 +6,12 @@ from django.db import transaction
 
 from catalog.errors import NotPossible
 from catalog.imports.confirm import describe_status
+from catalog.imports.issues import note_product_issues
 from catalog.imports.mirrors import forget_items, unneeded_beside
 from catalog.imports.permissions import require
 from catalog.imports.work.files import forget_chunks
 from catalog.imports.work.queue import Task, enqueue
-from catalog.models import ImportRun, Status, Word
+from catalog.models import ImportRun, ProductIssues, Status, Word
 from events.log import log_event
 
 
@@ -27,9 +28,20 @@ def discard(run: ImportRun, *, by: Any, reason: str = "") -> None:
 
 
 def clean_up(run: ImportRun) -> None:
-    """Delete what an ended run staged, and know the words of what it changed."""
+    """Delete what an ended run staged, and know the words of what it changed and the issues of what is in it."""
+    _note_issues(run)
     _forget_staged(run)
     _learn_words(run)
+
+
+@transaction.atomic
+def _note_issues(run: ImportRun) -> None:
+    """Once for each time that it was applied: later its items are gone. Undone, it says nothing about products."""
+    locked = ImportRun.objects.select_for_update().get(pk=run.pk)
+    if locked.words_due and locked.status == Status.APPLIED:
+        note_product_issues(locked)
+    elif locked.words_due and locked.status == Status.UNDONE:
+        ProductIssues.objects.filter(run=locked).delete()
 
 
 @transaction.atomic

@@ -157,6 +157,47 @@ def count_listed(run: ImportRun, codes: Iterable[str]) -> None:
         )
 
 
+def note_product_issues(run: ImportRun) -> None:
+    """Note at each product in the file which issues the last of its items had, and that others have none any more.
+
+    Products are told apart by the item that counts: the last valid one, else the last. What a later import has noted
+    stays.
+    """
+    invalid = "state = 'invalid' AS is_invalid FROM catalog_stageditem WHERE state <> 'duplicate'"
+    if run.known.exists():
+        invalid = "compared IS NULL AS is_invalid FROM catalog_knownitem WHERE true"
+    execute(
+        f"""
+        WITH item AS (
+            SELECT DISTINCT ON (product_id) product_id, position, is_invalid
+            FROM (SELECT product_id, position, {invalid} AND run_id = %(run)s) AS each
+            ORDER BY product_id, is_invalid, position DESC
+        ), found AS (
+            SELECT
+                product_id, position, is_invalid,
+                array_agg(code || COALESCE(':' || NULLIF(attribute, ''), '') ORDER BY code, attribute) AS issues
+            FROM item JOIN catalog_itemissue listed USING (position)
+            WHERE run_id = %(run)s AND (
+                NOT is_invalid
+                OR EXISTS (SELECT FROM catalog_product product WHERE market_id = %(market)s AND id = product_id)
+            )
+            GROUP BY product_id, position, is_invalid
+        ), resolved AS (
+            DELETE FROM catalog_productissues noted USING item
+            WHERE noted.market_id = %(market)s AND noted.product_id = item.product_id AND noted.run_id < %(run)s
+                AND NOT EXISTS (SELECT FROM found WHERE found.product_id = noted.product_id)
+        )
+        INSERT INTO catalog_productissues (market_id, product_id, run_id, position, is_invalid, issues)
+        SELECT %(market)s, product_id, %(run)s, position, is_invalid, issues FROM found
+        ON CONFLICT (market_id, product_id) DO UPDATE
+        SET run_id = %(run)s, position = EXCLUDED.position, is_invalid = EXCLUDED.is_invalid, issues = EXCLUDED.issues
+        WHERE catalog_productissues.run_id < %(run)s
+        """,
+        run=run.pk,
+        market=run.market_id,
+    )
+
+
 def forget_valid_items(run: ImportRun) -> None:
     """Take all but the invalid items off the lists."""
     execute(

@@ -2,6 +2,7 @@
 
 from catalog.models.catalogue import CatalogState, CatalogVersion, RemovedProduct
 from catalog.models.changes import Change, ChangedField, Operation, Outcome
+from catalog.models.columns import ChosenColumns
 from catalog.models.exporting import Export, ExportStatus
 from catalog.models.feed import Feed, Mode
 from catalog.models.fetching import FeedSource, Fetch, FetchOutcome, FetchReason, Login
@@ -16,6 +17,7 @@ from catalog.models.runs import (
     ImportRun,
     ItemIssue,
     KnownItem,
+    ProductIssues,
     Reading,
     RunIssue,
     Shape,
@@ -32,6 +34,7 @@ __all__ = [
     "CatalogVersion",
     "Change",
     "ChangedField",
+    "ChosenColumns",
     "Chunk",
     "DeliveryStatus",
     "Export",
@@ -52,6 +55,7 @@ __all__ = [
     "Operation",
     "Outcome",
     "Product",
+    "ProductIssues",
     "Reading",
     "RefusedFile",
     "RemovedProduct",

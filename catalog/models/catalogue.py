@@ -1,5 +1,6 @@
 """The version of a market's products, and what made each version."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import connection, models
@@ -47,6 +48,14 @@ class CatalogState(models.Model):
 
         write_event(WebhookEvent.CHANGED, f"{Market._meta.label_lower}:{market}", facts)
 
+    @classmethod
+    def bump_each(cls, market: Any, products: Sequence[tuple[Any, ...]]) -> None:
+        """As `bump` for each of these products, id and number: a version for each says what made it."""
+        ids, numbers = ([product[place] for product in products] for place in range(2))
+        values = {"market": market, "products": ids, "numbers": numbers, "versions": len(ids)}
+        with connection.cursor() as cursor:
+            cursor.execute(cls._BUMP_EACH, values)
+
     # From here to the commit the row is locked: versions are in the order of commits, and what made each is written.
     _BUMP = """
         WITH back_again AS (
@@ -68,6 +77,19 @@ class CatalogState(models.Model):
         INSERT INTO catalog_catalogversion (market_id, version, change_number, run_id, product_id)
         SELECT market_id, version, %(number)s::bigint, %(run)s, %(product)s FROM made
         RETURNING version
+    """
+    _BUMP_EACH = """
+        WITH known AS (
+            SELECT COALESCE(max(version), 0) AS version FROM catalog_catalogversion WHERE market_id = %(market)s
+        ), made AS (
+            INSERT INTO catalog_catalogstate AS state (market_id, version, known_since)
+            SELECT %(market)s, version + %(versions)s, version FROM known
+            ON CONFLICT (market_id) DO UPDATE SET version = state.version + %(versions)s
+            RETURNING market_id, version
+        )
+        INSERT INTO catalog_catalogversion (market_id, version, change_number, run_id, product_id)
+        SELECT market_id, version - %(versions)s + place, number, NULL, id
+        FROM made, unnest(%(products)s::text[], %(numbers)s::bigint[]) WITH ORDINALITY AS each (id, number, place)
     """
 
 

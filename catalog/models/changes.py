@@ -86,6 +86,8 @@ class Change(models.Model):
             ),
             # the Changes tab: what was left out
             models.Index("run", "operation", "id", name="change_left_out", condition=models.Q(left_out__isnull=False)),
+            # the list of products: those that a person has edited
+            models.Index("market", "product_id", name="change_by_hand", condition=models.Q(run__isnull=True)),
         ]
         constraints = [
             # One part of a plan per product; apply finds its changes, and a product's history its lines, by it.

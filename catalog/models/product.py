@@ -5,10 +5,10 @@ from types import MappingProxyType
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.contrib.postgres.search import SearchQuery, SearchVector, SearchVectorExact, SearchVectorField
 from django.db import connection, models
-from django.db.models import F, Func, Value
+from django.db.models import Exists, F, Func, OuterRef, Q, Value
 from django.db.models.functions import Left
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
@@ -34,6 +34,11 @@ def _searchable(field: str) -> Func:
     return Func(F(field), *apart, function="regexp_replace", output_field=models.TextField())
 
 
+# What two indexes begin with: `of_category` and `of_groups` ask for the same expressions.
+TYPE_KEY = Left("product_type", KEY_CHARS)
+GROUP_KEY = Left("item_group_id", KEY_CHARS)
+
+
 class ProductQuerySet(models.QuerySet["Product"]):
     # What a search took misspelled words for.
     corrected: Mapping[str, str] = MappingProxyType({})
@@ -53,6 +58,27 @@ class ProductQuerySet(models.QuerySet["Product"]):
             whole = {"brand": brand} if len(brand) >= KEY_CHARS else {}
             wanted |= models.Q(brand_key=brand[:KEY_CHARS], **whole)
         return self.filter(wanted)
+
+    def of_category(self, category: str) -> "ProductQuerySet":
+        """Products of a product type, or of one below it: *Women > Shoes* has *Women > Shoes > Boots*."""
+        key = category[:KEY_CHARS]
+        below = Q(type_key__startswith=f"{key} >") | Q(type_key__startswith=f"{key}>")
+        return self.alias(type_key=TYPE_KEY).filter(Q(type_key=key) | below)
+
+    def of_groups(self, groups: Any) -> "ProductQuerySet":
+        """The variants of one group, or of those in a list."""
+        if isinstance(groups, str):
+            groups = [groups]
+        keys = {group[:KEY_CHARS] for group in groups}
+        chosen = self.alias(group_key=GROUP_KEY).filter(group_key__in=keys, item_group_id__in=groups)
+        return chosen.filter(item_group_id__gt="")
+
+    def one_per_group(self) -> "ProductQuerySet":
+        """Of the variants that are here only the first one by id, and every product without a group."""
+        first = self.order_by().select_related(None).alias(group_key=GROUP_KEY)
+        of_group = {"market": OuterRef("market"), "item_group_id": OuterRef("item_group_id")}
+        earlier = first.filter(item_group_id__gt="", group_key=OuterRef("group_key"), id__lt=OuterRef("id"), **of_group)
+        return self.alias(group_key=GROUP_KEY).filter(Q(item_group_id="") | ~Exists(earlier))
 
     def search(self, words: str, *, market: int) -> "ProductQuerySet":
         """The market's products with every word, or a word that begins so, in their searchable text. For every search
@@ -230,6 +256,24 @@ class Product(ItemFields):
             _list_index("updated_at", name="product_by_updated"),
             # /products/changes/: what a version changed, archived products too
             models.Index("market", "change_number", "id", name="product_by_change"),
+            # ProductQuerySet.of_category, and Product.categories
+            models.Index(
+                "market",
+                OpClass(TYPE_KEY, name="text_pattern_ops"),
+                "id",
+                condition=models.Q(archived_at=None),
+                name="product_by_type",
+            ),
+            # ProductQuerySet.of_groups and one_per_group
+            models.Index(
+                "market",
+                GROUP_KEY,
+                "id",
+                condition=models.Q(archived_at=None, item_group_id__gt=""),
+                name="product_by_group",
+            ),
+            # the list's filter: few have pins
+            models.Index("market", "id", condition=~models.Q(pinned=[]), name="product_pinned"),
         ]
         constraints = [
             # imports find their products by it
@@ -272,6 +316,37 @@ class Product(ItemFields):
         products = cls.objects.in_market(market).active()
         whole = products.filter(brand_key__in=cut).order_by().values_list("brand", flat=True).distinct()
         return sorted((keys - cut).union(whole if cut else ()))
+
+    @classmethod
+    def categories(cls, market: int, most: int) -> list[str]:
+        """The product types of the market's active products and all that they are below, sorted: one step in the index
+        for each. With very many, those that the first `most` make.
+        """
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"""
+                WITH RECURSIVE step AS (
+                    SELECT '' AS key
+                    UNION ALL
+                    SELECT (
+                        SELECT LEFT(product_type, {KEY_CHARS}) FROM catalog_product
+                        WHERE market_id = %(market)s AND archived_at IS NULL
+                            AND LEFT(product_type, {KEY_CHARS}) ~>~ step.key
+                        ORDER BY LEFT(product_type, {KEY_CHARS}) USING ~<~ LIMIT 1
+                    )
+                    FROM step WHERE step.key IS NOT NULL
+                )
+                SELECT key FROM step WHERE key > '' LIMIT %(most)s
+                """,
+                {"market": market, "most": most},
+            )
+            keys = [key for (key,) in cursor.fetchall()]
+        categories = set()
+        for key in keys:
+            levels = key.split(">")
+            whole = levels[:-1] if len(key) == KEY_CHARS else levels
+            categories.update(">".join(levels[: depth + 1]).strip() for depth in range(len(whole)))
+        return sorted(categories - {""})
 
 
 @receiver(post_delete, sender=Product)

@@ -17,6 +17,7 @@ from catalog.feeds.issues import Severity, code_named
 from catalog.models.catalogue import CatalogVersion
 from catalog.models.feed import Feed, Mode
 from catalog.models.fields import ItemFields
+from catalog.models.market import Market
 from events.log import current_request_id
 
 
@@ -509,3 +510,25 @@ class ItemIssue(models.Model):
 
     def __str__(self) -> str:
         return f"{self.code} at item {self.position}"
+
+
+class ProductIssues(models.Model):
+    """The issues that the last import found at a product, each as `code` or `code:attribute`.
+
+    Written once an import is applied, for the products in its file. `position` is the item's in the run: as long as
+    its row is kept, it says what was found.
+    """
+
+    pk = models.CompositePrimaryKey("market_id", "product_id")
+    market = models.ForeignKey(Market, models.CASCADE, related_name="+", db_index=False)
+    product_id = models.TextField(db_collation="C")
+    run = models.ForeignKey(ImportRun, models.CASCADE, related_name="+", db_constraint=False, db_index=False)
+    position = models.PositiveIntegerField()
+    is_invalid = models.BooleanField(help_text=_("The item could not be imported; the product is as it was before."))
+    issues = ArrayField(models.TextField())
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"Issues of {self.product_id}"

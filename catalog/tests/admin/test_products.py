@@ -140,7 +140,7 @@ def test_nothing_typed_into_the_search_is_an_error(words: str) -> None:
 @pytest.mark.parametrize("words", ["%", "'\\:*&|!(", *PAYLOADS[:2]])
 def test_the_search_box_keeps_what_was_typed(bob: Client, words: str) -> None:
     page = bob.get(PRODUCTS, {"q": words})
-    assert [box.get("value") for box in tree(page).xpath("//input[@name='q']")] == [words]
+    assert [box.get("value") for box in tree(page).xpath("//input[@name='q'][not(@type='hidden')]")] == [words]
 
 
 @pytest.mark.parametrize(
@@ -225,6 +225,7 @@ def test_the_list_asks_as_often_for_fifty_products_as_for_one(bob: Client, feed:
     queries()
     one = queries()
     applied(feed, *items(60))
+    queries()  # brands and categories are found once for each version of the catalogue
     assert queries() == one <= 12
 
 
