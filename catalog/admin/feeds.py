@@ -1,6 +1,5 @@
 """Feeds and their settings."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -14,17 +13,21 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
-from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from catalog.admin.differences import product_facts
+from catalog.admin.feed_health import feed_health
 from catalog.admin.markets import MarketList
 from catalog.admin.sources import SourceForm, arrival_context
 from catalog.chosen_market import has_several_markets
 from catalog.errors import CatalogError, NotAllowed
+from catalog.feeds.attributes import BY_NAME
 from catalog.feeds.issues import code_named
 from catalog.fetching.edit import forget_host_key, keep_host_key, remove_source, resume_schedule
 from catalog.fetching.fetch import request_fetch
@@ -33,22 +36,59 @@ from catalog.fetching.sources import shown_address
 from catalog.models import Feed, FeedSource, FetchReason
 
 
-class TextDecoder(json.JSONDecoder):
-    """JSON whose texts can be stored and shown: JSON may spell half a character, as "\\ud800"."""
+class AliasRows(forms.Widget):
+    """A row for each name with the attribute that it stands for, and some that are empty."""
 
-    def decode(self, text: str, *options: Any) -> Any:
-        value = super().decode(text, *options)
-        try:
-            json.dumps(value, ensure_ascii=False).encode()
-        except UnicodeEncodeError as error:
-            raise json.JSONDecodeError("Half a character", text, 0) from error
-        return value
+    SPARE_ROWS = 3
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        pairs = [*(value if isinstance(value, list) else (value or {}).items()), *[("", "")] * self.SPARE_ROWS]
+        labels = {"name": _("Name in the file"), "attribute": _("Attribute")}
+        rows = format_html_join(
+            "\n",
+            '<div class="pair"><input type="text" name="{0}_name" value="{1}" aria-label="{2}" dir="auto">'
+            '<span aria-hidden="true">→</span><select name="{0}_attribute" aria-label="{3}">{4}</select></div>',
+            [(name, text, labels["name"], labels["attribute"], self._options(chosen)) for text, chosen in pairs],
+        )
+        return format_html('<div class="pairs">{}</div>', rows)
+
+    def _options(self, chosen: str) -> SafeString:
+        names = ["", *sorted({*BY_NAME, chosen} - {""})]
+        options = ((name, " selected" if name == chosen else "") for name in names)
+        return format_html_join("", '<option value="{0}"{1}>{0}</option>', options)
+
+    def value_from_datadict(self, data: Any, _files: Any, name: str) -> list[tuple[str, str]]:
+        names, attributes = data.getlist(f"{name}_name"), data.getlist(f"{name}_attribute")
+        pairs = [(text.strip(), attribute) for text, attribute in zip(names, attributes, strict=False)]
+        return [pair for pair in pairs if any(pair)]
+
+    def value_omitted_from_data(self, data: Any, _files: Any, name: str) -> bool:
+        return f"{name}_name" not in data
+
+    def id_for_label(self, _id: str) -> str:
+        return ""  # each box has a label of its own
+
+
+class AliasesField(forms.Field):
+    widget = AliasRows
+
+    def clean(self, value: list[tuple[str, str]]) -> dict[str, str]:
+        """What the names stand for; the model says what is wrong with one."""
+        names = [name for name, _attribute in value]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise forms.ValidationError(_('"%(name)s" stands here twice. Keep one of them.') % {"name": twice})
+        return dict(value)
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return dict(data) != (initial or {}) or len(data) != len(dict(data))
 
 
 class FeedForm(forms.ModelForm):  # type: ignore[type-arg]
-    def clean_aliases(self) -> dict[str, Any]:
-        """An empty field is no names, not no object."""
-        return self.cleaned_data["aliases"] or {}
+    aliases = AliasesField(
+        label=_("Names of its own"),
+        required=False,
+        help_text=_("Names of elements and columns that only this shop uses, each with its attribute."),
+    )
 
 
 @admin.register(Feed)
@@ -59,10 +99,9 @@ class FeedAdmin(ModelAdmin):
     list_display = ["name", "slug", "mode", "auto_apply", "default_currency", "domain"]
     formfield_overrides = {
         models.TextField: {"widget": UnfoldAdminTextInputWidget},
-        models.JSONField: {"widget": UnfoldAdminTextareaWidget(attrs={"rows": 4}), "decoder": TextDecoder},
     }
     search_fields = ["name", "slug"]
-    change_form_outer_before_template = "admin/catalog/feed/_arrival.html"
+    change_form_outer_before_template = "admin/catalog/feed/_page.html"
     prepopulated_fields = {"slug": ["name"]}
     fieldsets = [
         (None, {"fields": ["name", "slug"]}),
@@ -133,6 +172,7 @@ class FeedAdmin(ModelAdmin):
         feed = options.get("obj")
         if feed is not None:
             context["arrival"] = arrival_context(request, feed)
+            context["health"] = feed_health(request, feed)
         page: HttpResponse = super().render_change_form(request, context, **options)
         return page
 

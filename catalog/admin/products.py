@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.utils import unquote
+from django.contrib.admin.utils import flatten_fieldsets, unquote
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.contrib.postgres.fields import ArrayField
@@ -17,7 +17,7 @@ from django.db import models
 from django.db.models import Count, Sum
 from django.http import HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
@@ -27,12 +27,12 @@ from django.views.decorators.http import require_POST
 from import_export.admin import ImportExportModelAdmin
 from unfold.admin import ModelAdmin
 from unfold.contrib.import_export.forms import ExportForm
-from unfold.decorators import display
+from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminExpandableTextareaWidget, UnfoldAdminTextInputWidget
 
 from catalog.admin.bulk import BulkActions
 from catalog.admin.columns import COLUMNS, choose_columns, columns_of, variants_in_words
-from catalog.admin.differences import field_label
+from catalog.admin.differences import field_label, product_facts
 from catalog.admin.filters import (
     ArchivedFilter,
     BrandFilter,
@@ -47,19 +47,22 @@ from catalog.admin.filters import (
     PriceFilter,
     VariantsFilter,
 )
-from catalog.admin.forms import FeedImportForm, LinesField, ProductForm
+from catalog.admin.forms import PINNABLE, FeedImportForm, LinesField, ProductForm
 from catalog.admin.history import history_context
 from catalog.admin.markets import FeedsOfMarket, MarketList
 from catalog.admin.other_markets import in_other_markets
 from catalog.admin.pictures import thumbnail
 from catalog.admin.shop_window import price_of, shop_window
 from catalog.admin.tabs import key_in
+from catalog.admin.workspace import issues_of_product, origins_of
 from catalog.chosen_market import MARKET, has_several_markets, market_of, markets_of, named_market
 from catalog.errors import CatalogError
 from catalog.exports.export import STREAMED_PRODUCTS, register_list, request_export
 from catalog.exports.rows import product_rows
 from catalog.feeds.cleaning.values import shown_money
+from catalog.feeds.issues import code_named
 from catalog.imports.edit import edit_product
+from catalog.imports.look import LOOKED_AT_BYTES, look_at
 from catalog.imports.receive import receive
 from catalog.models import CatalogState, Export, Feed, ImportRun, Product
 from catalog.models.fields import MONEY_NAMES
@@ -212,7 +215,6 @@ class ProductAdmin(BulkActions, ModelAdmin, ImportExportModelAdmin):
             "adwords_labels", *(f"custom_label_{n}" for n in range(5)),
             "ios_url", ("ios_app_name", "ios_app_store_id"), "iphone_url", ("iphone_app_name", "iphone_app_store_id"),
             ("android_app_name", "android_package")]}),
-        (_("Pins"), {"classes": ["tab"], "fields": ["pinned"]}),
         (_("Everything else"), {"classes": ["tab"], "fields": [
             "extra", "feed", ("created_at", "updated_at"), "archived_at"]}),
     ]  # fmt: skip
@@ -225,6 +227,7 @@ class ProductAdmin(BulkActions, ModelAdmin, ImportExportModelAdmin):
         },
     }
     form = ProductForm
+    actions_submit_line = ["save_and_pin"]
     change_form_before_template = "admin/catalog/product/_window.html"
     change_form_outer_after_template = "admin/catalog/product/_other_markets.html"
     resource_classes = [ProductResource]
@@ -288,7 +291,32 @@ class ProductAdmin(BulkActions, ModelAdmin, ImportExportModelAdmin):
         columns = path(
             "columns/", self.admin_site.admin_view(require_POST(self.columns_view)), name="catalog_product_columns"
         )
-        return [columns, *(url for url in super().get_urls() if url.name != "catalog_product_process_import")]
+        look = path(
+            "import/look/", self.admin_site.admin_view(require_POST(self.look_view)), name="catalog_product_look"
+        )
+        return [columns, look, *(url for url in super().get_urls() if url.name != "catalog_product_process_import")]
+
+    def look_view(self, request: HttpRequest) -> HttpResponse:
+        """What a file is, by its first bytes, which are the body. The upload form shows it before the upload."""
+        if not self.has_import_permission(request):
+            raise PermissionDenied
+        feed = get_object_or_404(Feed.objects.select_related("market"), pk=key_in(request.GET.get("feed")) or 0)
+        look = look_at(
+            request.body[:LOOKED_AT_BYTES],
+            is_whole=request.GET.get("whole") == "1",
+            file_name=request.GET.get("name", "")[:255],
+            feed=feed,
+            by=request.user,
+        )
+        item = look.item
+        values = {**item.values, "id": item.id, "extra": item.extra} if item else {}
+        context = {
+            "look": look,
+            "feed": feed,
+            "fields": list(product_facts(values, values.get("currency", ""))),
+            "issues": [(issue, code_named(issue.code, issue.severity)) for issue in item.issues] if item else [],
+        }
+        return render(request, "admin/catalog/product/_look.html", context)
 
     def columns_view(self, request: HttpRequest) -> HttpResponse:
         """Keep the columns that the person has chosen, and go back to the list as it was."""
@@ -322,12 +350,22 @@ class ProductAdmin(BulkActions, ModelAdmin, ImportExportModelAdmin):
             return fieldsets
         return [(name, {**options, "fields": _with_amounts(options["fields"])}) for name, options in fieldsets]
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
+        """With the pins, which stand beside the fields."""
+        fields = flatten_fieldsets(self.get_fieldsets(request, obj))
+        return super().get_form(request, obj, change, **{**options, "fields": [*fields, "pinned"]})
+
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).filter(market=market_of(request))
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Product | None:
-        """The product with this id, in the market that the address names."""
-        return Product.objects.filter(market=named_market(request), id=object_id).select_related("feed").first()
+        """The product with this id, in the market that the address names: one query for the whole page."""
+        asked, found = getattr(request, "_product", (None, None))
+        if asked != object_id:
+            products = Product.objects.filter(market=named_market(request), id=object_id)
+            found = products.select_related("feed", "market").first()
+            request._product = (object_id, found)  # type: ignore[attr-defined]
+        return found
 
     def message_user(self, request: HttpRequest, message: Any, *args: Any, **options: Any) -> None:
         """The link in the sentence about a product that was saved names the market, as the address does.
@@ -355,7 +393,9 @@ class ProductAdmin(BulkActions, ModelAdmin, ImportExportModelAdmin):
         context = dict(extra_context or {})
         product = self.get_object(request, unquote(_id_in(object_id)))
         if product and self.has_view_permission(request, product):
-            context["window"] = shop_window(product)
+            can_change = self.has_change_permission(request, product)
+            context |= {"window": shop_window(product), "issues": issues_of_product(product), "can_pin": can_change}
+            context["origins"] = origins_of(product, request.GET.get("offer", "").split(",") if can_change else [])
             if has_several_markets(request):
                 context["other_markets"] = in_other_markets(product, markets_of(request))
         page: HttpResponse = super().change_view(request, _id_in(object_id), form_url, context)
@@ -402,9 +442,28 @@ class ProductAdmin(BulkActions, ModelAdmin, ImportExportModelAdmin):
         return super().formfield_for_dbfield(db_field, request, **options)
 
     def save_model(self, request: HttpRequest, obj: Product, form: Any, change: bool) -> None:
-        """Write only what the person changed: an import may have changed the rest meanwhile."""
-        if form.changed_data:
-            edit_product(obj, by=request.user, fields=form.changed_data)
+        """Write only what the person changed: an import may have changed the rest meanwhile.
+
+        What an import may change back is pinned with it, when the person has chosen so, or offered to be.
+        """
+        changed = list(form.changed_data)
+        unpinned = [name for name in changed if name in PINNABLE and name not in obj.pinned]
+        if unpinned and "save_and_pin" in request.POST:
+            obj.pinned = [*obj.pinned, *unpinned]
+            changed.append("pinned")
+        elif unpinned and obj.feed_id:
+            address = product_url(obj.id, obj.market)
+            address += ("&" if "?" in address else "?") + urlencode({"offer": ",".join(unpinned)})
+            names = ", ".join(map(field_label, unpinned))
+            offer = _("The feed's next import may change this back: {}. {}")
+            link = format_html('<a href="{}">{}</a>', address, _("Pin it"))
+            messages.warning(request, format_html(str(offer), names, link))
+        if changed:
+            edit_product(obj, by=request.user, fields={*changed})
+
+    @action(description=_("Save and pin what I changed"), permissions=["change"])
+    def save_and_pin(self, request: HttpRequest, obj: Product) -> None:
+        """`save_model` does it, in one edit."""
 
     def log_change(self, request: HttpRequest, obj: Product, message: Any) -> LogEntry:
         """In Django's own log a product stays known by its id."""
@@ -436,6 +495,7 @@ class ProductAdmin(BulkActions, ModelAdmin, ImportExportModelAdmin):
             "form": form,
             "media": self.media + form.media,
             "feeds": (feeds := facts_of_feeds()),
+            "most_bytes": LOOKED_AT_BYTES,
             "products": intcomma(feeds.get(str(form["feed"].value()), {}).get("products", 0)),
             "can_add_feed": request.user.has_perm("catalog.add_feed"),
         }

@@ -27,7 +27,7 @@ from catalog.errors import CatalogError
 from catalog.fetching.credentials import check_private_key
 from catalog.fetching.edit import save_source
 from catalog.fetching.notices import fetch_facts, source_warning
-from catalog.fetching.schedule import DAYS, EVERY_DAY, Timing, read_timing, timing_in_words
+from catalog.fetching.schedule import DAYS, EVERY_DAY, Timing, next_fetch_at, read_timing, timing_in_words
 from catalog.fetching.sources import shown_address
 from catalog.fetching.targets import Login as Credentials
 from catalog.models import Feed, FeedSource, Fetch, FetchOutcome, Login
@@ -275,6 +275,7 @@ def arrival_context(request: HttpRequest, feed: Feed) -> dict[str, Any]:
         "source": source,
         "address": shown_address(source) if source else "",
         "timing": timing_in_words(source) if source else "",
+        "next_at": next_fetch_at(source) if source else None,
         "warning": source_warning(source, source, timezone.now()) if source else "",
         "fetches": fetches,
         "bars": picture_of(fetches),

@@ -79,6 +79,16 @@ def timing_in_words(source: FeedSource) -> str:
     return timing.in_words() if timing else str(source.job.crontab or source.job.interval)
 
 
+def next_fetch_at(source: FeedSource) -> datetime | None:
+    """When it is fetched next; None if only on demand, or while its schedule is paused."""
+    job = source.job
+    if job is None or not job.enabled:
+        return None
+    now = timezone.now()
+    remaining = job.schedule.remaining_estimate(maybe_make_aware(job.last_run_at or now))
+    return max(now, now + remaining)
+
+
 def write_timing(source: FeedSource, timing: Timing | None) -> None:
     """Make the row of the schedule what `timing` says, from now on: a time that was missed is not caught up with."""
     with transaction.atomic():

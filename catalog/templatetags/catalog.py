@@ -34,6 +34,12 @@ def percent(share: float) -> str:
 
 
 @register.filter
+def named(things: dict[str, Any], name: str) -> Any:
+    """The one with this name; None if there is none."""
+    return things.get(name)
+
+
+@register.filter
 def points(change: float) -> str:
     """-0.021 → “−2.1”; less than 0.05 points is not a change."""
     return f"{change * 100:+.1f}".replace("-", "−") if abs(change) >= 0.0005 else "="

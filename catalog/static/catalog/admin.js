@@ -55,3 +55,110 @@ document.addEventListener("htmx:beforeSwap", (event) => {
     location.reload();
   }
 });
+
+// A feed's names: whoever fills the last row gets another one.
+document.addEventListener("input", (event) => {
+  const row = event.target.closest?.(".pair");
+  if (!row || row !== row.parentElement.lastElementChild) return;
+  const next = row.cloneNode(true);
+  for (const box of next.children) box.value = "";
+  row.after(next);
+});
+
+// The upload: a file that is chosen or dropped is looked at by its first bytes; while it is sent, the page says how far
+// it is. Without a script the form is sent as it is.
+const inBytes = (number) => {
+  const units = ["B", "kB", "MB", "GB"];
+  let unit = 0;
+  while (number >= 1000 && unit < units.length - 1) { number /= 1000; unit += 1; }
+  return `${unit ? number.toFixed(1) : number} ${units[unit]}`;
+};
+const inTime = (seconds) => {
+  if (seconds < 60) return `${Math.ceil(seconds)} s`;
+  const minutes = Math.ceil(seconds / 60);
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+};
+
+async function lookAtFile(form) {
+  const place = document.getElementById("look");
+  const file = form.elements.import_file.files[0];
+  const feed = form.elements.feed?.value;
+  place.replaceChildren();
+  if (!file || !feed) return;
+  const most = Number(form.dataset.most);
+  const query = new URLSearchParams({ feed, name: file.name, whole: file.size <= most ? "1" : "0" });
+  const headers = { "X-CSRFToken": form.elements.csrfmiddlewaretoken.value, "Content-Type": "application/octet-stream" };
+  try {
+    const answer = await fetch(`${form.dataset.look}?${query}`, { method: "POST", headers, body: file.slice(0, most), redirect: "error" });
+    if (!answer.ok || form.elements.import_file.files[0] !== file) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    place.replaceChildren(...page.body.children);
+  } catch { /* the upload itself says what is wrong */ }
+}
+
+function sendForm(form) {
+  const request = new XMLHttpRequest();
+  const box = form.querySelector(".sending");
+  const [bar, words] = [box.querySelector("progress"), box.querySelector("p")];
+  const button = form.querySelector(".actions button[type=submit]");
+  const begun = performance.now();
+  const isLeft = (event) => event.preventDefault();
+  const end = (sentence) => {
+    window.removeEventListener("beforeunload", isLeft);
+    button.disabled = false;
+    words.textContent = sentence;
+  };
+  box.hidden = false;
+  button.disabled = true;
+  window.addEventListener("beforeunload", isLeft);
+  request.upload.addEventListener("progress", ({ loaded, total }) => {
+    const seconds = (performance.now() - begun) / 1000;
+    const left = seconds > 1 && loaded < total ? `, ${inTime((total - loaded) * seconds / loaded)} left` : "";
+    bar.value = total ? loaded / total : 0;
+    words.textContent = loaded < total ? `${inBytes(loaded)} of ${inBytes(total)}${left}` : "All of it is sent. The server looks at it…";
+  });
+  request.addEventListener("load", () => {
+    end("");
+    if (request.responseURL && request.status < 400 && new URL(request.responseURL).pathname !== location.pathname) {
+      location.assign(request.responseURL);
+    } else {  // the same form with what is wrong
+      document.open();
+      document.write(request.responseText);
+      document.close();
+    }
+  });
+  request.addEventListener("error", () => end("The connection was lost. Nothing was imported. Upload the file again."));
+  request.open("POST", form.getAttribute("action") || location.href);
+  request.send(new FormData(form));
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+  const form = document.querySelector("form.upload[data-look]");
+  const input = form?.elements.import_file;
+  if (!input) return;
+  form.querySelector(".drop").hidden = false;
+  form.addEventListener("change", (event) => {
+    if (event.target === input || event.target.name === "feed") lookAtFile(form);
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    sendForm(form);
+  });
+  form.addEventListener("click", (event) => {
+    const feed = event.target.dataset?.feed;
+    if (!feed) return;
+    form.elements.feed.value = feed;
+    form.elements.feed.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+  for (const kind of ["dragover", "dragleave", "drop"]) {
+    document.addEventListener(kind, (event) => {
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      form.classList.toggle("dropping", kind === "dragover");
+      if (kind === "drop" && event.dataTransfer.files.length) {
+        input.files = event.dataTransfer.files;
+        input.dispatchEvent(new Event("change", { bubbles: true }));
+      }
+    });
+  }
+});

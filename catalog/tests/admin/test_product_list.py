@@ -293,4 +293,4 @@ def test_what_filters_leave_is_counted_only_so_far(bob: Client, monkeypatch: pyt
         product(product_id, brand="Noor")
     monkeypatch.setattr("catalog.admin.products.MAX_COUNTED", 3)
     assert "over 3 products" in text_of(tree(bob.get(PRODUCTS, {"brand": "Noor"})))
-    assert "over" not in (said := text_of(tree(bob.get(PRODUCTS)))) and "4 products" in said
+    assert "over 3" not in text_of(tree(bob.get(PRODUCTS)))

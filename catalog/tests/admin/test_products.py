@@ -15,6 +15,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import resolve, reverse
 
 from catalog.admin.differences import field_label
+from catalog.admin.forms import PINNABLE
+from catalog.imports.discard import clean_up
 from catalog.models import CatalogState, Feed, Product
 from catalog.tests.admin.test_hostile import PAYLOADS
 from catalog.tests.factories import add_product, applied, item, items, planned, search
@@ -76,6 +78,83 @@ def test_the_page_leads_to_the_other_variants(bob: Client) -> None:
         (page_of("3"), "The last one"),
         (page_of("2"), "red · M Out of stock"),
     ]
+
+
+# --- issues, origins and pins ---------------------------------------------------------------------------
+ISSUES = "//section[@aria-labelledby='product-issues']//li"
+
+
+def test_the_page_says_which_issues_the_last_import_found(bob: Client, feed: Feed) -> None:
+    run = applied(feed, item("1", gtin="123"), item("2"))
+    clean_up(run)
+    (said,) = texts(bob.get(page_of("1")), ISSUES)
+    assert "gtin" in said
+    assert texts(bob.get(page_of("2")), ISSUES) == []
+    clean_up(applied(feed, item("1", price="many AED")))
+    page = bob.get(page_of("1"))
+    assert "could not be imported" in text_of(tree(page).xpath("//section[@aria-labelledby='product-issues']")[0])
+    assert any("many AED" in said for said in texts(page, ISSUES))
+
+
+def beside(client: Client, name: str, **query: str) -> str:
+    page = tree(client.get(page_of("1"), query))
+    (said,) = page.xpath("//p[contains(@class, 'origin')][@data-field=$name]", name=name)
+    return text_of(said)
+
+
+def test_each_field_says_where_it_comes_from(bob: Client, mona: Client, feed: Feed) -> None:
+    run = applied(feed, item("1"))
+    mona.post(page_of("1"), {**form_of(mona), "title": "By hand", "pinned": ["brand"]})
+    assert beside(bob, "title").startswith("mona · ")
+    assert beside(bob, "link").startswith(f"Import {run.pk}, line ")
+    assert beside(bob, "brand").startswith("Pinned")
+    assert beside(mona, "brand").startswith("Pin Brand")
+    assert beside(mona, "mobile_link") == "Pin Mobile link"
+
+
+def test_everything_that_can_be_pinned_has_its_pin_beside_it(mona: Client) -> None:
+    product("1", pinned=PINNABLE)
+    pins = tree(mona.get(page_of("1"))).xpath("//input[@name='pinned']")
+    assert sorted(pin.get("value") for pin in pins) == sorted(PINNABLE)
+    assert all(pin.get("checked") is not None for pin in pins)
+
+
+def test_a_field_that_was_changed_can_be_pinned_with_it(mona: Client, feed: Feed) -> None:
+    applied(feed, item("1"))
+    form = {name: value for name, value in form_of(mona).items() if name != "_save"}
+    answer = mona.post(page_of("1"), {**form, "title": "By hand", "save_and_pin": "1"}, follow=True)
+    edited = Product.objects.get()
+    assert (edited.title, edited.pinned, edited.version) == ("By hand", ["title"], 2)
+    assert not any("change this back" in said for said in messages(answer))
+
+
+def test_a_pin_is_offered_for_what_the_next_import_may_change_back(mona: Client, feed: Feed) -> None:
+    applied(feed, item("1"))
+    answer = mona.post(page_of("1"), {**form_of(mona), "title": "By hand"}, follow=True)
+    (offer,) = [said for said in messages(answer) if "change this back" in said]
+    assert "Title" in offer
+    (link,) = tree(answer).xpath("//a[contains(@href, 'offer=')]/@href")
+    page = tree(mona.get(link))
+    assert page.xpath("//input[@name='pinned'][@checked]/@value") == ["title"]
+    (form,) = page.xpath("//form[@id='product_form']")
+    mona.post(page_of("1"), {**dict(form.form_values()), "_save": "Save"})
+    assert Product.objects.get().pinned == ["title"]
+
+
+def test_no_pin_is_offered_for_a_product_without_a_feed_or_by_a_viewer(mona: Client, bob: Client) -> None:
+    product("1")
+    answer = mona.post(page_of("1"), {**form_of(mona), "title": "By hand"}, follow=True)
+    assert not any("change this back" in said for said in messages(answer))
+    assert not tree(bob.get(page_of("1"), {"offer": "title"})).xpath("//input[@name='pinned']")
+
+
+def test_the_page_asks_for_its_product_once(mona: Client, feed: Feed) -> None:
+    clean_up(applied(feed, item("1", gtin="123")))
+    with CaptureQueriesContext(connection) as captured:
+        assert mona.get(page_of("1")).status_code == 200
+    asked = [query for query in captured if 'FROM "catalog_product"' in query["sql"] and '"title"' in query["sql"]]
+    assert len(asked) == 1
+    assert len(captured) <= 20
 
 
 # --- the list -----------------------------------------------------------------------------------------
