@@ -42,7 +42,7 @@ class AliasRows(forms.Widget):
     SPARE_ROWS = 3
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
-        pairs = [*(value if isinstance(value, list) else (value or {}).items()), *[("", "")] * self.SPARE_ROWS]
+        pairs = [*(value if isinstance(value, list) else sorted((value or {}).items())), *[("", "")] * self.SPARE_ROWS]
         labels = {"name": _("Name in the file"), "attribute": _("Attribute")}
         rows = format_html_join(
             "\n",
