@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
-from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Window
-from django.db.models.functions import Now, RowNumber
+from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum, Window
+from django.db.models.functions import Now, RowNumber, TruncDate
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from catalog.admin.other_markets import missing_by_pair
@@ -26,6 +28,7 @@ from catalog.version_cache import compute_once, known_value
 SHOWN_RUNS = 5
 SHOWN_FEEDS = 8
 TREND_RUNS = 10
+TREND_DAYS = 14
 FULL_BAR = 0.05  # a share of invalid items, unless one of the feed's imports had more
 RECENT = timedelta(days=7)
 
@@ -40,7 +43,8 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
     parts: dict[str, Any] = {}
     if may_look("catalog.view_importrun"):
-        parts["imports"] = _imports_part(of_market(ImportRun.objects.all(), "feed__market"))
+        runs = of_market(ImportRun.objects.all(), "feed__market")
+        parts |= {"imports": _imports_part(runs), "trends": _trends_part(runs)}
     if may_look("catalog.view_product"):
         parts["products"] = _products_part(market_of(request), counting=counting)
         if has_several_markets(request):
@@ -97,6 +101,86 @@ def _first_runs(runs: QuerySet[ImportRun]) -> list[Any]:
     """The first ones, each with how many there are in all."""
     shown = runs.select_related("feed").defer("names", "coverage", "metrics", "seconds")
     return list(shown.annotate(in_all=Window(Count("pk")))[:SHOWN_RUNS])
+
+
+# --- trends -------------------------------------------------------------------------------------------
+@dataclass
+class Outcome:
+    """What became of imports: its colour in the picture, and the statuses that are it."""
+
+    key: str
+    label: Any
+    statuses: tuple[Status, ...]
+
+
+OUTCOMES = (
+    Outcome("applied", _("applied"), (Status.APPLIED, Status.REDOING)),
+    Outcome("open", _("under way"), (Status.RECEIVED, Status.STAGING, Status.REVIEW, Status.APPLYING)),
+    Outcome("undone", _("undone"), (Status.UNDOING, Status.UNDONE)),
+    Outcome("discarded", _("discarded"), (Status.DISCARDED,)),
+    Outcome("failed", _("failed"), (Status.FAILED,)),
+)
+
+
+def _trends_part(runs: QuerySet[ImportRun]) -> dict[str, Any]:
+    """For each of the last days how many imports had which outcome, their items, and the share of invalid ones.
+
+    Heights are from 0 to 1, beside the largest of their row.
+    """
+    today = timezone.localdate()
+    days = [today - timedelta(days=back) for back in reversed(range(TREND_DAYS))]
+    begin = timezone.make_aware(datetime.combine(days[0], time()))
+    lately = runs.filter(created_at__gte=begin).order_by().annotate(day=TruncDate("created_at"))
+    counted = lately.values_list("day", "status").annotate(Count("pk"), Sum("items"), Sum("invalid"))
+    found: dict[Any, dict[str, tuple[int, int, int]]] = defaultdict(dict)
+    for day, status, *numbers in counted:
+        found[day][status] = tuple(numbers)  # type: ignore[assignment]  # three of them
+    rows = [_day_of(day, found[day]) for day in days]
+    most = {name: max(row[name] for row in rows) for name in ("imports", "items", "share")}
+    for row in rows:
+        row["heights"] = {name: row[name] / most[name] if most[name] else 0 for name in most}
+        for each in row["outcomes"]:
+            each["height"] = each["number"] / most["imports"] if most["imports"] else 0
+    legend = [
+        {
+            "outcome": outcome,
+            "number": sum(row["outcomes"][place]["number"] for row in rows),
+            "address": _list_address(days[0], today, outcome.statuses),
+        }
+        for place, outcome in enumerate(OUTCOMES)
+    ]
+    items, invalid = (sum(row[name] for row in rows) for name in ("items", "invalid"))
+    return {
+        "days": rows,
+        "legend": legend,
+        "imports": sum(row["imports"] for row in rows),
+        "items": items,
+        "share": invalid / items if items else 0,
+        "address": _list_address(days[0], today),
+    }
+
+
+def _day_of(day: date, found: dict[str, tuple[int, int, int]]) -> dict[str, Any]:
+    outcomes = [
+        {
+            "outcome": outcome,
+            "number": sum(found.get(status, (0, 0, 0))[0] for status in outcome.statuses),
+            "address": _list_address(day, day, outcome.statuses),
+        }
+        for outcome in OUTCOMES
+    ]
+    imports, items, invalid = (sum(numbers[place] for numbers in found.values()) for place in range(3))
+    row = {"day": day, "address": _list_address(day, day), "outcomes": outcomes, "imports": imports, "items": items}
+    return row | {"invalid": invalid, "share": invalid / items if items else 0}
+
+
+def _list_address(first: date, last: date, statuses: tuple[Status, ...] = ()) -> str:
+    """The list of the imports that were uploaded from one day to another."""
+    begin, end = (timezone.make_aware(datetime.combine(day, time())) for day in (first, last + timedelta(days=1)))
+    query = {"created_at__gte": begin.isoformat(), "created_at__lt": end.isoformat()}
+    if statuses:
+        query |= {"status__in": ",".join(statuses)} if len(statuses) > 1 else {"status__exact": statuses[0].value}
+    return "?" + urlencode(query)
 
 
 # --- products -----------------------------------------------------------------------------------------

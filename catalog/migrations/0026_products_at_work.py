@@ -57,4 +57,8 @@ class Migration(migrations.Migration):
             model_name='product',
             index=models.Index(models.F('market'), models.F('id'), condition=models.Q(('pinned', []), _negated=True), name='product_pinned'),
         ),
+        migrations.AddIndex(
+            model_name='importrun',
+            index=models.Index(models.F('created_at'), name='importrun_created'),
+        ),
     ]

@@ -196,6 +196,8 @@ class ImportRun(models.Model):
             # quotas: what an account uploaded lately, and what of it is open
             models.Index("uploaded_by", "created_at", name="importrun_uploaded"),
             models.Index("uploaded_by", name="importrun_open_of_account", condition=models.Q(status__in=OPEN)),
+            # the first page: the imports of the last days
+            models.Index("created_at", name="importrun_created"),
             # Word.begun_by: whether any word may be missing
             models.Index("id", name="importrun_words_due", condition=models.Q(words_due=True)),
         ]

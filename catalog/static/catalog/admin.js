@@ -37,6 +37,19 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 });
 
+// So does the command palette, which Ctrl + K opens everywhere.
+document.addEventListener("DOMContentLoaded", () => {
+  const opener = document.querySelector("[x-on\\:click=\"$dispatch('opencommand')\"]");
+  if (!opener) return;
+  opener.tabIndex = 0;
+  opener.setAttribute("role", "button");
+  opener.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    opener.click();
+  });
+});
+
 // The answer that ends an import's progress reloads the page. Asking again before that page is there would cancel it.
 let isLeaving = false;
 document.addEventListener("htmx:beforeRequest", (event) => {

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from catalog.admin import dashboard
-from catalog.models import DEFAULT_MARKET, CatalogState, Feed, ImportRun, Status
+from catalog.models import DEFAULT_MARKET, CatalogState, Feed, ImportRun, Market, Status
 from catalog.tests.factories import add_product, applied, feed_of, item, items, person, planned, received, undone
 from catalog.tests.pages import PRODUCTS, RUNS, UPLOAD, active_parts, browser, text_of, texts, tree, url
 
@@ -222,3 +222,49 @@ def test_nothing_from_a_feed_becomes_part_of_the_page(bob: Client) -> None:
     ImportRun.objects.all().delete()
     everything('"><img src=x onerror=alert(1)><script>alert(1)</script>{{7*7}}<svg/onload=alert(1)>')
     assert not active_parts(bob.get(INDEX)) - harmless
+
+
+# --- trends -------------------------------------------------------------------------------------------
+def trend_numbers(page: Any) -> dict[str, str]:
+    """Each number of the part, by its words, with the address of the list behind it."""
+    links = tree(page).xpath("//section[contains(@class, 'trends')]//p/a | //*[@class='legend']//a")
+    return {text_of(link): link.get("href") for link in links}
+
+
+def test_trends_say_what_became_of_the_last_days_imports(bob: Client, feed: Feed) -> None:
+    applied(feed, item("1"), item("2", price="many AED"))
+    undone(applied(feed, item("3")))
+    failed(feed)
+    planned(feed, item("4"))
+    old = applied(feed, item("5"))
+    ImportRun.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(days=20))
+    page = bob.get(INDEX)
+    numbers = trend_numbers(page)
+    assert {*numbers} == {
+        "4 imports",
+        "applied 1",
+        "under way 1",
+        "undone 1",
+        "discarded 0",
+        "failed 1",
+        "4 items read",
+        "25.0 % of them invalid",
+    }
+    for words, listed in {"4 imports": 4, "applied 1": 1, "under way 1": 1, "failed 1": 1, "undone 1": 1}.items():
+        assert len(bob.get(numbers[words]).context["cl"].result_list) == listed, words
+    (today,) = tree(page).xpath("//section[contains(@class, 'trends')]//tbody/tr[1]")
+    assert [text_of(cell) for cell in today][1:] == ["1", "1", "1", "–", "1", "4", "25.0 %"]
+    for link in today.xpath(".//a/@href"):
+        assert bob.get(link).status_code == 200
+
+
+def test_without_imports_there_are_no_trends(bob: Client, feed: Feed) -> None:
+    assert not tree(bob.get(INDEX)).xpath("//section[contains(@class, 'trends')]")
+
+
+def test_trends_are_of_the_market_and_for_people_who_may_see_imports(bob: Client, feed: Feed) -> None:
+    applied(feed, item("1"))
+    other = Market.objects.create(code="sa", name="Saudi Arabia")
+    assert "1 import" in trend_numbers(bob.get(INDEX))
+    assert not trend_numbers(bob.get(INDEX, {"market": other.code}))
+    assert not trend_numbers(browser("charlie").get(INDEX))
