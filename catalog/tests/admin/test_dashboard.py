@@ -213,7 +213,7 @@ def test_the_page_asks_as_often_for_much_as_for_little(bob: Client) -> None:
     few = queries()
     for n in range(dashboard.SHOWN_FEEDS + 2):
         everything(f"Feed {n}")
-    assert queries() == few <= 15
+    assert queries() == few <= 16
 
 
 def test_nothing_from_a_feed_becomes_part_of_the_page(bob: Client) -> None:
