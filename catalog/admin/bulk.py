@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
+from unfold.admin import ModelAdmin
 
 from catalog.admin.differences import field_label
 from catalog.admin.filters import MAX_NAMED
@@ -41,7 +42,7 @@ _CONSEQUENCES: dict[Edit, Any] = {
 }
 
 
-class BulkActions(admin.ModelAdmin):  # type: ignore[type-arg]
+class BulkActions(ModelAdmin):
     """The actions of the list of products, for people who may change, or export, each of them."""
 
     @admin.action(description=_("Archive…"), permissions=["change"])

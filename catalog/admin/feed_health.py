@@ -25,11 +25,12 @@ def feed_health(request: HttpRequest, feed: Feed) -> dict[str, Any]:
         {"run": run, "share": run.invalid / run.items, "height": run.invalid / run.items / highest}
         for run in reversed(planned)
     ]
-    version = CatalogState.current(feed.market_id)
+    market: Any = feed.market_id
+    version = CatalogState.current(market)
     return {
         "feed": feed,
         "key": str(feed.pk),
-        "products": compute_once(feed.market_id, version, f"products of {feed.pk}", lambda: _count_products(feed)),
+        "products": compute_once(market, version, f"products of {feed.pk}", lambda: _count_products(feed)),
         "last": runs.first(),
         "waiting": list(runs.filter(status=Status.REVIEW)[:5]),
         "bars": bars,
@@ -41,7 +42,7 @@ def feed_health(request: HttpRequest, feed: Feed) -> dict[str, Any]:
 
 
 def _count_products(feed: Feed) -> int:
-    return Product.objects.active().in_market(feed.market_id).filter(feed=feed).order_by().count()
+    return Product.objects.active().filter(market=feed.market, feed=feed).order_by().count()
 
 
 def _issues_by_age(planned: list[ImportRun]) -> list[dict[str, Any]]:
@@ -50,7 +51,7 @@ def _issues_by_age(planned: list[ImportRun]) -> list[dict[str, Any]]:
     issues = list(newest.issues.all())
     found = RunIssue.objects.filter(run__in=[run.pk for run in planned]).order_by()
     had = {(run, code, attribute) for run, code, attribute in found.values_list("run", "code", "attribute")}
-    rows = []
+    rows: list[dict[str, Any]] = []
     for issue in issues:
         since = newest
         for run in earlier:

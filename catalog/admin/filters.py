@@ -85,7 +85,7 @@ class BrandFilter(ChoiceOfMany):
     def known_values(self, market: int) -> list[str]:
         return Product.brands(market)
 
-    def queryset(self, _request: HttpRequest, queryset: ProductQuerySet) -> ProductQuerySet:  # type: ignore[override]
+    def queryset(self, _request: HttpRequest, queryset: ProductQuerySet) -> ProductQuerySet:
         return queryset.of_brands([self.value()]) if self.value() else queryset
 
 
@@ -97,7 +97,7 @@ class CategoryFilter(ChoiceOfMany):
     def known_values(self, market: int) -> list[str]:
         return Product.categories(market, MAX_CHOICES)
 
-    def queryset(self, _request: HttpRequest, queryset: ProductQuerySet) -> ProductQuerySet:  # type: ignore[override]
+    def queryset(self, _request: HttpRequest, queryset: ProductQuerySet) -> ProductQuerySet:
         return queryset.of_category(self.value()) if self.value() else queryset
 
 
@@ -134,7 +134,7 @@ class PriceFilter(admin.ListFilter):
 
     def queryset(self, _request: HttpRequest, queryset: QuerySet[Product]) -> QuerySet[Product]:
         limits = zip(("price__gte", "price__lte"), self.names, strict=True)
-        amounts = {lookup: _amount_in(self.used_parameters.get(name, "")) for lookup, name in limits}
+        amounts = {lookup: _amount_in(str(self.used_parameters.get(name, ""))) for lookup, name in limits}
         return queryset.filter(**{lookup: amount for lookup, amount in amounts.items() if amount is not None})
 
 

@@ -89,7 +89,7 @@ def _products(request: HttpRequest, words: str) -> Iterator[SearchResult]:
     products = Product.objects.active().select_related("market")
     in_market = products.in_market(market.pk)
     begun = list(in_market.filter(id__startswith=words).order_by("id")[:SHOWN_OF_EACH])
-    found = products.search(words, market=market.pk).order_by("id") if len(begun) < SHOWN_OF_EACH else []
+    found = products.search(words, market=market.pk).order_by("id") if len(begun) < SHOWN_OF_EACH else products.none()
     known = {product.key: product for product in (*begun, *found[:SHOWN_OF_EACH])}
     for product in list(known.values())[:SHOWN_OF_EACH]:
         said = " · ".join(filter(None, (product.id, product.brand, str(market))))

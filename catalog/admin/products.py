@@ -25,7 +25,6 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 from import_export.admin import ImportExportModelAdmin
-from unfold.admin import ModelAdmin
 from unfold.contrib.import_export.forms import ExportForm
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminExpandableTextareaWidget, UnfoldAdminTextInputWidget
@@ -123,7 +122,8 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
 
     @cached_property
     def count(self) -> int:
-        return int(self.object_list[: MAX_COUNTED + 1].count())  # type: ignore[union-attr]
+        products: Any = self.object_list
+        return int(products[: MAX_COUNTED + 1].count())
 
 
 class ProductList(MarketList):
@@ -168,7 +168,7 @@ class ProductList(MarketList):
 
 
 @admin.register(Product)
-class ProductAdmin(BulkActions, ModelAdmin, ImportExportModelAdmin):
+class ProductAdmin(BulkActions, ImportExportModelAdmin):
     list_display_links = ["product"]
     list_filter = [
         BrandFilter,

@@ -341,7 +341,7 @@ class Product(ItemFields):
                 {"market": market, "most": most},
             )
             keys = [key for (key,) in cursor.fetchall()]
-        categories = set()
+        categories: set[str] = set()
         for key in keys:
             levels = key.split(">")
             whole = levels[:-1] if len(key) == KEY_CHARS else levels
