@@ -134,7 +134,7 @@ def _trends_part(runs: QuerySet[ImportRun]) -> dict[str, Any]:
     counted = lately.values_list("day", "status").annotate(Count("pk"), Sum("items"), Sum("invalid"))
     found: dict[Any, dict[str, tuple[int, int, int]]] = defaultdict(dict)
     for day, status, *numbers in counted:
-        found[day][status] = tuple(numbers)  # type: ignore[assignment]  # three of them
+        found[day][status] = tuple(numbers)
     rows = [_day_of(day, found[day]) for day in days]
     most = {name: max(row[name] for row in rows) for name in ("imports", "items", "share")}
     for row in rows:

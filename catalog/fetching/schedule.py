@@ -85,7 +85,7 @@ def next_fetch_at(source: FeedSource) -> datetime | None:
     if job is None or not job.enabled:
         return None
     now = timezone.now()
-    remaining = job.schedule.remaining_estimate(maybe_make_aware(job.last_run_at or now))
+    remaining: timedelta = job.schedule.remaining_estimate(maybe_make_aware(job.last_run_at or now))
     return max(now, now + remaining)
 
 
