@@ -279,7 +279,7 @@ def _fill_others(items: int, markets: int) -> None:
     from catalog.models import Market
 
     for number in range(2, markets + 1):
-        insert(items, Market.objects.create(code=f"market-{number}", name=f"Market {number}").pk)
+        insert(items, Market.objects.create(code=f"market-{number}", name=f"Market {number}").pk, 0)
 
 
 def _edit(run: ImportRun) -> None:

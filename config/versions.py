@@ -27,7 +27,7 @@ class Version(URLPathVersioning):
         format: str | None = None,
         **extra: Any,
     ) -> str:
-        address, root = reverse(viewname, args=args, kwargs=kwargs, **extra), get_script_prefix()
+        address, root = reverse(viewname, args=args, kwargs=dict(kwargs or {}), **extra), get_script_prefix()
         if request is None:
             return address
         if request.path_info.startswith(f"/{PREFIX}"):

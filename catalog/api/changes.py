@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import connection
-from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from rest_framework import serializers
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
@@ -97,7 +97,7 @@ class ProductChangesView(CatalogueView):
         errors=(400, 404, 410, 503),
         parameters=[ChangesQuery(), *CONDITIONAL],
     )
-    def get(self, request: Request, **place: str) -> HttpResponse:
+    def get(self, request: Request, **place: str) -> HttpResponseBase:
         """The products of a market that changed since a version or a cursor, each once, in the order of the versions.
 
         Archived and removed products are among them. Versions are in the order in which changes took effect, so a
@@ -151,7 +151,7 @@ def read_page(market: MarketState, start: Place, size: int) -> tuple[list[tuple[
 
 def read_changes(market: MarketState, start: Place, limit: int) -> list[tuple[Any, ...]]:
     """So many changes after the place, up to the market's version: version, id, state and `STORED_FIELDS` of each."""
-    values = {
+    values: dict[str, Any] = {
         "market": market.id,
         "first": start.version if start.after else start.version + 1,
         "after": start.after,

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.cache import caches
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.utils.http import parse_etags
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -30,7 +31,7 @@ class CatalogueView(APIView):
     # What an answer looks like: a copy in another form is not an answer of ours.
     form = ""
 
-    def get(self, request: Request, **place: str) -> HttpResponse:
+    def get(self, request: Request, **place: str) -> HttpResponseBase:
         asked = self.query.read(request.query_params)
         market: MarketState = asked.pop("market")
         tag = f'"{market.version}-{text_digest(self.form, market.code, request.build_absolute_uri())}"'

@@ -353,7 +353,5 @@ class Product(ItemFields):
 def _product_removed(instance: Product, **_signal: Any) -> None:
     """No operation removes a product that it has not made. What is removed in the shell is a change all the same."""
     number = CatalogVersion.new_number()
-    RemovedProduct.objects.update_or_create(
-        {"change_number": number}, market_id=instance.market_id, product_id=instance.id
-    )
+    RemovedProduct.objects.update_or_create({"change_number": number}, market=instance.market, product_id=instance.id)
     CatalogState.bump(instance.market_id, change_number=number, product_id=instance.id)

@@ -21,6 +21,7 @@ from config.tests.problems import said
 
 pytestmark = pytest.mark.django_db
 CHANGES = "/products/changes/"
+STREAM: dict[str, Any] = {"since": 0, "format": "jsonl"}
 
 
 @pytest.fixture
@@ -118,24 +119,24 @@ def test_the_stream_says_the_same_in_lines(api: APIClient, feed: Feed, monkeypat
     undone(run)
     product("é", extra={"c:heel": "عالٍ"}, price="1.25", currency="KWD")
     product("x", archived_at=timezone.now())
-    answer = api.get(CHANGES, {"since": 0, "format": "jsonl"})
+    answer = api.get(CHANGES, STREAM)
     assert (answer["Content-Type"], answer["Catalogue-Version"]) == ("application/x-ndjson", "4")
     assert answer["Content-Disposition"] == 'attachment; filename="changes-default.jsonl"'
     sent = answer.getvalue()
     lines = [json.loads(line) for line in sent.decode().splitlines()]
     assert lines == get(api, 0)["results"]
     assert len(lines) == 5
-    packed = api.get(CHANGES, {"since": 0, "format": "jsonl"}, headers={"Accept-Encoding": "gzip"})
+    packed = api.get(CHANGES, STREAM, headers={"Accept-Encoding": "gzip"})
     assert gzip.decompress(packed.getvalue()) == sent
 
 
 def test_streams_share_the_places_of_exports(api: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exports, "_STREAMS", BoundedSemaphore(1))
-    first = api.get(CHANGES, {"since": 0, "format": "jsonl"})
-    refused = api.get(CHANGES, {"since": 0, "format": "jsonl"})
+    first = api.get(CHANGES, STREAM)
+    refused = api.get(CHANGES, STREAM)
     assert (refused.status_code, refused["Retry-After"]) == (503, "30")
     assert first.getvalue() == b""
-    assert api.get(CHANGES, {"since": 0, "format": "jsonl"}).getvalue() == b""
+    assert api.get(CHANGES, STREAM).getvalue() == b""
 
 
 def test_an_export_says_from_which_version_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,7 +199,7 @@ def test_versions_are_forgotten_after_a_time(api: APIClient, settings: Any) -> N
         "Load all products again, then go on from there."
     )
     forgotten(api, middle)
-    assert api.get(CHANGES, {"since": 3, "format": "jsonl"}).status_code == 410
+    assert api.get(CHANGES, {**STREAM, "since": 3}).status_code == 410
     assert places(get(api, 4)) == [(5, "d", "listed")]
     product("e")
     assert places(get(api, 4)) == [(5, "d", "listed"), (6, "e", "listed")]

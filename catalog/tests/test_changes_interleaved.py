@@ -92,7 +92,7 @@ class Writer(threading.Thread):
 class Reader:
     """Keeps a copy of a market's products by what it is told."""
 
-    def __init__(self, market: int, size: int) -> None:
+    def __init__(self, market: Any, size: int) -> None:
         self.market, self.size = market, size
         self.place = Place(0)
         self.copy: dict[str, str] = {}
@@ -124,7 +124,7 @@ class Reader:
 
 def plan(feed: Feed, draw: random.Random, title: str) -> ImportRun:
     """A plan to do something with some products, as they are now."""
-    there = {product.id: product for product in Product.objects.in_market(feed.market_id)}
+    there = {product.id: product for product in Product.objects.filter(market=feed.market_id)}
     run = ImportRun.objects.create(
         feed=feed, mode=Mode.SYNC, status=Status.RECEIVED, names=["title"], planned_at=timezone.now(), file_size=0
     )
