@@ -9,7 +9,7 @@ from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.contrib.postgres.search import SearchQuery, SearchVector, SearchVectorExact, SearchVectorField
 from django.db import connection, models
 from django.db.models import Exists, F, Func, OuterRef, Q, Value
-from django.db.models.functions import Left
+from django.db.models.functions import Cast, Left
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django.utils.translation import gettext_lazy as _
@@ -48,8 +48,11 @@ class ProductQuerySet(models.QuerySet["Product"]):
         return self.filter(archived_at=None)
 
     def in_market(self, market: int) -> "ProductQuerySet":
-        """Products of one market: for every list, since an id may be in several markets."""
-        return self.filter(market=market)
+        """Products of one market: for every list, since an id may be in several markets.
+
+        The index of words takes the market only as what it is, a small number; other indexes do not mind.
+        """
+        return self.filter(market=Cast(Value(market), models.SmallIntegerField()))
 
     def of_brands(self, brands: Iterable[str]) -> "ProductQuerySet":
         """Products of one of these brands, each as it is written. For the list's filter."""
@@ -237,8 +240,8 @@ class Product(ItemFields):
         ordering = ["id"]
         permissions = [("export_product", "Can export products")]
         indexes = [
-            # ProductQuerySet.search
-            GinIndex("search", name="product_search"),
+            # ProductQuerySet.search, in one market
+            GinIndex("market", "search", name="product_words"),
             # /list-products/ by id and the number of its products, whatever the filters, without touching the table
             models.Index(
                 fields=["market", "id"],

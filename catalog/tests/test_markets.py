@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from accounts.models import User
 from catalog.imports.local import import_locally
 from catalog.imports.reports.history import product_history
 from catalog.models import DEFAULT_MARKET, CatalogState, Feed, Market, Product
-from catalog.models.search import Word
+from catalog.models.search import AnyOf, Word
 from catalog.tests.factories import (
     add_product,
     applied,
@@ -119,6 +120,20 @@ def test_a_search_corrects_to_words_of_its_market(feed: Feed, arabic: Feed) -> N
     assert [product.market_id for product in search("kaftan")] == [DEFAULT_MARKET]
     found = search("kaftan", arabic.market_id)
     assert [(product.market_id, product.title) for product in found] == [(arabic.market_id, "Caftan")]
+
+
+def test_the_index_of_words_looks_at_one_market(feed: Feed, arabic: Feed) -> None:
+    applied(feed, item("1", title="Velvet kaftan"), *items(300))
+    applied(arabic, item("1", title="Velvet kaftan", price="1.00 SAR"))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT gin_clean_pending_list('product_words'); ANALYZE catalog_product")
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off")
+        found = Product.objects.in_market(DEFAULT_MARKET).with_words(AnyOf(["kaftan"]))
+        sql, values = found.order_by().values_list("key").query.sql_with_params()
+        cursor.execute(f"EXPLAIN {sql}", values)
+        plan = " ".join(line for (line,) in cursor.fetchall())
+    assert "Bitmap Index Scan on product_words" in plan
+    assert re.search(r"Index Cond: \(\(market_id = '1'::smallint\) AND \(search @@ ", plan), plan
 
 
 def test_words_are_forgotten_market_by_market(feed: Feed, arabic: Feed) -> None:
