@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import django
 from django.conf import settings
@@ -85,9 +86,22 @@ def _lists(run: ImportRun) -> Iterator[tuple[str, str]]:
     for each in (fields[0], fields[len(fields) // 2], fields[-1]) if fields else ():
         yield f"{each}, {each.operation}", f"field={each.name}&operation={each.operation}"
         yield f"{each}", f"field={each.name}"
+    yield from _facets(run)
     issues = list(run.issues.all())
     for issue in (issues[0], issues[len(issues) // 2], issues[-1]) if issues else ():
         yield f"{issue.code}, {issue.count:,} items", f"tab=issues&code={issue.code}&attribute={issue.attribute}"
+
+
+def _facets(run: ImportRun) -> Iterator[tuple[str, str]]:
+    """The most and the least frequent choice of each facet, alone and with others, and the orders: name and query."""
+    for name, counted in run.meaning.get("facets", {}).items():
+        for value, number in {tuple(counted[0]), tuple(counted[-1])} if counted else ():
+            yield f"{name}, {number:,} changes", urlencode({"tab": "changes", name: value})
+            yield f"{name} and words, {number:,}", urlencode({"tab": "changes", name: value, "q": "silk"})
+            yield f"{name} by price, {number:,}", urlencode({"tab": "changes", name: value, "sort": "falls"})
+    yield "biggest falls", "tab=changes&sort=falls"
+    for code, number in run.meaning.get("invalid", [])[:1]:
+        yield f"invalid, {number:,} with {code}", f"tab=invalid&code={code}"
 
 
 def _product(run: ImportRun) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """The lists of an import's page of what it would do to products, did, or left alone."""
 
+from collections import Counter
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,10 +11,15 @@ from django.utils.translation import gettext_lazy as _
 from catalog.admin.differences import field_differences, field_label, product_facts
 from catalog.admin.pictures import thumbnail
 from catalog.admin.tabs import Tab
+from catalog.feeds.issues import code_named
 from catalog.imports.planning.changed_fields import EXTRA_PREFIX
+from catalog.imports.planning.facets import MAX_VALUES, replaced_edits
 from catalog.imports.reports.changes import (
+    FACETS,
     changes_with,
+    count_found,
     filtered_changes,
+    filtered_facets,
     numbers_by_field,
     numbers_by_operation,
     sync_before,
@@ -22,11 +28,41 @@ from catalog.imports.reports.pages import of_operation
 from catalog.models import Change, ImportRun, Mode, Operation, Outcome, Product, Status
 from catalog.models.fields import SHARED
 
+# The bars of `catalog.imports.planning.facets.PRICE_STEPS`.
+PRICE_LABELS = (
+    _("fall by more than 50 %"),
+    _("fall by 20 to 50 %"),
+    _("fall by 5 to 20 %"),
+    _("fall by up to 5 %"),
+    _("rise by up to 5 %"),
+    _("rise by 5 to 20 %"),
+    _("rise by 20 to 50 %"),
+    _("rise by 50 % or more"),
+)
+# What the list is filtered by beside operation and field: the facet, and the choice of all.
+FACET_LABELS = {
+    "brand": _("All brands"),
+    "product_type": _("All product types"),
+    "gender": _("All genders"),
+    "condition": _("All conditions"),
+    "currency": _("All currencies"),
+    "move": _("All moves of the price"),
+    "issue": _("With and without issues"),
+    "edit": _("All, whoever edited"),
+}
+SORTS = {"falls": ("share", _("Biggest falls of the price")), "rises": ("-share", _("Biggest rises of the price"))}
+SHIFT_LABELS = {
+    "brand": _("brand"),
+    "product_type": _("product type"),
+    "gender": _("gender"),
+    "condition": _("condition"),
+}
+
 
 class ChangesTab(Tab):
     key = "changes"
     label = _("Changes")
-    filters = ("operation", "outcome", "product_id", "field", "q", "move", "to")
+    filters = ("operation", "outcome", "product_id", "field", "q", "to", *FACETS, "sort")
     template = "admin/catalog/importrun/_changes.html"
 
     def count_rows(self, run: ImportRun) -> int:
@@ -41,14 +77,38 @@ class ChangesTab(Tab):
 
     def context(self, run: ImportRun, request: HttpRequest) -> dict[str, Any]:
         chosen = self.chosen_filters(request)
-        rows, corrected = filtered_changes(run, **chosen)
-        context = self.page_context(request, rows, "id")
+        filters = {name: value for name, value in chosen.items() if name != "sort"}
+        by, _label = SORTS.get(chosen.get("sort", ""), ("", ""))
+        has_facets = bool(run.meaning.get("facets"))
+        is_narrow = bool(by or filters.keys() & {*FACETS})
+        # What is left out has no narrow row, and may be in the wide list.
+        is_whole = is_narrow or not (run.left_out or run.archive_left_out or "outcome" in filters)
+        is_counted = bool(has_facets and filters and is_whole)
+        rows, corrected = filtered_changes(run, **{name: filters[name] for name in filters.keys() - {*FACETS}})
+        facets = filtered_facets(run, rows, **filters)
+        found = count_found(run, facets) if is_counted else None
+        if is_narrow:
+            context = self.page_context(request, facets, "change_id", by)
+            changes = run.changes.in_bulk([each.change_id for each in context["rows"]])
+            context["rows"] = [changes[each.change_id] for each in context["rows"]]
+        else:
+            context = self.page_context(request, rows, "id")
         context["rows"] = rows_of(run, context["rows"])
-        context["corrected"] = corrected
-        context["chosen_label"] = name_of_field(chosen.get("field", ""))
-        context["kinds"] = kind_chips(run, chosen)
-        context["fields"] = field_choices(run, chosen)
-        return context
+        return context | {
+            "corrected": corrected,
+            "chosen_label": name_of_field(chosen.get("field", "")),
+            "chosen_shift": shift_in_words(chosen),
+            "kinds": kind_chips(run, chosen, found),
+            "fields": field_choices(run, chosen),
+            "facets": facet_choices(run, filters, found) if has_facets else [],
+            "sorts": [(name, label) for name, (_by, label) in SORTS.items()] if run.meaning.get("prices") else [],
+            "found": sum(found["operation"].values()) if found else None,
+            "is_over": is_counted and found is None,
+        }
+
+
+# How many of what was found have each value of each facet; None where that is not counted.
+Found = dict[str, dict[Any, int]] | None
 
 
 class MissingTab(Tab):
@@ -74,7 +134,7 @@ class MissingTab(Tab):
         return context
 
 
-def kind_chips(run: ImportRun, chosen: dict[str, str]) -> list[dict[str, Any]]:
+def kind_chips(run: ImportRun, chosen: dict[str, str], found: Found = None) -> list[dict[str, Any]]:
     """The chips above the list. Each keeps the other filters, and has a number if it is that of the list.
 
     The numbers are the run's own. Only the few products that return from the archive are counted in the table.
@@ -101,10 +161,16 @@ def kind_chips(run: ImportRun, chosen: dict[str, str]) -> list[dict[str, Any]]:
         Outcome.KEPT: (_("Not undone: changed since"), run.kept),
         Outcome.GONE: (_("Not undone: gone"), run.gone),
     }
-    is_searched = not others.keys() <= {"field"}
+    is_searched = not others.keys() <= {"field", "sort"}
+    is_exact = not is_searched
+    if is_searched and found is not None and not chosen.keys() & {"operation", "outcome"}:
+        is_exact, by_operation = True, {operation: found["operation"].get(operation, 0) for operation in by_operation}
     kinds: list[tuple[str, str, Any, int, bool]] = [
-        *(("operation", op.value, op.label, count, not is_searched) for op, count in by_operation.items()),
-        *(("outcome", outcome.value, label, count, not others) for outcome, (label, count) in by_outcome.items()),
+        *(("operation", op.value, op.label, count, is_exact) for op, count in by_operation.items()),
+        *(
+            ("outcome", outcome.value, label, count, not others.keys() - {"sort"})
+            for outcome, (label, count) in by_outcome.items()
+        ),
     ]
 
     def address(filters: dict[str, str]) -> str:
@@ -113,13 +179,65 @@ def kind_chips(run: ImportRun, chosen: dict[str, str]) -> list[dict[str, Any]]:
     return [{"label": _("All"), "query": address(others), "is_chosen": len(others) == len(chosen)}] + [
         {
             "label": label,
-            "count": count if is_exact else None,
+            "count": count if is_shown else None,
             "query": address(others | {name: value}),
             "is_chosen": chosen.get(name) == value,
         }
-        for name, value, label, count, is_exact in kinds
+        for name, value, label, count, is_shown in kinds
         if count or (name == "operation" and chosen.get(name) == value)
     ]
+
+
+def facet_choices(run: ImportRun, filters: dict[str, str], found: Found) -> list[dict[str, Any]]:
+    """What the list can be narrowed to, each with its number where that is known.
+
+    Numbers are those of the plan while nothing else is chosen, and else of what was found.
+    """
+    facets = []
+    for name, all_label in FACET_LABELS.items():
+        planned = dict(run.meaning.get("facets", {}).get(name, []))
+        value: Any = filters.get(name)
+        value = int(value) if name == "move" and value and value.isdecimal() else value
+        counts: dict[Any, int | None]
+        if not filters.keys() - {name}:
+            counts = dict(planned)
+        elif found is None:
+            counts = dict.fromkeys(planned)
+        elif value is None:
+            counts = dict(Counter(found[name]).most_common(MAX_VALUES))
+        else:
+            counts = dict.fromkeys(planned)
+        if value is not None:
+            counts[value] = counts.get(value) or (found[name].get(value, 0) if found else None)
+        choices = [
+            {"value": each, "label": facet_label(name, each), "count": count, "is_chosen": each == value}
+            for each, count in counts.items()
+            if (each != "" and count != 0) or each == value
+        ]
+        if name == "move":
+            choices.sort(key=lambda choice: str(choice["value"]))
+        if value is not None or len(choices) > (name not in ("move", "issue", "edit")):
+            facets.append({"name": name, "all_label": all_label, "choices": choices, "is_chosen": value is not None})
+    return facets
+
+
+def facet_label(name: str, value: Any) -> Any:
+    if name == "move":
+        return PRICE_LABELS[value] if isinstance(value, int) and value < len(PRICE_LABELS) else value
+    if name == "issue":
+        return code_named(value).title
+    if name == "edit":
+        return _("Replaces a person’s edit")
+    return str(value).replace("_", " ") if name in ("gender", "condition") else value
+
+
+def shift_in_words(chosen: dict[str, str]) -> str:
+    """Which products a bar of *What it means* lists."""
+    for shift, words in (("gain", _("What %(name)s “%(value)s” gets")), ("loss", _("What %(name)s “%(value)s” loses"))):
+        name, _colon, value = chosen.get(shift, "").partition(":")
+        if name in SHIFT_LABELS:
+            return words % {"name": SHIFT_LABELS[name], "value": value}
+    return ""
 
 
 def name_of_field(name: str) -> str:
@@ -159,11 +277,13 @@ def badge_of(change: Change) -> Any:
 
 
 def rows_of(run: ImportRun, changes: list[Change]) -> list[dict[str, Any]]:
-    """Each change as the lists show it, with the product as it would be, or is: three queries for the whole page."""
+    """Each change as the lists show it, with the product as it would be, or is: four queries for the whole page."""
     ids = [change.product_id for change in changes]
     products = {product.id: product for product in Product.objects.in_market(run.market_id).filter(id__in=ids)}
     positions = [change.position for change in changes if change.operation == Operation.CREATE and change.position]
     staged = {item.position: item for item in run.staged.filter(position__in=positions)}
+    has_replaced = run.meaning.get("facets", {}).get("edit")
+    replaced = replaced_edits(run, [change.pk for change in changes]) if has_replaced else {}
     rows = []
     for change in changes:
         is_new = change.operation == Operation.CREATE
@@ -189,6 +309,7 @@ def rows_of(run: ImportRun, changes: list[Change]) -> list[dict[str, Any]]:
                 "kind": change.operation,
                 "label": change.get_operation_display(),
                 "badge": badge_of(change),
+                "replaced": replaced.get(change.pk),
                 "headings": (_("Old"), _("New")),
                 "hint": "" if fields else _HINTS.get(Operation(change.operation), ""),
                 "in_catalogue": change.product_id in products,

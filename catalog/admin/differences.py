@@ -10,17 +10,17 @@ from typing import Any
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.text import capfirst
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from rapidfuzz.distance import LCSseq
 
 from catalog.admin.pictures import NOT_LOADED, public_source, thumbnail
+from catalog.exports.resource import HEADER, column_label
 from catalog.feeds.attributes import BY_NAME, MONEY, Type
 from catalog.feeds.cleaning.values import shown_money
 from catalog.imports.leave_out import is_needed_by_new
 from catalog.imports.planning.changed_fields import EXTRA_PREFIX
-from catalog.models import Change, Product
+from catalog.models import Change
 
 MONEY_NAMES = frozenset(a.name for a in MONEY)
 # Characters, old and new together. Comparing is quadratic in the worst case, so longer texts are shown whole.
@@ -44,8 +44,8 @@ class FieldDifference:
     name: str = ""  # as plans call it; "" where it cannot be left out
 
 
-# The currency of an item is shown with each of its amounts.
-_SHOWN_ALONE = [name for name in BY_NAME if name != "currency"]
+# Those of an export, in its order. The currency of an item is shown with each of its amounts.
+_SHOWN_ALONE = [name for name in HEADER if name in BY_NAME and name != "currency"]
 
 
 def field_differences(change: Change, currency: str) -> Iterator[FieldDifference]:
@@ -112,7 +112,7 @@ def field_label(name: str) -> str:
 @lru_cache(maxsize=1000)
 def _label_in(_language: str | None, name: str) -> str:
     """A page of new products asks for some thousand labels, and translating them takes longer than all the rest."""
-    return capfirst(str(Product._meta.get_field(name).verbose_name))  # type: ignore[union-attr]
+    return column_label(name)
 
 
 def shown_value(name: str, value: Any, currency: str) -> str:

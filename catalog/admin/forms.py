@@ -1,5 +1,6 @@
 """The upload form, and the form of a product."""
 
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +18,8 @@ from unfold.widgets import (
 )
 
 from catalog.admin.differences import field_label
+from catalog.errors import FeedRefused
+from catalog.feeds.reading.formats import Kind, open_content
 from catalog.feeds.write import with_decimals
 from catalog.models import Feed, Mode
 from catalog.models.fields import MONEY_NAMES, SHARED
@@ -29,6 +32,14 @@ ACCEPTED = (
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet,application/json,application/x-ndjson,"
     "application/gzip,application/zip"
 )
+
+
+KIND_NAMES = {
+    Kind.XML: _("XML"),
+    Kind.TABLE: _("a table of text (CSV or TSV)"),
+    Kind.JSON: _("JSON"),
+    Kind.WORKBOOK: _("an Excel workbook"),
+}
 
 
 class FeedImportForm(ImportForm):
@@ -46,11 +57,22 @@ class FeedImportForm(ImportForm):
     )
     field_order = ["import_file", "format", "feed", "mode"]
 
+    @property
+    def media(self) -> Any:
+        """Without the script of import-export that chooses the format by the name of the file."""
+        return sum((field.widget.media for field in self.fields.values()), forms.Media())
+
     def __init__(self, formats: Any, resources: Any, **options: Any) -> None:
         super().__init__(formats, resources, **options)
         if len({feed.market_id for feed in self.fields["feed"].queryset}) > 1:
             self.fields["feed"].label_from_instance = lambda feed: f"{feed}, {feed.market}"
-        self.fields["format"].required = False
+        self._formats = formats
+        kind = self.fields["format"]
+        kind.required = False
+        kind.widget.choices = [("", _("As its content says")), *kind.choices[1:]]
+        kind.help_text = _(
+            "What a file is, its content says, whatever its name. Choose one to be told if it is another."
+        )
         file = self.fields["import_file"]
         file.label = _("File")
         file.allow_empty_file = True  # it is refused as a feed, which leaves a trace
@@ -60,6 +82,23 @@ class FeedImportForm(ImportForm):
             "feed, is unpacked. Nothing changes until you confirm the plan."
         ) % {"size": filesizeformat(settings.FEED_MAX_BYTES)}
         file.widget.attrs["accept"] = ACCEPTED
+
+    def clean(self) -> Any:
+        """A file of another format than the chosen one is refused. What is no feed at all is refused later."""
+        cleaned = super().clean() or self.cleaned_data
+        file, chosen = cleaned.get("import_file"), cleaned.get("format")
+        if file and chosen:
+            wanted = self._formats[int(chosen)]()
+            with suppress(FeedRefused):
+                found = open_content(file, settings.FEED_LIMITS).kind
+                if found is not wanted.kind:
+                    self.add_error(
+                        "format",
+                        _("This file is not %(wanted)s. It is %(found)s.")
+                        % {"wanted": wanted.get_title(), "found": KIND_NAMES[found]},
+                    )
+            file.seek(0)
+        return cleaned
 
 
 # A pinned amount keeps its currency too.

@@ -57,6 +57,7 @@ from catalog.admin.workspace import issues_of_product, origins_of
 from catalog.chosen_market import MARKET, has_several_markets, market_of, markets_of, named_market
 from catalog.errors import CatalogError
 from catalog.exports.export import STREAMED_PRODUCTS, register_list, request_export
+from catalog.exports.resource import ProductResource
 from catalog.exports.rows import product_rows
 from catalog.feeds.cleaning.values import shown_money
 from catalog.feeds.issues import code_named
@@ -66,7 +67,7 @@ from catalog.imports.receive import receive
 from catalog.models import CatalogState, Export, Feed, ImportRun, Product
 from catalog.models.fields import MONEY_NAMES
 from catalog.models.product import ProductQuerySet
-from catalog.resources import EXPORT_FORMATS, FeedXML, ProductResource, StreamedFormat
+from catalog.resources import PRODUCT_FORMATS, StreamedFormat
 from catalog.templatetags.catalog import DOT_IDS, product_url
 from catalog.version_cache import compute_once
 
@@ -237,7 +238,7 @@ class ProductAdmin(BulkActions, ImportExportModelAdmin):
     import_template_name = "admin/catalog/product/import.html"
 
     def get_export_formats(self) -> list[type]:
-        return EXPORT_FORMATS
+        return PRODUCT_FORMATS
 
     def has_export_permission(self, request: HttpRequest) -> bool:
         return bool(self.has_view_permission(request) and super().has_export_permission(request))
@@ -502,7 +503,7 @@ class ProductAdmin(BulkActions, ImportExportModelAdmin):
         return render(request, self.import_template_name, context)
 
     def get_import_formats(self) -> list[type]:
-        return [FeedXML]
+        return PRODUCT_FORMATS
 
     def get_import_form_initial(self, request: HttpRequest) -> dict[str, Any]:
         """The choices in the address; else the feed of the last import, or the first one, in the mode it proposes."""

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 
-from catalog.admin.changes import ChangesTab, MissingTab
+from catalog.admin.changes import PRICE_LABELS, SHIFT_LABELS, ChangesTab, MissingTab
 from catalog.admin.tabs import AttributesTab, InvalidTab, IssuesTab, Tab
 from catalog.feeds.issues import Severity
 from catalog.imports.ask import NOTE_CHARS
@@ -67,17 +67,6 @@ LISTS_OF_GUARDS = {
     "guard.nothing_valid": "?tab=invalid",
     "guard.duplicates": "?tab=issues&code=id.duplicate&attribute=id",
 }
-# The bars of `catalog.imports.planning.meaning.PRICE_STEPS`.
-PRICE_LABELS = (
-    _("fall by more than 50 %"),
-    _("fall by 20 to 50 %"),
-    _("fall by 5 to 20 %"),
-    _("fall by up to 5 %"),
-    _("rise by up to 5 %"),
-    _("rise by 5 to 20 %"),
-    _("rise by 20 to 50 %"),
-    _("rise by 50 % or more"),
-)
 SHOWN_ISSUES = 5  # while the file is read
 
 
@@ -170,7 +159,7 @@ class RunPage:
         if run.status == Status.UNDONE:
             return _("This import was undone: %(what)s.") % {"what": undo_effect(run, "did")}
         if run.status == Status.REVIEW and (run.has_changes or run.holds):
-            return _("Confirming %(what)s.") % {"what": effect(run, "will") + self.left_to_others}
+            return _("Confirming %(what)s.") % {"what": effect(run, "will") + self.of_edits + self.left_to_others}
         if run.is_useless:
             return _("No item of this file can be imported. No product was changed.")
         if run.has_changes or run.conflict or (run.archive_conflict and not run.pinned):
@@ -180,6 +169,12 @@ class RunPage:
         if run.pinned:
             return _("Nothing to confirm: every difference is in a pinned field.")
         return _("Nothing to confirm: the catalogue already matches the file.")
+
+    @property
+    def of_edits(self) -> str:
+        """The part of the heading about edits that the plan replaces."""
+        count = sum(count for _value, count in self.run.meaning.get("facets", {}).get("edit", []))
+        return f"; {count:,} {'replaces' if count == 1 else 'replace'} a person’s edit" if count else ""
 
     @cached_property
     def left_to_others(self) -> str:
@@ -245,6 +240,57 @@ class RunPage:
         """To which availability how many products change."""
         moves = self.run.meaning.get("availability", []) if self.run.status == Status.REVIEW else []
         return [(value, value.replace("_", " "), count) for value, count in moves if value]
+
+    @property
+    def meaning(self) -> dict[str, Any]:
+        """What the plan means, while it can be decided."""
+        return self.run.meaning if self.run.status == Status.REVIEW else {}
+
+    @property
+    def has_meaning(self) -> bool:
+        """Whether there is anything to say beside the counts."""
+        told = ("prices", "availability", "currency", "shifts", "appearing", "vanishing")
+        return any(self.meaning.get(name) for name in told) or len(self.currencies) > 1
+
+    @property
+    def currencies(self) -> list[list[Any]]:
+        """In which currencies the plan's products are, with their numbers."""
+        return list(self.meaning.get("facets", {}).get("currency", []))
+
+    @property
+    def shifts(self) -> list[dict[str, Any]]:
+        """What brands, categories and the like get and lose, each with its parts of the longest bar."""
+        shown = []
+        for name, (values, count) in self.meaning.get("shifts", {}).items():
+            longest = max(max(gained, lost) for _value, gained, lost in values)
+            rows = [
+                (value, gained, lost, round(100 * gained / longest), round(100 * lost / longest))
+                for value, gained, lost in values
+            ]
+            shown.append({"name": name, "label": SHIFT_LABELS[name], "rows": rows, "more": count - len(rows)})
+        return shown
+
+    @property
+    def filter_values(self) -> list[tuple[Any, str, list[dict[str, Any]]]]:
+        """Which values the API's filters get and lose, with the way to list their products."""
+        kinds = (("appearing", "gain", _("New in the API’s filters")), ("vanishing", "loss", _("Gone from them")))
+        return [
+            (
+                label,
+                shift,
+                [
+                    {
+                        "name": name,
+                        "label": SHIFT_LABELS[name],
+                        "values": [value for value, _gained, _lost in values],
+                        "more": count - len(values),
+                    }
+                    for name, (values, count) in found.items()
+                ],
+            )
+            for kind, shift, label in kinds
+            if (found := self.meaning.get(kind))
+        ]
 
     @property
     def holds(self) -> list[tuple[str, bool, str]]:

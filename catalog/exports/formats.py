@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from io import StringIO
 
-from catalog.exports.rows import HEADER, Row, product_rows
+from catalog.exports.resource import HEADER
+from catalog.exports.rows import Row, product_rows
 from catalog.exports.workbook import workbook_pieces
 from catalog.feeds import write
 from catalog.models import Feed

@@ -3,13 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-from catalog.feeds.attributes import COLUMNS
+from catalog.exports.resource import HEADER, VALUES
 from catalog.feeds.write import with_decimals
 from catalog.models.fields import MONEY_NAMES
 from catalog.models.product import ProductQuerySet
 
-HEADER = (*(column.name for column in COLUMNS), "currency", "extra", "feed", "archived")
-_FIELDS = (*HEADER[:-2], "feed__slug", "archived_at")
 _CURRENCY = HEADER.index("currency")
 _AMOUNTS = [HEADER.index(name) for name in HEADER if name in MONEY_NAMES]
 ROWS_AT_ONCE = 1000
@@ -23,7 +21,7 @@ def product_rows(products: ProductQuerySet) -> Iterator[Row]:
     In a transaction they come as the server finds them. Outside of one the server puts all of them aside first, so that
     a slow reader keeps no transaction open: for lists that are not long.
     """
-    for values in products.values_list(*_FIELDS).iterator(chunk_size=ROWS_AT_ONCE):
+    for values in products.values_list(*VALUES).iterator(chunk_size=ROWS_AT_ONCE):
         row = list(values)
         for place in _AMOUNTS:
             if row[place] is not None:

@@ -12,7 +12,8 @@ from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.worksheet import Worksheet
 
 from catalog.errors import CatalogError
-from catalog.exports.rows import HEADER, Row
+from catalog.exports.resource import HEADER
+from catalog.exports.rows import Row
 from catalog.feeds.write import NOT_IN_XML
 from catalog.spreadsheet import safe_cell
 

@@ -60,6 +60,7 @@ def _forget_staged(run: ImportRun) -> None:
     if locked.status in (Status.DISCARDED, Status.FAILED):
         locked.changes.all().delete()
         locked.changed_fields.all().delete()
+        locked.facets.all().delete()
 
 
 @transaction.atomic

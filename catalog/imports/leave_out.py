@@ -15,6 +15,7 @@ from catalog.feeds.attributes import BY_NAME, Need
 from catalog.imports.confirm import describe_status
 from catalog.imports.permissions import require
 from catalog.imports.planning.changed_fields import EXTRA_PREFIX, count_fields, fields_of_change, shift_counts
+from catalog.imports.planning.facets import follow_left_out, rewrite_facets
 from catalog.imports.planning.guards import check_again
 from catalog.imports.planning.meaning import measure_meaning
 from catalog.imports.planning.plan import hash_plan
@@ -52,11 +53,14 @@ def leave_out(run: ImportRun, *, plan_hash: str, by: Any, change: int | None = N
         raise NotPossible("nothing_to_leave_out", f"Nothing was left out. {why}")
     if change:
         shift_counts(locked, change, before=fields)
+        rewrite_facets(locked, change)
     elif field in AMOUNTS:
         locked.changed_fields.all().delete()
         count_fields(locked, locked.changed + locked.pinned)
     else:
         locked.changed_fields.filter(name=field).exclude(operation=Operation.KEEP).delete()
+    if not change:
+        follow_left_out(locked, field)
     _settle(locked, before)
     log_event("leave_out", by=by, run_id=run.pk, field=field, changes=touched)
     run.refresh_from_db()
@@ -72,6 +76,7 @@ def take_again(run: ImportRun, *, plan_hash: str, by: Any, change: int) -> None:
     if not execute(_TAKE_AGAIN, run=run.pk, change=change):
         raise NotPossible("nothing_to_take", "Nothing was left out of this change, or it is in the plan again.")
     shift_counts(locked, change, before=fields)
+    rewrite_facets(locked, change)
     _settle(locked, before)
     log_event("take_again", by=by, run_id=run.pk, changes=1)
     run.refresh_from_db()

@@ -17,6 +17,7 @@ from catalog.imports.work.files import stored_names
 from catalog.imports.work.queue import MIRROR_LOCK
 from catalog.models import (
     Change,
+    ChangeFacets,
     DeliveryStatus,
     Fetch,
     ImportRun,
@@ -39,6 +40,7 @@ def forget_old() -> dict[str, int]:
         "plans": _discard_old_plans(),
         "imports cleaned up": _clean_up_what_was_left(),
         "lists of items": _forget_items(),
+        "lists of facets": _forget_facets(),
         "files": _forget_files(),
         "orphaned files": _forget_orphans(),
         "refused files": _forget_refused_files(),
@@ -131,6 +133,18 @@ def _forget_items_of(run: ImportRun, is_old: Q) -> bool:
             run=run.pk,
         )
     )
+
+
+def _forget_facets() -> int:
+    """What changes are found by; those of an import that ended long ago are a history that its products have, too."""
+    days = settings.RETENTION_ITEMS_DAYS
+    old = ImportRun.objects.filter(status__in=ENDS, finished_at__lt=_before(days))
+    number = 0
+    for run in old.filter(Exists(ChangeFacets.objects.filter(run=OuterRef("pk")))) if days else ():
+        run.facets.all().delete()
+        ImportRun.objects.filter(pk=run.pk).update(meaning={})
+        number += 1
+    return number
 
 
 def _forget_files() -> int:

@@ -1,7 +1,7 @@
 """The rows of the catalogue and their rules."""
 
 from catalog.models.catalogue import CatalogState, CatalogVersion, RemovedProduct
-from catalog.models.changes import Change, ChangedField, Operation, Outcome
+from catalog.models.changes import Change, ChangedField, ChangeFacets, Operation, Outcome
 from catalog.models.columns import ChosenColumns
 from catalog.models.exporting import Export, ExportStatus
 from catalog.models.feed import Feed, Mode
@@ -33,6 +33,7 @@ __all__ = [
     "CatalogState",
     "CatalogVersion",
     "Change",
+    "ChangeFacets",
     "ChangedField",
     "ChosenColumns",
     "Chunk",

@@ -86,7 +86,7 @@ class Change(models.Model):
             ),
             # the Changes tab: what was left out
             models.Index("run", "operation", "id", name="change_left_out", condition=models.Q(left_out__isnull=False)),
-            # the list of products: those that a person has edited
+            # the list of products: those that a person has edited; what a plan replaces of such edits
             models.Index("market", "product_id", name="change_by_hand", condition=models.Q(run__isnull=True)),
         ]
         constraints = [
@@ -120,3 +120,47 @@ class ChangedField(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} × {self.number}"
+
+
+class ChangeFacets(models.Model):
+    """What a change of a plan is found and sorted by: a narrow row beside the wide one, for each that is in the plan.
+
+    `brand` and the like are the product's after the change. What the change takes it from is in `lost_brand` and the
+    like: null where it stays. `share` is the move of its price, null where that does not move. `words` are those of a
+    new product, which no search of products finds. docs/decisions/0040-a-plan-is-filtered-by-narrow-rows.md
+    """
+
+    pk = models.CompositePrimaryKey("run_id", "change_id")
+    # As with staged items, no constraints that would be checked row by row.
+    run = models.ForeignKey(
+        "catalog.ImportRun", models.CASCADE, related_name="facets", db_constraint=False, db_index=False
+    )
+    change_id = models.BigIntegerField()
+    operation = models.TextField()
+    position = models.PositiveIntegerField(null=True)
+    brand = models.TextField()
+    product_type = models.TextField()
+    gender = models.TextField()
+    condition = models.TextField()
+    currency = models.TextField()
+    lost_brand = models.TextField(null=True)  # noqa: DJ001 - null where it stays
+    lost_product_type = models.TextField(null=True)  # noqa: DJ001 - null where it stays
+    lost_gender = models.TextField(null=True)  # noqa: DJ001 - null where it stays
+    lost_condition = models.TextField(null=True)  # noqa: DJ001 - null where it stays
+    share = models.FloatField(null=True)
+    replaces_edit = models.BooleanField(default=False, db_default=False)
+    words = models.TextField(default="", db_default="")
+
+    class Meta:
+        default_permissions = ()
+        indexes = [
+            # the Changes tab: the bars of prices, and the list in the order of the moves
+            models.Index(
+                "run", "share", "change_id", name="changefacets_share", condition=models.Q(share__isnull=False)
+            ),
+            # the Changes tab: what replaces a person's edit
+            models.Index("run", "change_id", name="changefacets_replaces_edit", condition=models.Q(replaces_edit=True)),
+        ]
+
+    def __str__(self) -> str:
+        return f"Change {self.change_id}"

@@ -1,54 +1,55 @@
-"""What a plan means for prices and availability: counted with the plan, so that its page shows it at once."""
+"""What a plan means for the shop: counted with the plan, so that its page shows it at once."""
 
 from typing import Any
 
+from catalog.imports.planning.facets import MAX_VALUES, PRICE_STEPS, count_facets, farthest_moves, measure_shifts
 from catalog.imports.sql import fetch_rows
 from catalog.models import ImportRun
 
-# The ends of the bars of the histogram, as shares of the old price; below the first and above the last is one more.
-PRICE_STEPS = (-0.5, -0.2, -0.05, 0, 0.05, 0.2, 0.5)
-SHOWN_EXTREMES = 3
-
-# The move of a price in one currency, as a share of the old one. Zero is no move, and belongs to no bar.
-_SHARE = "((change.after ->> 'price')::numeric / NULLIF((change.before ->> 'price')::numeric, 0) - 1)"
-_HAS_MOVE = "change.after ? 'price' AND NOT change.after ? 'currency'"
-# The number of the bar of a change's price; null where it has none.
-PRICE_BAR = f"CASE WHEN {_HAS_MOVE} THEN width_bucket({_SHARE}, ARRAY{[*PRICE_STEPS]}::numeric[]) END"
-_PROPOSED = "change.run_id = %(run)s AND change.operation IN ('update', 'restore') AND change.outcome = 'proposed'"
-
 
 def measure_meaning(run: ImportRun) -> dict[str, Any]:
-    """How many prices move how far, the farthest of them, and how many products change to which availability."""
-    bars = [0] * (len(PRICE_STEPS) + 1)
-    counted = f"""
-        SELECT {PRICE_BAR} AS bar, count(*) FROM catalog_change change
-        WHERE {_PROPOSED} AND {_HAS_MOVE} GROUP BY bar
-    """
-    moved = run.changed_fields.filter(name="price").exists()
-    for bar, count in fetch_rows(counted, run=run.pk) if moved else ():
-        if bar is not None:
-            bars[bar] = count
-    extremes = {
-        name: [
-            [product_id, float(share)]
-            for product_id, share in fetch_rows(
-                f"""
-                SELECT product_id, {_SHARE} AS share FROM catalog_change change
-                WHERE {_PROPOSED} AND {_HAS_MOVE} AND {_SHARE} {sign} 0
-                ORDER BY share {order}, product_id LIMIT %(most)s
-                """,
-                run=run.pk,
-                most=SHOWN_EXTREMES,
-            )
-        ]
-        for name, sign, order in (("falls", "<", "ASC"), ("rises", ">", "DESC"))
-        if any(bars)
+    """How many prices move how far, which change their currency, who is out of stock, what gets and loses products,
+    and how many changes each filter of the list finds."""
+    facets = count_facets(run)
+    bars = dict(facets["move"])
+    return {
+        "prices": [bars.get(bar, 0) for bar in range(len(PRICE_STEPS) + 1)] if bars else [],
+        **(farthest_moves(run) if bars else {}),
+        "availability": _count_changed(run, "availability"),
+        "currency": _count_changed(run, "currency"),
+        **measure_shifts(run),
+        "facets": facets,
+        "invalid": run.meaning.get("invalid") or _count_invalid(run),  # nothing that is left out touches them
     }
-    availability = fetch_rows(
+
+
+def _count_invalid(run: ImportRun) -> list[list[Any]]:
+    """How many invalid items have each issue, the most frequent first."""
+    rows = fetch_rows(
+        """
+        SELECT code, count(DISTINCT item.position)
+        FROM catalog_stageditem item
+        JOIN catalog_itemissue listed ON listed.run_id = item.run_id AND listed.position = item.position
+        WHERE item.run_id = %(run)s AND item.state = 'invalid'
+        GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %(most)s
+        """,
+        run=run.pk,
+        most=MAX_VALUES,
+    )
+    return [list(row) for row in rows]
+
+
+def _count_changed(run: ImportRun, field: str) -> list[list[Any]]:
+    """To which value of the field how many products change."""
+    if not run.changed_fields.filter(name=field).exists():
+        return []
+    rows = fetch_rows(
         f"""
-        SELECT change.after ->> 'availability', count(*) FROM catalog_change change
-        WHERE {_PROPOSED} AND change.after ? 'availability' GROUP BY 1 ORDER BY 2 DESC, 1
+        SELECT change.after ->> '{field}', count(*) FROM catalog_change change
+        WHERE change.run_id = %(run)s AND change.operation IN ('update', 'restore') AND change.outcome = 'proposed'
+            AND change.after ? '{field}'
+        GROUP BY 1 ORDER BY 2 DESC, 1
         """,
         run=run.pk,
     )
-    return {"prices": bars if any(bars) else [], **extremes, "availability": [list(row) for row in availability]}
+    return [list(row) for row in rows]

@@ -9,6 +9,7 @@ from catalog.imports.issues import list_items
 from catalog.imports.planning.between_items import compare_items, mark_duplicates
 from catalog.imports.planning.changed_fields import count_fields
 from catalog.imports.planning.coverage import measure_coverage
+from catalog.imports.planning.facets import write_facets
 from catalog.imports.planning.guards import find_holds
 from catalog.imports.planning.known_values import keep_known_values
 from catalog.imports.planning.meaning import measure_meaning
@@ -64,6 +65,7 @@ def make_plan(run: ImportRun, *, has_many: bool = True) -> None:
             counts["pinned"] = run.changes.filter(operation=Operation.KEEP).count()
             counts["changed"] = different - counts["pinned"]
             counts["archived"] = plan_archiving(run) if run.mode == Mode.SYNC else 0
+            write_facets(run)
             counts["existing"] = count_left()
             plan_hash = hash_plan(run)
         counts["unchanged"] = counts["items"] - sum(
@@ -92,7 +94,10 @@ def make_plan(run: ImportRun, *, has_many: bool = True) -> None:
             holds = [hold["code"] for hold in run.holds]
             log_event("plan", run_id=run.pk, holds=holds, seconds=run.seconds["plan"], **counts)
     if has_many:
-        _sample_statistics("catalog_change (run_id, operation, product_id, position)")
+        _sample_statistics(
+            "catalog_change (run_id, operation, product_id, position)",
+            "catalog_changefacets (run_id, operation, position, brand, product_type, share)",
+        )
 
 
 def _sample_statistics(*tables: str) -> None:

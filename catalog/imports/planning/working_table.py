@@ -4,6 +4,7 @@ The wide rows of items and products are joined once. The result is a tenth as wi
 it again and again: docs/decisions/0020-items-are-compared-in-the-plan.md.
 """
 
+from catalog.imports.planning.facets import DIMENSIONS, WORDS
 from catalog.imports.planning.supplemental import is_supplemental
 from catalog.imports.sql import PRODUCT_OF_ITEM, column_list, execute, fetch_row
 from catalog.models import ImportRun, Mode
@@ -16,6 +17,9 @@ _VARYING_EXTRAS = ("size_type", "size_system", "variant_option")
 _GROUP_TITLE = "CASE WHEN item.item_group_id <> '' THEN item.extra ->> 'item_group_title' END"
 _VARYING = [f"item.{name}" for name in _VARYING_COLUMNS] + [f"item.extra -> '{name}'" for name in _VARYING_EXTRAS]
 _VARIANT = f"CASE WHEN item.item_group_id <> '' THEN ROW({', '.join(_VARYING)})::text END"
+# What the list of changes is filtered by: of the item, and of its product. The table has the item's brand anyway.
+_FACETS = [f"item.{name}" for name in DIMENSIONS if name != "brand"]
+_FACETS += [f"product.{name} AS old_{name}" for name in (*DIMENSIONS, "currency")]
 # One number for all that the rules between items look at.
 COMPARED = f"hashtextextended(ROW(item.gtin, item.brand, item.item_group_id, {_GROUP_TITLE}, {_VARIANT})::text, 0)"
 # The items that would be imported, or are as they were.
@@ -58,6 +62,7 @@ def create_table(run: ImportRun) -> None:
         SELECT
             position, line, product_id, item.currency, item.gtin, item.brand, item.item_group_id,
             {_GROUP_TITLE} AS group_title, {_VARIANT} AS variant, {COMPARED} AS compared, digest, shape,
+            {", ".join(_FACETS)}, CASE WHEN product.id IS NULL THEN {WORDS.format("item")} END AS words,
             product.id IS NULL AS is_new,
             {owner} AS owner,
             COALESCE({is_left}, false) AS is_left,

@@ -1,18 +1,19 @@
-"""Lists of a run's changes: by operation, outcome, product and field."""
+"""Lists of a run's changes: by operation, outcome, product and field; and by their facets, which are counted."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import BooleanField, ExpressionWrapper, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.expressions import RawSQL
 
 from catalog.imports.planning.changed_fields import EXTRA_PREFIX
-from catalog.imports.planning.meaning import PRICE_BAR
+from catalog.imports.planning.facets import DIMENSIONS, PRICE_STEPS
 from catalog.imports.reports.pages import Rows, of_operation
-from catalog.models import Change, ImportRun, Mode, Outcome, Product
+from catalog.models import Change, ChangeFacets, ImportRun, Mode, Operation, Outcome, Product
 from catalog.models.changes import UNUSUAL
 from catalog.models.product import SEARCH_CHARS, ProductQuerySet
 
@@ -36,33 +37,67 @@ def changes_with(run: ImportRun, *, operation: str = "", outcome: str = "", prod
 
 
 def filtered_changes(
-    run: ImportRun, *, field: str = "", q: str = "", move: str = "", to: str = "", **chosen: str
+    run: ImportRun, *, field: str = "", q: str = "", to: str = "", **chosen: str
 ) -> tuple[Rows[Change], Mapping[str, str]]:
     """As `changes_with`, also only those that concern one field, or whose product a text finds.
 
-    `move` is a bar of the histogram of prices, `to` an availability that products get; either chooses the field, too.
-    With them the words of the text that were corrected, each with what it was taken for.
+    `to` is an availability that products get; it chooses the field, too. With them the words of the text that were
+    corrected, each with what it was taken for.
     """
     rows = changes_with(run, **chosen)
-    if move:
-        bar = int(move) if move.isdecimal() and len(move) < 3 else -1
-        field, rows = "price", _with(rows, f"({PRICE_BAR}) = %s", bar)
-    elif to:
+    if to:
         field, rows = "availability", _with(rows, "change.after ->> 'availability' = %s", to)
     if not q:
         return _changes_of_field(rows, run, field) if field else rows, {}
-    corrected: Mapping[str, str] = {}
     text = q[:SEARCH_CHARS]
     begun = run.changes.filter(product_id__gte=text, product_id__lt=f"{text}\U0010ffff")
     pks = [*begun.values_list("pk", flat=True).order_by()[: MAX_LISTED_CHANGES + 1]]
+    found: Rows[Change]
+    corrected: Mapping[str, str] = {}
     if len(pks) > MAX_LISTED_CHANGES:
-        rows = rows.filter(product_id__gte=text, product_id__lt=f"{text}\U0010ffff")
+        found = rows.filter(product_id__gte=text, product_id__lt=f"{text}\U0010ffff")
     elif pks:
-        rows = rows.filter(pk__in=pks)
+        found = rows.filter(pk__in=pks)
     else:
-        products = Product.objects.search(text, market=run.market_id)
-        rows, corrected = _changes_of_products(rows, run, products), products.corrected
-    return _with_field(rows, field) if field else rows, corrected
+        found, corrected = _changes_with_words(rows, run, text)
+    if not field:
+        return found, corrected
+    if isinstance(found, QuerySet):
+        return _with_field(found, field), corrected
+    return [_with_field(each, field) for each in found], corrected
+
+
+def _changes_with_words(rows: QuerySet[Change], run: ImportRun, text: str) -> tuple[Rows[Change], Mapping[str, str]]:
+    """The rows whose product has these words, and the new ones whose item has them.
+
+    A word of a new item is no misspelling of one that products have.
+    """
+    terms = [term for term in text.split() if any(map(str.isalnum, term))]
+    products = Product.objects.search(text, market=run.market_id)
+    new, corrected = _new_with_words(rows, run, terms), products.corrected
+    if corrected and new is not None:
+        products, corrected = Product.objects.none(), {}
+    elif corrected:
+        new = _new_with_words(rows, run, [corrected.get(term, term) for term in terms])
+    found = _changes_of_products(rows, run, products)
+    if new is None:
+        return found, corrected
+    if found.query.is_empty():
+        return [new], corrected
+    others = (found.filter(**of_operation(operation)) for operation in Operation.values if operation != "create")
+    return [new, *(each.order_by("operation", "id") for each in others)], corrected
+
+
+def _new_with_words(rows: QuerySet[Change], run: ImportRun, terms: list[str]) -> QuerySet[Change] | None:
+    """The rows of new products whose items have all of the words; None when there are none."""
+    words = Q(*(Q(words__contains=term.lower()) for term in terms), operation=Operation.CREATE)
+    pks = [*run.facets.filter(words).values_list("change_id", flat=True)[: MAX_LISTED_CHANGES + 1]] if terms else []
+    if not pks:
+        return None
+    created = rows.filter(**of_operation(Operation.CREATE)).order_by("operation", "id")
+    if len(pks) <= MAX_LISTED_CHANGES:
+        return created.filter(pk__in=pks)
+    return created.filter(Exists(run.facets.filter(words, change_id=OuterRef("pk"))))
 
 
 def _changes_of_products(rows: QuerySet[Change], run: ImportRun, products: ProductQuerySet) -> QuerySet[Change]:
@@ -146,3 +181,74 @@ def _with_field(rows: QuerySet[Change], name: str) -> QuerySet[Change]:
     else:
         concerns = RawSQL("(after ? %s OR COALESCE(pinned ? %s, false))", [name] * 2)
     return rows.alias(concerns=concerns).filter(concerns=True)
+
+
+# --- by facets ----------------------------------------------------------------------------------------
+
+MAX_COUNTED_CHANGES = 10_000
+# Filters that are columns of the narrow rows, and the others that only these rows know.
+COLUMN_FACETS = (*DIMENSIONS, "currency")
+FACETS = (*COLUMN_FACETS, "move", "issue", "edit", "gain", "loss")
+
+
+def filtered_facets(
+    run: ImportRun, rows: Rows[Change], *, operation: str = "", **chosen: str
+) -> QuerySet[ChangeFacets]:
+    """The narrow rows of the changes that pass every filter: those of `FACETS`, and those of `filtered_changes`, which
+    gave `rows`.
+
+    `move` is a bar of the histogram of prices, `issue` a code, `gain` and `loss` are like `brand:Acme`.
+    """
+    facets = run.facets.filter(**({"operation": operation} if operation else {}))
+    columns = {name: chosen[name] for name in COLUMN_FACETS if chosen.get(name)}
+    facets = facets.filter(**columns)
+    if move := chosen.get("move"):
+        facets = _with_move(facets, int(move) if move.isdecimal() and len(move) < 3 else -1)
+    if code := chosen.get("issue"):
+        facets = facets.filter(position__in=run.item_issues.filter(code=code).values("position"))
+    if chosen.get("edit"):
+        facets = facets.filter(replaces_edit=True)
+    if gain := chosen.get("gain"):
+        name, _colon, value = gain.partition(":")
+        is_taken = Q(operation=Operation.UPDATE, **{f"lost_{name}__isnull": False}) if name in DIMENSIONS else Q()
+        comes = Q(operation__in=[Operation.CREATE, Operation.RESTORE]) | is_taken
+        facets = facets.filter(comes, **{name: value}) if name in DIMENSIONS else facets.none()
+    if loss := chosen.get("loss"):
+        name, _colon, value = loss.partition(":")
+        facets = facets.filter(**{f"lost_{name}": value}) if name in DIMENSIONS else facets.none()
+    if not chosen.keys() - {*FACETS}:
+        return facets
+    lists = [each.order_by().values("pk") for each in ([rows] if isinstance(rows, QuerySet) else rows)]
+    written = [each.query.sql_with_params() for each in lists if not each.query.is_empty()]
+    if not written:
+        return facets.none()
+    # As SQL of its own: within another query the ORM would give the table another name than the conditions do.
+    found = " UNION ALL ".join(sql for sql, _values in written)
+    values = [value for _sql, some in written for value in some]
+    is_found = RawSQL(f"change_id IN ({found})", values, output_field=BooleanField())  # noqa: S611
+    return facets.filter(is_found)
+
+
+def _with_move(facets: QuerySet[ChangeFacets], bar: int) -> QuerySet[ChangeFacets]:
+    if not 0 <= bar <= len(PRICE_STEPS):
+        return facets.none()
+    if bar > 0:
+        facets = facets.filter(share__gte=PRICE_STEPS[bar - 1])
+    return facets.filter(share__lt=PRICE_STEPS[bar]) if bar < len(PRICE_STEPS) else facets
+
+
+def count_found(run: ImportRun, facets: QuerySet[ChangeFacets]) -> dict[str, dict[Any, int]] | None:
+    """How many of these have each value of each facet; None when there are more than `MAX_COUNTED_CHANGES`."""
+    names = (*COLUMN_FACETS, "operation", "share", "position", "replaces_edit")
+    rows = [*facets.order_by().values_list(*names)[: MAX_COUNTED_CHANGES + 1]]
+    if len(rows) > MAX_COUNTED_CHANGES:
+        return None
+    columns = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(names, ())
+    found: dict[str, dict[Any, int]] = {name: Counter(columns[name]) for name in (*COLUMN_FACETS, "operation")}
+    found["move"] = Counter(bisect_right(PRICE_STEPS, share) for share in columns["share"] if share is not None)
+    found["edit"] = {"replaced": sum(columns["replaces_edit"])}
+    positions = [place for place in columns["position"] if place is not None]
+    has_issues = run.meaning.get("facets", {}).get("issue")
+    listed = run.item_issues.filter(position__in=positions).values_list("code", "position").distinct()
+    found["issue"] = Counter(code for code, _position in listed) if has_issues else {}
+    return found

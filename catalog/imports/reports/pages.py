@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 
 from catalog.models import Change, ImportRun, ItemIssue, Operation, StagedItem
 from catalog.models.runs import ItemState
@@ -37,6 +37,30 @@ def read_page(rows: Rows[Row], key: str, *, after: int | None = None, before: in
     found = first_rows(rows, f"-{key}", PAGE_ROWS + 1, **{f"{key}__lt": before})
     has_next = bool(first_rows(rows, key, 1, **{f"{key}__gte": before}))
     return Page(found[:PAGE_ROWS][::-1], len(found) > PAGE_ROWS, has_next)
+
+
+def read_sorted_page(
+    rows: QuerySet[Row], key: str, by: str, *, after: int | None = None, before: int | None = None
+) -> Page[Row]:
+    """As `read_page`, the rows in the order of `by` with its sign, ties by `key`. Rows without a value are left out.
+
+    Where the row of `after` or `before` is no longer among them, the first page or the last one is read.
+    """
+    name, is_backwards = by.removeprefix("-"), before is not None
+    is_falling = by.startswith("-") != is_backwards
+    rows = rows.filter(**{f"{name}__isnull": False})
+    ordered = rows.order_by(*((f"-{name}", f"-{key}") if is_falling else (name, key)))
+    place = after if before is None else before
+    value = rows.filter(**{key: place or 0}).values_list(name, flat=True).first()
+    if value is not None:
+        way = "lt" if is_falling else "gt"
+        beyond = Q(**{f"{name}__{way}": value}) | Q(**{name: value, f"{key}__{way}": place})
+        ordered = ordered.filter(beyond, **{f"{name}__{way}e": value})
+    found = [*ordered[: PAGE_ROWS + 1]]
+    has_more, has_less = len(found) > PAGE_ROWS, value is not None
+    if is_backwards:
+        return Page(found[:PAGE_ROWS][::-1], has_more, has_less)
+    return Page(found[:PAGE_ROWS], has_less, has_more)
 
 
 def first_rows(rows: Rows[Row], order: str, count: int, **wanted: Any) -> list[Row]:

@@ -26,7 +26,7 @@ def test_an_upload_becomes_an_import_and_opens_its_page(ida: Client, feed: Feed)
 
 
 def test_the_form_is_complete_without_a_format(ida: Client, feed: Feed) -> None:
-    assert upload(ida, CONTENT, feed=feed.pk, mode="update", format="0").status_code == 302
+    assert upload(ida, CONTENT, feed=feed.pk, mode="update", format="").status_code == 302
     assert upload(ida, CONTENT, feed=feed.pk, mode="update").status_code == 302
 
 
