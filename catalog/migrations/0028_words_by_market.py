@@ -4,7 +4,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("catalog", "0026_products_at_work")]
+    dependencies = [("catalog", "0027_plan_facets")]
 
     operations = [
         BtreeGinExtension(),
