@@ -197,6 +197,11 @@ def test_the_next_fetch_is_when_the_schedule_says(
 ) -> None:
     source = FeedSource.objects.create(feed=feed, address="https://feeds.example.com/a.xml")
     write_timing(source, Timing(minutes=minutes, time_zone="Asia/Dubai"))
+    assert source.job
     source.job.enabled = enabled
     at = next_fetch_at(source)
-    assert (at is None) if within is None else timezone.now() < at <= timezone.now() + within
+    if within is None:
+        assert at is None
+    else:
+        assert at
+        assert timezone.now() < at <= timezone.now() + within
