@@ -472,6 +472,7 @@ def test_a_product_that_somebody_else_created_is_not_shown_as_ours(alice: Client
     "query", [{}, {"before": "9" * 18}, {"operation": "update"}, {"outcome": "proposed"}, {"tab": "invalid"}]
 )
 def test_a_page_asks_as_often_however_long_the_plan_is(alice: Client, feed: Feed, query: dict[str, str]) -> None:
+    applied(feed, *items(2))
     asked = []
     for count in (10, 500):
         run = planned(feed, *items(count, title="x" * count), item("bad", price="free"))
