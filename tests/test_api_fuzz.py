@@ -33,12 +33,13 @@ from config.middleware import in_utf8
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 ROLES = ("", "user", "viewer", "importer", "approver", "manager", "superuser", "key")
-# What no schema can say: whether a file is a feed, a password good, a name still free.
+# What no schema can say: whether a file is a feed, a password good, a name still free, a version known.
 RIGHT_BEYOND_THE_SCHEMA = {
     "login",
     "login_second_factor",
     "password_change",
     "password_reset_confirm",
+    "product_changes",
     "signup",
     "upload_products",
     "user_change",
