@@ -117,7 +117,7 @@ def test_another_markets_products_are_not_found_by_what_happened_here(bob: Clien
         list(Product.objects.filter(market=other).values_list("key", flat=True)),
         Edit.PIN,
         by=None,
-        market=2,
+        market=other.pk,
         fields=["title"],
     )
     assert [listed(bob, market="sa", **query) for query in QUERIES] == [["1"]] * 3
