@@ -146,4 +146,4 @@ def test_the_plan_shows_what_is_kept(run: ImportRun) -> None:
     page = alice.get(url(run), {"operation": "keep"})
     assert changes(page) == {"1": [("Title", "Mine", "Theirs pinned: kept")]}
     chips = texts(page, f"//div[{with_class('chips')}]/a")
-    assert chips == ["All", "New 1", "Kept: pinned 1"]
+    assert chips == ["All", "New 1", "Kept: pinned 1", "Clear filters"]
