@@ -1,4 +1,4 @@
-"""What Prometheus is told: read from the database and the broker when it asks, so no process has to keep count."""
+"""What Prometheus is told: read from the database and the broker when it asks, whichever process or machine it asks."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from redis import Redis
 from redis.exceptions import RedisError
 
 from catalog.imports.sql import fetch_rows
+from config.latency import latency_histogram
 
 log = logging.getLogger(__name__)
 
@@ -182,14 +183,14 @@ GAUGES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
 class CatalogueCollector(Collector):
     """Asks when it is asked. What does not answer is left out, and said by `catalogue_up`."""
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("catalogue_up", "Whether this part answered.", labels=["part"])
-        parts: dict[str, tuple[Callable[[], Iterable[GaugeMetricFamily]], tuple[type[Exception], ...]]] = {
+        parts: dict[str, tuple[Callable[[], Iterable[Metric]], tuple[type[Exception], ...]]] = {
             "database": (database_gauges, (DatabaseError, InterfaceError)),
-            "broker": (broker_gauges, (RedisError, OSError)),
+            "broker": (broker_metrics, (RedisError, OSError)),
         }
         for part, (gauges, away) in parts.items():
-            found: list[GaugeMetricFamily] = []
+            found: list[Metric] = []
             try:
                 found = list(gauges())
             except away as error:
@@ -209,7 +210,7 @@ def database_gauges() -> Iterator[GaugeMetricFamily]:
         yield gauge
 
 
-def broker_gauges() -> Iterator[GaugeMetricFamily]:
+def broker_metrics() -> Iterator[Metric]:
     gauge = GaugeMetricFamily("catalogue_queue_length", "Tasks that wait at the broker.", labels=["queue"])
     options: Any = {"socket_timeout": BROKER_SECONDS, "socket_connect_timeout": BROKER_SECONDS}
     with Redis.from_url(settings.REDIS_URL, **options) as broker:
@@ -220,3 +221,4 @@ def broker_gauges() -> Iterator[GaugeMetricFamily]:
                     asked.llen(name)
                 gauge.add_metric([queue], float(sum(asked.execute())))
     yield gauge
+    yield latency_histogram()

@@ -12,6 +12,7 @@ from structlog.contextvars import bound_contextvars
 
 from accounts.limits import client_address
 from accounts.models import ApiKey
+from config.latency import count_call
 from events.log import HEADER, log_event, request_id_of
 
 MAX_PATH_CHARS = 500
@@ -29,8 +30,8 @@ def log_requests(get_response: Callable[[HttpRequest], HttpResponse]) -> Callabl
             if status == 403:
                 view = request.resolver_match.view_name if request.resolver_match else ""
                 log_event("permission_refused", by=by, level=logging.WARNING, method=request.method, view=view)
-            key = getattr(request, "auth", None)
-            seconds = round(time.monotonic() - start, 3)
+            key, seconds = getattr(request, "auth", None), round(time.monotonic() - start, 3)
+            count_call(request, status, seconds)
             log_event(
                 "request",
                 by=by,

@@ -12,10 +12,12 @@ from django.test import Client
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
+from accounts.tests.conftest import make_person
 from catalog.imports.work.queue import claimed
 from catalog.models import Feed, ImportRun, Status
 from catalog.tests.factories import feed_of, item, received
-from config.health import Storage
+from config.health import PROBLEMS, Storage
+from notifications.models import Message, Outage
 from schedule.models import JobRun, Outcome
 from schedule.tasks import CANARY
 
@@ -50,7 +52,12 @@ def test_being_alive_touches_nothing() -> None:
     assert Client().get("/health-check/").json() == {"status": "ok"}
 
 
-WELL = dict.fromkeys(("status", "broker", "storage", "database", "worker", "beat", "schedule", "imports"), "ok")
+WELL = dict.fromkeys(("status", "broker", "storage", "database", "worker", "beat", "schedule", "imports", "mail"), "ok")
+
+
+def lacking(part: str) -> dict[str, Any]:
+    """The answer when this part alone is missing: it is named, and a sentence says what to look at."""
+    return {**WELL, "status": "unavailable", part: "missing", "problems": [PROBLEMS[part]]}
 
 
 def test_it_is_ready_when_everything_works(db: None, settings: Any) -> None:
@@ -66,7 +73,7 @@ def test_a_worker_that_did_nothing_lately_is_missing(db: None, ago: timedelta) -
     worker_sang(ago=ago)
     status, said = ready()
     assert status == 503
-    assert said == {**WELL, "status": "unavailable", "worker": "missing"}
+    assert said == lacking("worker")
 
 
 @pytest.mark.parametrize("outcome", [Outcome.RUNNING, Outcome.FAILED])
@@ -115,7 +122,7 @@ def test_a_storage_that_takes_nothing_makes_it_not_ready(db: None, settings: Any
     settings.MEDIA_ROOT = "/proc/nowhere"
     beat_sent()
     worker_sang()
-    assert ready() == (503, {**WELL, "status": "unavailable", "storage": "missing"})
+    assert ready() == (503, lacking("storage"))
 
 
 def test_a_storage_that_does_not_answer_is_missing_and_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +148,7 @@ def test_imports_that_wait_while_no_worker_has_any_are_missing(feed: Feed, statu
     for minutes, expected in ((2, 200), (4, 503)):
         ImportRun.objects.filter(pk=run.pk).update(status=status, changed_at=Now() - timedelta(minutes=minutes))
         assert ready()[0] == expected
-    assert ready()[1] == {**WELL, "status": "unavailable", "imports": "missing"}
+    assert ready()[1] == lacking("imports")
 
 
 def test_imports_that_wait_for_a_busy_worker_or_for_the_catalogue_are_well(feed: Feed) -> None:
@@ -155,6 +162,21 @@ def test_imports_that_wait_for_a_busy_worker_or_for_the_catalogue_are_well(feed:
     assert ready() == (200, WELL)
     ImportRun.objects.filter(pk=run.pk).update(next_try_at=Now() - timedelta(minutes=4))
     assert ready()[1]["imports"] == "missing"
+
+
+@pytest.mark.parametrize("minutes", [9, 11])
+def test_mails_that_do_not_get_out_are_missing(db: None, minutes: int) -> None:
+    beat_sent()
+    worker_sang()
+    expected = (200, WELL) if minutes == 9 else (503, lacking("mail"))
+    Outage.begin("Connection refused")
+    Outage.objects.update(since=Now() - timedelta(minutes=minutes))
+    assert ready() == expected
+    Outage.end()
+    assert ready() == (200, WELL)
+    message = Message.objects.create(name="digest", recipient=make_person("alice"), about="a day")
+    Message.objects.filter(pk=message.pk).update(next_try=Now() - timedelta(minutes=minutes))
+    assert ready() == expected  # nobody sends it
 
 
 def test_a_database_that_does_not_answer_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

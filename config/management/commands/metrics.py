@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import connection
 from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import Metric
 
 from config.metrics import CatalogueCollector
 
@@ -17,7 +17,7 @@ from config.metrics import CatalogueCollector
 class ServedCollector(CatalogueCollector):
     """Each request is a thread of its own, and so has a connection of its own."""
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         try:
             yield from super().collect()
         finally:
