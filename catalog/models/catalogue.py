@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from catalog.models.market import Market
-from catalog.models.webhooks import WebhookEvent, write_event
+from catalog.models.webhooks import WebhookEvent, changes_url, write_event
 
 
 class CatalogState(models.Model):
@@ -41,20 +41,18 @@ class CatalogState(models.Model):
         with connection.cursor() as cursor:
             cursor.execute(cls._BUMP, values)
             (version,) = cursor.fetchone()
-
-        def facts() -> dict[str, Any]:
-            code = Market.objects.values_list("code", flat=True).get(pk=market)
-            return {"market": code, "since": version - 1, "version": version, "import": run_id}
-
-        write_event(WebhookEvent.CHANGED, f"{Market._meta.label_lower}:{market}", facts)
+        announce_changes(market, since=version - 1, version=version, run_id=run_id)
 
     @classmethod
     def bump_each(cls, market: Any, products: Sequence[tuple[Any, ...]]) -> None:
-        """As `bump` for each of these products, id and number: a version for each says what made it."""
+        """As `bump` for each of these products, id and number, of which there is one: a version for each says what
+        made it, and webhooks are told once."""
         ids, numbers = ([product[place] for product in products] for place in range(2))
         values = {"market": market, "products": ids, "numbers": numbers, "versions": len(ids)}
         with connection.cursor() as cursor:
             cursor.execute(cls._BUMP_EACH, values)
+            (version,) = cursor.fetchone()
+        announce_changes(market, since=version - len(ids), version=version)
 
     # From here to the commit the row is locked: versions are in the order of commits, and what made each is written.
     _BUMP = """
@@ -90,7 +88,18 @@ class CatalogState(models.Model):
         INSERT INTO catalog_catalogversion (market_id, version, change_number, run_id, product_id)
         SELECT market_id, version - %(versions)s + place, number, NULL, id
         FROM made, unnest(%(products)s::text[], %(numbers)s::bigint[]) WITH ORDINALITY AS each (id, number, place)
+        RETURNING (SELECT version FROM made)
     """
+
+
+def announce_changes(market: int, *, since: int, version: int, run_id: int | None = None) -> None:
+    """Tell webhooks that the market's products went from one version to another, in the transaction that did it."""
+
+    def facts() -> dict[str, Any]:
+        code = Market.objects.values_list("code", flat=True).get(pk=market)
+        return {"market": code, "since": since, "version": version, "import": run_id, "url": changes_url(code, since)}
+
+    write_event(WebhookEvent.CHANGED, f"{Market._meta.label_lower}:{market}", facts)
 
 
 class CatalogVersion(models.Model):

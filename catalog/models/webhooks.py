@@ -8,17 +8,20 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models, transaction
 from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Now
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from kombu.exceptions import OperationalError as BrokerError
 
 from events.log import current_request_id
+from notifications.rendering import public_url
 from schedule.queue import enqueue_now
 
 log = logging.getLogger(__name__)
@@ -175,9 +178,15 @@ def _add_to_last(webhook: Webhook, about: str, data: dict[str, Any]) -> bool:
     last = WebhookDelivery.objects.filter(webhook=webhook).order_by("-pk").first()
     if last is None or (last.event, last.about) != (WebhookEvent.CHANGED, about):
         return False
-    wider = {**data, "since": json.loads(last.body)["data"]["since"], "import": None}
+    since = json.loads(last.body)["data"]["since"]
+    wider = {**data, "since": since, "import": None, "url": changes_url(data["market"], since)}
     untried = WebhookDelivery.objects.filter(pk=last.pk, status=DeliveryStatus.WAITING, tried_at=None)
     return bool(untried.update(body=body_of(WebhookEvent.CHANGED, wider)))
+
+
+def changes_url(market: str, since: int) -> str:
+    """Where the API says which of the market's products changed since the version."""
+    return public_url(f"{reverse('products-changes')}?{urlencode({'since': since, 'market': market})}")
 
 
 def body_of(event: str, data: dict[str, Any]) -> str:

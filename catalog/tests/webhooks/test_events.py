@@ -9,15 +9,30 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
+from accounts.sessions import SessionRefreshToken
 from catalog.fetching.notices import announce_quiet
 from catalog.imports.confirm import go_on
+from catalog.imports.edit import Edit, edit_products
 from catalog.imports.sweep import sweep
 from catalog.imports.work.queue import fail
 from catalog.models import CatalogState, Feed, FeedSource, ImportRun, Market, Product, Webhook, WebhookDelivery
-from catalog.tests.factories import applied, edit, execute, feed_of, item, items, planned, received, redone, undone
+from catalog.tests.factories import (
+    applied,
+    edit,
+    execute,
+    feed_of,
+    item,
+    items,
+    person,
+    planned,
+    received,
+    redone,
+    undone,
+)
 from catalog.tests.webhooks.conftest import Receiver
 from catalog.webhooks.deliver import deliver
 
@@ -116,7 +131,33 @@ def test_changed_products_carry_the_versions_from_and_to(feed: Feed, receiver: R
     first, second = told("products.changed")
     assert (first["since"], first["version"], first["import"]) == (0, 1, run.pk)
     assert (second["since"], second["version"], second["import"], second["market"]) == (1, 2, None, "default")
+    assert second["url"].endswith("/products/changes/?since=1&market=default")
     assert CatalogState.current(1) == 2
+
+
+def test_the_link_of_changed_products_leads_to_them(
+    feed: Feed, receiver: Receiver, alice: User, client: Client, settings: Any
+) -> None:
+    applied(feed, *items(2))
+    deliver()
+    for title in ("a", "b"):
+        edit("00001", title=title)
+    _first, second = told("products.changed")
+    headers = {"Authorization": f"Bearer {SessionRefreshToken.for_user(alice).access_token}"}
+    answer = client.get(second["url"].removeprefix(settings.SITE_URL.rstrip("/")), headers=headers).json()
+    assert [(row["id"], row["version"]) for row in answer["results"]] == [("00001", second["version"])]
+    assert answer["version"] == second["version"]
+
+
+def test_many_products_changed_at_once_are_told_once(feed: Feed, receiver: Receiver) -> None:
+    applied(feed, *items(3))
+    deliver()
+    keys = list(Product.objects.values_list("pk", flat=True))
+    maria = person("maria-edits", "change_product")
+    assert edit_products(keys, Edit.ARCHIVE, by=maria, market=1) == 3
+    assert [(each["since"], each["version"]) for each in told("products.changed")] == [(0, 1), (1, 4)]
+    assert edit_products(keys, Edit.ARCHIVE, by=maria, market=1) == 0
+    assert len(told("products.changed")) == 2
 
 
 def test_what_nobody_tried_to_send_is_told_together(feed: Feed, receiver: Receiver) -> None:
