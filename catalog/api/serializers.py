@@ -114,6 +114,10 @@ class SlugAsSent(AsSent, serializers.SlugField):
     pass
 
 
+class BooleanAsSent(AsSent, serializers.BooleanField):
+    pass
+
+
 class UploadSerializer(serializers.Serializer[Any]):
     file = serializers.FileField(
         max_length=1000, allow_empty_file=True, help_text="The feed: XML, CSV, TSV, XLSX or JSON, also in gzip or zip."
@@ -123,6 +127,11 @@ class UploadSerializer(serializers.Serializer[Any]):
         default=API_FEED,
         max_length=50,
         help_text="The short name of the feed that the products belong to, if you may upload in the admin.",
+    )
+    review = BooleanAsSent(
+        default=False,
+        help_text="Whether the plan waits until somebody confirms it, even if nothing holds it. Where the server has "
+        "`API_UPLOAD_REVIEW`, every plan does.",
     )
 
 

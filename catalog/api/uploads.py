@@ -212,7 +212,7 @@ def take_upload(user: Any, upload: dict[str, Any]) -> ImportRun:
             feed=feed,
             mode=upload["mode"],
             by=user,
-            auto_apply=not settings.API_UPLOAD_REVIEW,
+            auto_apply=not (settings.API_UPLOAD_REVIEW or upload["review"]),
             through_api=True,
         )
     except FeedRefused as refused:
@@ -255,7 +255,8 @@ def goes_on(run: ImportRun) -> bool:
 def fingerprint_upload(upload: dict[str, Any]) -> str:
     """What makes two uploads the same: the bytes and the settings."""
     file: UploadedFile[Any] = upload["file"]
-    digest = hashlib.sha256(f"{upload['feed']} {upload['mode']} ".encode())
+    settings_given = f"{upload['feed']} {upload['mode']} " + ("review " if upload["review"] else "")
+    digest = hashlib.sha256(settings_given.encode())
     for chunk in file.chunks():
         digest.update(chunk)
     file.seek(0)

@@ -14,6 +14,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from catalog.api.examples import UPLOAD as UPLOAD_EXAMPLE
+from catalog.api.serializers import GOES_ON, NEEDS_CONFIRMATION
 from catalog.api.uploads import MAX_WAITING, WAITING
 from catalog.imports.quotas import TOO_LARGE
 from catalog.models import Feed, ImportRun, Mode, Product, Status, UploadKey
@@ -91,6 +92,20 @@ def test_products_that_exist_are_left_as_they_are(api: APIClient, worker: Worker
 
 def test_the_upload_that_the_description_shows_is_taken(api: APIClient) -> None:
     assert upload(api, UPLOAD_EXAMPLE["file"].encode(), mode=UPLOAD_EXAMPLE["mode"]).status_code == 202
+
+
+def test_a_plan_waits_where_the_upload_asks_for_review(api: APIClient) -> None:
+    asked, not_asked = (upload(api, CONTENT, review=review).json() for review in ("true", "false"))
+    assert asked["id"] != not_asked["id"]
+    assert (asked["message"], not_asked["message"]) == (NEEDS_CONFIRMATION, GOES_ON)
+    runs = dict(ImportRun.objects.values_list("pk", "auto_apply"))
+    assert runs == {asked["id"]: False, not_asked["id"]: True}
+
+
+@pytest.mark.parametrize("odd", ["", "perhaps", "2"])
+def test_what_is_neither_yes_nor_no_is_refused(api: APIClient, odd: str) -> None:
+    assert "review" in said(upload(api, CONTENT, review=odd))
+    assert not ImportRun.objects.exists()
 
 
 def test_the_same_bytes_while_open_are_the_same_import(api: APIClient) -> None:
@@ -336,7 +351,9 @@ def test_sent_again_with_its_key_an_upload_is_answered_alike(api: APIClient) -> 
     assert ImportRun.objects.count() == 1
 
 
-@pytest.mark.parametrize("other", [{"content": feed_of(item("2"))}, {"mode": "update"}, {"feed": "ounass"}])
+@pytest.mark.parametrize(
+    "other", [{"content": feed_of(item("2"))}, {"mode": "update"}, {"review": "true"}, {"feed": "ounass"}]
+)
 def test_a_key_is_good_for_one_upload_only(feed: Feed, alice: User, other: dict[str, Any]) -> None:
     api = client(alice)
     upload(api, CONTENT, headers=KEY)
