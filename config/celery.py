@@ -10,6 +10,7 @@ from celery import Celery, signals
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from events.log import REQUEST_ID
+from events.telemetry import report_errors, send_spans
 
 # For `celery -A config …` in a checkout. Every other entry point names its settings before it imports this.
 if "celery" in Path(sys.argv[0]).parts[-2:]:
@@ -35,6 +36,13 @@ def set_up_logging(**_: object) -> None:
 def give_way(**_: object) -> None:
     """People come first on a machine that serves pages too: they wait for a page, and for no worker."""
     os.nice(NICENESS)
+    report_errors()
+
+
+@signals.worker_process_shutdown.connect
+def say_goodbye(**_: object) -> None:
+    """A worker's process ends without what Python does at the end of others."""
+    send_spans()
 
 
 @signals.task_prerun.connect

@@ -79,6 +79,13 @@ def check_address(name: str, value: str, *schemes: str) -> None:
         raise ImproperlyConfigured(f"{name} must be an address that begins with {schemes[0]}://. See .env.example.")
 
 
+def checked_receiver(name: str, value: str) -> str:
+    """The address of what takes spans or errors, or nothing."""
+    if value:
+        check_address(name, value, "https", "http")
+    return value
+
+
 def checked_networks(text: str) -> str:
     """A list of networks with commas between them, as it is."""
     for word in filter(None, (part.strip() for part in text.split(","))):

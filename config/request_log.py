@@ -12,8 +12,9 @@ from structlog.contextvars import bound_contextvars
 
 from accounts.limits import client_address
 from accounts.models import ApiKey
-from config.latency import count_call
+from config.latency import count_call, method_of
 from events.log import HEADER, log_event, request_id_of
+from events.telemetry import span
 
 MAX_PATH_CHARS = 500
 
@@ -24,12 +25,15 @@ def log_requests(get_response: Callable[[HttpRequest], HttpResponse]) -> Callabl
     def middleware(request: HttpRequest) -> HttpResponse:
         request_id, start = request_id_of(request.headers.get(HEADER, "")), time.monotonic()
         with bound_contextvars(request_id=request_id, address=client_address(request)):
-            response = get_response(request)
+            with span("request", method=method_of(request)) as seen:
+                response = get_response(request)
+                seen |= {"name": f"{method_of(request)} {view_of(request)}".strip(), "status": response.status_code}
             response.headers[HEADER] = request_id
             status, by = response.status_code, known_account(request)
             if status == 403:
-                view = request.resolver_match.view_name if request.resolver_match else ""
-                log_event("permission_refused", by=by, level=logging.WARNING, method=request.method, view=view)
+                log_event(
+                    "permission_refused", by=by, level=logging.WARNING, method=request.method, view=view_of(request)
+                )
             key, seconds = getattr(request, "auth", None), round(time.monotonic() - start, 3)
             count_call(request, status, seconds)
             log_event(
@@ -44,6 +48,10 @@ def log_requests(get_response: Callable[[HttpRequest], HttpResponse]) -> Callabl
         return response
 
     return middleware
+
+
+def view_of(request: HttpRequest) -> str:
+    return request.resolver_match.view_name if request.resolver_match else ""
 
 
 def known_account(request: HttpRequest) -> Any:

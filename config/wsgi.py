@@ -12,7 +12,9 @@ django_application = get_wsgi_application()
 import config.urls  # noqa: E402, F401
 from config.latency import start_sending  # noqa: E402
 from config.middleware import in_utf8, limit_reading, limit_waiting  # noqa: E402
+from events.telemetry import report_errors  # noqa: E402
 
 limit_waiting()
 start_sending()
+report_errors()
 application = limit_reading(in_utf8(django_application))

@@ -8,6 +8,7 @@ from celery import Celery, current_app
 from kombu.exceptions import OperationalError
 
 from events.log import request_header
+from events.telemetry import trace_header
 
 BROKER_TIMEOUT_SECONDS = 1.5
 _RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_max": 0.5}
@@ -20,7 +21,7 @@ def enqueue_now(task: str, **options: Any) -> None:
     has time-outs of its own, but tries again after each of them.
     """
     answer: Future[Any] = Future()
-    options["headers"] = {**request_header(), **options.get("headers", {})}
+    options["headers"] = {**request_header(), **trace_header(), **options.get("headers", {})}
     app: Celery = current_app._get_current_object()  # type: ignore[attr-defined] # another thread has another one
 
     def send() -> None:

@@ -12,6 +12,7 @@ from celery import Task
 from celery.exceptions import Retry
 from django.utils import timezone
 
+from events.telemetry import span
 from schedule.queue import enqueue_now
 
 if TYPE_CHECKING:
@@ -27,9 +28,13 @@ class ScheduledTask(Task[Any, Any]):
     """The base class of every task. A task without the schedule's headers runs as usual."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        headers = self.request.headers or {}
+        with span(self.name, parent=headers.get("traceparent", "")):
+            return self._run_once(headers, *args, **kwargs)
+
+    def _run_once(self, headers: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         from schedule.models import JobRun, Outcome
 
-        headers = self.request.headers or {}
         if JOB not in headers:
             return super().__call__(*args, **kwargs)
         run = JobRun.claim_period(headers[JOB], datetime.fromisoformat(headers[PERIOD]), self.request.id or "")

@@ -15,6 +15,7 @@ from config.environment import (
     checked_networks,
     checked_ports,
     checked_provider,
+    checked_receiver,
     checked_roles,
 )
 from config.mail import checked_sender, mail_settings
@@ -420,6 +421,12 @@ FETCH_SPREAD_SECONDS = env.limit("FETCH_SPREAD_SECONDS", default=30, least=0)
 FEED_DROP_ROOT = env.str("FEED_DROP_ROOT", default="")
 # Texts that credentials are encrypted with, the newest first; the others only decrypt.
 FEED_CREDENTIAL_KEYS = checked_keys(env.str("FEED_CREDENTIAL_KEYS", default=""))
+
+# --- what is sent to others, if to anybody ---------------------------------------------------------
+OTEL_EXPORTER_OTLP_ENDPOINT = checked_receiver(
+    "OTEL_EXPORTER_OTLP_ENDPOINT", env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="")
+)
+SENTRY_DSN = checked_receiver("SENTRY_DSN", env.str("SENTRY_DSN", default=""))
 
 # --- logs -----------------------------------------------------------------------------------------
 LOGGING = logging_settings(as_text=False)
