@@ -5,12 +5,14 @@ ARGS ?=
 VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
+AUDIT := $(VENV)/audit
+AUDITORS := $(AUDIT)/.ready
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test coverage test-browser torture lint types check lock audit shell fuzz bench benchapi benchpages siege backup restore stop reset clean
+.PHONY: help setup run test coverage test-browser torture lint types check lock secure audit shell fuzz bench benchapi benchpages siege backup restore stop reset clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -49,20 +51,28 @@ lint: setup  ## Check style, format and who may import whom
 types: setup  ## Check the types
 	$(RUN) -m mypy .
 
-check: lint types  ## Lint, types, missing migrations and Django's own checks
+check: lint types secure  ## Lint, types, security, missing migrations and Django's own checks
 	$(RUN) manage.py makemigrations --check --dry-run
 	$(RUN) manage.py check
 
 lock: setup  ## Compile requirements/*.in to *.txt, for every Python from 3.11 on (ARGS=--upgrade takes newer releases)
 	$(RUN) -m pip install --quiet --upgrade --target $(VENV)/uv uv
-	for name in base dev production; do \
+	for name in base dev production audit; do \
 	  $(VENV)/uv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 $(ARGS) \
 	    requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 
-audit: setup  ## List every part and its licence in sbom.json, and look for known holes in production's (asks PyPI)
-	$(RUN) -m pip install --quiet --upgrade --target $(VENV)/audit cyclonedx-bom==7.5.0 pip-audit==2.10.1
-	PYTHONPATH=$(VENV)/audit $(RUN) -m cyclonedx_py environment $(VENV) --of JSON --output-file sbom.json
-	PYTHONPATH=$(VENV)/audit $(RUN) -m pip_audit --strict --no-deps --disable-pip --requirement requirements/production.txt
+secure: setup $(AUDITORS)  ## Look for dangerous code, for licences that we may not use, and for known holes (asks PyPI)
+	$(RUN) -m bandit --quiet --recursive --configfile pyproject.toml accounts catalog config devservers events notifications samples schedule
+	$(VENV)/bin/pip-licenses --summary --order count
+	PYTHONPATH=$(AUDIT) $(RUN) -m tests.audit
+
+$(AUDITORS): requirements/audit.txt
+	$(RUN) -m pip install --quiet --upgrade --target $(AUDIT) --requirement requirements/audit.txt
+	@touch $@
+
+audit: setup $(AUDITORS)  ## For a release: list every part and its licence in sbom.json (CycloneDX), and be strict about known holes
+	PYTHONPATH=$(AUDIT) $(RUN) -m cyclonedx_py environment $(VENV) --of JSON --output-file sbom.json
+	PYTHONPATH=$(AUDIT) $(RUN) -m tests.audit --strict
 
 shell: setup  ## Open Django's shell
 	$(RUN) manage.py shell $(ARGS)
