@@ -1,7 +1,7 @@
 """Look for known holes in what production installs: `python -m tests.audit`. Exit 1: there are some.
 
-PyPI is asked. Where it does not answer, or a mirror has no advisories, that is said and is no error: nobody could commit
-without a network. With `--strict`, as before a release, it is one.
+PyPI is asked. Where it does not answer, or a mirror has no advisories, that is said and is not an error: nobody could
+commit without a network. With `--strict`, as before a release, it is one.
 """
 
 import argparse
