@@ -1,5 +1,8 @@
 """What tests with worker processes start from."""
 
+import fcntl
+import shutil
+import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +15,7 @@ from celery import Celery
 from catalog.models import Feed
 from config import celery_app
 from config.settings import local
+from devservers import BASE_DIR
 
 
 @pytest.fixture
@@ -29,6 +33,24 @@ def queue(settings: Any, tmp_path: Path) -> Iterator[str]:
     with redis.Redis.from_url(local.REDIS_URL) as server:
         for key in server.scan_iter(f"{name}*"):
             server.delete(key)
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """The folder with what tests/clients/package.json names, installed the first time. Skips where that cannot be."""
+    npm, folder = shutil.which("npm"), BASE_DIR / "tests" / "clients"
+    if npm is None:
+        pytest.skip("There is no Node.js, which this is tried with.")
+    wanted, installed = folder / "package-lock.json", folder / "node_modules" / "installed.json"
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process of the suite may be at it
+        if not installed.exists() or installed.read_bytes() != wanted.read_bytes():
+            command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+            if done.returncode:
+                pytest.skip(f"npm could not install what this is tried with: {done.stderr[-300:]}")
+            shutil.copy(wanted, installed)
+    return installed.parent
 
 
 @pytest.fixture

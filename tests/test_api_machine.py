@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import time
 from datetime import UTC, datetime
@@ -26,11 +25,10 @@ from catalog.models import ImportRun, Product, WebhookDelivery, WebhookEvent
 from catalog.tests.factories import applied, items, person
 from catalog.webhooks.edit import make_webhook
 from devservers import BASE_DIR
-from tests.workers import running, started
+from tests.workers import ENCRYPTION_KEY, free_port, served_site
 
 SCRIPT = BASE_DIR / "docs" / "how-to" / "connect-a-machine.sh"
 WEBHOOKS = (BASE_DIR / "docs" / "webhooks.md").read_text()
-ENCRYPTION_KEY = "only-for-the-tests-" + "abcdefghijklmnopqrstuvwxyz0123456789"
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 MACHINE_MAY = ("view_product", "export_product", "view_importrun", "add_importrun", "confirm_importrun")
 
@@ -38,12 +36,6 @@ MACHINE_MAY = ("view_product", "export_product", "view_importrun", "add_importru
 def snippet(language: str) -> str:
     (found,) = re.findall(rf"^```{language}\n(.*?)^```", WEBHOOKS, re.MULTILINE | re.DOTALL)
     return str(found)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @pytest.mark.django_db(transaction=True)
@@ -55,15 +47,9 @@ def test_a_machine_goes_its_way_by_the_script(queue: str, feed: Any, settings: A
     address, events = f"http://127.0.0.1:{port}/", [WebhookEvent.CHANGED]
     _webhook, secret = make_webhook(by=maria, name="machine", address=address, events=events)
     key = make_key(alice, name="machine", scopes=Scope.values, feeds=[], days=1, by=alice)
-    web = f"127.0.0.1:{free_port()}"
-    given = {"SITE": f"http://{web}/api/v1", "KEY": key, "WEBHOOK_SECRET": secret, "HOOK_PORT": str(port)}
-    environment = {**os.environ, **given, "no_proxy": "*"}
-    more = {"FETCH_ALLOW": "127.0.0.0/8", "FEED_CREDENTIAL_KEYS": ENCRYPTION_KEY, "PYTHONUNBUFFERED": "1"}
-    server = ["manage.py", "runserver", "--noreload", web]
-    with (
-        running(queue, settings, "-Q", "celery,mail", "--pool=threads", "-c", "2", log=tmp_path / "worker", **more),
-        started(server, b"CONTROL-C", queue, settings, tmp_path / "web", **more),
-    ):
+    with served_site(queue, settings, tmp_path) as site:
+        given = {"SITE": f"{site}/api/v1", "KEY": key, "WEBHOOK_SECRET": secret, "HOOK_PORT": str(port)}
+        environment = {**os.environ, **given, "no_proxy": "*"}
         command = ["bash", str(SCRIPT)]
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -71,7 +57,7 @@ def test_a_machine_goes_its_way_by_the_script(queue: str, feed: Any, settings: A
     id = Product.objects.get(id__startswith="dress-").id
     lines = done.stdout.splitlines()
     assert lines[0] == "loaded 3 products"
-    assert lines[1] == f"http://{web}/api/v1/imports/{run.pk}/ waits for review"
+    assert lines[1] == f"{site}/api/v1/imports/{run.pk}/ waits for review"
     assert lines[2:4] == [f"create {id}", "applied"]
     told = json.loads(lines[4])["data"]
     assert (told["import"], told["since"], told["version"]) == (run.pk, 1, 2)

@@ -1,6 +1,7 @@
 """Processes on a test's own database, files and queue."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from catalog.tests.factories import wait_until
 from config.settings import local
 
 WORKER = "-m celery -A {} worker -l INFO --pidfile= --without-gossip --without-mingle --without-heartbeat"
+ENCRYPTION_KEY = "only-for-the-tests-" + "abcdefghijklmnopqrstuvwxyz0123456789"
 MOST_SECONDS = 120  # on a busy machine
 
 
@@ -55,6 +57,30 @@ def running(
     """A worker process."""
     with started([*WORKER.format(app).split(), *arguments], b" ready.", queue, settings, log, **more) as process:
         yield process
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def served_site(queue: str, settings: Any, folder: Path, **more: str) -> Iterator[str]:
+    """The address of a web server, with a worker behind it that does everything but exports.
+
+    Webhooks may lead to this machine, and their secrets are encrypted with `ENCRYPTION_KEY`.
+    """
+    host = f"127.0.0.1:{free_port()}"
+    server = ["manage.py", "runserver", "--noreload", host]
+    more |= {"PYTHONUNBUFFERED": "1", "SITE_URL": f"http://{host}"}
+    more |= {"FETCH_ALLOW": "127.0.0.0/8", "FEED_CREDENTIAL_KEYS": ENCRYPTION_KEY}
+    worker = ("-Q", "celery,mail", "--pool=threads", "-c", "2")
+    with (
+        running(queue, settings, *worker, log=folder / "worker.log", **more),
+        started(server, b"CONTROL-C", queue, settings, folder / "web.log", **more),
+    ):
+        yield f"http://{host}"
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:

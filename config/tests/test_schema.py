@@ -96,8 +96,13 @@ def test_the_collection_is_what_the_schema_says() -> None:
     assert json.loads(COLLECTION.read_text()) == json.loads(json.dumps(make_collection(SCHEMA)))
 
 
+def test_the_collection_ends_with_logging_out() -> None:
+    *_rest, last = [item["name"] for folder in json.loads(COLLECTION.read_text())["item"] for item in folder["item"]]
+    assert last == "logout"
+
+
 def test_every_call_is_in_the_collection_under_its_address() -> None:
     described = [(method.upper(), path) for path, place in SCHEMA["paths"].items() for method in place]
-    assert sorted(calls_in(json.loads(COLLECTION.read_text()))) == sorted(described)
+    assert {*calls_in(json.loads(COLLECTION.read_text()))} == {*described}
     for _method, path in described:
         resolve(re.sub(r"\{\w+\}", "1", path))
