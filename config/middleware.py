@@ -20,8 +20,9 @@ from redis.exceptions import RedisError
 from accounts.limits import NotCounted, TooManyTries
 from accounts.second_factor import is_overdue
 from catalog.connections import is_lost
+from catalog.errors import CatalogError
 from catalog.upload_handler import length_of
-from config.errors import page_or_problem
+from config.errors import admin_page, page_or_problem, refused, status_of
 from config.problems import media_type_for, problem
 from events.log import HEADER, current_request_id
 
@@ -225,6 +226,25 @@ class RefusedTries:
         answer = page_or_problem(request, error.status_code, str(error.detail), error.default_code)
         answer.headers["Retry-After"] = str(error.wait)
         return answer
+
+
+class RefusedOperations:
+    """Answer in words where a page asks for what is not possible any more: it is gone, or in another state by now.
+
+    Views that can say it on the page they came from do so themselves.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self._get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, CatalogError):
+            return None
+        page = admin_page(request, status_of(error), _("Not possible"), error.message)
+        return page or refused(request, error)
 
 
 class DemandSecondFactor:

@@ -32,6 +32,12 @@ class MarketList(ChangeList):
         rows = super().get_queryset(request, exclude_parameters)
         return rows.filter(**{self.path: self.market}) if self.path and has_several_markets(request) else rows
 
+    def get_results(self, request: HttpRequest) -> None:
+        """Without a search or filter nothing is left out: rows of other markets are no results that are missing."""
+        super().get_results(request)
+        if not self.query and not self.get_filters_params():
+            self.full_result_count = self.result_count
+
 
 class RunList(MarketList):
     path = "feed__market"

@@ -99,6 +99,7 @@ def _with_amounts(fields: Any) -> Any:
     return AMOUNT_COLUMNS.get(fields, fields)
 
 
+SAVE_AND_PIN = "catalog_product_save_and_pin"  # the button, as unfold names it
 ALL_MARKETS = 0  # in the key of what is counted over all of them
 
 
@@ -448,19 +449,21 @@ class ProductAdmin(BulkActions, ImportExportModelAdmin):
         What an import may change back is pinned with it, when the person has chosen so, or offered to be.
         """
         changed = list(form.changed_data)
+        if not changed:
+            return
         unpinned = [name for name in changed if name in PINNABLE and name not in obj.pinned]
-        if unpinned and "save_and_pin" in request.POST:
+        is_pinned = SAVE_AND_PIN in request.POST
+        if unpinned and is_pinned:
             obj.pinned = [*obj.pinned, *unpinned]
             changed.append("pinned")
-        elif unpinned and obj.feed_id:
+        edit_product(obj, by=request.user, fields={*changed})
+        if unpinned and not is_pinned and obj.feed_id:
             address = product_url(obj.id, obj.market)
             address += ("&" if "?" in address else "?") + urlencode({"offer": ",".join(unpinned)})
             names = ", ".join(map(field_label, unpinned))
             offer = _("The feed's next import may change this back: {}. {}")
             link = format_html('<a href="{}">{}</a>', address, _("Pin it"))
             messages.warning(request, format_html(str(offer), names, link))
-        if changed:
-            edit_product(obj, by=request.user, fields={*changed})
 
     @action(description=_("Save and pin what I changed"), permissions=["change"])
     def save_and_pin(self, request: HttpRequest, obj: Product) -> None:

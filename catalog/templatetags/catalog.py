@@ -9,7 +9,7 @@ from django.contrib.admin.utils import quote
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
 
 from catalog.models import ImportRun, Market
@@ -25,6 +25,13 @@ def product_url(product_id: str, market: Market, page: str = "change") -> str:
     """The product's page in the admin, whatever characters its id has. Only the default market is not named."""
     url = reverse(f"admin:catalog_product_{page}", args=[DOT_IDS.get(product_id) or quote(product_id)])
     return url if market.is_default else f"{url}?{urlencode({'market': market.code})}"
+
+
+@register.filter
+def with_landmark(page: SafeString) -> SafeString:
+    """The theme's page with its content marked as that, for screen readers and for the link that skips the menu."""
+    marked = page.replace('<div id="content"', '<div id="content" role="main" tabindex="-1"', 1)
+    return mark_safe(marked)  # noqa: S308 - the page as it was, but for these two attributes
 
 
 @register.filter

@@ -84,6 +84,7 @@ MIDDLEWARE = [
     "accounts.limits.show_limits",
     "config.middleware.DatabaseAway",
     "config.middleware.RefusedTries",
+    "config.middleware.RefusedOperations",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

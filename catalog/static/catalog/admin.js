@@ -37,12 +37,13 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 });
 
-// So does the command palette, which Ctrl + K opens everywhere.
+// So does the command palette, which Ctrl + K opens everywhere. Its box says what it finds.
 document.addEventListener("DOMContentLoaded", () => {
   const opener = document.querySelector("[x-on\\:click=\"$dispatch('opencommand')\"]");
   if (!opener) return;
   opener.tabIndex = 0;
   opener.setAttribute("role", "button");
+  opener.querySelector(".truncate").textContent = "Products, imports, actions…";
   opener.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" && event.key !== " ") return;
     event.preventDefault();

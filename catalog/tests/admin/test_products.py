@@ -17,6 +17,7 @@ from django.urls import resolve, reverse
 from catalog.admin.differences import field_label
 from catalog.admin.forms import PINNABLE
 from catalog.imports.discard import clean_up
+from catalog.imports.edit import edit_product
 from catalog.models import CatalogState, Feed, Product
 from catalog.tests.admin.test_hostile import PAYLOADS
 from catalog.tests.factories import add_product, applied, item, items, planned, search
@@ -122,10 +123,17 @@ def test_everything_that_can_be_pinned_has_its_pin_beside_it(mona: Client) -> No
 def test_a_field_that_was_changed_can_be_pinned_with_it(mona: Client, feed: Feed) -> None:
     applied(feed, item("1"))
     form = {name: value for name, value in form_of(mona).items() if name != "_save"}
-    answer = mona.post(page_of("1"), {**form, "title": "By hand", "save_and_pin": "1"}, follow=True)
+    (button,) = tree(mona.get(page_of("1"))).xpath("//button[contains(., 'Save and pin')]/@name")
+    answer = mona.post(page_of("1"), {**form, "title": "By hand", button: ""}, follow=True)
     edited = Product.objects.get()
     assert (edited.title, edited.pinned, edited.version) == ("By hand", ["title"], 2)
     assert not any("change this back" in said for said in messages(answer))
+
+
+def test_the_content_is_marked_and_the_first_link_skips_the_menu(bob: Client) -> None:
+    page = tree(bob.get(PRODUCTS))
+    assert page.xpath("//*[@role='main']/@id") == ["content"]
+    assert page.xpath("//a/@href")[0] == "#content"
 
 
 def test_a_pin_is_offered_for_what_the_next_import_may_change_back(mona: Client, feed: Feed) -> None:
@@ -439,6 +447,24 @@ def test_a_page_that_was_opened_before_an_import_puts_nothing_back(mona: Client,
         assert "changed this product since you opened this page" in answer.content.decode()
         form = dict(tree(answer).xpath("//form[@id='product_form']")[0].form_values())
     assert Product.objects.values_list("title", "price", "version").get() == ("Silk dress", 150, 2)
+
+
+def test_a_product_that_is_removed_while_it_is_saved_is_a_sentence(
+    mona: Client, feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    product(feed=feed)
+    form = form_of(mona, "1")
+
+    def remove_and_edit(gone: Product, **options: Any) -> None:
+        Product.objects.filter(pk=gone.pk).delete()
+        edit_product(gone, **options)
+
+    monkeypatch.setattr("catalog.admin.products.edit_product", remove_and_edit)
+    answer = mona.post(page_of("1"), {**form, "title": "Linen dress"}, headers={"accept": "text/html"})
+    assert answer.status_code == 409
+    (said,) = texts(answer, "//section[contains(@class, 'verdict')]/h2")
+    assert said == "The product 1 was removed while you edited it."
+    assert "Pin it" not in answer.content.decode()  # nothing was saved that could be pinned
 
 
 UNFIT = [
