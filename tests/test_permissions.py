@@ -135,7 +135,9 @@ class House:
         return client
 
     def address(self, name: str) -> str:
-        return reverse(name, kwargs={parameter: self._argument(name, parameter) for parameter in PARAMETERS[name]})
+        address = reverse(name, kwargs={parameter: self._argument(name, parameter) for parameter in PARAMETERS[name]})
+        feed = self.rows["catalog.feed"]
+        return f"{address}?feed={feed.pk}" if name == "admin:catalog_product_look" else address
 
     def body(self, name: str) -> dict[str, Any]:
         """What is sent to a call that looks at it before it asks who sends it."""

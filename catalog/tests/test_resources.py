@@ -230,11 +230,12 @@ def test_a_long_export_asks_no_more_often_than_a_short_one(bob: Client, feed: Fe
             export(bob, "csv")
         return len(captured)
 
-    applied(feed, *items(1))
-    queries()
-    short = queries()
-    applied(feed, *items(60))
-    assert queries() == short
+    def applied_and_asked(count: int) -> int:
+        applied(feed, *items(count))
+        queries()  # the filters' choices are counted once for each version of the catalogue
+        return queries()
+
+    assert applied_and_asked(1) == applied_and_asked(60)
 
 
 @pytest.mark.parametrize("query", ["archived=all", "price=abc", "feed__id__exact=x", "brand__near=1"])

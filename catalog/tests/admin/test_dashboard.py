@@ -21,7 +21,7 @@ from catalog.tests.pages import PRODUCTS, RUNS, UPLOAD, active_parts, browser, t
 pytestmark = pytest.mark.django_db
 
 INDEX = reverse("admin:index")
-IMPORTS = ["Needs confirmation", "Running", "Failed in the last 7 days", "Latest imports"]
+IMPORTS = ["Needs confirmation", "Running", "Failed in the last 7 days", "Latest imports", "The last 14 days"]
 EVERYTHING = [*IMPORTS, "Catalogue", "Feeds"]
 
 
@@ -116,7 +116,7 @@ def test_products_are_counted_by_availability_without_the_archive(bob: Client, f
     assert rows == ["In stock 3 75.0 %", "Out of stock 1 25.0 %"]
     assert links(page, "Catalogue") == [
         PRODUCTS,
-        *(f"{PRODUCTS}?availability__exact={v}_stock" for v in ("in", "out_of")),
+        *(f"{PRODUCTS}?availability__exact={v}_stock" for v in ("in", "in", "out_of", "out_of")),
     ]
 
 
