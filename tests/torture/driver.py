@@ -33,6 +33,9 @@ from tests.torture.keeper import QUEUES, Worker
 BOUND = 120  # seconds until each step of an import must have ended, whatever came upon it
 EVERY = 1  # seconds, and a minute in an installation
 CALM = 4  # looks in a row at which nothing goes on: what a worker has taken from its queue is not seen
+TRIES = (
+    3  # of a blow at a point that nobody came by: where the undo is asked for before the clean-up, that does nothing
+)
 Answer = TypeVar("Answer")
 
 
@@ -95,10 +98,14 @@ class Torture:
         """Disturb one import, and say what came of it."""
         blows = self._draw_blows()
         start = time.monotonic()
-        found, doubles = self._live(blows)
+        for _ in range(TRIES):
+            found, doubles = self._live(blows)
+            wrong = story.differences(expected, found)
+            missed = [f"nobody came by: {blow.point}" for blow in blows if blow.point and not blow.came]
+            if wrong or not missed:
+                break
+        wrong += missed
         seconds = time.monotonic() - start
-        wrong = story.differences(expected, found)
-        wrong += [f"nobody came by: {blow.point}" for blow in blows if blow.point and not blow.came]
         if doubles > 2 * len(blows):  # each costs both children their lives at most, and their mails an answer
             wrong.append(f"mails that came twice: {doubles}")
         verdict = "WRONG" if wrong else "ok"
