@@ -13,24 +13,25 @@ from catalog.imports.reports.history import product_history
 from catalog.models import Product, ProductIssues
 
 
-def issues_of_product(product: Product) -> dict[str, Any]:
-    """The issues that the last import found, the worst first; what stood in the file, as long as the item is kept."""
-    noted: Any = ProductIssues.objects.filter(market=product.market_id, product_id=product.id).select_related("run")
-    found = noted.first()
-    if found is None:
-        return {}
-    items = [item for item in items_at(found.run, [found.position]) if item.product_id == product.id]
-    if items:
-        (row,) = with_issues(found.run, items)
-        return {"run": found.run, "is_invalid": found.is_invalid, "issues": row["issues"]}
+def issues_of_product(product: Product) -> list[dict[str, Any]]:
+    """The issues that each feed's last import found, the worst first; what stood in the file, as long as it is kept."""
+    noted: Any = ProductIssues.objects.filter(market=product.market_id, product_id=product.id)
+    shown = []
+    for found in noted.select_related("run__feed").order_by("-run"):
+        items = [item for item in items_at(found.run, [found.position]) if item.product_id == product.id]
+        issues = with_issues(found.run, items)[0]["issues"] if items else _listed_issues(found)
+        shown.append({"run": found.run, "is_invalid": found.is_invalid, "issues": issues})
+    return shown
+
+
+def _listed_issues(found: ProductIssues) -> list[dict[str, Any]]:
     issues = []
     for issue in found.issues:
         code, _colon, attribute = issue.partition(":")
         severity = severity_of(code, attribute)
         expected = expected_value(attribute)
         issues.append({"code": code_named(code), "attribute": attribute, "severity": severity, "expected": expected})
-    issues.sort(key=lambda issue: issue["severity"].rank)
-    return {"run": found.run, "is_invalid": found.is_invalid, "issues": issues}
+    return sorted(issues, key=lambda issue: issue["severity"].rank)
 
 
 def origins_of(product: Product, offered: list[str]) -> dict[str, dict[str, Any]]:

@@ -41,7 +41,7 @@ def _note_issues(run: ImportRun) -> None:
     if locked.words_due and locked.status == Status.APPLIED:
         note_product_issues(locked)
     elif locked.words_due and locked.status == Status.UNDONE:
-        ProductIssues.objects.filter(run=locked).delete()
+        ProductIssues.objects.filter(feed=locked.feed_id, run=locked).delete()
 
 
 @transaction.atomic

@@ -13,8 +13,8 @@ from django.db import connection
 from catalog.feeds.cleaning.check import Occurring
 from catalog.feeds.issues import FOUND_MAX, Issue, severity_of
 from catalog.feeds.reading.items import Beside
-from catalog.imports.sql import execute
-from catalog.models import ImportRun, RunIssue
+from catalog.imports.sql import execute, joining_by_hashes
+from catalog.models import ImportRun, RunIssue, Status
 
 Example = dict[str, Any]
 # By code and attribute: how many, and the first of them.
@@ -158,44 +158,61 @@ def count_listed(run: ImportRun, codes: Iterable[str]) -> None:
 
 
 def note_product_issues(run: ImportRun) -> None:
-    """Note at each product in the file which issues the last of its items had, and that others have none any more.
+    """Note at each product in the file which issues its item has, or that it has none any more.
 
-    Products are told apart by the item that counts: the last valid one, else the last. What a later import has noted
-    stays.
+    Of a product with several items the last valid one counts, else the last. What is noted at a product whose item came
+    as it was in the feed's last import stays.
     """
-    invalid = "state = 'invalid' AS is_invalid FROM catalog_stageditem WHERE state <> 'duplicate'"
+    items, invalid = "catalog_stageditem WHERE run_id = %(run)s AND state <> 'duplicate'", "state = 'invalid'"
+    own = ""
     if run.known.exists():
-        invalid = "compared IS NULL AS is_invalid FROM catalog_knownitem WHERE true"
-    execute(
-        f"""
-        WITH item AS (
-            SELECT DISTINCT ON (product_id) product_id, position, is_invalid
-            FROM (SELECT product_id, position, {invalid} AND run_id = %(run)s) AS each
-            ORDER BY product_id, is_invalid, position DESC
-        ), found AS (
+        items, invalid = "catalog_knownitem WHERE run_id = %(run)s", "compared IS NULL"
+        own = "AND from_run_id = %(run)s" if _last_is_noted(run) else ""
+    with joining_by_hashes():
+        execute(
+            f"""
+            CREATE TEMPORARY TABLE noted_item ON COMMIT DROP AS
+            SELECT product_id, position, false AS is_invalid FROM {items} {own} AND NOT {invalid}
+            UNION ALL
+            (
+                SELECT DISTINCT ON (product_id) product_id, position, true
+                FROM (SELECT product_id, position FROM {items} {own} AND {invalid}) AS item
+                WHERE NOT EXISTS (
+                    SELECT FROM {items} AND NOT {invalid} AND product_id = item.product_id
+                )
+                ORDER BY product_id, position DESC
+            );
+            DELETE FROM catalog_productissues noted
+            USING noted_item item
+            WHERE noted.market_id = %(market)s AND noted.feed_id = %(feed)s AND noted.product_id = item.product_id
+                AND noted.run_id <= %(run)s;
+            INSERT INTO catalog_productissues (market_id, product_id, feed_id, run_id, position, is_invalid, issues)
             SELECT
-                product_id, position, is_invalid,
-                array_agg(code || COALESCE(':' || NULLIF(attribute, ''), '') ORDER BY code, attribute) AS issues
-            FROM item JOIN catalog_itemissue listed USING (position)
-            WHERE run_id = %(run)s AND (
-                NOT is_invalid
-                OR EXISTS (SELECT FROM catalog_product product WHERE market_id = %(market)s AND id = product_id)
-            )
+                %(market)s, product_id, %(feed)s, %(run)s, position, is_invalid,
+                array_agg(code || COALESCE(':' || NULLIF(attribute, ''), '') ORDER BY code, attribute)
+            FROM noted_item JOIN catalog_itemissue USING (position)
+            WHERE run_id = %(run)s
             GROUP BY product_id, position, is_invalid
-        ), resolved AS (
-            DELETE FROM catalog_productissues noted USING item
-            WHERE noted.market_id = %(market)s AND noted.product_id = item.product_id AND noted.run_id < %(run)s
-                AND NOT EXISTS (SELECT FROM found WHERE found.product_id = noted.product_id)
+            ON CONFLICT DO NOTHING;  -- a later import was quicker
+            DROP TABLE noted_item
+            """,
+            run=run.pk,
+            market=run.market_id,
+            feed=run.feed_id,
         )
-        INSERT INTO catalog_productissues (market_id, product_id, run_id, position, is_invalid, issues)
-        SELECT %(market)s, product_id, %(run)s, position, is_invalid, issues FROM found
-        ON CONFLICT (market_id, product_id) DO UPDATE
-        SET run_id = %(run)s, position = EXCLUDED.position, is_invalid = EXCLUDED.is_invalid, issues = EXCLUDED.issues
-        WHERE catalog_productissues.run_id < %(run)s
-        """,
-        run=run.pk,
-        market=run.market_id,
-    )
+
+
+_WERE_APPLIED = [Status.APPLIED, Status.UNDOING, Status.UNDONE, Status.REDOING]
+
+
+def _last_is_noted(run: ImportRun) -> bool:
+    """Whether what is noted of the feed's products is what the import found from which the run began."""
+    last = run.known_from
+    if last is None or last.words_due:
+        return False
+    were_applied = ImportRun.objects.filter(feed=run.feed_id, status__in=_WERE_APPLIED)
+    since = were_applied.filter(catalog_version__gte=last.catalog_version)
+    return not since.exclude(pk__in=[run.pk, last.pk]).exists()
 
 
 def forget_valid_items(run: ImportRun) -> None:

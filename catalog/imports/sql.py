@@ -1,6 +1,7 @@
 """SQL statements with their values by name."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import connection
@@ -31,6 +32,17 @@ def fetch_row(sql: str, **values: Any) -> tuple[Any, ...]:
     """Run a query that returns one row."""
     (row,) = fetch_rows(sql, **values)
     return row
+
+
+@contextmanager
+def joining_by_hashes() -> Iterator[None]:
+    """Within, in the open transaction, statements join whole sets of rows.
+
+    PostgreSQL does not know how many rows were just written. It takes them for few, and would compare each with each.
+    """
+    execute("SET LOCAL enable_nestloop = off")
+    yield
+    execute("SET LOCAL enable_nestloop = on")
 
 
 def column_list(columns: Iterable[str], table: str = "") -> str:

@@ -29,9 +29,10 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='ProductIssues',
             fields=[
-                ('pk', models.CompositePrimaryKey('market_id', 'product_id', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('pk', models.CompositePrimaryKey('market_id', 'product_id', 'feed_id', blank=True, editable=False, primary_key=True, serialize=False)),
                 ('market', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='catalog.market')),
                 ('product_id', models.TextField(db_collation='C')),
+                ('feed', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='catalog.feed')),
                 ('run', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='catalog.importrun')),
                 ('position', models.PositiveIntegerField()),
                 ('is_invalid', models.BooleanField(help_text='The item could not be imported; the product is as it was before.')),

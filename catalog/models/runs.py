@@ -515,15 +515,17 @@ class ItemIssue(models.Model):
 
 
 class ProductIssues(models.Model):
-    """The issues that the last import found at a product, each as `code` or `code:attribute`.
+    """The issues that a feed's last import found at a product, each as `code` or `code:attribute`.
 
-    Written once an import is applied, for the products in its file. `position` is the item's in the run: as long as
-    its row is kept, it says what was found.
+    Written once an import is applied, for the products in its file; where the same item comes again, it stays. So `run`
+    is the import that found them first. `position` is the item's in it: as long as its row is kept, it says what was
+    found.
     """
 
-    pk = models.CompositePrimaryKey("market_id", "product_id")
+    pk = models.CompositePrimaryKey("market_id", "product_id", "feed_id")
     market = models.ForeignKey(Market, models.CASCADE, related_name="+", db_index=False)
     product_id = models.TextField(db_collation="C")
+    feed = models.ForeignKey(Feed, models.CASCADE, related_name="+")
     run = models.ForeignKey(ImportRun, models.CASCADE, related_name="+", db_constraint=False, db_index=False)
     position = models.PositiveIntegerField()
     is_invalid = models.BooleanField(help_text=_("The item could not be imported; the product is as it was before."))

@@ -15,6 +15,7 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from catalog.imports import issues
 from catalog.imports.discard import clean_up
 from catalog.imports.leave_out import leave_out
 from catalog.imports.local import stage_locally
@@ -23,7 +24,7 @@ from catalog.imports.reading.stage import stage
 from catalog.imports.retention import forget_old
 from catalog.imports.undo import keeps_values
 from catalog.imports.work.queue import enqueued_to
-from catalog.models import CatalogState, Feed, ImportRun, Market, Mode, Product, StagedItem, Status
+from catalog.models import CatalogState, Feed, ImportRun, Market, Mode, Product, ProductIssues, StagedItem, Status
 from catalog.tests.factories import applied, edit, execute, feed_of, item, items, planned, received, redone, undone
 from catalog.tests.test_chunks import everything, in_one_piece, rows
 
@@ -75,9 +76,19 @@ def carried_out(run: ImportRun) -> ImportRun:
     """Apply and clean up: its lists stay, if the next import may begin from it."""
     before = rows(run)
     execute(run)
+    with patch.object(issues, "_last_is_noted", return_value=False), rolled_back():
+        issues.note_product_issues(run)
+        noted = noted_issues(run)
     clean_up(run)
+    assert noted_issues(run) == noted
     assert not run.in_chunks or rows(run) == before
     return run
+
+
+def noted_issues(run: ImportRun) -> list[Any]:
+    """What is noted at the products of the run's feed."""
+    noted = ProductIssues.objects.filter(feed=run.feed_id).order_by("product_id")
+    return [*noted.values_list("product_id", "is_invalid", "issues")]
 
 
 def own_ids(run: ImportRun) -> set[str]:

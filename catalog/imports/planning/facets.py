@@ -5,7 +5,7 @@ docs/decisions/0040-a-plan-is-filtered-by-narrow-rows.md
 
 from typing import Any
 
-from catalog.imports.sql import PRODUCT_OF_CHANGE, execute, fetch_row, fetch_rows
+from catalog.imports.sql import PRODUCT_OF_CHANGE, execute, fetch_row, fetch_rows, joining_by_hashes
 from catalog.models import ImportRun
 
 # What products are counted by. A change may take a product from one value to another.
@@ -182,10 +182,11 @@ def count_facets(run: ImportRun) -> dict[str, list[list[Any]]]:
     bar = f"width_bucket(share, ARRAY{[*PRICE_STEPS]}::float8[])"
     counts["move"] = f"SELECT {bar}, count(*) FROM {own} AND share IS NOT NULL {frequent}"
     counts["edit"] = f"SELECT 'replaced', count(*) FROM {own} AND replaces_edit {frequent}"
-    return {
-        name: [list(row) for row in fetch_rows(statement, run=run.pk, most=MAX_VALUES)]
-        for name, statement in counts.items()
-    }
+    with joining_by_hashes():
+        return {
+            name: [list(row) for row in fetch_rows(statement, run=run.pk, most=MAX_VALUES)]
+            for name, statement in counts.items()
+        }
 
 
 def farthest_moves(run: ImportRun) -> dict[str, list[list[Any]]]:

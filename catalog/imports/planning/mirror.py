@@ -14,7 +14,7 @@ from catalog.imports.mirrors import stays_known
 from catalog.imports.planning.between_items import BETWEEN_ITEMS, CARRIED_CODES
 from catalog.imports.planning.supplemental import SUPPLEMENTAL_CODE
 from catalog.imports.planning.working_table import COMPARED
-from catalog.imports.sql import execute, fetch_row, fetch_rows
+from catalog.imports.sql import execute, fetch_row, fetch_rows, joining_by_hashes
 from catalog.models import ImportRun, Mode, RunIssue
 
 
@@ -197,37 +197,38 @@ def _touch_neighbours(run: ImportRun) -> bool:
 
 def carry_issues(run: ImportRun) -> None:
     """List the issues of the known items, and count them; and those between own items that are not compared again."""
-    execute(
-        """
-        INSERT INTO catalog_itemissue (run_id, code, attribute, position, found, times)
-        SELECT %(run)s, listed.code, listed.attribute, known.position, listed.found, listed.times
-        FROM catalog_knownitem known
-        JOIN catalog_itemissue listed ON listed.run_id = %(last)s AND listed.position = known.last_position
-        WHERE known.run_id = %(run)s AND (listed.code = ANY(%(carried)s) OR listed.code <> ALL(%(between)s))
-        UNION ALL
-        SELECT %(run)s, listed.code, listed.attribute, own_item.position, listed.found, listed.times
-        FROM own_item
-        JOIN catalog_itemissue listed ON listed.run_id = %(last)s AND listed.position = own_item.last_position
-        WHERE listed.code = ANY(%(carried)s)
-        ORDER BY 2, 3, 4
-        """,
-        run=run.pk,
-        last=run.known_from_id,
-        carried=CARRIED_CODES,
-        between=[*BETWEEN_ITEMS],
-    )
-    counted = fetch_rows(
-        """
-        SELECT code, attribute, sum(times), (array_agg(listed.position ORDER BY listed.position))[:%(most)s]
-        FROM catalog_knownitem known
-        JOIN catalog_itemissue listed ON listed.run_id = known.run_id AND listed.position = known.position
-        WHERE known.run_id = %(run)s AND listed.code <> ALL(%(between)s)
-        GROUP BY code, attribute
-        """,
-        run=run.pk,
-        between=[*BETWEEN_ITEMS],
-        most=RunIssue.EXAMPLES,
-    )
+    with joining_by_hashes():
+        execute(
+            """
+            INSERT INTO catalog_itemissue (run_id, code, attribute, position, found, times)
+            SELECT %(run)s, listed.code, listed.attribute, known.position, listed.found, listed.times
+            FROM catalog_knownitem known
+            JOIN catalog_itemissue listed ON listed.run_id = %(last)s AND listed.position = known.last_position
+            WHERE known.run_id = %(run)s AND (listed.code = ANY(%(carried)s) OR listed.code <> ALL(%(between)s))
+            UNION ALL
+            SELECT %(run)s, listed.code, listed.attribute, own_item.position, listed.found, listed.times
+            FROM own_item
+            JOIN catalog_itemissue listed ON listed.run_id = %(last)s AND listed.position = own_item.last_position
+            WHERE listed.code = ANY(%(carried)s)
+            ORDER BY 2, 3, 4
+            """,
+            run=run.pk,
+            last=run.known_from_id,
+            carried=CARRIED_CODES,
+            between=[*BETWEEN_ITEMS],
+        )
+        counted = fetch_rows(
+            """
+            SELECT code, attribute, sum(times), (array_agg(listed.position ORDER BY listed.position))[:%(most)s]
+            FROM catalog_knownitem known
+            JOIN catalog_itemissue listed ON listed.run_id = known.run_id AND listed.position = known.position
+            WHERE known.run_id = %(run)s AND listed.code <> ALL(%(between)s)
+            GROUP BY code, attribute
+            """,
+            run=run.pk,
+            between=[*BETWEEN_ITEMS],
+            most=RunIssue.EXAMPLES,
+        )
     items = {item.position: item for item in items_at(run, {place for *_, places in counted for place in places})}
     counts = {}
     for code, attribute, count, places in counted:

@@ -85,6 +85,18 @@ def test_the_issues_of_an_import_that_was_undone_are_no_products_issues(bob: Cli
     assert listed(bob, issues="yes") == []
 
 
+def test_what_one_feed_finds_at_a_product_does_not_replace_what_another_found(
+    bob: Client, feed: Feed, other_feed: Feed
+) -> None:
+    ended(feed, item("1", gtin="123"))
+    other_feed.may_change_others = True
+    other_feed.save()
+    ended(other_feed, item("1"))
+    assert listed(bob, issues="yes") == ["1"]
+    ended(feed, item("1"))
+    assert listed(bob, issues="yes") == []
+
+
 def test_of_two_items_with_one_id_the_last_valid_ones_issues_count(bob: Client, feed: Feed) -> None:
     ended(feed, item("1", gtin="123"), item("1"), item("2"), item("2", gtin="123"))
     assert listed(bob, issues="yes") == ["2"]
