@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.db import connection
@@ -14,7 +15,8 @@ from rest_framework.utils.urls import replace_query_param
 from accounts.api.schema import Answer, documented
 from catalog.api import examples
 from catalog.api.etag import CatalogueView
-from catalog.api.exports import Pieces, encode_product, encode_text, stream_answer
+from catalog.api.exports import Pieces, stream_answer
+from catalog.api.lines import LINE
 from catalog.api.openapi import CONDITIONAL, NOT_MODIFIED
 from catalog.api.products import FORM
 from catalog.api.queries import ChangesQuery, Place
@@ -23,19 +25,18 @@ from catalog.exports.formats import JSON_LINES, joined
 from catalog.models import MarketState
 
 LISTED, ARCHIVED, REMOVED = "listed", "archived", "removed"
-ROWS_AT_ONCE = 1000  # of a stream
+ROWS_AT_ONCE = 500  # of a stream
 
-_NOTHING = ", ".join(["NULL"] * len(STORED_FIELDS))
 # Each product is at one place: at the version that changed it last. The versions are gone through one by one, and of
 # each at most a page is taken, however many products it changed.
-_ROWS = f"""
+_ROWS = """
     SELECT version.version, changed.*
     FROM catalog_catalogversion version
     CROSS JOIN LATERAL (
         (
             SELECT
-                id AS product_id, CASE WHEN archived_at IS NULL THEN '{LISTED}' ELSE '{ARCHIVED}' END AS state,
-                {", ".join(f'"{name}"' for name in STORED_FIELDS)}
+                id AS product_id, CASE WHEN archived_at IS NULL THEN '{listed}' ELSE '{archived}' END AS state,
+                {columns}
             FROM catalog_product
             WHERE market_id = %(market)s AND change_number = version.change_number
                 AND id > CASE version.version WHEN %(first)s THEN %(after)s ELSE '' END
@@ -43,7 +44,7 @@ _ROWS = f"""
         )
         UNION ALL
         (
-            SELECT product_id, '{REMOVED}', {_NOTHING}
+            SELECT product_id, '{removed}', {nothing}
             FROM catalog_removedproduct
             WHERE market_id = %(market)s AND change_number = version.change_number
                 AND product_id > CASE version.version WHEN %(first)s THEN %(after)s ELSE '' END
@@ -54,6 +55,16 @@ _ROWS = f"""
     ORDER BY version.version, changed.product_id
     LIMIT %(limit)s
 """
+
+
+def rows_with(*columns: str) -> str:
+    """The statement with these of each product."""
+    states = {"listed": LISTED, "archived": ARCHIVED, "removed": REMOVED}
+    return _ROWS.format(columns=", ".join(columns), nothing=", ".join(["NULL"] * len(columns)), **states)
+
+
+_STORED_ROWS = rows_with(*(f'"{name}"' for name in STORED_FIELDS))
+_LINES = rows_with(f"CASE WHEN archived_at IS NULL THEN {LINE} END")
 
 
 class ChangesForgotten(APIException):
@@ -149,7 +160,7 @@ def read_page(market: MarketState, start: Place, size: int) -> tuple[list[tuple[
     return rows[:size], Place(version, id, market.code), True
 
 
-def read_changes(market: MarketState, start: Place, limit: int) -> list[tuple[Any, ...]]:
+def read_changes(market: MarketState, start: Place, limit: int, rows: str = _STORED_ROWS) -> list[tuple[Any, ...]]:
     """So many changes after the place, up to the market's version: version, id, state and `STORED_FIELDS` of each."""
     values: dict[str, Any] = {
         "market": market.id,
@@ -157,9 +168,10 @@ def read_changes(market: MarketState, start: Place, limit: int) -> list[tuple[An
         "after": start.after,
         "last": market.version,
         "limit": limit,
+        "code": market.code,
     }
     with connection.cursor() as cursor:
-        cursor.execute(_ROWS, values)
+        cursor.execute(rows, values)
         return list(cursor.fetchall())
 
 
@@ -172,18 +184,14 @@ def render_change(row: tuple[Any, ...], market: str) -> dict[str, Any]:
 
 def change_pieces(market: MarketState, start: Place) -> Pieces:
     """Everything up to the market's version, page after page: no transaction stays open for a slow reader."""
-    while rows := read_changes(market, start, ROWS_AT_ONCE):
+    while rows := read_changes(market, start, ROWS_AT_ONCE, _LINES):
         yield from joined(change_line(row, market.code) for row in rows)
         start = Place(rows[-1][0], rows[-1][1])
 
 
 def change_line(row: tuple[Any, ...], market: str) -> str:
-    version, id, state, *values = row
-    product = "null"
-    if state == LISTED:
-        product = encode_product(dict(zip(STORED_FIELDS, values, strict=True)), market)
-    cursor = Place(version, id, market)
+    version, id, state, product = row
     return (
-        f'{{"version": {version}, "id": {encode_text(id)}, "state": "{state}", "cursor": "{cursor}", '
-        f'"product": {product}}}\n'
+        f'{{"version": {version}, "id": {json.dumps(id, ensure_ascii=False)}, "state": "{state}", '
+        f'"cursor": "{Place(version, id, market)}", "product": {product or "null"}}}\n'
     )

@@ -7,14 +7,17 @@ import gzip
 import io
 import json
 from collections.abc import Generator
+from datetime import UTC, datetime
 from threading import BoundedSemaphore
 from typing import Any
 
 import pytest
+from django.db import connection
 from rest_framework.test import APIClient
 
 from catalog.api import exports
-from catalog.models import Market
+from catalog.api.serializers import STORED_FIELDS, render_product
+from catalog.models import CatalogState, CatalogVersion, Market, Product
 from catalog.tests.api import client, product
 from catalog.tests.factories import add_product, person
 from config.tests.problems import said
@@ -55,6 +58,67 @@ def test_each_line_is_a_product_as_the_list_has_it(api: APIClient) -> None:
     assert answer["Content-Type"] == "application/x-ndjson"
     assert answer["Content-Disposition"] == 'attachment; filename="products-default.jsonl"'
     assert lines(answer) == api.get("/list-products/").json()["results"]
+
+
+# What a text may have that JSON, Python and PostgreSQL might write in different ways.
+ODD = (
+    "".join(map(chr, range(1, 0x30)))
+    + "\x7f\x80\xad\u200b\u2028\u2029\ufeff\ufffe é 👗 عربي </p> %s %% {0} \\u0041 \\\\"
+)
+ALL_TEXTS = [name for name in STORED_FIELDS if Product._meta.get_field(name).get_internal_type() == "TextField"]
+AWKWARD: list[dict[str, Any]] = [
+    {**dict.fromkeys(ALL_TEXTS, ODD), "currency": "AED"},
+    {"additional_image_link": ["", ODD, "a,b", '"', "NULL", "null", " "], "quantity": -(2**31), "adult": True},
+    {"extra": {"": None, ODD: [ODD, {"a": [1.0, 1e300, True, []]}], "ß": {}}, "identifier_exists": False},
+    {"created_at": datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "updated_at": datetime(1, 1, 1, tzinfo=UTC)},
+    {
+        "created_at": datetime(9999, 12, 31, 23, 59, 59, 999999, UTC),
+        "updated_at": datetime(2026, 1, 1, 0, 0, 0, 10, UTC),
+    },
+    *(
+        {"price": price, "sale_price": "0.010", "old_price": price, "final_price": None, "currency": currency}
+        for price in ("0.001", "1.005", "1.5", "1.25", "155", "1299.99", "999999999999.999", "999999999999")
+        for currency in ("", "AED", "KWD", "JPY", "CLF", "XAU", "no such")
+    ),
+]
+
+
+def as_python_writes(row: dict[str, Any], market: str) -> str:
+    """A stored row as the other calls render it, in the characters of Python's `json`; what is JSON stays as it is."""
+    extra = row["extra"]
+    sent = {
+        name: json.dumps(value, ensure_ascii=False, default=_utc) for name, value in render_product(row, market).items()
+    }
+    return "{" + ", ".join(f'"{name}": {text}' for name, text in {**sent, "extra": extra}.items()) + "}"
+
+
+def _utc(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def test_what_the_database_writes_is_what_python_would_write(api: APIClient) -> None:
+    market = Market.objects.create(code="sa-ar", name="Saudi Arabia")
+    number = CatalogVersion.new_number()
+    products = [
+        Product(market=market, change_number=number, **{"id": f"{n:03}", "currency": "AED", **odd})
+        for n, odd in enumerate(AWKWARD)
+    ]
+    Product.objects.bulk_create(products)
+    for one, odd in zip(products, AWKWARD, strict=True):  # the times are set by the model itself
+        if moments := {name: value for name, value in odd.items() if name.endswith("_at")}:
+            Product.objects.filter(pk=one.pk).update(**moments)
+    CatalogState.bump(market.pk, change_number=number)
+    with connection.cursor() as cursor:
+        names = ", ".join(f'"{name}"' for name in STORED_FIELDS)
+        cursor.execute(f"SELECT {names} FROM catalog_product WHERE market_id = %s ORDER BY id", [market.pk])
+        rows = [dict(zip(STORED_FIELDS, row, strict=True)) for row in cursor.fetchall()]
+    expected = [as_python_writes(row, "sa-ar") for row in rows]
+    sent = api.get(f"{EXPORT}?market=sa-ar")
+    assert sent.getvalue().decode().split("\n") == [*expected, ""]
+    listed = api.get("/list-products/?market=sa-ar&page_size=100").json()["results"]
+    assert [json.loads(line) for line in expected] == listed
+    followed = api.get("/products/changes/?market=sa-ar&since=0&format=jsonl").getvalue().decode().split("\n")
+    assert [line.partition('"product": ')[2] for line in followed] == [*(f"{line}}}" for line in expected), ""]
 
 
 def test_it_is_filtered_like_the_list(api: APIClient) -> None:
