@@ -71,12 +71,17 @@ class Limit:
         return count
 
 
+REDIRECTS = (301, 302, 303, 307, 308)
 # What the request at hand was counted against: limit, what is left, and the seconds until all is left again.
 _COUNTED: ContextVar[dict[str, tuple[Limit, int, int]]] = ContextVar("counted")
 
 
 def show_limits(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Say in each answer which limits the request was counted against (draft-ietf-httpapi-ratelimit-headers)."""
+    """Say in each answer which limits the request was counted against (draft-ietf-httpapi-ratelimit-headers).
+
+    Until its revision 11 `a` (what is available) was called `r`, and `w` (the seconds until all is) `t`. Clients
+    ignore what they do not know, so both are there.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponse:
         counted: dict[str, tuple[Limit, int, int]] = {}
@@ -85,11 +90,11 @@ def show_limits(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable
             response = get_response(request)
         finally:
             _COUNTED.reset(before)
-        if counted:
+        if counted and response.status_code not in REDIRECTS:  # else a client might wait before it follows
             policies = [f'"{limit.name}";q={limit.times};w={limit.seconds}' for limit, _left, _wait in counted.values()]
             response.headers["RateLimit-Policy"] = ", ".join(dict.fromkeys(policies))
             response.headers["RateLimit"] = ", ".join(
-                f'"{limit.name}";r={left};t={wait}' for limit, left, wait in counted.values()
+                f'"{limit.name}";a={left};w={wait};r={left};t={wait}' for limit, left, wait in counted.values()
             )
         return response
 

@@ -247,6 +247,7 @@ SPECTACULAR_SETTINGS = {
         "config.schema.describe_empty_parameters",
         "config.schema.summarize_calls",
         "config.schema.sort_methods",
+        "catalog.api.webhooks.describe_webhooks",
     ],
 }
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
