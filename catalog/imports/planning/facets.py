@@ -3,9 +3,11 @@
 docs/decisions/0040-a-plan-is-filtered-by-narrow-rows.md
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from catalog.imports.sql import PRODUCT_OF_CHANGE, execute, fetch_row, fetch_rows, joining_by_hashes
+from catalog.imports.sql import PRODUCT_OF_CHANGE, execute, fetch_rows, joining_by_hashes
 from catalog.models import ImportRun
 
 # What products are counted by. A change may take a product from one value to another.
@@ -167,21 +169,64 @@ def _mark_replaced_edits(run: ImportRun, change: int | None = None) -> None:
 
 
 # --- counted --------------------------------------------------------------------------------------------
+_COUNTED = (*DIMENSIONS, "currency", "move")
+_LOST = tuple(f"lost_{name}" for name in DIMENSIONS)
+_KIND = " ".join(f"WHEN grouping({name}) THEN '{name}'" for name in _COUNTED)
+_LOST_KIND = " ".join(f"WHEN grouping(lost_{name}) THEN '{name}'" for name in DIMENSIONS)
+_OTHER_VALUE = " ".join(f"WHEN grouping({name}) THEN count(lost_{name})" for name in DIMENSIONS)
+# Each row is read once: every value with its rows, and with the products that it gets and loses.
+_COUNT_VALUES = f"""
+    CREATE TEMPORARY TABLE counted_value ON COMMIT DROP AS
+    SELECT kind, value, sum(number)::int AS number, sum(gained)::int AS gained, sum(lost)::int AS lost
+    FROM (
+        SELECT
+            CASE 0 {_KIND} END AS kind, COALESCE({", ".join(_COUNTED)}) AS value, count(*) AS number,
+            CASE
+                WHEN operation IN ('create', 'restore') THEN count(*)
+                WHEN operation = 'update' THEN CASE 0 {_OTHER_VALUE} END
+            END AS gained,
+            0 AS lost
+        FROM (
+            SELECT *, width_bucket(share, ARRAY{[*PRICE_STEPS]}::float8[])::text AS move
+            FROM catalog_changefacets WHERE run_id = %(run)s
+        ) AS facets
+        GROUP BY operation, GROUPING SETS ({", ".join(_COUNTED)})
+        UNION ALL
+        SELECT CASE 0 {_LOST_KIND} END, COALESCE({", ".join(_LOST)}), 0, 0, count(*)
+        FROM catalog_changefacets
+        WHERE run_id = %(run)s AND COALESCE({", ".join(_LOST)}) IS NOT NULL
+        GROUP BY GROUPING SETS ({", ".join(_LOST)})
+    ) AS counted
+    WHERE value <> ''
+    GROUP BY kind, value
+"""
+
+
+@contextmanager
+def counted_values(run: ImportRun) -> Iterator[None]:
+    """Within, in the open transaction, the temporary table `counted_value` has the values of the run's changes."""
+    execute(_COUNT_VALUES, run=run.pk)
+    yield
+    execute("DROP TABLE counted_value")
+
+
 def count_facets(run: ImportRun) -> dict[str, list[list[Any]]]:
     """How many of the plan's changes have each value, the most frequent first."""
     frequent = "GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %(most)s"
-    own = "catalog_changefacets WHERE run_id = %(run)s"
+    by_number = "ORDER BY number DESC, value LIMIT %(most)s"
     counts = {
-        name: f"SELECT {name}, count(*) FROM {own} AND {name} <> '' {frequent}" for name in (*DIMENSIONS, "currency")
+        name: f"SELECT value, number FROM counted_value WHERE kind = '{name}' AND number > 0 {by_number}"
+        for name in _COUNTED
     }
+    counts["move"] = counts["move"].replace("value,", "value::int,", 1)
     counts["issue"] = f"""
         SELECT code, count(DISTINCT listed.position)
         FROM catalog_itemissue listed JOIN catalog_changefacets facets USING (run_id, position)
         WHERE run_id = %(run)s {frequent}
     """
-    bar = f"width_bucket(share, ARRAY{[*PRICE_STEPS]}::float8[])"
-    counts["move"] = f"SELECT {bar}, count(*) FROM {own} AND share IS NOT NULL {frequent}"
-    counts["edit"] = f"SELECT 'replaced', count(*) FROM {own} AND replaces_edit {frequent}"
+    counts["edit"] = f"""
+        SELECT 'replaced', count(*) FROM catalog_changefacets WHERE run_id = %(run)s AND replaces_edit {frequent}
+    """
     with joining_by_hashes():
         return {
             name: [list(row) for row in fetch_rows(statement, run=run.pk, most=MAX_VALUES)]
@@ -211,19 +256,6 @@ def farthest_moves(run: ImportRun) -> dict[str, list[list[Any]]]:
     }
 
 
-# Of each value, how many products it gets and how many it loses.
-_SHIFTS = """
-    SELECT value, sum(gained)::int AS gained, sum(lost)::int AS lost
-    FROM (
-        SELECT {name} AS value, 1 AS gained, 0 AS lost FROM catalog_changefacets
-        WHERE run_id = %(run)s
-            AND (operation IN ('create', 'restore') OR operation = 'update' AND lost_{name} IS NOT NULL)
-        UNION ALL
-        SELECT lost_{name}, 0, 1 FROM catalog_changefacets WHERE run_id = %(run)s AND lost_{name} IS NOT NULL
-    ) AS moved
-    WHERE value <> ''
-    GROUP BY value
-"""
 _LISTED = "catalog_product WHERE market_id = %(market)s AND archived_at IS NULL AND {0} = shift.value"
 _APPEARS = "gained > 0 AND NOT EXISTS (SELECT FROM {listed})"
 # As many products have it as it loses, but for those that it gets.
@@ -239,21 +271,19 @@ def measure_shifts(run: ImportRun) -> dict[str, dict[str, Any]]:
 
     Each list has the first values, those with the most products, and how many values there are.
     """
-    values = {"run": run.pk, "market": run.market_id, "most": SHOWN_SHIFTS}
+    values = {"market": run.market_id, "most": SHOWN_SHIFTS}
 
     def first_shifts(name: str, where: str, order: str) -> list[Any]:
         rows = fetch_rows(
             f"""
-            SELECT value, gained, lost, count(*) OVER () FROM ({_SHIFTS.format(name=name)}) AS shift
-            WHERE {where.format(listed=_LISTED.format(name))} ORDER BY {order} DESC, value LIMIT %(most)s
+            SELECT value, gained, lost, count(*) OVER () FROM counted_value AS shift
+            WHERE kind = '{name}' AND gained + lost > 0 AND {where.format(listed=_LISTED.format(name))}
+            ORDER BY {order} DESC, value LIMIT %(most)s
             """,
             **values,
         )
         return [[[value, gained, lost] for value, gained, lost, _all in rows], rows[0][3]] if rows else []
 
-    (has_any,) = fetch_row("SELECT EXISTS (SELECT FROM catalog_changefacets WHERE run_id = %(run)s)", **values)
-    if not has_any:
-        return {"shifts": {}, "appearing": {}, "vanishing": {}}
     return {
         "shifts": {name: found for name in DIMENSIONS if (found := first_shifts(name, "true", "gained + lost"))},
         "appearing": {name: found for name in API_FILTERS if (found := first_shifts(name, _APPEARS, "gained"))},

@@ -2,7 +2,14 @@
 
 from typing import Any
 
-from catalog.imports.planning.facets import MAX_VALUES, PRICE_STEPS, count_facets, farthest_moves, measure_shifts
+from catalog.imports.planning.facets import (
+    MAX_VALUES,
+    PRICE_STEPS,
+    count_facets,
+    counted_values,
+    farthest_moves,
+    measure_shifts,
+)
 from catalog.imports.sql import fetch_rows
 from catalog.models import ImportRun
 
@@ -10,14 +17,16 @@ from catalog.models import ImportRun
 def measure_meaning(run: ImportRun) -> dict[str, Any]:
     """How many prices move how far, which change their currency, who is out of stock, what gets and loses products,
     and how many changes each filter of the list finds."""
-    facets = count_facets(run)
+    with counted_values(run):
+        facets = count_facets(run)
+        shifts = measure_shifts(run)
     bars = dict(facets["move"])
     return {
         "prices": [bars.get(bar, 0) for bar in range(len(PRICE_STEPS) + 1)] if bars else [],
         **(farthest_moves(run) if bars else {}),
         "availability": _count_changed(run, "availability"),
         "currency": _count_changed(run, "currency"),
-        **measure_shifts(run),
+        **shifts,
         "facets": facets,
         "invalid": run.meaning.get("invalid") or _count_invalid(run),  # nothing that is left out touches them
     }
