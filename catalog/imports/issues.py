@@ -211,8 +211,7 @@ def _last_is_noted(run: ImportRun) -> bool:
     if last is None or last.words_due:
         return False
     were_applied = ImportRun.objects.filter(feed=run.feed_id, status__in=_WERE_APPLIED)
-    since = were_applied.filter(catalog_version__gte=last.catalog_version)
-    return not since.exclude(pk__in=[run.pk, last.pk]).exists()
+    return not were_applied.filter(finished_at__gt=last.finished_at).exclude(pk=run.pk).exists()
 
 
 def forget_valid_items(run: ImportRun) -> None:
