@@ -137,6 +137,7 @@ class MissingTab(Tab):
 def kind_chips(run: ImportRun, chosen: dict[str, str], found: Found = None) -> list[dict[str, Any]]:
     """The chips above the list. Each keeps the other filters, and has a number if it is that of the list.
 
+    What is left out is no part of the plan, so its brands and prices are not known: that chip keeps only the field.
     The numbers are the run's own. Only the few products that return from the archive are counted in the table.
     """
     others = {name: value for name, value in chosen.items() if name not in ("operation", "outcome")}
@@ -152,8 +153,8 @@ def kind_chips(run: ImportRun, chosen: dict[str, str], found: Found = None) -> l
     if run.status == Status.DISCARDED:
         by_operation = {}
     elif field := others.get("field"):
-        of_field = numbers_by_operation(run, field)
-        by_operation = {operation: of_field.get(operation, 0) for operation in by_operation}
+        numbers = numbers_by_operation(run, field)
+        by_operation = {operation: numbers.get(operation, 0) for operation in by_operation}
     by_outcome = {
         Outcome.LEFT_OUT: (_("Left out"), changes_with(run, outcome=Outcome.LEFT_OUT).count()),
         Outcome.CONFLICT: (_("Left alone"), run.conflict + run.archive_conflict),
@@ -165,10 +166,12 @@ def kind_chips(run: ImportRun, chosen: dict[str, str], found: Found = None) -> l
     is_exact = not is_searched
     if is_searched and found is not None and not chosen.keys() & {"operation", "outcome"}:
         is_exact, by_operation = True, {operation: found["operation"].get(operation, 0) for operation in by_operation}
-    kinds: list[tuple[str, str, Any, int, bool]] = [
-        *(("operation", op.value, op.label, count, is_exact) for op, count in by_operation.items()),
+    of_field = {name: value for name, value in others.items() if name == "field"}
+    kept = {outcome: of_field if outcome == Outcome.LEFT_OUT else others for outcome in by_outcome}
+    kinds: list[tuple[str, str, Any, int, bool, dict[str, str]]] = [
+        *(("operation", op.value, op.label, count, is_exact, others) for op, count in by_operation.items()),
         *(
-            ("outcome", outcome.value, label, count, not others.keys() - {"sort"})
+            ("outcome", outcome.value, label, count, not kept[outcome].keys() - {"sort"}, kept[outcome])
             for outcome, (label, count) in by_outcome.items()
         ),
     ]
@@ -180,10 +183,10 @@ def kind_chips(run: ImportRun, chosen: dict[str, str], found: Found = None) -> l
         {
             "label": label,
             "count": count if is_shown else None,
-            "query": address(others | {name: value}),
+            "query": address(filters | {name: value}),
             "is_chosen": chosen.get(name) == value,
         }
-        for name, value, label, count, is_shown in kinds
+        for name, value, label, count, is_shown, filters in kinds
         if count or (name == "operation" and chosen.get(name) == value)
     ]
 

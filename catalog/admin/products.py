@@ -161,17 +161,24 @@ class ProductList(MarketList):
     def url_for_result(self, result: Any) -> str:
         return product_url(result.id, self.market)
 
+    def get_ordering_field(self, field_name: str) -> Any:
+        """Only what an index has in order, whatever the address asks for; of brands that is a part."""
+        if field_name not in self.sortable_by:
+            return None
+        return "brand_key" if field_name == "brand" else super().get_ordering_field(field_name)
+
     def _get_deterministic_ordering(self, ordering: Any) -> list[Any]:
-        """Ties by id: any page is found in an index of the market's products."""
-        fields = list(ordering)
-        if not {"id", "-id"} & {*map(str, fields)}:
-            fields.append("-id")
+        """Ties by id, in the same direction: any page is found in an index of the market's products."""
+        fields = [str(field) for field in ordering] or ["id"]
+        if not {"id", "-id"} & {*fields}:
+            fields.append("-id" if fields[0].startswith("-") else "id")
         return fields
 
 
 @admin.register(Product)
 class ProductAdmin(BulkActions, ImportExportModelAdmin):
     list_display_links = ["product"]
+    sortable_by = ["product", "brand", "shown_price", "created_at", "updated_at"]  # what an index has in order
     list_filter = [
         BrandFilter,
         CategoryFilter,
@@ -509,10 +516,11 @@ class ProductAdmin(BulkActions, ImportExportModelAdmin):
         return PRODUCT_FORMATS
 
     def get_import_form_initial(self, request: HttpRequest) -> dict[str, Any]:
-        """The choices in the address; else the feed of the last import, or the first one, in the mode it proposes."""
-        last = ImportRun.objects.select_related("feed").first()
+        """The choices in the address; else the feed of the market's last import, or its first one, in its own mode."""
+        market = market_of(request)
         asked = Feed.objects.filter(pk=key_in(request.GET.get("feed")) or 0).first()
-        feed = asked or (last.feed if last else Feed.objects.first())
+        last = ImportRun.objects.select_related("feed").filter(feed__market=market).first()
+        feed = asked or (last.feed if last else Feed.objects.filter(market=market).first() or Feed.objects.first())
         return {"feed": feed, "mode": request.GET.get("mode") or feed.mode} if feed else {}
 
     @display(description=_("picture"))

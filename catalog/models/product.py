@@ -275,8 +275,11 @@ class Product(ItemFields):
                 condition=models.Q(archived_at=None, item_group_id__gt=""),
                 name="product_by_group",
             ),
-            # the list's filter: few have pins
+            # the list's filters: few have pins or are archived
             models.Index("market", "id", condition=~models.Q(pinned=[]), name="product_pinned"),
+            models.Index("market", "id", condition=models.Q(archived_at__isnull=False), name="product_archived"),
+            # how many products a feed has
+            models.Index("feed", condition=models.Q(archived_at=None), name="product_of_feed"),
         ]
         constraints = [
             # imports find their products by it

@@ -15,7 +15,7 @@ from catalog.imports.reports import pages
 from catalog.models import Feed, ImportRun, Market, Word
 from catalog.tests.admin.test_pages import walk
 from catalog.tests.factories import applied, change, discarded, edit, execute, item, items, planned
-from catalog.tests.pages import browser, changes, heading, texts, tree, url
+from catalog.tests.pages import browser, changes, heading, staff, text_of, texts, tree, url
 
 pytestmark = pytest.mark.django_db
 
@@ -201,6 +201,14 @@ def test_what_is_left_out_replaces_no_edit(alice: Client, plan: ImportRun) -> No
 
 def replacing(run: ImportRun) -> list[str]:
     return [*changes(browser("alice").get(url(run), {"edit": "replaced"}))]
+
+
+def test_the_way_to_what_is_left_out_drops_filters_that_it_cannot_have(alice: Client, plan: ImportRun) -> None:
+    leave_out(plan, plan_hash=plan.plan_hash, by=staff("alice"), change=change(plan, "01").pk)
+    page = tree(alice.get(url(plan), {"tab": "changes", "brand": "Acme", "sort": "falls"}))
+    (chip,) = [each for each in page.xpath("//div[@class='chips']/a") if "Left out" in each.text_content()]
+    assert text_of(chip) == "Left out 1"
+    assert [*changes(alice.get(url(plan) + chip.get("href")))] == ["01"]
 
 
 def test_only_a_value_that_is_still_the_persons_is_replaced(feed: Feed) -> None:

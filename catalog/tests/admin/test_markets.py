@@ -270,3 +270,8 @@ def test_an_id_that_is_not_there_is_shown_as_text_in_every_market(mona: Client, 
     page = mona.get(f"{PRODUCTS}{quote(script)}/change/?market={saudi.code}", follow=True)
     assert script not in page.content.decode()
     assert "&lt;img src=x&gt;" in page.content.decode()
+
+
+def test_an_upload_starts_from_a_feed_of_the_chosen_market(mona: Client, feed: Feed, shelf: Feed) -> None:
+    assert mona.get(UPLOAD).context["form"]["feed"].value() == feed.pk
+    assert mona.get(UPLOAD, {"market": "sa-ar"}).context["form"]["feed"].value() == shelf.pk

@@ -186,6 +186,25 @@ def test_every_column_can_be_shown(bob: Client) -> None:
     assert len(heads(bob)) == len(names) + 3
 
 
+def test_the_list_is_sorted_by_what_an_index_has_in_order(bob: Client) -> None:
+    product()
+    bob.post(COLUMNS, {"columns": tree(bob.get(PRODUCTS)).xpath("//input[@name='columns']/@value")})
+    columns = bob.get(PRODUCTS).context["cl"].list_display
+    orders = {
+        bob.get(PRODUCTS, {"o": f"{sign}{number}"}).context["cl"].queryset.query.order_by
+        for number in range(len(columns))
+        for sign in ("", "-")
+    }
+    indexed = {
+        tuple(index.fields or (getattr(each, "name", "") for each in index.expressions))[1:]
+        for index in Product._meta.indexes
+    }
+    assert len(orders) == 10
+    for order in orders:
+        assert len({name.startswith("-") for name in order}) == 1, "an index is read in one direction"
+        assert tuple(name.removeprefix("-") for name in order) in indexed, order
+
+
 def test_columns_are_chosen_by_people_who_may_see_the_list(client: Client) -> None:
     client.force_login(staff("charlie"))
     assert client.post(COLUMNS, {"columns": ["gtin"]}).status_code == 403

@@ -21,7 +21,7 @@ from catalog.imports.edit import edit_product
 from catalog.models import CatalogState, Feed, Product
 from catalog.tests.admin.test_hostile import PAYLOADS
 from catalog.tests.factories import add_product, applied, item, items, planned, search
-from catalog.tests.pages import PRODUCTS, active_parts, messages, text_of, texts, tree, url
+from catalog.tests.pages import PRODUCTS, active_parts, changes, messages, text_of, texts, tree, url
 
 pytestmark = pytest.mark.django_db
 
@@ -111,6 +111,15 @@ def test_each_field_says_where_it_comes_from(bob: Client, mona: Client, feed: Fe
     assert beside(bob, "brand").startswith("Pinned")
     assert beside(mona, "brand").startswith("Pin Brand")
     assert beside(mona, "mobile_link") == "Pin Mobile link"
+
+
+@pytest.mark.parametrize("page", ["change", "history"])
+def test_what_set_a_field_leads_to_the_products_change(page: str, bob: Client, feed: Feed) -> None:
+    applied(feed, *items(3))
+    links = tree(bob.get(page_of("00002").replace("change", page))).xpath("//a[contains(@href, 'product_id=')]/@href")
+    assert links
+    for link in {*links}:
+        assert [*changes(bob.get(link))] == ["00002"]
 
 
 def test_everything_that_can_be_pinned_has_its_pin_beside_it(mona: Client) -> None:
