@@ -1,9 +1,10 @@
-"""The pages of large imports against the time that nobody waits for, and an undo beside the apply that it takes back.
+"""The admin's pages with a large catalogue against the time that nobody waits for, and an undo beside its apply.
 
     make benchpages ARGS="--items 1000000"
 
 It makes a database of its own and in it a first import, then one that changes a tenth of the products. At each station
-of their lives every page, filter and call is asked: once as the first, and then several times. It prints the slowest of
+of their lives every page, filter and call is asked: once as the first, and then several times. In the end so are the
+pages of the catalogue: products with each filter and order, feeds, the upload, the palette. It prints the slowest of
 each station, and all that were too slow, and drops the database again.
 """
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bench.settings")
 
 MOST_MS = 300
+MOST_MS_OF_FIRST_PAGE = 200
 MOST_OF_APPLY = 2
 TIMES = 3
 SEED = 1
@@ -40,11 +42,14 @@ CHANGED, ADDED, REMOVED = 10, 1, 5  # percent
 EDITED = 20  # products, by hand
 LAST = 2**62
 ADMIN = "/admin/catalog/importrun/"
+PRODUCTS = "/admin/catalog/product/"
+FIRST_PAGE = "/admin/"
 
 
 # --- what is asked ------------------------------------------------------------------------------------
 def addresses(run: ImportRun) -> Iterator[tuple[str, str]]:
     """Every page of the run with all its filters, first and last of each list, and every call: name and address."""
+    yield "first page", FIRST_PAGE
     yield "list of imports", ADMIN
     yield "list of imports, by status", f"{ADMIN}?status__exact={run.status}"
     for name, query in _lists(run):
@@ -113,6 +118,71 @@ def _product(run: ImportRun) -> Iterator[tuple[str, str]]:
         yield "history of a product", product_url(product_id, run.feed.market).replace("change", "history")
 
 
+def addresses_of_catalogue(run: ImportRun) -> Iterator[tuple[str, str]]:
+    """Every page beside those of an import that is applied: name and address."""
+    from catalog.models import Product
+    from catalog.templatetags.catalog import product_url
+
+    yield "upload", f"{PRODUCTS}import/"
+    yield "export", f"{PRODUCTS}export/"
+    yield "feeds", "/admin/catalog/feed/"
+    yield "a feed", f"/admin/catalog/feed/{run.feed_id}/change/"
+    yield "my exports", "/admin/catalog/export/"
+    yield "markets", "/admin/catalog/market/"
+    yield "products", PRODUCTS
+    product = Product.objects.active().filter(market=run.market_id).exclude(item_group_id="").first()
+    if product is None:
+        raise SystemExit("No product is in a group of variants.")
+    yield "a product", product_url(product.id, run.feed.market)
+    for typed in (product.id, product.id[:3], "silk dress", "qqqxxx", "import", f"#{run.pk}"):
+        yield f"palette, {typed}", f"/admin/search/?{urlencode({'s': typed})}"
+    yield "products, a page in the middle", f"{PRODUCTS}?p={Product.objects.count() // 100}"
+    for name, query in _product_filters(run, product):
+        yield f"products, {name}", f"{PRODUCTS}?{urlencode(query)}"
+        yield f"products, {name}, grouped", f"{PRODUCTS}?{urlencode({**query, 'grouped': 'yes'})}"
+        yield f"products, {name}, by price", f"{PRODUCTS}?{urlencode({**query, 'o': '4'})}"
+
+
+def _product_filters(run: ImportRun, product: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each filter of the list, with what most and what few products have, and some together: name and query."""
+    from django.db.models import Count
+
+    from catalog.models import Market, Product
+
+    def most_and_fewest(field: str) -> tuple[str, str]:
+        products = Product.objects.active().filter(market=run.market_id).exclude(**{field: ""}).order_by()
+        counted = products.values_list(field).annotate(number=Count("pk")).order_by("-number", field)
+        return counted[0][0], counted.reverse()[0][0]
+
+    yield "all", {}
+    for name, column in (("brand", "brand"), ("category", "product_type")):
+        for value in most_and_fewest(column):
+            yield f"{name} {value}", {name: value}
+    top = most_and_fewest("product_type")[0].split(">")[0].strip()
+    yield f"category {top}", {"category": top}
+    yield "group", {"group": product.item_group_id}
+    yield "dear", {"price_from": "5000"}
+    yield "cheap", {"price_to": "10"}
+    yield "between", {"price_from": "500", "price_to": "700"}
+    yield "changed by the import", {"import": run.pk}
+    yield "changed by no import", {"import": 2**40}
+    for mark in ("issues", "has_pins", "edited"):
+        yield mark, {mark: "yes"}
+    for market in Market.objects.exclude(pk=run.market_id)[:1]:
+        yield f"missing in {market}", {"missing_in": market.code}
+    for archive in ("archived", "all"):
+        yield archive, {"archive": archive}
+    yield "feed", {"feed__id__exact": run.feed_id}
+    for name, value in (("availability", "out_of_stock"), ("condition", "used"), ("gender", "female")):
+        yield f"{name} {value}", {f"{name}__exact": value}
+    for words in ("silk dress", "dress", "qqqxxx", product.id, "dres"):
+        yield f"words {words}", {"q": words}
+    brand = most_and_fewest("brand")[0]
+    yield "brand and words", {"brand": brand, "q": "silk"}
+    yield "brand, issues and availability", {"brand": brand, "issues": "yes", "availability__exact": "in_stock"}
+    yield "import and price", {"import": run.pk, "price_from": "500"}
+
+
 def _some_change(run: ImportRun) -> Any:
     return run.changes.first()
 
@@ -133,9 +203,15 @@ class Asked:
     first: float
     usual: float
 
+    most: float
+
     @property
     def ms(self) -> float:
         return max(self.first, self.usual)
+
+    @property
+    def is_slow(self) -> bool:
+        return self.ms >= self.most
 
 
 @dataclass
@@ -145,7 +221,7 @@ class Results:
 
     @property
     def slow(self) -> list[Asked]:
-        return [one for one in self.asked if one.ms >= MOST_MS]
+        return [one for one in self.asked if one.is_slow]
 
     def of_apply(self, step: str) -> float:
         return self.seconds[step] / self.seconds["apply"]
@@ -176,20 +252,27 @@ class Visitor:
             raise SystemExit(f"{address} answers {answer.status_code}.")
         return (time.perf_counter() - start) * 1000
 
-    def look(self, run: ImportRun, station: str, results: Results) -> None:
-        """Ask every address of the run and print the slowest."""
+    def look(
+        self,
+        run: ImportRun,
+        station: str,
+        results: Results,
+        addresses: Callable[[ImportRun], Iterator[tuple[str, str]]] = addresses,
+    ) -> None:
+        """Ask every address and print the slowest."""
         run.refresh_from_db()
         self.ask(f"{ADMIN}{run.pk}/change/")  # compiles its templates, once
         asked = []
         for name, address in addresses(run):
             first = self.ask(address)
             usual = statistics.median(self.ask(address) for _ in range(TIMES))
-            asked.append(Asked(station, name, first, usual))
+            most = MOST_MS_OF_FIRST_PAGE if address == FIRST_PAGE else MOST_MS
+            asked.append(Asked(station, name, first, usual, most))
         results.asked += asked
         slowest = max(asked, key=lambda one: one.ms)
         print(f"{station:44}{len(asked):>4} pages, slowest {slowest.ms:>6,.0f} ms: {slowest.name}", flush=True)
         for one in asked:
-            if one.ms >= MOST_MS:
+            if one.is_slow:
                 print(f"    too slow: {one.name}: {one.first:,.0f} ms at first, usually {one.usual:,.0f} ms")
 
 
@@ -239,6 +322,7 @@ class Life:
         self._look(run, "in review, products edited since")
         self._apply(run, step="apply the tenth")
         self._look(run, "applied, with conflicts")
+        self._look(run, "the catalogue", addresses=addresses_of_catalogue)
         run = self._planned("changed.xml")
 
         def discard_and_clean_up(run: ImportRun) -> None:
@@ -304,6 +388,7 @@ def _edit(run: ImportRun) -> None:
     ids = run.changes.order_by("-id").values_list("product_id", flat=True)[:EDITED]
     for product in Product.objects.filter(id__in=[*ids]):
         product.title += ", edited"
+        product.pinned = ["title"]
         edit_product(product, by=None)
 
 
@@ -323,7 +408,8 @@ def main() -> None:
         life.lead()
     results = life.results
     ratios = ", ".join(f"{step} {results.of_apply(step):.2f}" for step in ("undo", "redo", "clean up"))
-    print(f"\n{len(results.asked)} answers, {len(results.slow)} of them over {MOST_MS} ms. Times the apply: {ratios}.")
+    bars = f"{MOST_MS} ms, the first page {MOST_MS_OF_FIRST_PAGE} ms"
+    print(f"\n{len(results.asked)} answers, {len(results.slow)} of them too slow ({bars}). Times the apply: {ratios}.")
     if results.slow or results.of_apply("undo") >= MOST_OF_APPLY:
         sys.exit(1)
 
