@@ -19,11 +19,18 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from catalog.models import ImportRun
+from accounts.keys import make_key
+from accounts.models import Scope
+from catalog.models import ImportRun, Webhook, WebhookDelivery, WebhookEvent
 from catalog.tests.conftest import Worker
 from catalog.tests.conftest import worker as worker
-from catalog.tests.factories import feed_of, item
+from catalog.tests.factories import feed_of, item, person
+from catalog.tests.webhooks.conftest import hook as hook
+from catalog.tests.webhooks.conftest import maria as maria
+from catalog.tests.webhooks.conftest import receiver as receiver
+from catalog.tests.webhooks.conftest import secrets as secrets
 from devservers import BASE_DIR
+from tests.workers import ENCRYPTION_KEY
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGE = BASE_DIR / "docs" / "api.md"
@@ -110,12 +117,23 @@ class Program:
     def model(self, name: str, **values: Any) -> Any:
         return self.named(name, module=".models", **values)
 
+    def parsed(self, name: str, text: str) -> Any:
+        return getattr(import_module(f"{self._package}.models"), name).from_dict(json.loads(text))
+
     def call(self, client: Any, name: str, *place: Any, status: int = 200, **arguments: Any) -> Any:
         """What the call answers, as the package reads it."""
         module = import_module(f"{self._package}.api.{name}")
         answer = module.sync_detailed(*place, client=client, **arguments)
         assert answer.status_code == status, answer.content
         return answer.parsed
+
+    def reached(self, client: Any, number: int, status: str) -> Any:
+        """The import when it has this status."""
+        end = time.monotonic() + 60
+        while (run := self.call(client, "imports.import_detail", number)).status != status and time.monotonic() < end:
+            time.sleep(0.1)
+        assert run.status == status
+        return run
 
 
 def log_in(program: Program, site: str) -> str:
@@ -131,10 +149,7 @@ def upload(program: Program, dora: Any) -> None:
     feed = program.named("File", BytesIO(feed_of(item("a/b"), item("2", brand="Zari"))), "feed.xml", module=".types")
     form = program.model("UploadRequest", file=feed, mode=program.model("ModeEnum", value="add"))
     run = program.call(dora, "imports.upload_products", status=202, body=form)
-    end = time.monotonic() + 60
-    while (told := program.call(dora, "imports.import_detail", run.id)).status != "applied" and time.monotonic() < end:
-        time.sleep(0.1)
-    assert told.counts.created == 2
+    assert program.reached(dora, run.id, "applied").counts.created == 2
 
 
 def read(program: Program, dora: Any) -> None:
@@ -169,5 +184,47 @@ def test_a_client_generated_from_the_schema_goes_the_same_way(
             follow(program, dora, begin)
             program.call(dora, "accounts.logout")
             program.call(dora, "products.list_products", status=401)
+
+    served(journey)
+
+
+# --- a machine with a key -------------------------------------------------------------------------------
+def confirmed(program: Program, machine: Any) -> Any:
+    """Upload a feed whose plan waits, read the plan, and confirm it by its hash; gives the import."""
+    feed = program.named("File", BytesIO(feed_of(item("7"))), "feed.xml", module=".types")
+    form = program.model("UploadRequest", file=feed, mode=program.model("ModeEnum", value="add"), review=True)
+    number = program.call(machine, "imports.upload_products", status=202, body=form).id
+    run = program.reached(machine, number, "review")
+    plan = program.call(machine, "imports.import_changes", number)
+    assert [(row.product_id, row.operation) for row in plan.results] == [("7", "create")]
+    body = program.model("ApplyRequest", plan_hash=run.plan_hash)
+    program.call(machine, "imports.import_apply", number, status=202, body=body)
+    return program.reached(machine, number, "applied")
+
+
+def test_a_generated_client_with_a_key_confirms_exports_follows_and_reads_webhooks(
+    served: Callable[..., Any], live_server: Any, generated: str, settings: Any, hook: Callable[..., Webhook]
+) -> None:
+    settings.FETCH_ALLOW, settings.FEED_CREDENTIAL_KEYS = "127.0.0.0/8", [ENCRYPTION_KEY]
+    program = Program(generated)
+    hook(events=[WebhookEvent.REVIEW, WebhookEvent.CHANGED])
+    may = ("view_product", "export_product", "view_importrun", "add_importrun", "confirm_importrun")
+    alice = person("alice", *may)
+    key = make_key(alice, name="till", scopes=Scope.values, feeds=[], days=1, by=alice)
+
+    def journey() -> None:
+        with program.named("AuthenticatedClient", f"{live_server.url}/api/v1", key, prefix="Api-Key") as machine:
+            begin = program.call(machine, "products.product_changes").cursor
+            run = confirmed(program, machine)
+            (changed,) = program.call(machine, "products.product_changes", since=begin).results
+            assert (changed.id, changed.product.brand) == ("7", "Noor")
+            lines = program.call(machine, "products.export_products").splitlines()
+            assert [json.loads(line)["id"] for line in lines] == ["7"]
+            program.call(machine, "accounts.user", status=403)  # no key opens its owner's account
+            review, products = WebhookDelivery.objects.order_by("pk")
+            asked = program.parsed("ImportEvent", review.body)
+            assert (asked.data.import_, asked.data.plan_hash) == (run.id, run.plan_hash)
+            told = program.parsed("ProductsChangedEvent", products.body)
+            assert (told.data.import_, told.data.since, told.data.version) == (run.id, 0, changed.version)
 
     served(journey)

@@ -54,7 +54,10 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]
         model = Webhook
         fields = ("name", "address", "events", "is_active")
         widgets = {"address": UnfoldAdminTextInputWidget}
-        help_texts = {"address": _("For example https://example.com/webhooks. Addresses of this network are refused.")}
+        help_texts = {
+            "address": _("For example https://example.com/webhooks. Addresses of this network are refused."),
+            "is_active": _("Switched off, it gets nothing new. What waits is sent when it is on again."),
+        }
 
     def clean_address(self) -> str:
         try:

@@ -11,15 +11,27 @@ import pytest
 from django.db import transaction
 from django.test import Client
 from django.utils import timezone
+from jsonschema import Draft202012Validator
 
 from accounts.models import User
 from accounts.sessions import SessionRefreshToken
+from catalog.api.webhooks import describe_webhooks
 from catalog.fetching.notices import announce_quiet
 from catalog.imports.confirm import go_on
 from catalog.imports.edit import Edit, edit_products
 from catalog.imports.sweep import sweep
 from catalog.imports.work.queue import fail
-from catalog.models import CatalogState, Feed, FeedSource, ImportRun, Market, Product, Webhook, WebhookDelivery
+from catalog.models import (
+    CatalogState,
+    Feed,
+    FeedSource,
+    ImportRun,
+    Market,
+    Product,
+    Webhook,
+    WebhookDelivery,
+    WebhookEvent,
+)
 from catalog.tests.factories import (
     applied,
     edit,
@@ -120,6 +132,33 @@ def test_without_a_webhook_nothing_is_written(feed: Feed, webhook: Webhook) -> N
     webhook.delete()
     applied(feed, *items(2))
     assert not WebhookDelivery.objects.exists()
+
+
+def test_what_is_told_is_as_described(feed: Feed, alice: User) -> None:
+    FeedSource.objects.create(feed=feed, address="https://x.example/", last_new_at=timezone.now() - timedelta(days=9))
+    undone(applied(feed, *items(2)))
+    go_on(planned(feed, item("new")))
+    fail(received(feed, feed_of(item("other"))), "feed.odd", "It is odd.")
+    announce_quiet()
+    schema = describe_webhooks({"components": {"schemas": {}}})
+    bodies = [json.loads(delivery.body) for delivery in WebhookDelivery.objects.all()]
+    assert {body["type"] for body in bodies} == {*WebhookEvent.values} == {*schema["x-webhooks"]}
+    for body in bodies:
+        content = schema["x-webhooks"][body["type"]]["post"]["requestBody"]["content"]
+        described = {**content["application/json"]["schema"], "components": closed(schema["components"])}
+        Draft202012Validator(described).validate(body)
+
+
+def closed(part: Any) -> Any:
+    """The schemas as JSON Schema says them, in which nothing else may be there."""
+    if isinstance(part, list):
+        return [closed(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    said = {name: closed(value) for name, value in part.items() if name != "nullable"}
+    if part.get("type") == "object" and "properties" in part:
+        said["additionalProperties"] = False
+    return {"anyOf": [said, {"type": "null"}]} if part.get("nullable") is True else said
 
 
 # --- products -----------------------------------------------------------------------------------------
