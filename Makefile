@@ -40,7 +40,7 @@ test: setup  ## Run the tests on every core (ARGS="-k plan -n 0" passes options 
 coverage: setup  ## Run the tests and measure what they cover, which takes half as long again
 	$(RUN) -m pytest -n auto --cov $(ARGS)
 
-test-browser: setup  ## Try the pages in Chromium, which has to be installed
+test-browser: setup  ## Try the pages in Chromium, which has to be installed (SHOTS=folder keeps pictures)
 	$(RUN) -m pytest -p no:randomly --override-ini addopts="--strict-markers --allow-hosts=127.0.0.1,::1 --allow-unix-socket" tests/browser $(ARGS)
 
 lint: setup  ## Check style, format and who may import whom
@@ -87,7 +87,7 @@ fuzz: setup  ## Try the API's calls and files of every format far more often tha
 bench: setup  ## Measure the import against its floors and its peers
 	$(RUN) -m bench.pipeline $(ARGS)
 
-benchpages: setup  ## Measure an import's pages, and its undo against its apply (ARGS="--items 1000000")
+benchpages: setup  ## Measure the admin's pages, and an undo against its apply (ARGS="--items 1000000")
 	$(RUN) -W ignore -m bench.pages $(ARGS)
 
 benchapi: setup  ## Measure the API's reading calls under load, beside the same calls written naively

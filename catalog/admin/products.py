@@ -128,6 +128,9 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
         return int(products[: MAX_COUNTED + 1].count())
 
 
+SORTABLE = ["product", "brand", "shown_price", "created_at", "updated_at"]  # what an index has in order
+
+
 class ProductList(MarketList):
     path = ""  # `ProductAdmin.get_queryset` sees to it, for exports, too
 
@@ -161,9 +164,9 @@ class ProductList(MarketList):
     def url_for_result(self, result: Any) -> str:
         return product_url(result.id, self.market)
 
-    def get_ordering_field(self, field_name: str) -> Any:
+    def get_ordering_field(self, field_name: Any) -> Any:
         """Only what an index has in order, whatever the address asks for; of brands that is a part."""
-        if field_name not in self.sortable_by:
+        if field_name not in SORTABLE:
             return None
         return "brand_key" if field_name == "brand" else super().get_ordering_field(field_name)
 
@@ -178,7 +181,7 @@ class ProductList(MarketList):
 @admin.register(Product)
 class ProductAdmin(BulkActions, ImportExportModelAdmin):
     list_display_links = ["product"]
-    sortable_by = ["product", "brand", "shown_price", "created_at", "updated_at"]  # what an index has in order
+    sortable_by = SORTABLE
     list_filter = [
         BrandFilter,
         CategoryFilter,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from catalog.models import Feed
 from catalog.tests.pages import browser as logged_in_client
@@ -16,6 +16,7 @@ from catalog.tests.pages import browser as logged_in_client
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 DESKTOP, PHONE = (1280, 900), (390, 844)
+expect.set_options(timeout=30_000)  # on a busy machine a page takes its time
 
 
 @pytest.fixture(scope="session")
