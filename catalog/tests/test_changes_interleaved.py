@@ -200,7 +200,7 @@ def change_one(feed: Feed, id: str, title: str, archived: Any, *, is_removed: bo
 
 def change_many(feed: Feed, ids: list[str], what: Edit) -> None:
     keys = list(Product.objects.filter(market=feed.market_id, id__in=ids).values_list("pk", flat=True))
-    edit_products(keys, what, by=None, market=feed.market_id)
+    edit_products(keys, what, by=None, market=feed.market.pk)
 
 
 @contextmanager
