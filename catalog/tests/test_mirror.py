@@ -330,7 +330,10 @@ EVENTS = st.lists(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=max(4, settings().max_examples // 2),  # each takes seconds
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(file=FILES, other=FILES, events=EVENTS, order=st.randoms(use_true_random=False))
 def test_whatever_happens_between_the_days(
     feed: Feed, other_feed: Feed, file: list[str], other: list[str], events: list[str], order: Any

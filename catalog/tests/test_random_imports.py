@@ -341,7 +341,7 @@ def test_they_do_so_when_files_are_read_in_chunks_and_known_items_are_not_read(
 
     monkeypatch.setattr(chunks, "PIECE_BYTES", 1_200)
     monkeypatch.setattr(unchanged, "PROBES_BELOW", UUID(int=2**128 - 1))
-    run_state_machine_as_test(Here, settings=PROFILE)
+    run_state_machine_as_test(Here, settings=settings(PROFILE, stateful_step_count=15))
 
 
 # --- a dry run ----------------------------------------------------------------------------------------
