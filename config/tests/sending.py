@@ -64,7 +64,7 @@ def main() -> None:
     ask(application, "/list-products/")
     ask(application, "/health-check/ready/")
     sent: dict[str, Any] = {}
-    app.send_task = lambda _name, **options: sent.update(options)
+    vars(app)["send_task"] = lambda _name, **options: sent.update(options)
     with span("request"):
         enqueue_now("a.task")
     app.task(name="a.task")(work).apply(headers=sent["headers"])

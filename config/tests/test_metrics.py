@@ -261,7 +261,7 @@ def test_promtool_takes_the_rules_and_they_fire_when_they_should(tmp_path: Path)
         )
     )
     for command in (["check", "rules", str(rules)], ["test", "rules", str(tmp_path / "test.yml")]):
-        run = subprocess.run([PROMTOOL, *command], capture_output=True, text=True, check=False)
+        run = subprocess.run([str(PROMTOOL), *command], capture_output=True, text=True, check=False)
         assert run.returncode == 0, run.stdout + run.stderr
 
 
