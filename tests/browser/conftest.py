@@ -53,3 +53,10 @@ def page_of(chromium: Browser, live_server: Any, feed: Feed) -> Iterator[Callabl
     yield open_page
     for context in contexts:
         context.close()
+
+
+def open_palette(page: Page) -> None:
+    """On the first page, as people see it: nobody types before the cursor is there."""
+    page.goto("/admin/")
+    page.keyboard.press("Control+k")
+    expect(page.get_by_placeholder("Type to search")).to_be_focused()

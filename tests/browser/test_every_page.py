@@ -36,7 +36,7 @@ from catalog.tests.factories.imports import applied, edit, execute, received, un
 from catalog.tests.pages import EXPORT, PRODUCTS, RUNS, UPLOAD, staff, url
 from notifications.models import Message
 from samples import Changes, write_feed
-from tests.browser.conftest import DESKTOP, PHONE
+from tests.browser.conftest import DESKTOP, PHONE, open_palette
 
 PageOf = Callable[..., Page]
 DEMO_PRODUCTS = 24
@@ -228,9 +228,8 @@ def test_every_page_is_readable_and_fits(page_of: PageOf, busy_shop: list[str]) 
     assert not found, "\n".join(found)
 
 
-def open_palette(page: Page) -> None:
-    page.goto("/admin/")
-    page.keyboard.press("Control+k")
+def find_commands(page: Page) -> None:
+    open_palette(page)
     page.keyboard.type("import")
     page.get_by_role("link", name="Failed imports").wait_for()
 
@@ -263,7 +262,7 @@ def look_at_a_file(page: Page) -> None:
 
 
 STATES: dict[str, Callable[[Page], None]] = {
-    "palette": open_palette,
+    "palette": find_commands,
     "filters": open_filters,
     "chosen": choose_products,
     "bulk": ask_before_many_are_changed,

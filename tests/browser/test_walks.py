@@ -22,7 +22,7 @@ from catalog.tests.factories.files import feed_of, item
 from catalog.tests.factories.imports import applied, edit, planned
 from catalog.tests.pages import PRODUCTS, UPLOAD, url
 from notifications.tasks import deliver_messages
-from tests.browser.conftest import DESKTOP, PHONE
+from tests.browser.conftest import DESKTOP, PHONE, open_palette
 
 PageOf = Callable[..., Page]
 
@@ -287,8 +287,7 @@ def test_preferences_are_kept(page_of: PageOf) -> None:
 def test_the_palette_finds_a_product_and_what_can_be_done(page_of: PageOf, feed: Feed) -> None:
     catalogue(feed)
     page = page_of("alice")
-    page.goto("/admin/")
-    page.keyboard.press("Control+k")
+    open_palette(page)
     page.keyboard.type("p3")
     expect(page.get_by_role("link", name=re.compile("Silk dress 3"))).to_be_visible()
     page.keyboard.press("Control+a")
