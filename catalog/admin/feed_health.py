@@ -27,10 +27,11 @@ def feed_health(request: HttpRequest, feed: Feed) -> dict[str, Any]:
     ]
     market: Any = feed.market_id
     version = CatalogState.current(market)
+    products = Product.objects.active().filter(market=market, feed=feed).order_by()
     return {
         "feed": feed,
         "key": str(feed.pk),
-        "products": compute_once(market, version, f"products of {feed.pk}", lambda: _count_products(feed)),
+        "products": compute_once(market, version, f"products of {feed.pk}", products.count),
         "last": runs.first(),
         "waiting": list(runs.filter(status=Status.REVIEW)[:5]),
         "bars": bars,
@@ -39,10 +40,6 @@ def feed_health(request: HttpRequest, feed: Feed) -> dict[str, Any]:
         "can_view_products": may("catalog.view_product"),
         "can_view_imports": may("catalog.view_importrun"),
     }
-
-
-def _count_products(feed: Feed) -> int:
-    return Product.objects.active().filter(market=feed.market, feed=feed).order_by().count()
 
 
 def _issues_by_age(planned: list[ImportRun]) -> list[dict[str, Any]]:
