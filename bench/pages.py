@@ -136,7 +136,8 @@ def addresses_of_catalogue(run: ImportRun) -> Iterator[tuple[str, str]]:
     yield "a product", product_url(product.id, run.feed.market)
     for typed in (product.id, product.id[:3], "silk dress", "qqqxxx", "import", f"#{run.pk}"):
         yield f"palette, {typed}", f"/admin/search/?{urlencode({'s': typed})}"
-    yield "products, a page in the middle", f"{PRODUCTS}?p={Product.objects.count() // 100}"
+    middle = Product.objects.active().filter(market=run.market_id).count() // 100
+    yield "products, a page in the middle", f"{PRODUCTS}?p={max(middle, 1)}"
     for name, query in _product_filters(run, product):
         yield f"products, {name}", f"{PRODUCTS}?{urlencode(query)}"
         yield f"products, {name}, grouped", f"{PRODUCTS}?{urlencode({**query, 'grouped': 'yes'})}"
