@@ -96,6 +96,7 @@ def make_plan(run: ImportRun, *, has_many: bool = True) -> None:
     if has_many:
         _sample_statistics(
             "catalog_change (run_id, operation, product_id, position)",
+            "catalog_itemissue (run_id, code, position)",
             "catalog_changefacets (run_id, operation, position, brand, product_type, share)",
         )
 
