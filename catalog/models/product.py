@@ -272,7 +272,7 @@ class Product(ItemFields):
                 "market",
                 GROUP_KEY,
                 "id",
-                condition=models.Q(archived_at=None, item_group_id__gt=""),
+                condition=models.Q(item_group_id__gt=""),
                 name="product_by_group",
             ),
             # the list's filters: few have pins or are archived

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from catalog.imports.discard import clean_up
@@ -14,7 +16,7 @@ from catalog.imports.reports.history import product_history
 from catalog.models import Change, ChosenColumns, Feed, ImportRun, Market, Product
 from catalog.models.product import KEY_CHARS
 from catalog.tests.admin.test_products import listed, product
-from catalog.tests.factories import applied, item, items, planned, undone
+from catalog.tests.factories import applied, item, items, planned, rows_read, undone
 from catalog.tests.pages import EXPORT, PRODUCTS, messages, staff, text_of, texts, tree
 
 pytestmark = pytest.mark.django_db
@@ -149,6 +151,16 @@ def test_variants_stand_in_one_row_with_their_colours_and_sizes(bob: Client) -> 
     assert texts(page, "//td[contains(@class, 'field-variants')]") == ["3 variants · red, blue · S, M", "–", "–"]
     (link,) = tree(page).xpath("//td[contains(@class, 'field-variants')]/a/@href")
     assert listed(bob, group=link.removeprefix("?group=")) == ["a0", "a1", "a2"]
+
+
+@pytest.mark.parametrize("archive", ["active", "all"])
+def test_a_page_of_groups_looks_at_no_other_groups(archive: str) -> None:
+    for number in range(60):
+        product(f"{number:02}", item_group_id=f"G{number:02}")
+    products = Product.objects.in_market(1) if archive == "all" else Product.objects.in_market(1).active()
+    with CaptureQueriesContext(connection) as asked:
+        assert len(products.one_per_group().order_by("-id")[:5]) == 5
+    assert rows_read(asked.captured_queries[0]["sql"]) <= 10
 
 
 def test_a_group_is_shown_by_the_first_variant_that_the_filters_leave(bob: Client) -> None:
