@@ -5,8 +5,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.expressions import RawSQL
 
@@ -218,8 +220,10 @@ def filtered_facets(
         facets = facets.filter(**{f"lost_{name}": value}) if name in DIMENSIONS else facets.none()
     if not chosen.keys() - {*FACETS}:
         return facets
-    lists = [each.order_by().values("pk") for each in ([rows] if isinstance(rows, QuerySet) else rows)]
-    written = [each.query.sql_with_params() for each in lists if not each.query.is_empty()]
+    written = []
+    for each in [rows] if isinstance(rows, QuerySet) else rows:
+        with suppress(EmptyResultSet):  # nothing can pass
+            written.append(each.order_by().values("pk").query.sql_with_params())
     if not written:
         return facets.none()
     # As SQL of its own: within another query the ORM would give the table another name than the conditions do.

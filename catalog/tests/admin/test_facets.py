@@ -14,7 +14,7 @@ from catalog.imports.reports import changes as reports
 from catalog.imports.reports import pages
 from catalog.models import Feed, ImportRun, Market, Word
 from catalog.tests.admin.test_pages import walk
-from catalog.tests.factories import applied, change, discarded, edit, execute, item, items, planned
+from catalog.tests.factories import add_product, applied, change, discarded, edit, execute, item, items, planned
 from catalog.tests.pages import browser, changes, heading, staff, text_of, texts, tree, url
 
 pytestmark = pytest.mark.django_db
@@ -163,6 +163,16 @@ def test_many_new_items_are_all_found(
 ) -> None:
     monkeypatch.setattr(reports, "MAX_LISTED_CHANGES", few)
     assert {"n1", "n2"} == changes(alice.get(url(plan), {"q": "velvet"})).keys()
+
+
+def test_words_of_products_that_no_change_concerns_find_nothing_beside_other_choices(
+    alice: Client, plan: ImportRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "MAX_SEARCHED_CHANGES", 0)
+    add_product(id="elsewhere", title="Sombrero")
+    page = alice.get(url(plan), {"q": "sombrero", "brand": "Acme"})
+    assert page.status_code == 200
+    assert changes(page) == {}
 
 
 def test_a_word_of_a_new_item_is_no_misspelling(alice: Client, feed: Feed) -> None:
