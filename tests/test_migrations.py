@@ -2,9 +2,12 @@
 
 import pytest
 from django.contrib.auth.models import Group, Permission
+from django.contrib.postgres.operations import AddConstraintNotValid, AddIndexConcurrently
 from django.db import connection
 from django.db.migrations import (
+    AddConstraint,
     AddField,
+    AddIndex,
     AlterModelTable,
     CreateModel,
     DeleteModel,
@@ -12,6 +15,7 @@ from django.db.migrations import (
     RemoveField,
     RenameField,
     RenameModel,
+    RunSQL,
 )
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
@@ -45,6 +49,26 @@ def test_what_the_release_before_writes_needs_no_column_that_it_does_not_know() 
         and not (operation.field.null or operation.field.has_db_default() or operation.field.many_to_many)
     ]
     assert wanting == []
+
+
+# What builds an index or checks every row while it holds a lock, on a table that a release had before: from now on
+# AddIndexConcurrently, and constraints that are validated apart.
+LOCKING = (AddIndex, AddConstraint, RunSQL)
+BEFORE_THE_RULE = {"accounts": 9, "catalog": 30, "notifications": 4, "schedule": 4}  # the numbers of migrations
+
+
+def test_no_migration_locks_a_table_while_it_looks_at_all_its_rows() -> None:
+    """Imports go on while a release migrates; they would wait for the lock, and fail by their time limit."""
+    locking = [
+        (app, name, type(operation).__name__)
+        for (app, name), migration in MigrationLoader(None).disk_migrations.items()
+        if app in OURS and int(name[:4]) > BEFORE_THE_RULE[app]
+        for operation in migration.operations
+        if isinstance(operation, LOCKING)
+        and not isinstance(operation, (AddIndexConcurrently, AddConstraintNotValid))
+        and getattr(operation, "model_name", "").lower() not in _made_by(migration)
+    ]
+    assert locking == []
 
 
 def _made_by(migration: Migration) -> set[str]:

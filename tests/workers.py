@@ -22,7 +22,14 @@ MOST_SECONDS = 120  # on a busy machine
 
 @contextmanager
 def started(
-    command: list[str], ready: bytes, queue: str, settings: Any, log: Path, **more: str
+    command: list[str],
+    ready: bytes,
+    queue: str,
+    settings: Any,
+    log: Path,
+    machine: Any = None,
+    folder: Any = local.BASE_DIR,
+    **more: str,
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """A process of ours that runs until the block ends, from when it has said that it is ready."""
     environment = {
@@ -35,9 +42,9 @@ def started(
     }
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, *command],
-            cwd=local.BASE_DIR,
-            env={**os.environ, **environment, **more},
+            [*(machine.run if machine else []), sys.executable, *command],
+            cwd=folder,
+            env={**os.environ, **environment, **(machine.environment if machine else {}), **more},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
@@ -52,10 +59,18 @@ def started(
 
 @contextmanager
 def running(
-    queue: str, settings: Any, *arguments: str, log: Path, app: str = "config", **more: str
+    queue: str,
+    settings: Any,
+    *arguments: str,
+    log: Path,
+    app: str = "config",
+    machine: Any = None,
+    folder: Any = local.BASE_DIR,
+    **more: str,
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """A worker process."""
-    with started([*WORKER.format(app).split(), *arguments], b" ready.", queue, settings, log, **more) as process:
+    """A worker process: here and of this release, unless a `Machine` or another release's `folder` is given."""
+    command = [*WORKER.format(app).split(), *arguments]
+    with started(command, b" ready.", queue, settings, log, machine, folder, **more) as process:
         yield process
 
 
