@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test coverage test-browser torture lint types check lock secure audit shell fuzz bench benchapi benchpages siege backup restore stop reset clean
+.PHONY: help setup run test coverage test-browser torture images lint types check lock secure audit shell fuzz bench benchapi benchpages benchmachines siege backup restore stop reset clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -80,6 +80,9 @@ shell: setup  ## Open Django's shell
 torture: setup  ## Kill workers, connections, the database and the broker under 200 imports (ARGS="--runs 20" is quicker)
 	$(RUN) -m tests.torture $(ARGS)
 
+images: setup  ## Pin the images of docker-compose.yml and the Dockerfile by their digests, as their registry says now
+	$(RUN) -m tests.images $(ARGS)
+
 fuzz: setup  ## Try the API's calls and files of every format far more often than the tests do and changes interleaved (EXAMPLES=500 says how often)
 	FUZZ_EXAMPLES=$(or $(EXAMPLES),100) FUZZ_INTERLEAVINGS=$(or $(INTERLEAVINGS),10000) HYPOTHESIS_PROFILE=thorough \
 	  $(RUN) -m pytest tests/test_api_fuzz.py catalog/tests/test_any_feed.py catalog/tests/test_changes_interleaved.py $(ARGS)
@@ -92,6 +95,9 @@ benchpages: setup  ## Measure the admin's pages, and an undo against its apply (
 
 benchapi: setup  ## Measure the API's reading calls under load, beside the same calls written naively
 	$(RUN) -W ignore -m bench.api $(ARGS)
+
+benchmachines: setup  ## Stage a feed by two workers on two machines without a common disk, beside one (ARGS="--items 300000"; root)
+	$(RUN) -W ignore -m bench.machines $(ARGS)
 
 siege: setup  ## Ask for pages while slow clients, waiting uploads and huge bodies besiege a server (ARGS="http://… --person …")
 	$(RUN) -m bench.siege $(ARGS)
