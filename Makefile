@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test coverage test-browser torture images lint types check lock secure audit shell fuzz bench benchapi benchpages benchmachines siege backup restore stop reset clean
+.PHONY: help setup run test coverage test-browser torture soak images lint types check lock secure audit shell fuzz bench benchapi benchpages benchmachines siege backup restore stop reset clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -79,6 +79,9 @@ shell: setup  ## Open Django's shell
 
 torture: setup  ## Kill workers, connections, the database and the broker under 200 imports (ARGS="--runs 20" is quicker)
 	$(RUN) -m tests.torture $(ARGS)
+
+soak: setup  ## Do everything at once for 20 minutes while everything breaks (ARGS="--minutes 5" is shorter)
+	$(RUN) -W ignore -m tests.torture.soak $(ARGS)
 
 images: setup  ## Pin the images of docker-compose.yml and the Dockerfile by their digests, as their registry says now
 	$(RUN) -m tests.images $(ARGS)

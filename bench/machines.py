@@ -31,6 +31,7 @@ from django.conf import settings
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.test")
 
 from bench.database import own_database
+from tests.signals import end_in_order
 
 TICKS = os.sysconf("SC_CLK_TCK")
 LOOK_SECONDS = 0.05
@@ -207,6 +208,7 @@ def main() -> int:
     parser.add_argument("--slopes", action="store_true", help="what more workers, more feeds and an apply do to it")
     options = parser.parse_args()
     items = options.items
+    end_in_order()  # the namespaces and the database go, too
     django.setup()
     from samples import write_feed
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
-import signal
 import sys
 import tempfile
 
 from notifications.tests.postoffice import PostOffice
+from tests.signals import end_in_order
 
 
 def main() -> int:
@@ -21,8 +21,7 @@ def main() -> int:
     parser.add_argument("--point", default="", help="only at points whose name has this in it")
     parser.add_argument("--blow", default="", help="only blows whose name has this in it")
     options = parser.parse_args()
-    for request in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(request, signal.default_int_handler)  # the servers are stopped, however it ends
+    end_in_order()
     with tempfile.TemporaryDirectory(prefix="torture-") as folder, PostOffice() as office:
         own_checkout(folder, office)
         import devservers

@@ -43,8 +43,7 @@ def torture(options: Namespace, office: PostOffice) -> int:
     """Disturb so many imports. Returns the exit code."""
     call_command("migrate", verbosity=0)
     points.prepare()
-    # What waits for two minutes waits for two seconds here, so that 200 imports take minutes.
-    attempts.MAX_SILENCE_SECONDS, sweep.WAITING_TIME, retention.ORPHANED = 3, timedelta(seconds=2), timedelta()
+    quicken()
     points.ARMED.mkdir()
     print(f"seed {options.seed}", flush=True)
     worker = Worker()
@@ -52,6 +51,11 @@ def torture(options: Namespace, office: PostOffice) -> int:
         return Torture(options, worker, office).run()
     finally:
         worker.end()
+
+
+def quicken() -> None:
+    """What waits for two minutes waits for two seconds here, so that 200 imports take minutes."""
+    attempts.MAX_SILENCE_SECONDS, sweep.WAITING_TIME, retention.ORPHANED = 3, timedelta(seconds=2), timedelta()
 
 
 @dataclass

@@ -20,8 +20,9 @@ QUEUES = ("celery", "mail", "upkeep", "fetch", "export")
 class Worker:
     """A worker process of two children, which is started again when it is gone, as a container is."""
 
-    def __init__(self) -> None:
-        self._log = devservers.STATE / "worker.log"
+    def __init__(self, name: str = "worker") -> None:
+        self._name, self._log = name, devservers.STATE / f"{name}.log"
+        self.environment = {"REMAP_SIGTERM": "SIGQUIT"}  # as the container's
         self._process: subprocess.Popen[bytes] | None = None
 
     def keep_up(self) -> None:
@@ -29,12 +30,13 @@ class Worker:
             return
         command = (
             f"-m celery -A tests.torture.worker worker -c 2 -Q {','.join(QUEUES)} -l INFO --pidfile= --without-gossip"
+            f" -n {self._name}@%h"
         )
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, *command.split(), "--without-mingle", "--without-heartbeat"],
                 cwd=settings.BASE_DIR,
-                env={**os.environ, "REMAP_SIGTERM": "SIGQUIT"},  # as the container's
+                env={**os.environ, **self.environment},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -50,7 +52,7 @@ class Worker:
         wait_until(lambda: self._starts() > starts, 60)
 
     def wait_until_ready(self) -> None:
-        wait_until(self._starts, 60)
+        wait_until(self._starts, 180)
 
     def _starts(self) -> int:
         return self._log.read_bytes().count(b" ready.")

@@ -14,6 +14,7 @@ from catalog import connections, tasks
 from catalog.imports.planning import plan
 from catalog.imports.reading import chunks, stage
 from catalog.imports.work import attempts
+from catalog.webhooks import deliver
 from notifications import delivery
 from tests.torture.blows import BLOWS
 
@@ -64,6 +65,7 @@ def prepare() -> None:
     vars(chunks)["PIECE_BYTES"] = PIECE_BYTES
     attempts.BEAT_SECONDS = BEAT_SECONDS
     connections.IDLE = IDLE
+    deliver.PAUSES[:] = [timedelta(seconds=1)] * len(deliver.PAUSES)
     delivery.PAUSES[:] = [timedelta(seconds=1)] * len(delivery.PAUSES)
 
 

@@ -1,10 +1,13 @@
-"""The Celery application of a worker that may be killed at named points: `celery -A tests.torture.worker worker`."""
+"""The Celery application of a worker that may be killed at named points: `celery -A tests.torture.worker worker`.
+
+Its clock may be wrong, as that of `tests.faulty`.
+"""
 
 from typing import Any
 
 from celery import signals
 
-from config.celery import app
+from tests.faulty import app
 
 
 @signals.worker_process_init.connect
