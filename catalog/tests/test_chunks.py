@@ -123,6 +123,23 @@ def test_chunks_give_the_rows_of_the_whole(feed: Feed, packed: bool, monkeypatch
     assert default_storage.listdir("")[0] == ["feeds", *(["spools"] if packed else [])]
 
 
+@pytest.mark.parametrize("packed", [False, True], ids=["as it is", "gzip"])
+def test_chunks_of_a_much_bigger_file_are_twice_as_big(
+    feed: Feed, packed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunks, "TYPICAL_PACKING_RATIO", 1000)
+    content = feed_of(*MANY)
+    sizes = []
+    for pieces in (len(content) // PIECE + 1, len(content) // PIECE):
+        monkeypatch.setattr(chunks, "MANY_PIECES", pieces)
+        run = received(feed, gzip.compress(content) if packed else content)
+        stage(run)
+        first = run.chunks.order_by("pk")[0]
+        sizes.append((first.end - first.start) // PIECE)
+        run.delete()
+    assert sizes == [1, 2]
+
+
 def test_reading_in_chunks_ends_in_time(feed: Feed, settings: Any) -> None:
     run = received(feed, feed_of(*MANY))
     stage(run)
