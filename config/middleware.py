@@ -8,6 +8,7 @@ from threading import BoundedSemaphore
 from typing import Any
 
 from django.contrib import messages
+from django.core.exceptions import TooManyFieldsSent
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponsePermanentRedirect
 from django.middleware.common import CommonMiddleware
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 # Somebody waits for the answer; longer work belongs to a worker.
 WAITING_LIMITS = "-c statement_timeout=60s -c lock_timeout=5s"
 RETRY_AFTER_SECONDS = 30
+MANY = "The address has too many parameters. Send at most 1,000."
 NUL = "The address contains a NUL character. Remove %00 from it."
 LENGTH = "The length of the body is missing. Send it with a Content-Length: from a file, not from a pipe."
 CHARSET = re.compile(r";\s*charset\s*=\s*(\"[^\"]*\"|[^;]*)", re.IGNORECASE)
@@ -144,10 +146,17 @@ def limit_what_pages_load(get_response: Callable[[HttpRequest], HttpResponse]) -
 
 
 def refuse_nul(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Refuse addresses with a NUL, which is never meant and makes PostgreSQL raise when a filter passes it on."""
+    """Refuse addresses with a NUL, which is never meant and makes PostgreSQL raise when a filter passes it on.
+
+    And those with more parameters than Django reads, before anything else looks at them.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if "\x00" in request.path or any("\x00" in text for _name, texts in request.GET.lists() for text in texts):
+        try:
+            parameters = request.GET.lists()
+        except TooManyFieldsSent:
+            return page_or_problem(request, 400, MANY, "too_many_parameters")
+        if "\x00" in request.path or any("\x00" in text for _name, texts in parameters for text in texts):
             if request.path.startswith("/admin/"):
                 return HttpResponseBadRequest(NUL, "text/plain")
             return page_or_problem(request, 400, NUL, "nul_in_address")

@@ -28,7 +28,12 @@ urlpatterns = [
     path("", include("accounts.api.urls")),
     path("", include("catalog.api.urls")),
     path("schema/", SpectacularAPIView.as_view(versioning_class=None), name="schema"),
-    path("docs/", SpectacularSwaggerSplitView.as_view(versioning_class=None), name="docs"),
+    # A page cannot say what it is to OPTIONS.
+    path(
+        "docs/",
+        SpectacularSwaggerSplitView.as_view(versioning_class=None, http_method_names=["get", "head"]),
+        name="docs",
+    ),
 ]
 
 handler400 = "config.errors.bad_request"

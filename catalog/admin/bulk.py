@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,7 +21,8 @@ from unfold.admin import ModelAdmin
 from catalog.admin.differences import field_label
 from catalog.admin.filters import MAX_NAMED
 from catalog.admin.forms import PINNABLE
-from catalog.chosen_market import MARKET, has_several_markets, market_of
+from catalog.admin.tabs import key_in
+from catalog.chosen_market import MARKET, has_several_markets, market_of, markets_of
 from catalog.errors import CatalogError
 from catalog.imports.edit import MAX_EDITED_PRODUCTS, Edit, edit_products
 from catalog.models.product import ProductQuerySet
@@ -42,8 +45,26 @@ _CONSEQUENCES: dict[Edit, Any] = {
 }
 
 
+def digest_of(keys: Iterable[int]) -> str:
+    """Tells a choice of products from any other."""
+    return sha256(",".join(map(str, sorted(keys))).encode()).hexdigest()
+
+
 class BulkActions(ModelAdmin):
     """The actions of the list of products, for people who may change, or export, each of them."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """An action is about the market whose list was shown, whatever was chosen in another tab since."""
+        if MARKET in request.POST:
+            key = key_in(request.POST[MARKET])
+            shown = next((market for market in markets_of(request) if market.pk == key), None)
+            if shown is None:
+                messages.warning(request, _("The market of that list is there no longer. Nothing was done."))
+                return redirect(request.path)
+            request.GET = request.GET.copy()
+            request.GET[MARKET] = shown.code
+        page: HttpResponse = super().changelist_view(request, extra_context)
+        return page
 
     @admin.action(description=_("Archive…"), permissions=["change"])
     def archive_selected(self, request: HttpRequest, products: ProductQuerySet) -> HttpResponse | None:
@@ -77,8 +98,7 @@ class BulkActions(ModelAdmin):
     def _ask_or_edit(self, request: HttpRequest, products: ProductQuerySet, edit: Edit) -> HttpResponse | None:
         """The page that asks; once it is confirmed, the list again, with what came of it.
 
-        Whoever chose all products of the list confirms their number: if the list has another one by then, it is asked
-        again.
+        Exactly the products that were shown are confirmed: if the list has others by then, it is asked again.
         """
         keys = list(products.order_by().values_list("key", flat=True)[: MAX_EDITED_PRODUCTS + 1])
         if len(keys) > MAX_EDITED_PRODUCTS:
@@ -87,7 +107,7 @@ class BulkActions(ModelAdmin):
             return None
         fields = [name for name in request.POST.getlist("fields") if name in PINNABLE]
         chooses_fields = edit in (Edit.PIN, Edit.UNPIN)
-        is_confirmed = request.POST.get("confirmed") == str(len(keys))
+        is_confirmed = request.POST.get("confirmed") == digest_of(keys)
         if is_confirmed and (fields or not chooses_fields):
             self._edit(request, keys, edit, fields)
             return None
@@ -97,6 +117,8 @@ class BulkActions(ModelAdmin):
             "consequence": _CONSEQUENCES[edit],
             "opts": self.opts,
             "number": len(keys),
+            "digest": digest_of(keys),
+            "market": market_of(request) if has_several_markets(request) else None,
             "products": list(products[:SHOWN_PRODUCTS]),
             "more": max(len(keys) - SHOWN_PRODUCTS, 0),
             "error": "confirmed" in request.POST

@@ -348,7 +348,8 @@ class ProductAdmin(BulkActions, ImportExportModelAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         shown = columns_of(request)
         columns = [(name, label, name in shown) for name, label in COLUMNS.items()]
-        page: HttpResponse = super().changelist_view(request, {"columns": columns, **(extra_context or {})})
+        context = {"columns": columns, "market": market_of(request) if has_several_markets(request) else None}
+        page: HttpResponse = super().changelist_view(request, {**context, **(extra_context or {})})
         return page
 
     def get_paginator(self, request: HttpRequest, queryset: Any, per_page: int, *args: Any, **options: Any) -> Any:

@@ -94,9 +94,11 @@ PROBLEMS = [
     ("delete", "/health-check/ready/", 405, "method_not_allowed"),
     ("put", "/login/", 405, "method_not_allowed"),
     ("post", "/docs/", 405, "method_not_allowed"),
+    ("options", "/docs/", 405, "method_not_allowed"),
     ("get", "/fail/", 500, "server_error"),
     ("get", "/user/", 401, "not_authenticated"),
     ("get", "/%00", 400, "nul_in_address"),
+    ("get", "/list-products/?" + "brand=a&" * 1001, 400, "too_many_parameters"),
     ("get", "/product-detail/?id=%00", 400, "nul_in_address"),
     ("get", "/list-products?page=0", 301, ""),
 ]

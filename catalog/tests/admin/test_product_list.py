@@ -10,6 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from catalog.admin.bulk import digest_of
 from catalog.imports.discard import clean_up
 from catalog.imports.edit import Edit, edit_products
 from catalog.imports.reports.history import product_history
@@ -228,8 +229,10 @@ def test_columns_are_chosen_by_people_who_may_see_the_list(client: Client) -> No
 
 
 # --- many at once -------------------------------------------------------------------------------------
-def act(client: Client, action: str, *ids: str, query: str = "", **fields: Any) -> Any:
-    chosen = {"_selected_action": [key_of(each) for each in ids]}
+def act(client: Client, action: str, *ids: str, query: str = "", confirm: bool = False, **fields: Any) -> Any:
+    chosen: dict[str, Any] = {"_selected_action": [key_of(each) for each in ids]}
+    if confirm:
+        chosen["confirmed"] = digest_of(map(key_of, ids))
     return client.post(f"{PRODUCTS}?{query}", {"action": action, **chosen, **fields}, follow=True)
 
 
@@ -239,21 +242,21 @@ def test_archiving_asks_first_and_is_restored(mona: Client) -> None:
     asked = act(mona, "archive_selected", "1", "2")
     assert "Archive these products?" in text_of(tree(asked))
     assert not Product.objects.exclude(archived_at=None).exists()
-    done = act(mona, "archive_selected", "1", "2", confirmed="2")
+    done = act(mona, "archive_selected", "1", "2", confirm=True)
     assert messages(done)[0].startswith("2 products archived.")
     assert listed(mona) == ["3"]
     assert listed(mona, archive="all", only=f"{key_of('1')},{key_of('2')}") == ["1", "2"]
-    done = act(mona, "restore_selected", "1", "2", "3", query="archive=all", confirmed="3")
+    done = act(mona, "restore_selected", "1", "2", "3", query="archive=all", confirm=True)
     assert messages(done)[0].startswith("2 products restored. 1 was so already.")
     assert listed(mona) == ["1", "2", "3"]
 
 
 def test_fields_are_pinned_and_unpinned(mona: Client) -> None:
     product("1", pinned=["brand"])
-    assert "Choose at least one field." in text_of(tree(act(mona, "pin_selected", "1", confirmed="1")))
-    act(mona, "pin_selected", "1", confirmed="1", fields=["title", "price", "currency", "key"])
+    assert "Choose at least one field." in text_of(tree(act(mona, "pin_selected", "1", confirm=True)))
+    act(mona, "pin_selected", "1", confirm=True, fields=["title", "price", "currency", "key"])
     assert Product.objects.get().pinned == ["brand", "price", "title"]
-    act(mona, "unpin_selected", "1", confirmed="1", fields=["brand"])
+    act(mona, "unpin_selected", "1", confirm=True, fields=["brand"])
     assert Product.objects.get().pinned == ["price", "title"]
 
 
@@ -263,25 +266,48 @@ def test_all_of_a_list_are_archived_only_if_it_is_as_it_was_confirmed(mona: Clie
     everything = {"select_across": "1", "_selected_action": [key_of("1")], "action": "archive_selected"}
     address = f"{PRODUCTS}?brand=Noor"
     assert "1 product" in text_of(tree(mona.post(address, everything)))
+    confirmed = {**everything, "confirmed": digest_of([key_of("1")])}
     product("3", brand="Noor")
-    refused = mona.post(address, {**everything, "confirmed": "1"})
-    assert "The list has changed." in text_of(tree(refused))
-    mona.post(address, {**everything, "confirmed": "2"})
-    assert listed(mona) == ["2"]
+    assert "The list has changed." in text_of(tree(mona.post(address, confirmed)))
+    Product.objects.filter(id="1").update(brand="Zari")  # as many as were confirmed, and another one
+    assert "The list has changed." in text_of(tree(mona.post(address, confirmed)))
+    mona.post(address, {**everything, "confirmed": digest_of([key_of("3")])})
+    assert listed(mona) == ["1", "2"]
+
+
+def test_an_action_is_about_the_market_whose_list_was_shown(mona: Client) -> None:
+    other = Market.objects.create(code="sa", name="Saudi Arabia")
+    product("1")
+    product("1", market=other)
+    shown = tree(mona.get(PRODUCTS, {"market": "default"})).xpath("//input[@form='changelist-form']")
+    assert [(each.get("name"), each.get("value")) for each in shown] == [("market", "1")]
+    mona.get(PRODUCTS, {"market": "sa"})  # in another tab
+    everything = {"select_across": "1", "_selected_action": ["1"], "action": "archive_selected", "market": "1"}
+    asked = tree(mona.post(PRODUCTS, everything))
+    (confirmed,) = asked.xpath("//input[@name='confirmed']/@value")
+    assert asked.xpath("//input[@name='market']/@value") == ["1"]
+    mona.get(PRODUCTS, {"market": "sa"})
+    Market.objects.filter(pk=1).update(code="ae")  # renamed meanwhile
+    mona.post(PRODUCTS, {**everything, "confirmed": confirmed}, follow=True)
+    assert [*Product.objects.filter(archived_at=None).values_list("market__code", flat=True)] == ["sa"]
+    gone = mona.post(PRODUCTS, {**everything, "market": "77"}, follow=True)
+    assert messages(gone) == ["The market of that list is there no longer. Nothing was done."]
+    exported = mona.post(PRODUCTS, {**everything, "action": "export_selected"})
+    assert exported["Location"] == f"{EXPORT}?market=ae"
 
 
 def test_too_many_at_once_are_refused(mona: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("catalog.admin.bulk.MAX_EDITED_PRODUCTS", 1)
     product("1")
     product("2")
-    assert messages(act(mona, "archive_selected", "1", "2", confirmed="2"))[0].startswith("At most 1 products at once.")
+    assert messages(act(mona, "archive_selected", "1", "2", confirm=True))[0].startswith("At most 1 products at once.")
     assert listed(mona) == ["1", "2"]
 
 
 def test_while_an_import_is_applied_nothing_is_done(mona: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     product("1")
     monkeypatch.setattr("catalog.imports.edit.fetch_row", lambda *_, **__: (False,))
-    assert "An import is changing products" in messages(act(mona, "archive_selected", "1", confirmed="1"))[0]
+    assert "An import is changing products" in messages(act(mona, "archive_selected", "1", confirm=True))[0]
     assert listed(mona) == ["1"]
 
 
@@ -304,7 +330,7 @@ def test_chosen_products_are_exported_in_the_format_of_ones_choice(bob: Client) 
 def test_who_may_not_change_products_does_nothing_to_many(name: str, action: str, client: Client) -> None:
     product("1")
     client.force_login(staff(name))
-    act(client, action, "1", confirmed="1", fields=["title"])
+    act(client, action, "1", confirm=True, fields=["title"])
     assert Product.objects.values_list("archived_at", "pinned", "version").get() == (None, [], 1)
 
 
