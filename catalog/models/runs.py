@@ -519,13 +519,14 @@ class ProductIssues(models.Model):
 
     Written once an import is applied, for the products in its file; where the same item comes again, it stays. So `run`
     is the import that found them first. `position` is the item's in it: as long as its row is kept, it says what was
-    found.
+    found. The database does not check that market and feed are there: it would look for both at each row, which takes
+    more than to write it.
     """
 
     pk = models.CompositePrimaryKey("market_id", "product_id", "feed_id")
-    market = models.ForeignKey(Market, models.CASCADE, related_name="+", db_index=False)
+    market = models.ForeignKey(Market, models.CASCADE, related_name="+", db_constraint=False, db_index=False)
     product_id = models.TextField(db_collation="C")
-    feed = models.ForeignKey(Feed, models.CASCADE, related_name="+")
+    feed = models.ForeignKey(Feed, models.CASCADE, related_name="+", db_constraint=False)
     run = models.ForeignKey(ImportRun, models.CASCADE, related_name="+", db_constraint=False, db_index=False)
     position = models.PositiveIntegerField()
     is_invalid = models.BooleanField(help_text=_("The item could not be imported; the product is as it was before."))
