@@ -18,11 +18,13 @@ from catalog.imports.reports.changes import (
     FACETS,
     changes_with,
     count_found,
-    filtered_changes,
+    facets_of,
     filtered_facets,
+    find_changes,
     numbers_by_field,
     numbers_by_operation,
     sync_before,
+    with_new_items,
 )
 from catalog.imports.reports.pages import of_operation
 from catalog.models import Change, ImportRun, Mode, Operation, Outcome, Product, Status
@@ -84,18 +86,20 @@ class ChangesTab(Tab):
         # What is left out has no narrow row, and may be in the wide list.
         is_whole = is_narrow or not (run.left_out or run.archive_left_out or "outcome" in filters)
         is_counted = bool(has_facets and filters and is_whole)
-        rows, corrected = filtered_changes(run, **{name: filters[name] for name in filters.keys() - {*FACETS}})
-        facets = filtered_facets(run, rows, **filters)
-        found = count_found(run, facets) if is_counted else None
-        if is_narrow:
-            context = self.page_context(request, facets, "change_id", by)
+        listed = find_changes(run, **{name: filters[name] for name in filters.keys() - {*FACETS}})
+        facets = filtered_facets(run, listed, **filters)
+        counted = count_found(run, facets) if is_counted else None
+        found = counted.values if counted else None
+        if is_narrow or (is_counted and listed.words is not None):
+            narrow = facets_of(run, counted.changes) if counted else facets
+            context = self.page_context(request, narrow, "change_id", by)
             changes = run.changes.in_bulk([each.change_id for each in context["rows"]])
             context["rows"] = [changes[each.change_id] for each in context["rows"]]
         else:
-            context = self.page_context(request, rows, "id")
+            context = self.page_context(request, with_new_items(run, listed), "id")
         context["rows"] = rows_of(run, context["rows"])
         return context | {
-            "corrected": corrected,
+            "corrected": listed.corrected,
             "chosen_label": name_of_field(chosen.get("field", "")),
             "chosen_shift": shift_in_words(chosen),
             "kinds": kind_chips(run, chosen, found),

@@ -509,6 +509,10 @@ class ItemIssue(models.Model):
 
     class Meta:
         default_permissions = ()
+        indexes = [
+            # the Changes tab: which issues the items of what was found have
+            models.Index("run", "position", "code", name="itemissue_position")
+        ]
 
     def __str__(self) -> str:
         return f"{self.code} at item {self.position}"

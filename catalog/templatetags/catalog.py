@@ -1,5 +1,6 @@
 """Template filters of the catalogue's pages."""
 
+import html
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
@@ -8,7 +9,6 @@ from django import template
 from django.contrib.admin.utils import quote
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
 
@@ -52,33 +52,33 @@ def points(change: float) -> str:
     return f"{change * 100:+.1f}".replace("-", "−") if abs(change) >= 0.0005 else "="
 
 
-_NEW_FIELD = '<tr><th scope="row">{0}{4}</th><td class="new" dir="auto">{2}{3}</td></tr>'
-_CHANGED_FIELD = (
-    '<tr><th scope="row">{0}{4}</th><td class="old" dir="auto">{1}</td><td class="new" dir="auto">{2}{3}</td></tr>'
-)
-_LEAVE_OUT = (
-    ' <button class="part" form="leave-out" name="part" value="{0} {1}" aria-label="{3}: {2}" title="{3}">×</button>'
-)
-
-
 @register.simple_tag
 def field_rows(fields: Iterable[Any], is_new: bool, change: Any = None) -> SafeString:
     """The table rows of fields, old and new; of a new product only new. With a change, each can be left out of it.
 
-    It is not a template, which takes ten times as long, because a page of new products has a thousand rows.
+    It is neither a template nor `format_html`, which take ten and three times as long: a page of new products has two
+    thousand rows.
     """
-    leave_out = gettext("Leave out")
-    cells = (
-        (
-            field.label,
-            field.old,
-            field.new,
-            format_html(" <small>{}</small>", field.note) if field.note else "",
-            format_html(_LEAVE_OUT, change.pk, field.name, field.label, leave_out) if change and field.name else "",
-        )
-        for field in fields
-    )
-    return format_html_join("", _NEW_FIELD if is_new else _CHANGED_FIELD, cells)
+    leave_out = escape_markup(gettext("Leave out"))
+    rows = []
+    for field in fields:
+        label, note, part = escape_markup(field.label), "", ""
+        if field.note:
+            note = f" <small>{escape_markup(field.note)}</small>"
+        if change and field.name:
+            part = (
+                f' <button class="part" form="leave-out" name="part" value="{change.pk} {escape_markup(field.name)}"'
+                f' aria-label="{leave_out}: {label}" title="{leave_out}">×</button>'
+            )
+        old = "" if is_new else f'<td class="old" dir="auto">{escape_markup(field.old)}</td>'
+        new = f'<td class="new" dir="auto">{escape_markup(field.new)}{note}</td>'
+        rows.append(f'<tr><th scope="row">{label}{part}</th>{old}{new}</tr>')
+    return mark_safe("".join(rows))  # noqa: S308 - each part is escaped
+
+
+def escape_markup(value: Any) -> str:
+    """As `conditional_escape`, in a tenth of its time."""
+    return value if isinstance(value, SafeString) else html.escape(str(value))
 
 
 # The verbs of a plan in three sentences. The last of each is for a plan that changes nothing.

@@ -7,8 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
+from django.db.models import QuerySet
+
 from catalog.imports.sql import PRODUCT_OF_CHANGE, execute, fetch_rows, joining_by_hashes
-from catalog.models import ImportRun
+from catalog.models import ChangeFacets, ImportRun
 
 # What products are counted by. A change may take a product from one value to another.
 DIMENSIONS = ("brand", "product_type", "gender", "condition")
@@ -232,6 +236,45 @@ def count_facets(run: ImportRun) -> dict[str, list[list[Any]]]:
             name: [list(row) for row in fetch_rows(statement, run=run.pk, most=MAX_VALUES)]
             for name, statement in counts.items()
         }
+
+
+def count_values(run: ImportRun, rows: QuerySet[ChangeFacets], most: int) -> list[tuple[str, str, int]]:
+    """How many of these narrow rows have each value of each facet: its name, the value and the number.
+
+    The rows themselves are among it as `change`, each with its key. Of more than `most` nothing is said but the number
+    of `all`: most + 1. They are read once, and no further.
+    """
+    kinds = (*_COUNTED, "operation")
+    names = (*(name for name in kinds if name != "move"), "change_id", "position", "share", "replaces_edit")
+    try:
+        found, values = rows.order_by().values_list(*names)[: most + 1].query.sql_with_params()
+    except EmptyResultSet:
+        return []
+    kind = " ".join(f"WHEN grouping({name}) THEN '{name}'" for name in kinds)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH found AS MATERIALIZED ({found}),
+            number AS MATERIALIZED (SELECT count(*) AS of_found FROM found),
+            few AS MATERIALIZED (
+                SELECT *, width_bucket(share, ARRAY{[*PRICE_STEPS]}::float8[])::text AS move
+                FROM found WHERE (SELECT of_found FROM number) <= %s
+            )
+            SELECT 'all', '', of_found FROM number
+            UNION ALL SELECT 'change', change_id::text, 1 FROM few
+            UNION ALL SELECT * FROM (
+                SELECT CASE 0 {kind} END, COALESCE({", ".join(kinds)}) AS value, count(*)
+                FROM few GROUP BY GROUPING SETS ({", ".join(kinds)})
+            ) AS counted WHERE value IS NOT NULL
+            UNION ALL SELECT 'edit', 'replaced', count(*) FROM few WHERE replaces_edit
+            UNION ALL
+            SELECT 'issue', code, count(DISTINCT listed.position)
+            FROM few JOIN catalog_itemissue listed ON listed.run_id = %s AND listed.position = few.position
+            GROUP BY code
+            """,
+            [*values, most, run.pk],
+        )
+        return list(cursor.fetchall())
 
 
 def farthest_moves(run: ImportRun) -> dict[str, list[list[Any]]]:

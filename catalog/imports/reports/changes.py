@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+import dataclasses
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
+from django.db import connection
 from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.expressions import RawSQL
 
 from catalog.imports.planning.changed_fields import EXTRA_PREFIX
-from catalog.imports.planning.facets import DIMENSIONS, PRICE_STEPS
+from catalog.imports.planning.facets import DIMENSIONS, PRICE_STEPS, count_values
 from catalog.imports.reports.pages import Rows, of_operation
 from catalog.models import Change, ChangeFacets, ImportRun, Mode, Operation, Outcome, Product
 from catalog.models.changes import UNUSUAL
@@ -38,68 +40,93 @@ def changes_with(run: ImportRun, *, operation: str = "", outcome: str = "", prod
     return rows.filter(product_id=product_id) if product_id else rows
 
 
-def filtered_changes(
-    run: ImportRun, *, field: str = "", q: str = "", to: str = "", **chosen: str
-) -> tuple[Rows[Change], Mapping[str, str]]:
+@dataclass(frozen=True, slots=True)
+class FoundChanges:
+    """What passes the filters of the list, but for new items that a text finds.
+
+    No search of products finds these. They are the changes `new` whose narrow rows meet the condition `words`; both are
+    None where there are none. `corrected` has the words of the text that were corrected, each with what it was taken
+    for.
+    """
+
+    changes: Rows[Change]
+    new: QuerySet[Change] | None = None
+    words: Q | None = None
+    corrected: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def find_changes(run: ImportRun, *, field: str = "", q: str = "", to: str = "", **chosen: str) -> FoundChanges:
     """As `changes_with`, also only those that concern one field, or whose product a text finds.
 
-    `to` is an availability that products get; it chooses the field, too. With them the words of the text that were
-    corrected, each with what it was taken for.
+    `to` is an availability that products get; it chooses the field, too. No new item has a field that changes.
     """
     rows = changes_with(run, **chosen)
     if to:
         field, rows = "availability", _with(rows, "change.after ->> 'availability' = %s", to)
     if not q:
-        return _changes_of_field(rows, run, field) if field else rows, {}
+        return FoundChanges(_changes_of_field(rows, run, field) if field else rows)
     text = q[:SEARCH_CHARS]
     begun = run.changes.filter(product_id__gte=text, product_id__lt=f"{text}\U0010ffff")
     pks = [*begun.values_list("pk", flat=True).order_by()[: MAX_LISTED_CHANGES + 1]]
-    found: Rows[Change]
-    corrected: Mapping[str, str] = {}
     if len(pks) > MAX_LISTED_CHANGES:
-        found = rows.filter(product_id__gte=text, product_id__lt=f"{text}\U0010ffff")
+        found = FoundChanges(rows.filter(product_id__gte=text, product_id__lt=f"{text}\U0010ffff"))
     elif pks:
-        found = rows.filter(pk__in=pks)
+        found = FoundChanges(rows.filter(pk__in=pks))
     else:
-        found, corrected = _changes_with_words(rows, run, text)
-    if not field:
-        return found, corrected
-    if isinstance(found, QuerySet):
-        return _with_field(found, field), corrected
-    return [_with_field(each, field) for each in found], corrected
+        products, words, corrected = _with_words(run, text)
+        new = rows.filter(**of_operation(Operation.CREATE)) if words else None
+        found = FoundChanges(_changes_of_products(rows, run, products), new, words, corrected)
+    return (
+        dataclasses.replace(found, changes=_with_field(found.changes, field), new=None, words=None) if field else found
+    )
 
 
-def _changes_with_words(rows: QuerySet[Change], run: ImportRun, text: str) -> tuple[Rows[Change], Mapping[str, str]]:
-    """The rows whose product has these words, and the new ones whose item has them.
+def filtered_changes(run: ImportRun, **chosen: str) -> tuple[Rows[Change], Mapping[str, str]]:
+    """All that `find_changes` finds, and the words that were corrected."""
+    found = find_changes(run, **chosen)
+    return with_new_items(run, found), found.corrected
+
+
+def with_new_items(run: ImportRun, found: FoundChanges) -> Rows[Change]:
+    """What was found with the new items among it."""
+    if found.new is None or not isinstance(found.changes, QuerySet):
+        return found.changes
+    facets = run.facets.filter(found.words)
+    pks = [*facets.values_list("change_id", flat=True).order_by()[: MAX_LISTED_CHANGES + 1]]
+    if not pks:
+        return found.changes
+    has_words = Q(pk__in=pks) if len(pks) <= MAX_LISTED_CHANGES else Exists(facets.filter(change_id=OuterRef("pk")))
+    lists = [found.new.filter(has_words)]
+    if not found.changes.query.is_empty():
+        others = (each for each in Operation.values if each != Operation.CREATE)
+        lists += [found.changes.filter(**of_operation(each)) for each in others]
+    return [each.order_by("operation", "id") for each in lists]
+
+
+def _with_words(run: ImportRun, text: str) -> tuple[ProductQuerySet, Q | None, Mapping[str, str]]:
+    """The products that have the words, what new items with them are found by, and the words that were corrected.
 
     A word of a new item is no misspelling of one that products have.
     """
     terms = [term for term in text.split() if any(map(str.isalnum, term))]
     products = Product.objects.search(text, market=run.market_id)
-    new, corrected = _new_with_words(rows, run, terms), products.corrected
-    if corrected and new is not None:
-        products, corrected = Product.objects.none(), {}
-    elif corrected:
-        new = _new_with_words(rows, run, [corrected.get(term, term) for term in terms])
-    found = _changes_of_products(rows, run, products)
-    if new is None:
-        return found, corrected
-    if found.query.is_empty():
-        return [new], corrected
-    others = (found.filter(**of_operation(operation)) for operation in Operation.values if operation != "create")
-    return [new, *(each.order_by("operation", "id") for each in others)], corrected
+    corrected = products.corrected
+    if not terms or not run.created:
+        return products, None, corrected
+    words = _of_new_items(terms)
+    if corrected and run.facets.filter(words).exists():
+        return Product.objects.none(), words, {}
+    return products, _of_new_items([corrected.get(term, term) for term in terms]), corrected
 
 
-def _new_with_words(rows: QuerySet[Change], run: ImportRun, terms: list[str]) -> QuerySet[Change] | None:
-    """The rows of new products whose items have all of the words; None when there are none."""
-    words = Q(*(Q(words__contains=term.lower()) for term in terms), operation=Operation.CREATE)
-    pks = [*run.facets.filter(words).values_list("change_id", flat=True)[: MAX_LISTED_CHANGES + 1]] if terms else []
-    if not pks:
-        return None
-    created = rows.filter(**of_operation(Operation.CREATE)).order_by("operation", "id")
-    if len(pks) <= MAX_LISTED_CHANGES:
-        return created.filter(pk__in=pks)
-    return created.filter(Exists(run.facets.filter(words, change_id=OuterRef("pk"))))
+def _of_new_items(terms: list[str]) -> Q:
+    """A condition on narrow rows: they are of new items with these words.
+
+    As one that costs more than comparing a brand, so that PostgreSQL compares the brand first.
+    """
+    sql = f"(operation = %s{' AND words LIKE %s' * len(terms)}) IS TRUE"
+    patterns = [f"%{connection.ops.prep_for_like_query(term.lower())}%" for term in terms]
+    return Q(RawSQL(sql, [Operation.CREATE, *patterns], output_field=BooleanField()))  # noqa: S611 - only parameters
 
 
 def _changes_of_products(rows: QuerySet[Change], run: ImportRun, products: ProductQuerySet) -> QuerySet[Change]:
@@ -194,10 +221,10 @@ FACETS = (*COLUMN_FACETS, "move", "issue", "edit", "gain", "loss")
 
 
 def filtered_facets(
-    run: ImportRun, rows: Rows[Change], *, operation: str = "", **chosen: str
+    run: ImportRun, found: FoundChanges, *, operation: str = "", **chosen: str
 ) -> QuerySet[ChangeFacets]:
-    """The narrow rows of the changes that pass every filter: those of `FACETS`, and those of `filtered_changes`, which
-    gave `rows`.
+    """The narrow rows of the changes that pass every filter: those of `FACETS`, and those of `find_changes`, which
+    gave `found`.
 
     `move` is a bar of the histogram of prices, `issue` a code, `gain` and `loss` are like `brand:Acme`.
     """
@@ -218,19 +245,31 @@ def filtered_facets(
     if loss := chosen.get("loss"):
         name, _colon, value = loss.partition(":")
         facets = facets.filter(**{f"lost_{name}": value}) if name in DIMENSIONS else facets.none()
-    if not chosen.keys() - {*FACETS}:
+    wide = chosen.keys() - {*FACETS}
+    if not wide:
         return facets
+    is_found = _among([found.changes] if isinstance(found.changes, QuerySet) else found.changes)
+    if found.new is None or found.words is None:
+        return facets.filter(is_found) if is_found else facets.none()
+    new = found.words
+    if wide - {"q"}:
+        is_new = _among([found.new])
+        new = new & Q(is_new) if is_new else Q(change_id__in=[])
+    return facets.filter(new | Q(is_found) if is_found else new)
+
+
+def _among(lists: list[QuerySet[Change]]) -> RawSQL | None:
+    """A condition on narrow rows: their changes are in one of the lists; None where these are empty."""
     written = []
-    for each in [rows] if isinstance(rows, QuerySet) else rows:
+    for each in lists:
         with suppress(EmptyResultSet):  # nothing can pass
             written.append(each.order_by().values("pk").query.sql_with_params())
     if not written:
-        return facets.none()
+        return None
     # As SQL of its own: within another query the ORM would give the table another name than the conditions do.
     found = " UNION ALL ".join(sql for sql, _values in written)
     values = [value for _sql, some in written for value in some]
-    is_found = RawSQL(f"change_id IN ({found})", values, output_field=BooleanField())  # noqa: S611
-    return facets.filter(is_found)
+    return RawSQL(f"change_id IN ({found})", values, output_field=BooleanField())  # noqa: S611
 
 
 def _with_move(facets: QuerySet[ChangeFacets], bar: int) -> QuerySet[ChangeFacets]:
@@ -241,18 +280,28 @@ def _with_move(facets: QuerySet[ChangeFacets], bar: int) -> QuerySet[ChangeFacet
     return facets.filter(share__lt=PRICE_STEPS[bar]) if bar < len(PRICE_STEPS) else facets
 
 
-def count_found(run: ImportRun, facets: QuerySet[ChangeFacets]) -> dict[str, dict[Any, int]] | None:
-    """How many of these have each value of each facet; None when there are more than `MAX_COUNTED_CHANGES`."""
-    names = (*COLUMN_FACETS, "operation", "share", "position", "replaces_edit")
-    rows = [*facets.order_by().values_list(*names)[: MAX_COUNTED_CHANGES + 1]]
-    if len(rows) > MAX_COUNTED_CHANGES:
-        return None
-    columns = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(names, ())
-    found: dict[str, dict[Any, int]] = {name: Counter(columns[name]) for name in (*COLUMN_FACETS, "operation")}
-    found["move"] = Counter(bisect_right(PRICE_STEPS, share) for share in columns["share"] if share is not None)
-    found["edit"] = {"replaced": sum(columns["replaces_edit"])}
-    positions = [place for place in columns["position"] if place is not None]
-    has_issues = run.meaning.get("facets", {}).get("issue")
-    listed = run.item_issues.filter(position__in=positions).values_list("code", "position").distinct()
-    found["issue"] = Counter(code for code, _position in listed) if has_issues else {}
-    return found
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a filter finds: the keys of the changes, and how many of them have each value of each facet."""
+
+    changes: list[int]
+    values: dict[str, dict[Any, int]]
+
+
+def count_found(run: ImportRun, facets: QuerySet[ChangeFacets]) -> Counted | None:
+    """These narrow rows counted; None when there are more than `MAX_COUNTED_CHANGES`."""
+    changes: list[int] = []
+    values: dict[str, dict[Any, int]] = {name: {} for name in (*COLUMN_FACETS, "operation", "move", "edit", "issue")}
+    for name, value, number in count_values(run, facets, MAX_COUNTED_CHANGES):
+        if name == "change":
+            changes.append(int(value))
+        elif name != "all":
+            values[name][int(value) if name == "move" else value] = number
+        elif number > MAX_COUNTED_CHANGES:
+            return None
+    return Counted(changes, values)
+
+
+def facets_of(run: ImportRun, changes: list[int]) -> QuerySet[ChangeFacets]:
+    """The narrow rows of these changes of the run."""
+    return run.facets.filter(RawSQL("change_id = ANY(%s::bigint[])", [changes], output_field=BooleanField()))

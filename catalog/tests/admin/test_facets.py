@@ -157,6 +157,31 @@ def test_words_find_new_items_beside_products(alice: Client, plan: ImportRun) ->
     assert len(both) == 6
 
 
+@pytest.mark.parametrize("typed", ["velv_t", "velv%t", "velvet\\", "'velvet"])
+def test_words_are_looked_for_as_they_are_typed(alice: Client, plan: ImportRun, typed: str) -> None:
+    page = alice.get(url(plan), {"q": typed, "operation": "create"})
+    assert page.status_code == 200
+    assert changes(page) == {}
+
+
+def test_words_find_what_an_outcome_has(alice: Client, plan: ImportRun) -> None:
+    for outcome, found in (("conflict", []), ("", ["n1", "n2"])):
+        for brand in ({}, {"gain": "brand:Dune"}, {"brand": "Dune"}):
+            expected = [each for each in found if not brand or each == "n2"]
+            page = alice.get(url(plan), {"q": "velvet", "outcome": outcome, **brand})
+            assert [*changes(page)] == expected, (outcome, brand)
+
+
+def test_new_items_are_paged_through(alice: Client, plan: ImportRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "PAGE_ROWS", 2)
+    for most in (1, 10_000):  # where more match than are counted, and where all are
+        monkeypatch.setattr(reports, "MAX_COUNTED_CHANGES", most)
+        there = walk(alice, plan, "?tab=changes&q=acme", "Next")
+        assert len(there) == 6
+        (last,) = tree(alice.get(url(plan), {"q": "acme"})).xpath("//nav[@class='pages']/a[.='Last']/@href")
+        assert walk(alice, plan, last, "Previous") == there[::-1]
+
+
 @pytest.mark.parametrize("few", [0, 5000])
 def test_many_new_items_are_all_found(
     alice: Client, plan: ImportRun, monkeypatch: pytest.MonkeyPatch, few: int
