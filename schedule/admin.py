@@ -29,6 +29,7 @@ from schedule.running import run_now
 
 # No task follows the sun, and one that should happen once is started with "Run now".
 NOT_NEEDED = (SolarSchedule, ClockedSchedule)
+MINUTES_OF_DAY = 24 * 60
 
 admin.site.unregister((*NOT_NEEDED, CrontabSchedule, IntervalSchedule, PeriodicTask))
 
@@ -64,7 +65,7 @@ class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, ModelAdmin):
     list_display = (
         "name",
         "enabled",
-        "scheduler",
+        "when",
         "last_started",
         "last_took",
         "last_outcome",
@@ -111,6 +112,16 @@ class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, ModelAdmin):
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Nobody switches tasks on or off without the permission to change them; the package does not ask for it."""
         return super().get_actions(request) if self.has_change_permission(request) else {}
+
+    @admin.display(description=_("when"))
+    def when(self, job: PeriodicTask) -> str:
+        """In words; the package shows a crontab's fields, and 1440 minutes."""
+        interval = job.interval
+        if interval is None:
+            return str(job.crontab.human_readable if job.crontab else job.schedule)
+        if interval.period == IntervalSchedule.MINUTES and interval.every % MINUTES_OF_DAY == 0:
+            interval = IntervalSchedule(every=interval.every // MINUTES_OF_DAY, period=IntervalSchedule.DAYS)
+        return str(interval)
 
     # --- the last run -----------------------------------------------------------------------------
 

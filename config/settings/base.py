@@ -301,6 +301,7 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = env.str("TIME_ZONE", default="Asia/Dubai")
 USE_TZ = True
 USE_I18N = True
+FORMAT_MODULE_PATH = ["config.formats"]
 
 # --- files ----------------------------------------------------------------------------------------
 STATIC_URL = "static/"

@@ -1,6 +1,6 @@
 """The page of periodic tasks: what came of each, and a button to run it now."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -50,6 +50,20 @@ def test_the_list_says_what_came_of_the_last_run(admin_client: Client, job: Peri
     assert "1.25\xa0s" in page
     assert "Failed" in page
     assert "ValueError: &lt;no way&gt;" in page
+
+
+def test_the_list_says_in_words_when_each_runs(admin_client: Client) -> None:
+    page = admin_client.get(TASKS).content.decode()
+    assert "every day" in page
+    assert "every 5 minutes" in page
+    assert "At 03:20" in page
+    assert "1440 minutes" not in page
+
+
+def test_times_are_short_and_of_24_hours(admin_client: Client, job: PeriodicTask) -> None:
+    PeriodicTask.objects.filter(pk=job.pk).update(last_run_at=datetime(2026, 11, 30, 17, 5, tzinfo=UTC))
+    page = admin_client.get(reverse("admin:django_celery_beat_periodictask_change", args=[job.pk])).content.decode()
+    assert "30 Nov 2026, 21:05" in page
 
 
 def test_a_manager_runs_a_job_now(job: PeriodicTask, called: list[Any]) -> None:

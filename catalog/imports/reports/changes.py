@@ -68,17 +68,19 @@ def find_changes(run: ImportRun, *, field: str = "", q: str = "", to: str = "", 
     text = q[:SEARCH_CHARS]
     begun = run.changes.filter(product_id__gte=text, product_id__lt=f"{text}\U0010ffff")
     pks = [*begun.values_list("pk", flat=True).order_by()[: MAX_LISTED_CHANGES + 1]]
+    new, words = None, None
+    corrected: Mapping[str, str] = {}
     if len(pks) > MAX_LISTED_CHANGES:
-        found = FoundChanges(rows.filter(product_id__gte=text, product_id__lt=f"{text}\U0010ffff"))
+        found = rows.filter(product_id__gte=text, product_id__lt=f"{text}\U0010ffff")
     elif pks:
-        found = FoundChanges(rows.filter(pk__in=pks))
+        found = rows.filter(pk__in=pks)
     else:
         products, words, corrected = _with_words(run, text)
         new = rows.filter(**of_operation(Operation.CREATE)) if words else None
-        found = FoundChanges(_changes_of_products(rows, run, products), new, words, corrected)
-    return (
-        dataclasses.replace(found, changes=_with_field(found.changes, field), new=None, words=None) if field else found
-    )
+        found = _changes_of_products(rows, run, products)
+    if field:
+        return FoundChanges(_with_field(found, field), corrected=corrected)
+    return FoundChanges(found, new, words, corrected)
 
 
 def filtered_changes(run: ImportRun, **chosen: str) -> tuple[Rows[Change], Mapping[str, str]]:
