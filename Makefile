@@ -12,10 +12,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test coverage test-browser torture soak images lint types check lock secure audit shell fuzz bench benchapi benchpages benchmachines siege backup restore stop reset clean
+.PHONY: help setup run test coverage test-browser test-image torture soak images lint types check lock secure audit shell fuzz bench benchapi benchpages benchmachines siege backup restore stop reset clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY)  ## Make .venv with everything installed (PYTHON=python3.12 chooses the interpreter)
 	@:
@@ -42,6 +42,9 @@ coverage: setup  ## Run the tests and measure what they cover, which takes half 
 
 test-browser: setup  ## Try the pages in Chromium, which has to be installed (SHOTS=folder keeps pictures)
 	$(RUN) -m pytest -p no:randomly --override-ini addopts="--strict-markers --allow-hosts=127.0.0.1,::1 --allow-unix-socket" tests/browser $(ARGS)
+
+test-image: setup  ## Build the container image and start every service, where Docker runs, or buildah and debootstrap are installed
+	$(RUN) -m pytest -p no:randomly --override-ini addopts="--strict-markers" tests/image $(ARGS)
 
 lint: setup  ## Check style, format and who may import whom
 	$(RUN) -m ruff check .

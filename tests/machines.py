@@ -70,6 +70,7 @@ def namespace() -> Iterator[tuple[str, str]]:
             (f"link set {here} up", ""),
             (f"-n {name} addr add {net}.2/30 dev {there}", ""),
             (f"-n {name} link set {there} up", ""),
+            (f"-n {name} link set lo up", ""),
         ):
             _ip(command)
             if undo:
