@@ -1,4 +1,4 @@
-"""Dates and times as all pages write them: short, and without a.m. and p.m., so that a list has them in one line."""
+"""Dates and times as all pages write them: short, and with 24 hours."""
 
 DATE_FORMAT = SHORT_DATE_FORMAT = "j M Y"
 TIME_FORMAT = "H:i"
