@@ -72,10 +72,10 @@ def describe_what_is_open(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 
 def describe_empty_parameters(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Say of each parameter in a query that it may be empty, which is as if it were not given."""
+    """Say of each parameter in a query that it may be empty, which is as if it were not given, unless it has to be."""
     for call in calls_of(result):
         for parameter in call.get("parameters", []):
-            if parameter["in"] == "query":
+            if parameter["in"] == "query" and not parameter.get("required"):
                 parameter["allowEmptyValue"] = True
     return result
 

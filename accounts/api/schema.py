@@ -73,7 +73,7 @@ class Answer:
 def documented(
     tag: str,
     operation_id: str,
-    answers: Mapping[int, Answer],
+    answers: Mapping[int, Answer | tuple[Answer, ...]],
     *,
     errors: Iterable[int] = (),
     parameters: Iterable[Any] = (),
@@ -82,20 +82,26 @@ def documented(
 ) -> Any:
     """Describe one call in the schema; its docstring says what it does.
 
+    Where the media type of an answer is the caller's choice, a status has an answer for each, the usual one first.
     `errors` are the statuses of its refusals; 401 and 403 are added to every call that needs a token, 413 and 415 to
     every call that takes a body. `sent` is an example of the body, without which there is none; `request` is its
     serializer, by media type if it is not JSON, unless the view names one.
     """
+    each = [
+        (status, answer)
+        for status, some in answers.items()
+        for answer in (some if isinstance(some, tuple) else (some,))
+    ]
     examples = [
         OpenApiExample(
             "Answer", answer.example, response_only=True, status_codes=[str(status)], media_type=answer.media_type
         )
-        for status, answer in answers.items()
+        for status, answer in each
         if answer.body is not None
     ]
     responses: dict[Any, Any] = {
         (status, answer.media_type) if answer.body is not None else status: OpenApiResponse(answer.body, answer.meaning)
-        for status, answer in answers.items()
+        for status, answer in each
     }
     if sent is None:
         request = None

@@ -41,6 +41,12 @@ MARKET = {
     "is_default": True,
 }
 PRODUCT_LINES = f"{json.dumps(PRODUCT)}\n"
+PRODUCT_CSV = "id,title,brand,price,currency\r\n205042570_242,Silk dress,Noor,1250.00,AED\r\n"
+PRODUCT_FEED = """<?xml version="1.0" encoding="UTF-8"?>
+<rss version="2.0" xmlns:g="http://base.google.com/ns/1.0"><channel>
+<item><g:id>205042570_242</g:id><g:title>Silk dress</g:title><g:price>1250.00 AED</g:price></item>
+</channel></rss>
+"""
 OPTIONS = {"conditions": ["new", "used"], "genders": ["female", "male"], "brands": ["Noor", "Zari"]}
 UPLOAD = {
     "file": "id,title,description,link,image link,price,availability,brand\n"

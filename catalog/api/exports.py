@@ -58,7 +58,13 @@ class ProductsExportView(APIView):
     @documented(
         "products",
         "export_products",
-        {200: Answer(OpenApiTypes.STR, examples.PRODUCT_LINES, media_type=JSON_LINES.content_type)},
+        {
+            200: (
+                Answer(OpenApiTypes.STR, examples.PRODUCT_LINES, media_type=JSON_LINES.content_type),
+                Answer(OpenApiTypes.STR, examples.PRODUCT_CSV, media_type="text/csv"),
+                Answer(OpenApiTypes.STR, examples.PRODUCT_FEED, media_type=FEED.content_type),
+            )
+        },
         errors=(400, 403, 503),
         parameters=[ExportQuery(), VERSION_HEADER],
     )

@@ -82,9 +82,9 @@ def test_what_an_address_holds_is_shown_with_an_example(call: dict[str, Any]) ->
 
 
 @every_call
-def test_a_parameter_of_a_query_may_be_empty(call: dict[str, Any]) -> None:
+def test_a_parameter_of_a_query_may_be_empty_unless_it_is_required(call: dict[str, Any]) -> None:
     for one in call.get("parameters", []):
-        assert one.get("allowEmptyValue", False) == (one["in"] == "query")
+        assert one.get("allowEmptyValue", False) == (one["in"] == "query" and not one.get("required"))
 
 
 # --- the collection for Postman -------------------------------------------------------------------------
