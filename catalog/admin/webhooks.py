@@ -163,7 +163,12 @@ class WebhookAdmin(ModelAdmin):
         return answer
 
     def test_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        delivery = send_test(self._find_webhook(request, pk), by=request.user)
+        webhook = self._find_webhook(request, pk)
+        try:
+            delivery = send_test(webhook, by=request.user)
+        except CatalogError as refused:
+            messages.error(request, refused.message)
+            return redirect("admin:catalog_webhook_changelist")
         if delivery.status == DeliveryStatus.SENT:
             messages.success(request, _("The address accepted the test. It answered %s.") % delivery.answer_status)
         else:

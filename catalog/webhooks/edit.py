@@ -92,7 +92,10 @@ def delete_webhook(webhook: Webhook, *, by: Any) -> None:
 
 
 def send_test(webhook: Webhook, *, by: Any) -> WebhookDelivery:
-    """Send an event at once that says nothing, whatever waits and also when it is not active. It is not tried again."""
+    """Send an event at once that says nothing, whatever waits and also when it is not active. It is not tried again.
+
+    Raises `NotPossible` when the webhook was deleted meanwhile.
+    """
     require(by, CHANGES)
     delivery = WebhookDelivery.objects.create(
         webhook=webhook,
@@ -108,7 +111,9 @@ def send_test(webhook: Webhook, *, by: Any) -> WebhookDelivery:
     delivery.finished_at = timezone.now()
     for name, value in answer.facts().items():
         setattr(delivery, name, value)
-    delivery.save()
+    fields = ("status", "finished_at", *answer.facts())
+    if not WebhookDelivery.objects.filter(pk=delivery.pk).update(**{name: getattr(delivery, name) for name in fields}):
+        raise NotPossible("webhook_gone", "The webhook was deleted while its address was asked.")
     log_delivery(delivery, DeliveryStatus(delivery.status), answer)
     return delivery
 

@@ -19,7 +19,7 @@ from catalog.tests.webhooks.conftest import loopback_is_open as loopback_is_open
 from catalog.tests.webhooks.conftest import maria as maria
 from catalog.tests.webhooks.conftest import receiver as receiver
 from catalog.tests.webhooks.conftest import secrets as secrets
-from catalog.webhooks.deliver import deliver
+from catalog.webhooks.deliver import deliver, post
 
 pytestmark = pytest.mark.django_db
 
@@ -104,6 +104,22 @@ def test_a_test_shows_the_answer(managing: Client, hook: Callable[..., Webhook],
     page = managing.post(page_of(webhook, "test"), follow=True).content.decode()
     assert "127.0.0.1 answered 500." in page
     assert receiver.types() == ["webhook.test"] * 2
+
+
+def test_a_webhook_that_is_deleted_while_it_is_tested_is_said_to_be_gone(
+    managing: Client, hook: Callable[..., Webhook], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhook = hook()
+
+    def post_slowly(delivery: WebhookDelivery) -> Any:
+        answer = post(delivery)
+        Webhook.objects.filter(pk=webhook.pk).delete()  # in another tab
+        return answer
+
+    monkeypatch.setattr("catalog.webhooks.edit.post", post_slowly)
+    page: Any = managing.post(page_of(webhook, "test"), follow=True)
+    assert "The webhook was deleted while its address was asked." in page.content.decode()
+    assert not WebhookDelivery.objects.exists()
 
 
 def test_a_new_secret_is_shown_and_the_old_one_ended(managing: Client, hook: Callable[..., Webhook]) -> None:
