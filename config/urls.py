@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from accounts.pages import admin_login
+from catalog.admin.palette import search_view
 from config.health import health_check, ready
 from notifications.views import my_mail
 
@@ -13,6 +14,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/my-mail/", admin.site.admin_view(my_mail), name="my-mail"),
     path("admin/login/", admin_login),
+    path("admin/search/", admin.site.admin_view(search_view)),
     path(
         "admin/password_change/",
         admin.site.admin_view(RedirectView.as_view(pattern_name="account_change_password")),

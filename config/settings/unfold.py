@@ -33,7 +33,6 @@ UNFOLD = {
             {"title": _("Change password"), "link": reverse_lazy("account_change_password")},
         ]
     },
-    "COMMAND": {"search_callback": "catalog.admin.palette.find_commands"},
     "SIDEBAR": {
         "show_search": True,
         "command_search": True,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from accounts.models import User
 from catalog.models import Feed, Market
 from catalog.tests.admin.test_products import page_of, product
 from catalog.tests.factories import applied, item
@@ -21,7 +21,6 @@ pytestmark = pytest.mark.django_db
 
 def found(client: Client, typed: str) -> dict[str, str]:
     """Title and address of what the palette finds."""
-    cache.clear()
     page: Any = client.get(reverse("admin:search"), {"s": typed, "extended": "1"})
     assert page.status_code == 200
     links = tree(page).xpath("//ul[@id='command-results-list']//a")
@@ -44,6 +43,24 @@ def test_products_are_those_of_the_market_that_is_looked_at(bob: Client, feed: F
     bob.get(reverse("admin:catalog_product_changelist"), {"market": "sa"})
     assert found(bob, "SKU-9") == {"Silk there": f"{page_of('SKU-9')}?market=sa"}
     assert "Switch to the market Saudi Arabia" in found(bob, "switch")
+
+
+def test_what_is_found_is_of_the_moment(bob: Client, feed: Feed) -> None:
+    """Not of the market that was looked at before, and not for somebody who may no longer look."""
+    other = Market.objects.create(code="sa", name="Saudi Arabia")
+    applied(Feed.objects.create(name="There", slug="there", market=other), item("SKU-9", title="Silk there"))
+    product("SKU-9", title="Silk here")
+    assert found(bob, "silk").keys() == {"Silk here"}
+    bob.get(reverse("admin:catalog_product_changelist"), {"market": "sa"})
+    assert found(bob, "silk").keys() == {"Silk there"}
+    User.objects.get(username="bob").groups.clear()
+    assert found(bob, "silk") == {}
+
+
+@pytest.mark.parametrize("page", ["0", "99", "x", ""])
+def test_a_page_that_is_not_there_is_the_nearest(page: str, mona: Client) -> None:
+    answer = mona.get(reverse("admin:search"), {"s": "import", "extended": "1", "page": page})
+    assert "Import a feed" in answer.content.decode()
 
 
 @pytest.mark.parametrize("typed", ["{}", "#{}", "Import {}", "import #{}"])
