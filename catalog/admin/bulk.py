@@ -61,8 +61,9 @@ class BulkActions(ModelAdmin):
             if shown is None:
                 messages.warning(request, _("The market of that list is there no longer. Nothing was done."))
                 return redirect(request.path)
-            request.GET = request.GET.copy()
-            request.GET[MARKET] = shown.code
+            address: Any = request.GET.copy()
+            address[MARKET] = shown.code
+            request.GET = address
         page: HttpResponse = super().changelist_view(request, extra_context)
         return page
 
