@@ -43,11 +43,13 @@ def assert_accessible(page: Page) -> None:
 
 
 def submit(page: Page, button: str, **fields: str) -> None:
-    """Fill the form and send it, having looked at the page."""
+    """Fill the form and send it, having looked at the page; then there is another one."""
     for name, value in fields.items():
         page.fill(f"[name={name}]", value)
     assert_accessible(page)
+    page.evaluate("document.documentElement.dataset.left = ''")
     page.get_by_role("button", name=button, exact=True).click()
+    page.locator("html:not([data-left])").wait_for(state="attached")
     page.wait_for_load_state()
 
 
