@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import connection
 from django.http.response import HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
 from rest_framework import serializers
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
@@ -17,7 +18,7 @@ from catalog.api import examples
 from catalog.api.etag import CatalogueView
 from catalog.api.exports import Pieces, stream_answer
 from catalog.api.lines import LINE
-from catalog.api.openapi import CONDITIONAL, NOT_MODIFIED
+from catalog.api.openapi import NOT_MODIFIED, conditional
 from catalog.api.products import FORM
 from catalog.api.queries import ChangesQuery, Place
 from catalog.api.serializers import STORED_FIELDS, ProductSerializer, render_product
@@ -104,9 +105,15 @@ class ProductChangesView(CatalogueView):
     @documented(
         "products",
         "product_changes",
-        {200: Answer(ProductChangesSerializer, examples.CHANGES), 304: NOT_MODIFIED},
+        {
+            200: (
+                Answer(ProductChangesSerializer, examples.CHANGES),
+                Answer(OpenApiTypes.STR, examples.CHANGE_LINES, media_type=JSON_LINES.content_type),
+            ),
+            304: NOT_MODIFIED,
+        },
         errors=(400, 404, 410, 503),
-        parameters=[ChangesQuery(), *CONDITIONAL],
+        parameters=[ChangesQuery(), *conditional(has_streams=True)],
     )
     def get(self, request: Request, **place: str) -> HttpResponseBase:
         """The products of a market that changed since a version or a cursor, each once, in the order of the versions.

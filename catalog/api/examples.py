@@ -135,6 +135,7 @@ CHANGES: dict[str, Any] = {
         {"version": 41, "id": "a/b", "state": "archived", "cursor": "default.41.YS9i", "product": None},
     ],
 }
+CHANGE_LINES = "".join(f"{json.dumps(change)}\n" for change in CHANGES["results"])
 ISSUE = {
     "code": "price.format",
     "severity": "error",

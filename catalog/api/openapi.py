@@ -13,19 +13,30 @@ VERSION_HEADER = OpenApiParameter(
     response=[200, 304],
     description="The version of the market's products: `/products/changes/` says what changed since.",
 )
-# Parameters and headers of every call about the catalogue.
-CONDITIONAL = [
-    OpenApiParameter(
-        "If-None-Match",
-        str,
-        OpenApiParameter.HEADER,
-        description="The ETag of the answer that you have: 304 without a body if it is still current.",
-    ),
-    OpenApiParameter(
-        "ETag", str, OpenApiParameter.HEADER, required=True, response=[200, 304], description="Names this answer."
-    ),
-    VERSION_HEADER,
-]
+
+
+def conditional(*, has_streams: bool = False) -> list[OpenApiParameter]:
+    """Parameters and headers of a call about the catalogue. Its answers have an ETag, unless they are streams."""
+    return [
+        OpenApiParameter(
+            "If-None-Match",
+            str,
+            OpenApiParameter.HEADER,
+            description="The ETag of the answer that you have: 304 without a body if it is still current.",
+        ),
+        OpenApiParameter(
+            "ETag",
+            str,
+            OpenApiParameter.HEADER,
+            required=not has_streams,
+            response=[200, 304],
+            description="Names this answer.",
+        ),
+        VERSION_HEADER,
+    ]
+
+
+CONDITIONAL = conditional()
 NOT_MODIFIED = Answer(None, meaning="The answer that you have is still current.")
 PRODUCT_ID = OpenApiParameter(
     "id",

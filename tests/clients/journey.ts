@@ -15,6 +15,12 @@ function given<T>(answer: { data?: T; error?: unknown }, what: string): T {
   return answer.data;
 }
 
+// Without `format=jsonl` an answer of changes is an object, and no text of lines.
+function page<T>(answer: T): Exclude<T, string> {
+  if (typeof answer === "string") throw new Error(answer);
+  return answer as Exclude<T, string>;
+}
+
 function expect(holds: boolean, what: string): void {
   if (!holds) throw new Error(`It does not hold: ${what}`);
 }
@@ -43,7 +49,7 @@ given(await dora.POST("/logout/"), "logout");
 
 // A machine has a key.
 const machine = createClient<paths>({ baseUrl: SITE, headers: { Authorization: `Api-Key ${KEY}` } });
-let { cursor } = given(await machine.GET("/products/changes/"), "where it is now");
+let { cursor } = page(given(await machine.GET("/products/changes/"), "where it is now"));
 
 const feed = [
   "id,title,description,link,image link,price,availability,brand,condition",
@@ -82,7 +88,7 @@ for (let tries = 0; told.length === 0 && tries < 300; tries += 1) {
 }
 expect(told[0]?.data.import === path.id, "the webhook tells of this import");
 const since = { params: { query: { since: cursor } } };
-const changes = given(await machine.GET("/products/changes/", since), "changes");
+const changes = page(given(await machine.GET("/products/changes/", since), "changes"));
 expect(changes.results.map((row) => row.product?.title).join() === "Silk dress", "the product comes");
 expect(changes.version === told[0]?.data.version, "at the version that the webhook has");
 cursor = changes.cursor;
