@@ -9,16 +9,16 @@ import os
 import signal
 import sys
 import time
-from http.client import HTTPException
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from urllib.request import Request, urlopen
 
 from kombu.exceptions import OperationalError
 
 from config import celery_app
 
 SILENT_SINCE = Path("/dev/shm/silent-since")  # noqa: S108 - of the container, and gone when it is started again
-WEB = "http://127.0.0.1:8000/health-check/"
+WEB = "127.0.0.1:8000"
 PING_SECONDS = 10
 END_AFTER_SECONDS, KILL_AFTER_SECONDS = 180, 240
 INITS = ("docker-init", "tini", "catatonit", "podman-init")  # process 1 of a container with `init: true`
@@ -51,11 +51,14 @@ def web_answers() -> bool:
     that is away for a while does not have every web container replaced."""
     hosts = os.environ["DJANGO_ALLOWED_HOSTS"]
     headers = {"Host": hosts.split(",")[0].lstrip("*.") or "localhost", "X-Forwarded-Proto": "https"}
+    connection = HTTPConnection(WEB, timeout=4)
     try:
-        urlopen(Request(WEB, headers=headers), timeout=4).close()
+        connection.request("GET", "/health-check/", headers=headers)
+        return connection.getresponse().status == HTTPStatus.OK
     except (OSError, HTTPException):
         return False
-    return True
+    finally:
+        connection.close()
 
 
 def worker_answers(name: str) -> bool:

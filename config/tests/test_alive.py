@@ -19,7 +19,7 @@ from celery import Celery
 from config import alive
 from devservers import BASE_DIR
 
-NOBODY = "http://127.0.0.1:1/"
+NOBODY = "127.0.0.1:1"
 
 
 class Web(BaseHTTPRequestHandler):
@@ -37,7 +37,7 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("DJANGO_ALLOWED_HOSTS", ".shop.example.com,localhost")
     with ThreadingHTTPServer(("127.0.0.1", 0), Web) as server:
         Thread(target=server.serve_forever, args=(0.01,)).start()
-        monkeypatch.setattr(alive, "WEB", f"http://127.0.0.1:{server.server_port}/health-check/")
+        monkeypatch.setattr(alive, "WEB", f"127.0.0.1:{server.server_port}")
         yield
         server.shutdown()
 
@@ -61,6 +61,12 @@ def test_who_answers_is_alive_whatever_was_before(web: None, killed: list[Any]) 
     assert alive.main("web") == 0
     assert not alive.SILENT_SINCE.exists()
     assert killed == []
+
+
+def test_an_error_is_no_answer(web: None, killed: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DJANGO_ALLOWED_HOSTS", "other.example.com")
+    assert alive.main("web") == 1
+    assert alive.SILENT_SINCE.exists()
 
 
 def test_who_stays_silent_is_asked_to_end_and_then_killed(
