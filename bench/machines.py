@@ -36,6 +36,7 @@ from tests.signals import end_in_order
 
 TICKS = os.sysconf("SC_CLK_TCK")
 LOOK_SECONDS = 0.05
+PAUSE_SECONDS = 0.2  # five calls a second, which a key may make
 MOST_OF_ONE, LEAST_SHARE, MOST_WAITING = 1.1, 0.4, 0.05
 
 
@@ -105,16 +106,17 @@ def bucket() -> Iterator[str]:
         yield server
 
 
-def stage_by(count: int, contents: list[bytes], server: str, folder: Path, *, read: bool = False) -> dict[str, Any]:
-    """What it took so many machines to stage the feeds at once; and how long readers took while one was applied.
+def stage_by(count: int, contents: list[bytes], server: str, folder: Path, *, then: bytes = b"") -> dict[str, Any]:
+    """What it took so many machines to stage the feeds at once; and how long readers took while what comes `then`, as
+    the first feed's next file, was applied.
 
     In a database of its own: vacuum would still be at work on what another one left.
     """
     with own_database():
-        return stage_there(count, contents, server, folder, read)
+        return stage_there(count, contents, server, folder, then)
 
 
-def stage_there(count: int, contents: list[bytes], server: str, folder: Path, read: bool) -> dict[str, Any]:
+def stage_there(count: int, contents: list[bytes], server: str, folder: Path, then: bytes) -> dict[str, Any]:
     from celery import Celery
     from django.core.files.base import ContentFile
     from django.db import connection
@@ -166,10 +168,14 @@ def stage_there(count: int, contents: list[bytes], server: str, folder: Path, re
         done = re.compile(r"Task catalog\.stage_chunk\S* succeeded")
         figures["chunks"] = [len(done.findall(log.read_text())) for log in logs]
         figures["counts"] = [run.counts for run in runs]
-        if read:
-            figures["calls alone"] = calls_until(lambda: False)
+        if then:
             confirm(runs[0], plan_hash=runs[0].plan_hash, by=None)
-            figures["calls while applying"] = calls_until(lambda: not has_status(runs[0], Status.APPLYING))
+            arrives(runs[0], Status.APPLIED)
+            changed = receive(ContentFile(then, "feed.xml"), feed=feeds[0])
+            arrives(changed, Status.REVIEW)
+            figures["calls alone"] = read_until(lambda: False)
+            confirm(changed, plan_hash=changed.plan_hash, by=None)
+            figures["calls while applying"] = read_until(lambda: not has_status(changed, Status.APPLYING))
     return figures
 
 
@@ -178,32 +184,34 @@ def has_status(run: Any, status: str) -> bool:
     return bool(run.status == status)
 
 
-def calls_until(is_over: Callable[[], bool]) -> str:
-    """How long a page of the list of products took, again and again until it is over, at most 50 times."""
+def read_until(is_over: Callable[[], bool]) -> str:
+    """How long a page of the list of products took, asked for again and again until it is over, at most 50 times."""
     from django.test import Client
 
     from accounts.keys import make_key
     from accounts.models import User
 
     root, _made = User.objects.get_or_create(username="root", email="root@example.com", is_superuser=True)
-    name = uuid.uuid4().hex[:8]
-    key = make_key(root, name=name, scopes=["read"], feeds=[], days=1, by=root)
+    key = make_key(root, name=uuid.uuid4().hex[:8], scopes=["read"], feeds=[], days=1, by=root)
     client, seconds = Client(SERVER_NAME="localhost", headers={"Authorization": f"Api-Key {key}"}), list[float]()
     while len(seconds) < 50 and not (seconds and is_over()):
         start = time.perf_counter()
-        answer = client.get(f"/list-products/?page_size=20&search=dress+{len(seconds)}")
+        answer = client.get("/list-products/", {"page_size": 20, "search": "dress", "min_price": len(seconds)})
         seconds.append(time.perf_counter() - start)
         if answer.status_code != 200:
             sys.exit(f"The call answered {answer.status_code}")
+        time.sleep(PAUSE_SECONDS)
     half, most = statistics.median(seconds) * 1000, max(seconds) * 1000
     return f"{len(seconds)} calls, half within {half:,.0f} ms, longest {most:,.0f} ms"
 
 
-def print_slopes(contents: dict[int, list[bytes]], server: str, folder: Path) -> None:
+def print_slopes(contents: dict[int, list[bytes]], then: bytes, server: str, folder: Path) -> None:
     """How the time to stage all items goes with workers, and with feeds at once; and readers beside an apply."""
     times: dict[str, dict[str, Any]] = {}
     for workers in (1, 2, 3):
-        times[f"{workers} workers, one feed"] = stage_by(workers, contents[1], server, folder, read=workers == 2)
+        times[f"{workers} workers, one feed"] = stage_by(
+            workers, contents[1], server, folder, then=then if workers == 2 else b""
+        )
     for feeds in (2, 4):
         times[f"2 workers, {feeds} feeds at once"] = stage_by(2, contents[feeds], server, folder)
     first = times["1 workers, one feed"]["seconds"]
@@ -229,11 +237,11 @@ def main() -> int:
     items = options.items
     end_in_order()  # the namespaces and the database go, too
     django.setup()
-    from samples import write_feed
+    from samples import Changes, write_feed
 
-    def feed_of(count: int, seed: int) -> bytes:
+    def feed_of(count: int, seed: int, changes: Changes | None = None) -> bytes:
         content = io.BytesIO()
-        write_feed(content, items=count, seed=seed)
+        write_feed(content, items=count, seed=seed, changes=changes)
         return content.getvalue()
 
     content = feed_of(items, 1)
@@ -241,7 +249,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()), bucket() as server:
         if options.slopes:
             contents = {count: [feed_of(items // count, seed) for seed in range(count)] for count in (2, 4)}
-            print_slopes({1: [content], **contents}, server, Path(folder))
+            changed = feed_of(items, 2, Changes(from_seed=1, changed=50, added=0, removed=0))
+            print_slopes({1: [content], **contents}, changed, server, Path(folder))
             return 0
         one, two = (stage_by(count, [content], server, Path(folder)) for count in (1, 2))
     print(f"{items:,} items, {len(content) / 1e6:,.0f} MB")
