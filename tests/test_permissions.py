@@ -33,7 +33,8 @@ PAGE = BASE_DIR / "docs" / "permissions.md"
 ROW = re.compile(r"^\| (GET|POST|PATCH|action) \| `([^`]+)` \| (.+) \|$", re.MULTILINE)
 # They say where else to go, or that there is nothing, and nothing more.
 LOGIN_PAGES = (reverse("admin:login"), reverse("account_login"))
-UNNAMED = {"", "admin/login/", "admin/password_change/", "admin/(?P<url>.*)$"}
+# The palette stands in front of the theme's `admin:search`, which is in the table.
+UNNAMED = {"", "admin/login/", "admin/password_change/", "admin/search/", "admin/(?P<url>.*)$"}
 # Pages of the browser; all others are calls of programs.
 PAGES = re.compile("admin:|my-mail|account_|mfa_|usersessions_")
 # Samples that would bring another user or feed of the same name.
@@ -78,7 +79,7 @@ def test_every_address_is_in_the_table() -> None:
     assert listed == PARAMETERS.keys(), "docs/permissions.md has to say who may go there"
 
 
-def test_what_has_no_name_only_leads_elsewhere() -> None:
+def test_what_has_no_name_leads_elsewhere_or_stands_for_what_has_one() -> None:
     unnamed = {where for name, where, _parameters in addresses() if not name}
     assert {where for where in unnamed if not re.fullmatch(r"admin/\w+/\w+/<path:object_id>/", where)} == UNNAMED
 
