@@ -395,17 +395,20 @@ class Soak:
         # In a short time the blows come quicker, so that there are some of each sort.
         paces = EVERY_SECONDS | {"blow": min(EVERY_SECONDS["blow"], 4 * self.options.minutes)}
         threads = [
-            threading.Thread(target=at_its_pace, args=(getattr(self, name), seconds)) for name, seconds in paces.items()
+            threading.Thread(target=at_its_pace, args=(getattr(self, name), seconds), daemon=True)
+            for name, seconds in paces.items()
         ]
         for thread in threads:
             thread.start()
         end, next_line = time.monotonic() + 60 * self.options.minutes, 0.0
-        while time.monotonic() < end and not failures:
-            self.go_on(answers)
-            if time.monotonic() > next_line:
-                next_line = time.monotonic() + 30
-                print(f"{end - time.monotonic():6.0f} s left: {self.report()}", flush=True)
-        self.over.set()
+        try:
+            while time.monotonic() < end and not failures:
+                self.go_on(answers)
+                if time.monotonic() > next_line:
+                    next_line = time.monotonic() + 30
+                    print(f"{end - time.monotonic():6.0f} s left: {self.report()}", flush=True)
+        finally:
+            self.over.set()  # else the threads would start the servers again
         while any(thread.is_alive() for thread in threads):
             self.go_on(answers)
         if failures:
