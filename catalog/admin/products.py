@@ -255,7 +255,14 @@ class ProductAdmin(BulkActions, ImportExportModelAdmin):
         return bool(self.has_view_permission(request) and super().has_export_permission(request))
 
     def export_action(self, request: HttpRequest) -> HttpResponse:
-        """Export what the list shows. A filter that the list does not have is no error of ours, and exports nothing."""
+        """Export what the list shows. A filter that the list does not have is no error of ours, and exports nothing.
+
+        The form's address names its market, or it would be of the one that was chosen in another tab since.
+        """
+        if request.method == "GET" and has_several_markets(request) and MARKET not in request.GET:
+            query = request.GET.copy()
+            query[MARKET] = market_of(request).code
+            return redirect(f"{request.path}?{query.urlencode()}")
         try:
             page: HttpResponse = super().export_action(request)
         except IncorrectLookupParameters:

@@ -106,6 +106,14 @@ def test_a_choice_stays_and_everything_follows_it(bob: Client, feed: Feed, shelf
     assert listed(browser("alice")) == ids(1, 6)
 
 
+def test_an_export_is_of_the_market_whose_form_was_shown(bob: Client, shelf: Feed) -> None:
+    shown = bob.get(f"{EXPORT}?q=0000", follow=True)
+    assert shown.redirect_chain == [(f"{EXPORT}?q=0000&market=ae-en", 302)]
+    listed(bob, f"{PRODUCTS}?market=sa-ar")  # in another tab
+    assert sorted(row["id"] for row in export(bob, "csv", "?q=0000&market=ae-en")) == ids(1, 6)
+    assert tree(shown).xpath("//form[@method='POST']/@action") == [""]
+
+
 @pytest.mark.parametrize("address", [PRODUCTS, INDEX, RUNS, FEEDS, reverse("admin:catalog_refusedfile_changelist")])
 def test_the_choice_leads_to_the_same_page(mona: Client, shelf: Feed, address: str) -> None:
     links = tree(mona.get(f"{address}?market=sa-ar")).xpath("//details[contains(@class, 'markets')]//a/@href")
