@@ -89,7 +89,7 @@ def map_path_parameters(context: HookContext, path_parameters: dict[str, Any] | 
 def filter_query(_context: HookContext, query: dict[str, Any] | None) -> bool:
     """Leave out empty parameters: Schemathesis takes them for wrong, whatever `allowEmptyValue` says."""
     values = [one for value in (query or {}).values() for one in (value if isinstance(value, list) else [value])]
-    return "" not in values
+    return all(one not in ("", None) for one in values)
 
 
 @pytest.fixture
