@@ -36,7 +36,7 @@ from tests.signals import end_in_order
 from tests.torture.__main__ import own_checkout
 
 HEALTH_SECONDS = 0.5
-DISK = "64m"
+DISK = "512m"  # files are kept: for 20 minutes, a quarter of it
 EVERY_SECONDS = {"blow": 12.0, "upload": 1.5, "read": 0.2, "edit": 3.0, "undo": 9.0, "export": 10.0, "fetch": 7.0}
 LASTS_SECONDS = 4.0  # an outage
 BOUND_SECONDS = 180.0  # until all is done, after the last blow
