@@ -13,6 +13,7 @@ import argparse
 import io
 import logging
 import os
+import random
 import re
 import statistics
 import sys
@@ -196,7 +197,8 @@ def read_until(is_over: Callable[[], bool]) -> str:
     client, seconds = Client(SERVER_NAME="localhost", headers={"Authorization": f"Api-Key {key}"}), list[float]()
     while len(seconds) < 50 and not (seconds and is_over()):
         start = time.perf_counter()
-        answer = client.get(f"/list-products/?page_size=20&search=dress&min_price={len(seconds)}")
+        least = random.random()  # noqa: S311 - so that no answer is kept from before
+        answer = client.get(f"/list-products/?page_size=20&search=dress&min_price={least:.9f}")
         seconds.append(time.perf_counter() - start)
         if answer.status_code != 200:
             sys.exit(f"The call answered {answer.status_code}")

@@ -163,7 +163,8 @@ Shares of stage · plan · apply; the rest is receiving the upload and cleaning 
 
 `make benchpages ARGS="--items 1000000"` asks for every list, filter and call of two imports at each station of their
 lives: an import that creates the catalogue, and one that changes a tenth of it. It takes the rarest field and issue,
-the most frequent, and one between. With a million items:
+the most frequent, and one between. With a million items, before a plan's changes had filters by brand, type, move of
+the price and issue:
 
 | | bound | |
 |---|---:|---:|
@@ -173,6 +174,9 @@ the most frequent, and one between. With a million items:
 
 The time to count the products that were changed since grows with their number. If there are more than ten thousand,
 each product of the import is looked at: with a million, that takes a second or two.
+
+Words and filters in a plan of a million new products, 153 pages on a machine that had more than twice its cores to do:
+146 within 300 ms, the others within 400, five of them for one phrase that 5,065 products have.
 
 ## Memory
 

@@ -29,6 +29,7 @@ def main(name: str) -> int:
     try:
         is_alive = web_answers() if name == "web" else worker_answers(name)
     except OperationalError as error:
+        SILENT_SINCE.unlink(missing_ok=True)  # else the time without a broker would count against the worker
         print(f"The broker does not answer: {error}")
         return 1
     if is_alive:

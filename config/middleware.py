@@ -145,10 +145,9 @@ def limit_what_pages_load(get_response: Callable[[HttpRequest], HttpResponse]) -
     return middleware
 
 
-def refuse_nul(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Refuse addresses with a NUL, which is never meant and makes PostgreSQL raise when a filter passes it on.
-
-    And those with more parameters than Django reads, before anything else looks at them.
+def refuse_bad_address(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Refuse addresses with a NUL, which is never meant and makes PostgreSQL raise when a filter passes it on, and
+    those with more parameters than Django reads: before anything else looks at them.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:

@@ -79,7 +79,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.middleware.limit_what_pages_load",
     "config.errors.without_html",
-    "config.middleware.refuse_nul",
+    "config.middleware.refuse_bad_address",
     "config.middleware.want_length",
     "accounts.limits.show_limits",
     "config.middleware.DatabaseAway",

@@ -109,7 +109,9 @@ def test_a_broker_that_is_away_ends_no_worker(
     away = Celery("away", broker="redis://127.0.0.1:1/0", set_as_current=False)
     away.conf.broker_transport_options = {"max_retries": 1, "interval_start": 0}  # ours waits for six seconds
     monkeypatch.setattr(alive, "celery_app", away)
+    silent_for(500)  # began before the broker went away
     assert alive.main("celery") == 1
+    assert not killed
     assert "The broker does not answer" in capsys.readouterr().out
     assert not alive.SILENT_SINCE.exists()
 
